@@ -1,0 +1,2 @@
+/* The C sources of this target: SwiftPM wants one, the headers are all there is. */
+#include "edgeai_compress.h"

@@ -1,0 +1,198 @@
+/* The contract between the runtime and the kernels: one table of functions per instruction set.
+ *
+ * A kernel is a pure function over memory. It is described by an argument structure, split into
+ * independent units of work, and called with a range of them:
+ *
+ *     kernel->run(args, begin, end, scratch);      0 <= begin <= end <= kernel->units(args)
+ *
+ * Any partition of the units over any number of threads gives the same bytes. `scratch` is private to the
+ * calling thread, 64-byte aligned and at least kernel->scratch_bytes(args) long. Kernels never allocate,
+ * never fail, never read or write outside the tensors they are given.
+ *
+ * Every argument structure begins with its pointers, so the planner can place buffers by slot number
+ * (slot i is the i-th pointer) without knowing the structure. Tensors are dense and row-major unless a
+ * stride says otherwise; images are NHWC; convolution weights are OHWI.
+ *
+ * Quantized tensors: activations are uint8, real = (q - zero_point) * scale. Weights are int8, symmetric,
+ * one scale for each output channel. Every integer result is
+ *
+ *     t = Float(acc) * scale[c]                                one IEEE multiply, no FMA
+ *     t = t + Float(r - residual_zero_point) * residual_scale  where there is a residual; one more rounding
+ *                                                              for each operation, in this order
+ *     q = int(roundHalfEven(clamp(t, q_min - zero_point, q_max - zero_point))) + zero_point
+ *
+ * so all instruction sets, thread counts and batch splits give identical bytes.
+ */
+#ifndef EDGEAI_KERNELS_H
+#define EDGEAI_KERNELS_H
+#include <stdint.h>
+#include <stddef.h>
+
+#define EK_MAX_RANK 8
+
+/* Operations. One entry of the table for each; the numbers are stable inside one build only. */
+enum {
+  EK_CONV_F32 = 0,           /* ek_conv      convolution, any groups; a dense layer is a 1x1 convolution on a 1x1 image */
+  EK_CONV_U8,                /* ek_conv      uint8 activations, int8 weights */
+  EK_DEPTHWISE_F32,          /* ek_conv      groups == c_in == c_out; weights [1][kh][kw][c] (tap-major) */
+  EK_DEPTHWISE_U8,           /* ek_conv */
+  EK_CONV_TRANSPOSE_F32,     /* ek_conv      weights OHWI: [c_out][kh][kw][c_in/groups] */
+  EK_CONV_TRANSPOSE_U8,      /* ek_conv */
+  EK_MATMUL_F32,             /* ek_matmul */
+  EK_MATMUL_U8,              /* ek_matmul */
+  EK_MAX_POOL_F32,           /* ek_pool */
+  EK_MAX_POOL_U8,            /* ek_pool */
+  EK_AVERAGE_POOL_F32,       /* ek_pool */
+  EK_AVERAGE_POOL_U8,        /* ek_pool */
+  EK_REDUCE_F32,             /* ek_reduce */
+  EK_REDUCE_U8,              /* ek_reduce */
+  EK_BINARY_F32,             /* ek_binary    broadcasting */
+  EK_BINARY_U8,              /* ek_binary */
+  EK_UNARY_F32,              /* ek_unary */
+  EK_LOOKUP_U8,              /* ek_lookup    any uint8 -> uint8 function: activations, requantization */
+  EK_SOFTMAX_F32,            /* ek_softmax */
+  EK_SOFTMAX_U8,             /* ek_softmax */
+  EK_COPY,                   /* ek_copy      transpose, slice, split, concat, expand: any strided copy */
+  EK_FILL,                   /* ek_fill */
+  EK_GATHER,                 /* ek_gather    rows by index: gather, nearest resize, reflect and edge padding */
+  EK_RESIZE_F32,             /* ek_resize    separable taps: linear, cubic */
+  EK_RESIZE_U8,              /* ek_resize */
+  EK_LOCAL_RESPONSE_NORM_F32,/* ek_lrn */
+  EK_QUANTIZE,               /* ek_quantize  float -> uint8 */
+  EK_DEQUANTIZE,             /* ek_quantize  uint8 -> float */
+  EK_OPERATION_COUNT
+};
+
+/* Fused activation of convolution, pooling and binary kernels: only clamp is fused (ReLU, ReLU6, Clip). */
+
+/* Unary functions (ek_unary.function). Parameters alpha, beta as noted. */
+enum {
+  EK_UNARY_CLAMP = 0,      /* min(max(x, alpha), beta) */
+  EK_UNARY_LEAKY_RELU,     /* x < 0 ? alpha x : x */
+  EK_UNARY_SIGMOID, EK_UNARY_TANH,
+  EK_UNARY_HARD_SIGMOID,   /* max(0, min(1, alpha x + beta)) */
+  EK_UNARY_HARD_SWISH,     /* x max(0, min(1, x/6 + 1/2)) */
+  EK_UNARY_SILU,           /* x sigmoid(x) */
+  EK_UNARY_GELU,           /* x/2 (1 + erf(x / sqrt 2)) */
+  EK_UNARY_GELU_TANH,
+  EK_UNARY_ELU,            /* x < 0 ? alpha (exp x - 1) : x */
+  EK_UNARY_SELU,           /* beta (x < 0 ? alpha (exp x - 1) : x) */
+  EK_UNARY_CELU,           /* max(0,x) + min(0, alpha (exp(x/alpha) - 1)) */
+  EK_UNARY_SOFTPLUS, EK_UNARY_SOFTSIGN, EK_UNARY_MISH,
+  EK_UNARY_THRESHOLDED_RELU, /* x > alpha ? x : 0 */
+  EK_UNARY_ERF, EK_UNARY_EXP, EK_UNARY_LOG, EK_UNARY_SQRT, EK_UNARY_RECIPROCAL,
+  EK_UNARY_ABS, EK_UNARY_NEGATE, EK_UNARY_FLOOR, EK_UNARY_CEIL, EK_UNARY_ROUND, EK_UNARY_SIGN,
+  EK_UNARY_COUNT
+};
+/* Binary functions (ek_binary.function). */
+enum { EK_BINARY_ADD = 0, EK_BINARY_SUBTRACT, EK_BINARY_MULTIPLY, EK_BINARY_DIVIDE, EK_BINARY_MINIMUM, EK_BINARY_MAXIMUM,
+       EK_BINARY_POWER, EK_BINARY_PRELU /* a < 0 ? a b : a */, EK_BINARY_COUNT };
+/* Reductions (ek_reduce.function). */
+enum { EK_REDUCE_MEAN = 0, EK_REDUCE_SUM, EK_REDUCE_MAX, EK_REDUCE_MIN, EK_REDUCE_PROD, EK_REDUCE_L1, EK_REDUCE_L2, EK_REDUCE_SUM_SQUARE, EK_REDUCE_COUNT };
+
+/* A quantized tensor's type as kernels see it. */
+typedef struct { float scale; int32_t zero_point; } ek_quant;
+
+typedef struct {
+  const void *x;         /* slot 0: [n][h][w] pixels of c_in elements, x_stride apart */
+  const void *weights;   /* slot 1: plain weights, float or int8 */
+  const void *bias;      /* slot 2: [c_out] float or int32, or NULL; int32 has scale x.scale * w.scale[c] */
+  const float *scale;    /* slot 3: u8 only, [c_out]: x.scale * w.scale[c] / y.scale */
+  const void *residual;  /* slot 4: same shape as y, residual_stride apart, or NULL; added before the clamp */
+  const void *packed;    /* slot 5: what pack() wrote; unused where packed_bytes is NULL */
+  void *y;               /* slot 6: [n][oh][ow] pixels of c_out elements, y_stride apart */
+  int32_t n, h, w, c_in, oh, ow, c_out, groups;
+  int32_t kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
+  int32_t x_stride, y_stride, residual_stride;
+  float clamp_min, clamp_max;          /* f32: -inf, +inf when there is no activation */
+  int32_t x_zero_point, y_zero_point;  /* u8; padding has the value x_zero_point */
+  int32_t q_min, q_max;                /* u8: within 0...255 */
+  int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
+} ek_conv;
+
+typedef struct {
+  const void *a, *b, *bias; void *y;   /* slots 0...3; y [batch][m][n] dense; bias [n] float or NULL (f32 only) */
+  int64_t batch, m, n, k;
+  int64_t a_batch_stride, a_row_stride, a_column_stride;  /* elements; batch stride 0 broadcasts */
+  int64_t b_batch_stride, b_row_stride, b_column_stride;
+  float clamp_min, clamp_max;
+  int32_t a_zero_point, b_zero_point, y_zero_point; float scale;  /* u8: a.scale * b.scale / y.scale */
+} ek_matmul;
+
+typedef struct {
+  const void *x; void *y;              /* slots 0, 1 */
+  int32_t n, h, w, c, oh, ow, x_stride, y_stride;
+  int32_t kh, kw, stride_h, stride_w, pad_top, pad_left, pad_bottom, pad_right, dilation_h, dilation_w;
+  int32_t count_include_pad;           /* average: divide by the window's size inside the padded image; else by the real pixels */
+  float clamp_min, clamp_max;
+  int32_t x_zero_point, y_zero_point; float scale;  /* u8 average: x.scale / y.scale; max keeps x's type. A window that has no real pixel: f32 -> 0 (average), lowest (max) */
+  int32_t q_min, q_max;
+} ek_pool;
+/* u8 average: acc = sum (x - x_zero_point), q from t = Float(acc) * (scale / Float(count)). */
+
+typedef struct {
+  const void *x; void *y;              /* slots 0, 1: x [outer][axis][inner] -> y [outer][inner] */
+  int64_t outer, axis, inner; int32_t function;
+  ek_quant x_quant, y_quant;
+} ek_reduce;
+/* u8: mean and sum in int32 then t = Float(acc) * ((x.scale / y.scale) / Float(axis) for mean, x.scale / y.scale for sum);
+ * max, min: integer on x, then t = Float(x - zx) * (x.scale / y.scale); others are not offered in u8. */
+
+typedef struct {
+  const void *a, *b; void *y;          /* slots 0...2; y dense of shape dims */
+  int32_t rank, function; int64_t dims[EK_MAX_RANK], a_stride[EK_MAX_RANK], b_stride[EK_MAX_RANK];
+  float clamp_min, clamp_max;          /* f32 */
+  ek_quant a_quant, b_quant, y_quant; int32_t q_min, q_max;
+} ek_binary;
+/* u8: v = f(Float(a - za) * sa, Float(b - zb) * sb); t = v * (1 / sy) with the reciprocal taken once in float. NaN -> 0. */
+
+typedef struct { const void *x; void *y; int64_t count; int32_t function; float alpha, beta; } ek_unary;    /* slots 0, 1; x == y allowed */
+typedef struct { const void *x, *table; void *y; int64_t count; } ek_lookup;                               /* slots 0...2; table 256 bytes */
+typedef struct {
+  const void *x; void *y; int64_t outer, axis, inner; int32_t log; ek_quant x_quant, y_quant;
+} ek_softmax;
+
+typedef struct {
+  const void *x; void *y;              /* slots 0, 1; x_offset, y_offset and strides in elements */
+  int32_t rank, element_bytes; int64_t dims[EK_MAX_RANK], x_stride[EK_MAX_RANK], y_stride[EK_MAX_RANK], x_offset, y_offset;
+} ek_copy;
+typedef struct { void *y; int64_t count; int32_t element_bytes; uint8_t value[8]; } ek_fill;
+typedef struct {
+  const void *x; const int32_t *indices; void *y;  /* slots 0...2: y[o][j][:] = x[o][indices[j]][:] ; indices already validated */
+  int64_t outer, axis_in, axis_out, inner_bytes;
+} ek_gather;
+typedef struct {
+  const void *x; const int32_t *index_h; const float *weight_h; const int32_t *index_w; const float *weight_w; void *y;  /* slots 0...5 */
+  int32_t n, h, w, c, oh, ow, taps;    /* index_h [oh][taps], weight_h [oh][taps]; y = sum_i sum_j wh_i ww_j x */
+  ek_quant x_quant, y_quant;
+} ek_resize;
+/* u8: v = sum_i wh_i * (sum_j ww_j * Float(x - zx)), each sum in index order; t = v * (x.scale / y.scale). */
+typedef struct { const void *x; void *y; int64_t pixels; int32_t c, size; float alpha, beta, bias; } ek_lrn;
+typedef struct { const void *x; void *y; int64_t count; float scale; int32_t zero_point; } ek_quantize;
+/* quantize: t = x * (1 / scale) with the reciprocal taken once; NaN -> zero_point. dequantize: Float(x - zero_point) * scale. */
+
+typedef struct {
+  const char *name;                                              /* operation_isa_tile, for plans, tests and benchmarks */
+  void (*run)(const void *args, int64_t begin, int64_t end, void *scratch);
+  int64_t (*units)(const void *args);
+  int64_t (*scratch_bytes)(const void *args);                    /* for one thread */
+  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights */
+  void (*pack)(const void *args, void *packed);                  /* reads weights, bias, scale; packed is 64-byte aligned */
+} ek_kernel;
+
+typedef struct {
+  const char *isa;                     /* "reference", "sse2", "avx2", "avx512vnni", "neon", "neondot" */
+  ek_kernel kernels[EK_OPERATION_COUNT];  /* run == NULL: this set does not have the operation; use the reference */
+} ek_table;
+
+static inline const ek_kernel *ek_table_kernel(const ek_table *t, int32_t operation) { return &t->kernels[operation]; }
+static inline ek_kernel *ek_table_entry(ek_table *t, int32_t operation) { return &t->kernels[operation]; }
+
+/* Each fills a table; the caller provides it zeroed. Present in a build as the architecture allows. */
+void ek_fill_reference(ek_table *table);
+void ek_fill_sse2(ek_table *table);
+void ek_fill_avx2(ek_table *table);
+void ek_fill_avx512vnni(ek_table *table);
+void ek_fill_neon(ek_table *table);
+void ek_fill_neondot(ek_table *table);
+#endif

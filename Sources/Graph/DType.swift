@@ -1,0 +1,36 @@
+/// Element type of a tensor. Raw values are those of the `.edgeai` format and the C header.
+public enum DType: UInt8, Equatable, Sendable {
+  case float32 = 1
+  case uint8 = 2
+  case int8 = 3
+  case int32 = 4
+  case int64 = 5
+  case bool = 6
+  case float16 = 7
+  case float64 = 8
+  case int16 = 9
+
+  /// Bytes of one element.
+  public var byteCount: Int {
+    switch self {
+    case .uint8, .int8, .bool: return 1
+    case .float16, .int16: return 2
+    case .float32, .int32: return 4
+    case .int64, .float64: return 8
+    }
+  }
+
+  public var name: StaticString {
+    switch self {
+    case .float32: return "float32"
+    case .uint8: return "uint8"
+    case .int8: return "int8"
+    case .int32: return "int32"
+    case .int64: return "int64"
+    case .bool: return "bool"
+    case .float16: return "float16"
+    case .float64: return "float64"
+    case .int16: return "int16"
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/// What a reader of model files accepts. A file that asks for more is refused with `limitExceeded`.
+public struct Limits: Equatable, Sendable {
+  public var maximumFileBytes = 2 << 30
+  public var maximumNodes = 100_000
+  public var maximumValues = 400_000
+  public var maximumTensorBytes = 1 << 30
+  public var maximumNameBytes = 4096
+  public init() {}
+}
+
+/// An operator of a model file that this build cannot run.
+public struct UnsupportedOperator: Equatable, Sendable {
+  public var node: String
+  public var nodeIndex: Int
+  /// Operator type as the source format names it, with its domain when that is not the default one.
+  public var type: String
+  public var reason: String
+  public init(node: String, nodeIndex: Int, type: String, reason: String) {
+    self.node = node
+    self.nodeIndex = nodeIndex
+    self.type = type
+    self.reason = reason
+  }
+}

@@ -1,0 +1,167 @@
+/// What a node computes, with its attributes. Images are NHWC, convolution weights OHWI; an importer whose
+/// format thinks otherwise inserts transposes, which `cancelTransposes` removes.
+///
+/// Inputs are listed with each case; `?` marks an optional one (a missing trailing input is absent, a missing
+/// middle one is `Node.noValue`).
+public enum Operator: Equatable {
+  /// x [N,H,W,C], weights [O,KH,KW,C/groups], bias? [O], residual? (shape of the result)
+  case convolution(Convolution)
+  /// x [N,H,W,C], weights [O,KH,KW,C/groups], bias? [O]
+  case transposedConvolution(TransposedConvolution)
+  /// x [..., K], weights [O,K], bias? [O], residual?
+  case dense(Clamp)
+  /// a [..., M, K], b [..., K, N]; batch dimensions broadcast
+  case matMul
+  /// x [..., C], scale [C], bias [C], mean [C], variance [C]
+  case batchNormalization(epsilon: Float)
+  /// x
+  case unary(UnaryFunction)
+  /// a, b; broadcasting
+  case binary(BinaryFunction, Clamp)
+  /// x [N,H,W,C]
+  case pool(Pool)
+  /// x
+  case reduce(ReduceFunction, axes: [Int], keepDims: Bool)
+  /// x
+  case softmax(axis: Int, log: Bool)
+  /// two or more inputs (one is allowed)
+  case concat(axis: Int)
+  /// x; as many results as sizes
+  case split(axis: Int, sizes: [Int])
+  /// x; per axis start, end (exclusive, after clipping) and step; result dim = ceil((end - start) / step)
+  case slice(starts: [Int], ends: [Int], steps: [Int])
+  /// x; amounts per axis, not negative
+  case pad(PadMode, before: [Int], after: [Int], value: Float)
+  /// x [N,H,W,C]
+  case resize(Resize)
+  /// x
+  case transpose([Int])
+  /// x; `Shape.batch` stands for the batch, everything else is known
+  case reshape(Shape)
+  /// x; to the given shape by broadcasting
+  case expand(Shape)
+  /// x; constant indices along one axis
+  case gather(axis: Int, indices: [Int32], scalarIndex: Bool)
+  /// x [..., C]; over `size` neighbouring channels (Krizhevsky et al. 2012)
+  case localResponseNormalization(size: Int, alpha: Float, beta: Float, bias: Float)
+  /// x float -> the result value's quantized type
+  case quantize
+  /// x quantized -> float
+  case dequantize
+  /// x quantized -> another quantized type
+  case requantize
+  /// x; the result has another element type
+  case cast(DType)
+}
+
+/// Limits of a fused activation: ReLU is (0, inf), ReLU6 (0, 6), none (-inf, inf).
+public struct Clamp: Equatable, Sendable {
+  public var min: Float
+  public var max: Float
+  public init(min: Float, max: Float) {
+    self.min = min
+    self.max = max
+  }
+  public static let none = Clamp(min: -.infinity, max: .infinity)
+  public var isNone: Bool { min == -.infinity && max == .infinity }
+}
+
+/// Window geometry shared by convolution and pooling. Padding is explicit; importers resolve SAME and ceil modes.
+public struct Window: Equatable, Sendable {
+  public var kernelHeight = 1, kernelWidth = 1
+  public var strideHeight = 1, strideWidth = 1
+  public var padTop = 0, padLeft = 0, padBottom = 0, padRight = 0
+  public var dilationHeight = 1, dilationWidth = 1
+  public init() {}
+}
+
+public struct Convolution: Equatable, Sendable {
+  public var window: Window
+  public var groups: Int
+  public var clamp: Clamp = .none
+  public init(window: Window, groups: Int = 1) {
+    self.window = window
+    self.groups = groups
+  }
+}
+
+/// Result height = (H - 1) stride - padTop - padBottom + dilation (KH - 1) + 1 + outputPadHeight.
+public struct TransposedConvolution: Equatable, Sendable {
+  public var window: Window
+  public var groups: Int
+  public var outputPadHeight = 0, outputPadWidth = 0
+  public var clamp: Clamp = .none
+  public init(window: Window, groups: Int = 1) {
+    self.window = window
+    self.groups = groups
+  }
+}
+
+/// With `ceilMode` the last window may start inside the padded image and reach over its end, but never start
+/// in the right or bottom padding.
+public struct Pool: Equatable, Sendable {
+  public enum Kind: UInt8, Sendable { case max = 0, average = 1 }
+  public var kind: Kind
+  public var window: Window
+  public var ceilMode = false
+  /// Average only: padding counts in the divisor.
+  public var countIncludesPad = false
+  public init(_ kind: Kind, window: Window) {
+    self.kind = kind
+    self.window = window
+  }
+}
+
+/// Functions of one number. `alpha` and `beta` as in edgeai_kernels.h.
+public struct UnaryFunction: Equatable, Sendable {
+  /// Raw values are the kernels' EK_UNARY_* numbers and the `.edgeai` format's.
+  public enum Kind: UInt8, Sendable {
+    case clamp = 0, leakyRelu, sigmoid, tanh, hardSigmoid, hardSwish, silu, gelu, geluTanh, elu, selu, celu, softplus, softsign,
+      mish, thresholdedRelu, erf, exp, log, sqrt, reciprocal, abs, negate, floor, ceil, round, sign
+  }
+  public var kind: Kind
+  public var alpha: Float
+  public var beta: Float
+  public init(_ kind: Kind, alpha: Float = 0, beta: Float = 0) {
+    self.kind = kind
+    self.alpha = alpha
+    self.beta = beta
+  }
+}
+
+/// Raw values are the kernels' EK_BINARY_* numbers and the `.edgeai` format's.
+public enum BinaryFunction: UInt8, Sendable {
+  case add = 0, subtract, multiply, divide, minimum, maximum, power, prelu
+}
+
+/// Raw values are the kernels' EK_REDUCE_* numbers and the `.edgeai` format's.
+public enum ReduceFunction: UInt8, Sendable {
+  case mean = 0, sum, max, min, product, l1, l2, sumSquare
+}
+
+public enum PadMode: UInt8, Sendable { case constant = 0, reflect, edge }
+
+/// Resampling of height and width. Result size is explicit; `scaleHeight` and `scaleWidth` (result / source, as
+/// the source format gave them) enter the coordinate transformation.
+public struct Resize: Equatable, Sendable {
+  public enum Mode: UInt8, Sendable { case nearest = 0, linear, cubic }
+  public enum Coordinates: UInt8, Sendable { case halfPixel = 0, pytorchHalfPixel, alignCorners, asymmetric }
+  public enum Nearest: UInt8, Sendable { case roundPreferFloor = 0, roundPreferCeil, floor, ceil }
+  public var mode: Mode
+  public var coordinates: Coordinates
+  public var nearest: Nearest = .roundPreferFloor
+  public var height: Int
+  public var width: Int
+  public var scaleHeight: Float
+  public var scaleWidth: Float
+  public var cubicCoefficient: Float = -0.75
+  public var excludeOutside = false
+  public init(mode: Mode, coordinates: Coordinates, height: Int, width: Int, scaleHeight: Float, scaleWidth: Float) {
+    self.mode = mode
+    self.coordinates = coordinates
+    self.height = height
+    self.width = width
+    self.scaleHeight = scaleHeight
+    self.scaleWidth = scaleWidth
+  }
+}
