@@ -1,23 +1,27 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Everything in Sources/ is Swift that also compiles as Embedded Swift. The normal targets serve `swift test`
-// and the fuzzers; `Shipped` is the same folders as one Embedded module, from which the Makefile links
-// libedgeai.so and libedgeai.a. Kernels are always Embedded modules: each instruction set is the same folder
-// with other flags, reached through one C table, so what is tested is what ships.
+// Everything in Sources/ is Swift that also compiles as Embedded Swift. EDGEAI_SHIPPED=1 (the Makefile's
+// library build) gives Embedded modules: the kernels, and `Shipped`, which is all other folders as one module.
+// Without it they are ordinary modules for `swift test`, coverage and the fuzzers. The two never meet in one
+// program: Embedded objects carry a runtime of their own.
+let shipped = Context.environment["EDGEAI_SHIPPED"] == "1"
 
 // The manifest cannot see --triple; the Makefile says which family it builds for.
 let arch = Context.environment["EDGEAI_ARCH"] ?? "x86_64"
 
 let library: [SwiftSetting] = [.unsafeFlags(["-Werror", "EmbeddedRestrictions"])]
 
-func embedded(_ defines: [String] = [], _ flags: [String] = []) -> [SwiftSetting] {
-  [.enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-O", "-Xfrontend", "-function-sections"] + flags)]
-    + defines.map { .define($0) }
-}
+let embedded: [SwiftSetting] = [
+  .enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-O", "-Xfrontend", "-function-sections"]),
+]
 
+// One kernel folder, a target for each instruction set: only the flags differ. Optimized in debug builds too.
 func kernels(_ name: String, _ define: String, _ march: [String] = []) -> Target {
-  .target(name: name, dependencies: ["CPlatform"], swiftSettings: embedded([define], march.flatMap { ["-Xcc", $0] }))
+  .target(
+    name: name, dependencies: ["CPlatform"],
+    swiftSettings: (shipped ? embedded : [.unsafeFlags(["-wmo", "-O", "-Werror", "EmbeddedRestrictions"])])
+      + [.define(define), .unsafeFlags(march.flatMap { ["-Xcc", $0] })])
 }
 
 let isaTargets: [Target] =
@@ -33,27 +37,40 @@ let isaTargets: [Target] =
 
 let allKernels: [Target.Dependency] = ["KernelsReference"] + isaTargets.map { .byName(name: $0.name) }
 
+let common: [Target] =
+  isaTargets + [.target(name: "CPlatform"), .target(name: "CEdgeAI"), kernels("KernelsReference", "ISA_REFERENCE")]
+
+func module(_ name: String, _ dependencies: [String], kernels: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies.map { .byName(name: $0) } + kernels, swiftSettings: library)
+}
+
+func tests(_ name: String, _ dependencies: [String], kernels: [Target.Dependency] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies.map { .byName(name: $0) } + kernels)
+}
+
+let shippedTargets: [Target] = [
+  .target(
+    name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
+    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE")])
+]
+
+let testedTargets: [Target] = [
+  module("Graph", ["CPlatform"]),
+  module("Import", ["Graph", "CPlatform"]),
+  module("Format", ["Graph", "CPlatform"]),
+  module("Runtime", ["Graph", "CPlatform"], kernels: allKernels),
+  module("Compression", ["Graph", "Runtime", "CPlatform"]),
+  module("EdgeAI", ["CEdgeAI", "Graph", "Import", "Format", "Runtime", "Compression", "CPlatform"]),
+  tests("GraphTests", ["Graph"]),
+  tests("KernelsTests", ["CPlatform"], kernels: allKernels),
+  tests("ImportTests", ["Graph", "Import"]),
+  tests("FormatTests", ["Graph", "Format"]),
+  tests("RuntimeTests", ["Graph", "Runtime"]),
+  tests("CompressionTests", ["Graph", "Runtime", "Compression"]),
+]
+
 let package = Package(
   name: "edgeai",
-  products: [.library(name: "edgeai-shipped", type: .static, targets: ["Shipped"])],
-  targets: isaTargets + [
-    .target(name: "CPlatform"),
-    .target(name: "CEdgeAI"),
-    kernels("KernelsReference", "ISA_REFERENCE"),
-    .target(name: "Graph", dependencies: ["CPlatform"], swiftSettings: library),
-    .target(name: "Import", dependencies: ["Graph", "CPlatform"], swiftSettings: library),
-    .target(name: "Format", dependencies: ["Graph", "CPlatform"], swiftSettings: library),
-    .target(name: "Runtime", dependencies: ["Graph", "CPlatform"] + allKernels, swiftSettings: library),
-    .target(name: "Compression", dependencies: ["Graph", "Runtime", "CPlatform"], swiftSettings: library),
-    .target(
-      name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
-      swiftSettings: embedded(["EDGEAI_SINGLE_MODULE"])),
-    .target(name: "EdgeAI", dependencies: ["CEdgeAI", "Graph", "Import", "Format", "Runtime", "Compression", "CPlatform"], swiftSettings: library),
-    .testTarget(name: "GraphTests", dependencies: ["Graph"]),
-    .testTarget(name: "KernelsTests", dependencies: ["CPlatform"] + allKernels),
-    .testTarget(name: "ImportTests", dependencies: ["Graph", "Import"]),
-    .testTarget(name: "FormatTests", dependencies: ["Graph", "Format"]),
-    .testTarget(name: "RuntimeTests", dependencies: ["Graph", "Runtime"]),
-    .testTarget(name: "CompressionTests", dependencies: ["Graph", "Runtime", "Compression"]),
-  ]
+  products: shipped ? [.library(name: "edgeai-shipped", type: .static, targets: ["Shipped"])] : [],
+  targets: common + (shipped ? shippedTargets : testedTargets)
 )
