@@ -372,7 +372,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, help="fix the batch; default: a free dimension")
     parser.add_argument("--size", type=_size, help="another input size, as HEIGHTxWIDTH")
     parser.add_argument("--no-fold", action="store_true", help="keep batch normalizations and constant subgraphs")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     unknown = [name for name in arguments.names if name not in ARCHITECTURES]
     if unknown:
         parser.error(f"no such architecture: {', '.join(unknown)}")
