@@ -138,7 +138,8 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = inputs * expansion
         grow = conv_unit(inputs, hidden, 1) if expansion != 1 else []
-        self.body = nn.Sequential(*grow, *conv_unit(hidden, hidden, kernel, stride, hidden), *conv_unit(hidden, outputs, 1, activation=None))
+        depthwise = conv_unit(hidden, hidden, kernel, stride, hidden)
+        self.body = nn.Sequential(*grow, *depthwise, *conv_unit(hidden, outputs, 1, activation=None))
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -146,7 +147,9 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    STAGES = ((1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (2, 40, 5, 2, 6), (3, 80, 3, 2, 6), (3, 112, 5, 1, 6), (4, 192, 5, 2, 6), (1, 320, 3, 1, 6))
+    STAGES = (  # repeats, channels, kernel, stride of the first, expansion
+        (1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (2, 40, 5, 2, 6), (3, 80, 3, 2, 6), (3, 112, 5, 1, 6), (4, 192, 5, 2, 6), (1, 320, 3, 1, 6),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
