@@ -49,7 +49,8 @@ struct OutputU8 {
 
   /// Scaled sums, with the residual's bytes or without, to quantized values.
   @inline(__always) func quantized(_ t: VF) -> VI {
-    let limited = minimum(VF(repeating: high), maximum(VF(repeating: low), t))
+    // Data first: where it is NaN, the result is `low`.
+    let limited = minimum(maximum(t, VF(repeating: low)), VF(repeating: high))
     return toInteger(limited) &+ VI(repeating: zeroPoint)
   }
 

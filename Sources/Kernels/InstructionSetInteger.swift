@@ -13,6 +13,11 @@
 //   narrowBytes(v, w, p)        the same for two neighbouring registers
 //   narrowBytesPart(v, p, n)    the first n lanes, 0 < n <= lanes; touches no other byte
 //   moveActivations(to, from)   sixteen bytes to a tile row, widened where the tile wants Int16
+//
+// and, where a lane does not sum four bytes, for depthwise convolution two taps at a time:
+//
+//   ChannelBytes                the bytes of 2 x `lanes` channels of one tap
+//   loadChannels, loadChannelsPart, addTaps, depthwiseWeightIndex
 
 /// Bytes of one activation in a gathered tile row.
 @inline(__always) var activationBytes: Int { 4 / dotGroup }

@@ -51,4 +51,21 @@ enum DotOperation: TileOperation {
   to.storeBytes(
     of: _mm256_cvtepu8_epi16(UnsafeRawPointer(from).loadUnaligned(as: __m128i.self)), as: __m256i.self)
 }
+
+typealias ChannelBytes = __m128i
+@inline(__always) func depthwiseWeightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 2 &+ tap }
+@inline(__always) func loadChannels(_ p: UnsafePointer<UInt8>) -> ChannelBytes {
+  UnsafeRawPointer(p).loadUnaligned(as: __m128i.self)
+}
+@inline(__always) func loadChannelsPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> ChannelBytes {
+  let low = loadFewBytes(p, count < 8 ? count : 8)
+  let high = count > 8 ? loadFewBytes(p + 8, count &- 8) : 0
+  return _mm_set_epi64x(Int64(bitPattern: high), Int64(bitPattern: low))
+}
+@inline(__always)
+func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelBytes, _ weights: UnsafeRawPointer) {
+  let w = weights.assumingMemoryBound(to: VI.self)
+  DotOperation.accumulate(&low, lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b))), w[0])
+  DotOperation.accumulate(&high, lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b))), w[1])
+}
 #endif

@@ -54,4 +54,21 @@ enum DotOperation: TileOperation {
   to.storeBytes(of: _mm_unpacklo_epi8(bytes, zero), as: __m128i.self)
   (to + 16).storeBytes(of: _mm_unpackhi_epi8(bytes, zero), as: __m128i.self)
 }
+
+typealias ChannelBytes = __m128i
+@inline(__always) func depthwiseWeightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 2 &+ tap }
+@inline(__always) func loadChannels(_ p: UnsafePointer<UInt8>) -> ChannelBytes {
+  _mm_cvtsi64_si128(UnsafeRawPointer(p).loadUnaligned(as: Int64.self))
+}
+@inline(__always) func loadChannelsPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> ChannelBytes {
+  _mm_cvtsi64_si128(Int64(bitPattern: loadFewBytes(p, count)))
+}
+@inline(__always)
+func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelBytes, _ weights: UnsafeRawPointer) {
+  let w = weights.assumingMemoryBound(to: VI.self)
+  let zero = _mm_setzero_si128()
+  let pairs = _mm_unpacklo_epi8(a, b)
+  DotOperation.accumulate(&low, lanes32(_mm_unpacklo_epi8(pairs, zero)), w[0])
+  DotOperation.accumulate(&high, lanes32(_mm_unpackhi_epi8(pairs, zero)), w[1])
+}
 #endif
