@@ -92,33 +92,6 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   }
 }
 
-/// Writes a panel from `count` columns; element (k, column) is at `k * step + column * columnStep`.
-func packPanel(
-  _ source: UnsafePointer<Float>, _ columnStep: Int, _ step: Int, _ bias: UnsafePointer<Float>?, _ k: Int,
-  _ count: Int, _ panel: UnsafeMutablePointer<Float>
-) {
-  var column = 0
-  while column < panelWidth {
-    let out = panel + column
-    if column < count {
-      out[0] = if let bias { bias[column] } else { 0 }
-      let from = source + column &* columnStep
-      var i = 0
-      while i < k {
-        out[(i &+ 1) &* panelWidth] = from[i &* step]
-        i &+= 1
-      }
-    } else {
-      var i = 0
-      while i <= k {
-        out[i &* panelWidth] = 0
-        i &+= 1
-      }
-    }
-    column &+= 1
-  }
-}
-
 func convRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args else { return }
   let plan = ConvPlan(args)
