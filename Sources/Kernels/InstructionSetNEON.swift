@@ -16,7 +16,7 @@ typealias MiddleTile<Row: Tile> = Rows8<Row>
 @inline(__always) func squareRoot(_ a: VF) -> VF { a.squareRoot() }
 @inline(__always) func toFloat(_ a: VI) -> VF { VF(a) }
 /// Rounds half to even; the argument is within Int32.
-@inline(__always) func toInteger(_ a: VF) -> VI { VI(truncatingIfNeeded: a.rounded(.toNearestOrEven)) }
+@inline(__always) func toInteger(_ a: VF) -> VI { en_round(a) }
 @inline(__always) func minimum(_ a: VI, _ b: VI) -> VI { a.replacing(with: b, where: b .< a) }
 @inline(__always) func maximum(_ a: VI, _ b: VI) -> VI { a.replacing(with: b, where: b .> a) }
 
