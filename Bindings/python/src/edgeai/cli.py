@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
         outputs = session.run(_feed(model, options.inputs))
     named = {t.name: y for t, y in zip(model.outputs, outputs, strict=True)}
     if options.output:
-        np.savez(options.output, **named)
+        np.savez(options.output, **named)  # type: ignore[arg-type, unused-ignore]
         print(f"wrote {options.output}")
     for name, array in named.items():
         print(f"{name}: {array.dtype} {shape_text(array.shape)}")
@@ -146,7 +146,7 @@ def _bench(options: argparse.Namespace) -> int:
     x = tuple(_array(text) for text in options.inputs) or _random_input(model, options.batch or 1)
     with _session(model, options) as session:
         session.run(x)
-        times = []
+        times: list[float] = []
         end = time.perf_counter() + options.seconds
         while time.perf_counter() < end or len(times) < 5:
             start = time.perf_counter()
