@@ -13,6 +13,11 @@
 /// Lanes of a register of 32-bit elements.
 @inline(__always) var lanes: Int { VF.scalarCount }
 
+/// The larger; NaN where either is.
+@inline(__always) func maximumOrNaN(_ a: VF, _ b: VF) -> VF { maximum(a, b).replacing(with: a, where: a .!= a) }
+/// The smaller; NaN where either is.
+@inline(__always) func minimumOrNaN(_ a: VF, _ b: VF) -> VF { minimum(a, b).replacing(with: a, where: a .!= a) }
+
 extension SIMD {
   /// Loads a register from an address of any alignment.
   @inline(__always) static func load(_ p: UnsafePointer<Scalar>) -> Self {

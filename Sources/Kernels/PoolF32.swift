@@ -4,16 +4,20 @@ import CPlatform
 
 private protocol Pooling {
   static var start: Float { get }
+  /// The result of a window without a pixel.
+  static var empty: Float { get }
   static func combine(_ sum: VF, _ x: VF) -> VF
 }
 
 private enum MaxPooling: Pooling {
   @inline(__always) static var start: Float { -.infinity }
-  @inline(__always) static func combine(_ sum: VF, _ x: VF) -> VF { maximum(sum, x) }
+  @inline(__always) static var empty: Float { -.greatestFiniteMagnitude }
+  @inline(__always) static func combine(_ sum: VF, _ x: VF) -> VF { maximumOrNaN(sum, x) }
 }
 
 private enum AveragePooling: Pooling {
   @inline(__always) static var start: Float { 0 }
+  @inline(__always) static var empty: Float { 0 }
   @inline(__always) static func combine(_ sum: VF, _ x: VF) -> VF { sum + x }
 }
 
@@ -69,7 +73,7 @@ private func poolRows<P: Pooling>(_: P.Type, _ p: ek_pool, _ begin: Int, _ end: 
       let divisor = p.count_include_pad != 0 ? rows.padded &* columns.padded : pixels
       let window = PoolWindow(
         x: line + columns.first &* pixel, rows: rows.count, columns: columns.count, rowStep: tapRow, columnStep: tap,
-        divisor: Float(Int32(truncatingIfNeeded: larger(divisor, 1))), low: p.clamp_min,
+        start: pixels == 0 ? P.empty : P.start, divisor: Float(Int32(truncatingIfNeeded: larger(divisor, 1))), low: p.clamp_min,
         high: p.clamp_max)
       var channel = 0
       while channel &+ lanes <= channels {
@@ -87,7 +91,7 @@ private func poolRows<P: Pooling>(_: P.Type, _ p: ek_pool, _ begin: Int, _ end: 
 private struct PoolWindow {
   let x: UnsafePointer<Float>
   let rows: Int, columns: Int, rowStep: Int, columnStep: Int
-  let divisor: Float
+  let start: Float, divisor: Float
   let low: Float, high: Float
 }
 
@@ -95,7 +99,7 @@ private struct PoolWindow {
 private func poolVector<P: Pooling, L: ChannelLanes>(
   _: P.Type, _ window: PoolWindow, _ channel: Int, _ out: UnsafeMutablePointer<Float>, _ part: L
 ) {
-  var sum = VF(repeating: P.start)
+  var sum = VF(repeating: window.start)
   var line = window.x + channel
   var row = 0
   while row < window.rows {
@@ -109,6 +113,6 @@ private func poolVector<P: Pooling, L: ChannelLanes>(
     line += window.rowStep
     row &+= 1
   }
-  if P.start == 0 { sum /= VF(repeating: window.divisor) }
+  if P.empty == 0 { sum /= VF(repeating: window.divisor) }
   part.store(minimum(VF(repeating: window.high), maximum(VF(repeating: window.low), sum)), out + channel)
 }

@@ -35,11 +35,11 @@ private struct Mean: Reduction {
 }
 private struct Largest: Reduction {
   @inline(__always) var start: Float { -.infinity }
-  @inline(__always) func combine(_ a: VF, _ b: VF) -> VF { maximum(a, b) }
+  @inline(__always) func combine(_ a: VF, _ b: VF) -> VF { maximumOrNaN(a, b) }
 }
 private struct Smallest: Reduction {
   @inline(__always) var start: Float { .infinity }
-  @inline(__always) func combine(_ a: VF, _ b: VF) -> VF { minimum(a, b) }
+  @inline(__always) func combine(_ a: VF, _ b: VF) -> VF { minimumOrNaN(a, b) }
 }
 private struct Product: Reduction {
   @inline(__always) var start: Float { 1 }

@@ -33,12 +33,12 @@ func unaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch
   case EK_UNARY_SELU:
     map(x, y, count) { beta * $0.replacing(with: alpha * exponentialMinusOne($0), where: $0 .< all(0)) }
   case EK_UNARY_CELU:
-    map(x, y, count) { $0.replacing(with: alpha * exponentialMinusOne($0 / alpha), where: $0 .< all(0)) }
+    map(x, y, count) { $0.replacing(with: minimum(all(0), alpha * exponentialMinusOne($0 / alpha)), where: $0 .< all(0)) }
   case EK_UNARY_SOFTPLUS:
     map(x, y, count) { maximum(all(0), $0) + logarithmOnePlus(exponential(all(0) - magnitude($0))) }
   case EK_UNARY_SOFTSIGN: map(x, y, count) { $0 / (all(1) + magnitude($0)) }
   case EK_UNARY_MISH: map(x, y, count) { mish($0) }
-  case EK_UNARY_THRESHOLDED_RELU: map(x, y, count) { all(0).replacing(with: $0, where: $0 .> alpha) }
+  case EK_UNARY_THRESHOLDED_RELU: map(x, y, count) { $0.replacing(with: all(0), where: $0 .<= alpha) }
   case EK_UNARY_ERF: map(x, y, count) { errorFunction($0) }
   case EK_UNARY_EXP: map(x, y, count) { exponential($0) }
   case EK_UNARY_LOG: map(x, y, count) { logarithm($0) }
