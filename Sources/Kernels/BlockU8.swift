@@ -23,10 +23,9 @@ struct OutputU8 {
   var residualStride: Int
   let residualZeroPoint: Int32
   let residualScale: Float
-  /// Limits relative to the zero point.
-  let low: Float
-  let high: Float
   let zeroPoint: Int32
+  let low: Int32
+  let high: Int32
 
   init(_ a: ek_conv) {
     y = a.y.assumingMemoryBound(to: UInt8.self)
@@ -35,9 +34,9 @@ struct OutputU8 {
     residualStride = Int(a.residual_stride)
     residualZeroPoint = a.residual_zero_point
     residualScale = a.residual_scale
-    low = Float(a.q_min &- a.y_zero_point)
-    high = Float(a.q_max &- a.y_zero_point)
     zeroPoint = a.y_zero_point
+    low = a.q_min
+    high = a.q_max
   }
 
   @inline(__always) func moved(rows: Int, columns: Int) -> OutputU8 {
@@ -47,11 +46,8 @@ struct OutputU8 {
     return moved
   }
 
-  /// Scaled sums, with the residual's bytes or without, to quantized values.
   @inline(__always) func quantized(_ t: VF) -> VI {
-    // Data first: where it is NaN, the result is `low`.
-    let limited = minimum(maximum(t, VF(repeating: low)), VF(repeating: high))
-    return toInteger(limited) &+ VI(repeating: zeroPoint)
+    QuantizerU8(zeroPoint: zeroPoint, low: low, high: high).quantized(t)
   }
 
   @inline(__always) func residualTerm(_ bytes: VI) -> VF {

@@ -13,6 +13,7 @@
 //   narrowBytes(v, w, p)        the same for two neighbouring registers
 //   narrowBytesPart(v, p, n)    the first n lanes, 0 < n <= lanes; touches no other byte
 //   moveActivations(to, from)   sixteen bytes to a tile row, widened where the tile wants Int16
+//   BytesU8, largerBytes, smallerBytes   a register of bytes
 //
 // and, where a lane does not sum four bytes, for depthwise convolution two taps at a time:
 //

@@ -68,4 +68,12 @@ func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelB
   DotOperation.accumulate(&low, lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b))), w[0])
   DotOperation.accumulate(&high, lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b))), w[1])
 }
+
+typealias BytesU8 = SIMD32<UInt8>
+@inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm256_max_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: BytesU8.self)
+}
+@inline(__always) func smallerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm256_min_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: BytesU8.self)
+}
 #endif

@@ -42,4 +42,12 @@ enum DotOperation: TileOperation {
 @inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
   to.storeBytes(of: SIMD16<UInt8>.load(from), as: SIMD16<UInt8>.self)
 }
+
+typealias BytesU8 = SIMD64<UInt8>
+@inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm512_max_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: BytesU8.self)
+}
+@inline(__always) func smallerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm512_min_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: BytesU8.self)
+}
 #endif

@@ -79,4 +79,8 @@ func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelB
   low = en_add_low(en_add_low(low, a, w), b, w + 8)
   high = en_add_high(en_add_high(high, a, w), b, w + 8)
 }
+
+typealias BytesU8 = SIMD16<UInt8>
+@inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 { vmaxq_u8(a, b) }
+@inline(__always) func smallerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 { vminq_u8(a, b) }
 #endif

@@ -71,4 +71,12 @@ func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelB
   DotOperation.accumulate(&low, lanes32(_mm_unpacklo_epi8(pairs, zero)), w[0])
   DotOperation.accumulate(&high, lanes32(_mm_unpackhi_epi8(pairs, zero)), w[1])
 }
+
+typealias BytesU8 = SIMD16<UInt8>
+@inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm_max_epu8(unsafeBitCast(a, to: __m128i.self), unsafeBitCast(b, to: __m128i.self)), to: BytesU8.self)
+}
+@inline(__always) func smallerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm_min_epu8(unsafeBitCast(a, to: __m128i.self), unsafeBitCast(b, to: __m128i.self)), to: BytesU8.self)
+}
 #endif
