@@ -147,7 +147,7 @@ struct OnnxImporter {
     case .resize: try importResize()
     case .shapeArithmetic: throw reject("\(node.type) is supported only on shapes and other constants")
     }
-    for output in outputs where output >= 0 && !operands[output].isDefined {
+    for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
     }
   }
