@@ -34,7 +34,7 @@ public func importOnnx(
   var importer = OnnxImporter(model, file, limits, externalData)
   try importer.run()
   if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
-  let graph = try importer.graph.removingDeadNodes()
+  let graph = try importer.graph.optimized()
   try graph.validate()
   return OnnxImport(graph: graph, unsupported: [])
 }
