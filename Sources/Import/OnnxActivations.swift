@@ -17,7 +17,7 @@ extension OnnxImporter {
   mutating func importUnary(_ function: UnaryFunction) throws(EdgeError) {
     let x = try input(0)
     try requireFloat(x)
-    if isImageOnly(x) {
+    if isImage(x) {
       let y = try emit(.unary(function), [operands[x].channelsLast], resultName(image: true))
       return try setImageResult(y, rank: operands[x].shape.rank)
     }

@@ -23,7 +23,7 @@ extension OnnxImporter {
     try requireFloat(a)
     try requireFloat(b)
     let rank = max(operands[a].shape.rank, operands[b].shape.rank)
-    if isImageOnly(a) || isImageOnly(b), let left = try imageOperand(a, rank: rank), let right = try imageOperand(b, rank: rank) {
+    if isImage(a) || isImage(b), let left = try imageOperand(a, rank: rank), let right = try imageOperand(b, rank: rank) {
       let y = try emit(.binary(function, .none), [left, right], resultName(image: true))
       return try setImageResult(y, rank: rank)
     }

@@ -26,14 +26,14 @@ extension OnnxImporter {
   private mutating func importConv(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
     let shape = operands[x].shape
     let weights = operands[w].shape
-    let window = try window(over: shape, kernel: Array(weights.dims[2...]))
+    var window = try window(over: shape, kernel: Array(weights.dims[2...]))
     guard window.kernelWidth == weights.dims.last, shape.rank == 3 || window.kernelHeight == weights[2] else {
       throw wrongShape("weights \(weights.text) do not fit attribute 'kernel_shape'", operand: w)
     }
     // A signal's [O, C, K] is [O, C, 1, K].
     let dims = shape.rank == 4 ? weights.dims : [weights[0], weights[1], 1, weights[2]]
     let kernel = try convolutionWeights(w, dims, [0, 2, 3, 1], Shape([dims[0], dims[2], dims[3], dims[1]]))
-    var values = [try image(x), kernel]
+    var values = [try convolutionInput(x, &window), kernel]
     if let bias = try convolutionBias(2, channels: dims[0]) { values.append(bias) }
     let y = try emit(.convolution(Convolution(window: window, groups: groups)), values, resultName(image: true))
     try setImageResult(y, rank: shape.rank)

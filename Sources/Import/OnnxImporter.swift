@@ -34,7 +34,7 @@ public func importOnnx(
   var importer = OnnxImporter(model, file, limits, externalData)
   try importer.run()
   if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
-  let graph = try importer.graph.removingDeadNodes()
+  let graph = try importer.graph.optimized()
   try graph.validate()
   return OnnxImport(graph: graph, unsupported: [])
 }
@@ -147,7 +147,7 @@ struct OnnxImporter {
     case .resize: try importResize()
     case .shapeArithmetic: throw reject("\(node.type) is supported only on shapes and other constants")
     }
-    for output in outputs where output >= 0 && !operands[output].isDefined {
+    for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
     }
   }

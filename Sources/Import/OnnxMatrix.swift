@@ -21,13 +21,14 @@ extension OnnxImporter {
       throw wrongShape("\(operands[a].shape.text) times \(operands[b].shape.text) is not a product of matrices", operand: a)
     }
     let name = resultName()
+    let transposesA = try integerAttribute("transA", 0) != 0
     var left = try floatTensor(a)
-    if try integerAttribute("transA", 0) != 0 { left = try emit(.transpose([1, 0]), [left], helperName(operands[a].name + ".transposed")) }
+    if transposesA { left = try emit(.transpose([1, 0]), [left], helperName(operands[a].name + ".transposed")) }
     let transposesB = try integerAttribute("transB", 0) != 0
     let columns = operands[b].shape[transposesB ? 0 : 1]
 
-    if let weights = try denseWeights(b, isTransposed: transposesB, factor: alpha) {
-      var values = [left, weights]
+    if let inner = try dense(transposesA ? nil : a, left, b, isTransposed: transposesB, factor: alpha) {
+      var values = inner
       var rest: ValueID?
       if let c {
         if let bias = try denseBias(c, columns: columns, factor: beta) { values.append(bias) } else { rest = try scaled(c, beta) }
@@ -56,15 +57,22 @@ extension OnnxImporter {
     return try emit(.binary(.multiply, .none), [value, constant], helperName(operands[id].name + ".scaled"))
   }
 
-  /// A constant matrix as dense weights [O, K], or nil when it is no constant of the file.
-  private mutating func denseWeights(_ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> ValueID? {
+  /// Input and weights [O, K] of a dense layer, or nil when the second factor is no constant of the file.
+  /// `x` is the operand that `left` stands for, if it does.
+  private mutating func dense(_ x: Int?, _ left: ValueID, _ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> [ValueID]? {
     try requireFloat(id)
     let shape = operands[id].shape
     guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
     let moved = isTransposed ? data : try OnnxConversion.permuted(data, dims: shape.dims, [1, 0])
     let result = isTransposed ? shape : Shape([shape[1], shape[0]])
-    let contents = try OnnxConversion.scaled(moved, by: factor)
-    return graph.addValue(Value(name: helperName(operands[id].name), dtype: .float32, shape: result, constant: contents))
+    var contents = try OnnxConversion.scaled(moved, by: factor)
+    var input = left
+    if let x, operands[x].shape.dims.last == result[1], let pixels = try denseOverPixels(x, contents, outputs: result[0]) {
+      input = pixels.x
+      contents = pixels.weights
+    }
+    let weights = graph.addValue(Value(name: helperName(operands[id].name), dtype: .float32, shape: result, constant: contents))
+    return [input, weights]
   }
 
   /// A constant that adds the same number to every element of a column, as a bias [O]; nil when it is not that.
@@ -86,8 +94,8 @@ extension OnnxImporter {
     let right = operands[b].shape
     guard left.rank >= 1, right.rank >= 1 else { throw wrongShape("a factor is a single number", operand: left.rank < 1 ? a : b) }
     let name = resultName()
-    if right.rank == 2, left.rank >= 2, let weights = try denseWeights(b, isTransposed: false, factor: 1) {
-      return try setResult(try emit(.dense(.none), [try floatTensor(a), weights], name))
+    if right.rank == 2, left.rank >= 2, let inner = try dense(a, try floatTensor(a), b, isTransposed: false, factor: 1) {
+      return try setResult(try emit(.dense(.none), inner, name))
     }
     // Vectors become matrices, and the added axis is taken out of the result.
     var x = try floatTensor(a)

@@ -24,6 +24,7 @@ struct OnnxOperand {
   /// The value as [N, H, W, C] (images) or [N, 1, L, C] (signals), or -1.
   var channelsLast = Node.noValue
   var dtype = DType.float32
+  var origin: OnnxOrigin?
   /// In the file's layout.
   var shape = Shape([])
   var isDefined = false
@@ -128,8 +129,8 @@ extension OnnxImporter {
     return image
   }
 
-  /// Whether an operand so far exists only with the channels last.
-  func isImageOnly(_ id: Int) -> Bool { operands[id].channelsLast != Node.noValue && operands[id].value == Node.noValue }
+  /// Whether an operand exists with the channels last.
+  func isImage(_ id: Int) -> Bool { operands[id].channelsLast != Node.noValue }
 
   /// Axis of an image for an axis of the file's tensor of rank 3 or 4.
   func imageAxis(_ axis: Int, rank: Int) -> Int {
@@ -234,6 +235,7 @@ extension OnnxImporter {
     operands[id].known = from.known
     operands[id].value = from.value
     operands[id].channelsLast = from.channelsLast
+    operands[id].origin = from.origin
     operands[id].dtype = from.dtype
     operands[id].shape = from.shape
     operands[id].isConstant = from.isConstant

@@ -16,7 +16,7 @@ extension OnnxImporter {
     if isUsed(output: 1) { throw reject("indices of the maxima ('\(operands[outputs[1]].name)') are not supported") }
     var pool = Pool(node.type == "MaxPool" ? .max : .average, window: try window(over: operands[x].shape, kernel: nil))
     pool.ceilMode = try integerAttribute("ceil_mode", 0) != 0
-    pool.countIncludesPad = pool.kind == .average && (try integerAttribute("count_include_pad", 0)) != 0
+    if pool.kind == .average { pool.countIncludesPad = try integerAttribute("count_include_pad", 0) != 0 }
     // SAME padding already covers the whole input; VALID never reads beyond it.
     switch try textAttribute("auto_pad", "NOTSET") {
     case "SAME_UPPER", "SAME_LOWER": pool.ceilMode = false

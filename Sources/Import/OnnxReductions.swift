@@ -29,7 +29,7 @@ extension OnnxImporter {
     if listed.isEmpty, try integerAttribute("noop_with_empty_axes", 0) != 0 { return try setAlias(x) }
     let axes = listed.isEmpty ? Array(0..<rank) : try normalized(listed, rank: rank)
     // Over pixels alone, images stay as they are; without kept axes [N, C] is the result of either layout.
-    if rank == 4, isImageOnly(x), keepDims || axes == [2, 3] {
+    if rank == 4, isImage(x), keepDims || axes == [2, 3] {
       let imageAxes = axes.map { imageAxis($0, rank: rank) }.sorted()
       let value = try image(x)
       if keepDims {
@@ -50,7 +50,7 @@ extension OnnxImporter {
     let counting = (axis..<shape.rank).filter { shape[$0] != 1 }
     if opset >= 13 || counting.count <= 1 {
       let effective = opset >= 13 ? axis : counting.first ?? axis
-      if isImageOnly(x), shape.rank == 4 {
+      if isImage(x), shape.rank == 4 {
         let y = try emit(.softmax(axis: imageAxis(effective, rank: 4), log: isLog), [try image(x)], resultName(image: true))
         return try setImageResult(y, rank: 4)
       }

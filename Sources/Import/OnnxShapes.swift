@@ -21,11 +21,14 @@ extension OnnxImporter {
       let x = try input(0)
       let shape = try targetShape(operands[x].shape)
       if shape == operands[x].shape { return try setAlias(x) }
+      if try reshapeImage(x, to: shape) { return }
+      noteReshape(x, to: shape)
       try setResult(try emit(.reshape(shape), [try tensor(x)], resultName()))
     case "Transpose":
       let x = try input(0)
       let permutation = try transposePermutation(rank: operands[x].shape.rank)
       if permutation == Array(permutation.indices) { return try setAlias(x) }
+      noteTranspose(x, permutation)
       try setResult(try emit(.transpose(permutation), [try tensor(x)], resultName()))
     case "Concat": try importConcat()
     case "Split": try importSplit()
@@ -118,7 +121,7 @@ extension OnnxImporter {
 
   /// Whether operands are best taken as images: one is, and all may be.
   private func usesImages(_ ids: [Int]) -> Bool {
-    ids.contains { isImageOnly($0) } && ids.allSatisfy { operands[$0].dtype == .float32 && [3, 4].contains(operands[$0].shape.rank) }
+    ids.contains { isImage($0) } && ids.allSatisfy { operands[$0].dtype == .float32 && [3, 4].contains(operands[$0].shape.rank) }
   }
 
   private mutating func importConcat() throws(EdgeError) {
@@ -242,6 +245,9 @@ extension OnnxImporter {
   private mutating func pad(_ x: Int, _ mode: PadMode, _ before: [Int], _ after: [Int], _ fill: Float) throws(EdgeError) {
     let shape = operands[x].shape
     if before.allSatisfy({ $0 == 0 }), after.allSatisfy({ $0 == 0 }) { return try setAlias(x) }
+    if mode == .constant, fill == 0, shape.rank == 4, before[0] == 0, before[1] == 0, after[0] == 0, after[1] == 0, let id = outputs.first, id >= 0 {
+      operands[id].origin = .padded(source: x, top: before[2], left: before[3], bottom: after[2], right: after[3])
+    }
     if usesImages([x]) {
       var first = [0, 0, 0, 0]
       var last = [0, 0, 0, 0]
