@@ -26,6 +26,7 @@ struct DomainAssignment {
   private var producers: [Int]
   private var consumers: [[Int]]
 
+  /// `ranges`: of every value, constants included.
   init(_ graph: Graph, ranges: [ValueRange?], options: QuantizerOptions) {
     self.graph = graph
     support = graph.nodes.map { IntegerSupport($0, in: graph) }
@@ -50,10 +51,13 @@ struct DomainAssignment {
   ) -> Domain {
     if let reason = options.requestedFloat(node) { return .requested(reason) }
     if case .float(let reason) = support { return .float(reason) }
+    for value in node.activations where graph.values[value].constant != nil && ranges[value] == nil {
+      return .float("the constant \(graph.values[value].name) is not all finite")
+    }
     if case .moves = support { return .integer }
     var needed = node.activations
     if QuantizationParameters.natural(node.op) == nil { needed += node.outputs }
-    for value in needed where graph.values[value].constant == nil && ranges[value] == nil {
+    for value in needed where ranges[value] == nil {
       return .float("calibration saw no finite value of \(graph.values[value].name)")
     }
     return .integer

@@ -1,8 +1,9 @@
-/// Chooses the range with the least mean squared error: rounding costs step^2 / 12 for each value inside (uniform
-/// over a step), clipping the squared distance for each value outside. Both ends are searched over all bin edges,
-/// one end at a time, until neither moves.
+/// Chooses the range with the least mean squared error of quantization. The error of a candidate is computed from
+/// the histogram with the very scale and zero point the range would get, clipped values included. Both ends are
+/// searched, one at a time, until neither moves: first every 16th bin edge, then all around the best.
 enum ErrorCalibrator {
   private static let rounds = 8
+  private static let coarse = 16
 
   static func range(of histogram: MagnitudeHistogram, within range: ValueRange) -> ValueRange {
     let line = HistogramLine(histogram, range: range)
@@ -21,31 +22,51 @@ enum ErrorCalibrator {
   private static func leastError(upTo limit: Int, _ error: (Int) -> Double) -> Int {
     var best = limit
     var least = error(limit)
-    var bins = limit
-    while bins > 0 {
-      bins -= 1
+    func consider(_ bins: Int) {
       let candidate = error(bins)
-      if candidate < least {
+      if candidate < least || (candidate == least && bins > best) {
         least = candidate
         best = bins
       }
     }
+    var bins = limit - coarse
+    while bins > -coarse {
+      consider(max(bins, 0))
+      bins -= coarse
+    }
+    let centre = best
+    for bins in max(0, centre - coarse)...min(limit, centre + coarse) { consider(bins) }
     return best
   }
 
   /// Sum of squared errors when this many bins are kept left and right of zero.
   private static func error(_ line: HistogramLine, _ negative: Int, _ positive: Int) -> Double {
-    let start = line.negativeBins - negative
-    let end = line.negativeBins + positive
-    let low = line.lowerEdge(negative)
-    let high = line.upperEdge(positive)
-    let step = (high - low) / 255
-    let inside = line.mass[end] - line.mass[start]
+    let scheme = QuantizationParameters.activation(line.range(negativeBins: negative, positiveBins: positive))
+    let scale = Double(scheme.scales[0])
+    let zero = Int(scheme.zeroPoints[0])
     let last = line.counts.count
-    let below = line.secondMoment[start] - 2 * low * line.firstMoment[start] + low * low * line.mass[start]
-    let above =
-      line.secondMoment[last] - line.secondMoment[end] - 2 * high * (line.firstMoment[last] - line.firstMoment[end])
-      + high * high * (line.mass[last] - line.mass[end])
-    return inside * step * step / 12 + max(below, 0) + max(above, 0)
+    var sum = 0.0
+    var from = 0
+    if scale >= line.binWidth {
+      // Bins are finer than steps: each goes to the level nearest to its centre, its own width adds w^2 / 12.
+      for level in 0..<256 {
+        let boundary = (Double(level - zero) + 0.5) * scale / line.binWidth
+        let to = level == 255 ? last : index(boundary, line, from)
+        sum += line.squaredDistance(from, to, to: Double(level - zero) * scale)
+        from = to
+      }
+      return sum + line.total * line.binWidth * line.binWidth / 12
+    }
+    // Steps are finer than bins: values inside are off by step^2 / 12.
+    let start = index(Double(-zero) * scale / line.binWidth, line, 0)
+    let end = index(Double(255 - zero) * scale / line.binWidth, line, start)
+    return line.squaredDistance(0, start, to: Double(-zero) * scale) + (line.mass[end] - line.mass[start]) * scale * scale / 12
+      + line.squaredDistance(end, last, to: Double(255 - zero) * scale)
+  }
+
+  /// First bin, not before `least`, whose centre lies beyond a boundary given in bins from zero.
+  private static func index(_ boundary: Double, _ line: HistogramLine, _ least: Int) -> Int {
+    let position = (boundary - 0.5).rounded(.up) + Double(line.negativeBins)
+    return Int(max(Double(least), min(Double(line.counts.count), position)))
   }
 }

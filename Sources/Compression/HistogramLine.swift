@@ -34,6 +34,15 @@ struct HistogramLine {
 
   var total: Double { mass[counts.count] }
 
+  /// Sum over the bins `from ..< to` of the squared distance of their values to a point.
+  func squaredDistance(_ from: Int, _ to: Int, to point: Double) -> Double {
+    guard from < to else { return 0 }
+    let sum =
+      secondMoment[to] - secondMoment[from] - 2 * point * (firstMoment[to] - firstMoment[from])
+      + point * point * (mass[to] - mass[from])
+    return max(sum, 0)
+  }
+
   /// Lower end of a range that keeps this many bins left of zero.
   func lowerEdge(_ bins: Int) -> Double {
     bins == 0 ? 0 : bins >= negativeBins ? Double(range.min) : -Double(bins) * binWidth

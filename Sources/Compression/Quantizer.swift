@@ -54,9 +54,11 @@ private struct GraphQuantizer {
   init(_ source: Graph, _ calibration: CalibrationResult, _ options: QuantizerOptions) {
     self.source = source
     self.options = options
-    let domains = DomainAssignment(source, ranges: calibration.ranges, options: options)
+    var ranges = calibration.ranges
+    for (id, value) in source.values.enumerated() where value.constant != nil { ranges[id] = ValueRange.ofConstant(value) }
+    let domains = DomainAssignment(source, ranges: ranges, options: options)
     self.domains = domains
-    schemes = SchemeAssignment(source, ranges: calibration.ranges, isInteger: { domains.isInteger($0) })
+    schemes = SchemeAssignment(source, ranges: ranges, isInteger: { domains.isInteger($0) })
     result = Graph(name: source.name)
     result.metadata = source.metadata
     reasons = [String](repeating: "", count: source.nodes.count)

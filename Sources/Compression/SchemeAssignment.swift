@@ -29,7 +29,7 @@ struct SchemeAssignment {
     schemes = []
     members = []
     for (value, range) in ranges.enumerated() {
-      schemes.append(SchemeAssignment.constantRange(graph.values[value]).map { .range($0) } ?? range.map { .range($0) })
+      schemes.append(range.map { .range($0) })
       members.append([value])
     }
     var consumers = [[Int]](repeating: [], count: graph.values.count)
@@ -76,18 +76,6 @@ struct SchemeAssignment {
     }
   }
 
-  private static func constantRange(_ value: Value) -> ValueRange? {
-    guard value.dtype == .float32, let data = value.constant else { return nil }
-    var range: ValueRange?
-    for index in 0..<data.byteCount / 4 {
-      let element = data.base.loadUnaligned(fromByteOffset: index &* 4, as: Float.self)
-      guard element.isFinite else { continue }
-      let point = ValueRange(min: element, max: element)
-      range = range.map { $0.union(point) } ?? point
-    }
-    return range
-  }
-
   // MARK: Classes
 
   private func root(_ value: ValueID) -> ValueID {
@@ -100,6 +88,7 @@ struct SchemeAssignment {
     let from = root(value)
     let to = root(other)
     guard from != to else { return }
+    schemes[to] = schemes[to] ?? schemes[from]
     parents[from] = to
     members[to] += members[from]
     members[from] = []

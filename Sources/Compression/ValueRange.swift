@@ -1,3 +1,7 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
 /// The interval the values of a tensor lie in, before it is turned into a scale and a zero point.
 public struct ValueRange: Equatable, Sendable {
   public var min: Float
@@ -11,6 +15,18 @@ public struct ValueRange: Equatable, Sendable {
   /// The smallest interval that contains both.
   func union(_ other: ValueRange) -> ValueRange {
     ValueRange(min: Swift.min(min, other.min), max: Swift.max(max, other.max))
+  }
+
+  /// Of a constant float tensor; nil for other values and when a number is not finite.
+  static func ofConstant(_ value: Value) -> ValueRange? {
+    guard value.dtype == .float32, let data = value.constant, data.byteCount >= 4 else { return nil }
+    var range = ValueRange(min: .infinity, max: -.infinity)
+    for index in 0..<data.byteCount / 4 {
+      let element = data.base.loadUnaligned(fromByteOffset: index &* 4, as: Float.self)
+      guard element.isFinite else { return nil }
+      range = range.union(ValueRange(min: element, max: element))
+    }
+    return range
   }
 
   /// The part inside a fused activation's limits. When the interval lies outside them, the limit it touches.
