@@ -9,6 +9,23 @@
 void *ep_allocate(size_t size, size_t alignment);
 void ep_deallocate(void *pointer);
 
+/* A caller's allocator; the same layout as edgeai_allocator. */
+typedef struct ep_allocator {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *context;
+  void *(*allocate)(void *context, size_t size, size_t alignment);
+  void (*deallocate)(void *context, void *pointer, size_t size);
+} ep_allocator;
+
+/* Calls body(context) while this thread allocates from `allocator` (NULL: the C library). 0, or ENOMEM when the
+ * Swift runtime found no memory: body was then left in the middle and the blocks it had made are freed. Scopes nest. */
+int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context);
+
+/* The shipped library's posix_memalign and free: packaging renames the Swift objects' references to these. */
+int ep_swift_memalign(void **result, size_t alignment, size_t size);
+void ep_swift_free(void *pointer);
+
 /* Instruction sets of this CPU (and of the operating system's context switch). */
 enum { EP_CPU_AVX2 = 1, EP_CPU_AVX512VNNI = 2, EP_CPU_NEON = 4, EP_CPU_DOTPROD = 8 };
 uint32_t ep_cpu_features(void);
