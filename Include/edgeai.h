@@ -294,7 +294,7 @@ typedef struct edgeai_op_info {
   uint32_t struct_size;
   int32_t index;
   const char *name;
-  const char *type;           /* "convolution", "dense", ... */
+  const char *type;           /* "Convolution", "Dense", ... */
   uint64_t parameters;        /* elements of its constant inputs */
   uint64_t multiply_adds;     /* for one sample */
   int32_t input_count, output_count;
@@ -422,7 +422,7 @@ typedef struct edgeai_step_info {
   uint32_t struct_size;
   int32_t dtype;             /* of the result: EDGEAI_DTYPE_* */
   const char *name;          /* of the operator */
-  const char *op;            /* "convolution", ... */
+  const char *op;            /* "Convolution", ... */
   const char *kernel;        /* operation, instruction set and tile */
   const char *isa;
   const char *note;          /* what was fused, why it runs in float, ...; may be "" */

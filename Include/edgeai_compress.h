@@ -52,7 +52,7 @@ typedef struct edgeai_quantize_options {
   float momentum;             /* MOVING_AVERAGE: weight of the past, 0 up to 1; default 0.9 */
   const char *const *float_names;  /* names of operators that stay in float; copied by edgeai_calibration_create */
   size_t float_name_count;
-  const char *const *float_types;  /* the same by operator type, such as "softmax" */
+  const char *const *float_types;  /* the same by operator type, such as "Softmax" */
   size_t float_type_count;
   edgeai_progress_fn progress;     /* optional */
   void *progress_context;

@@ -36,19 +36,36 @@ static void unlink_block(header *h) {
   h->link = NULL;
 }
 
+/* malloc aligns to 8 or 16 bytes; more is made up by moving the block inside a bigger one, whose address stands
+ * in front of it. */
+void *ep_system_allocate(size_t size, size_t alignment) {
+  if (alignment < 16) alignment = 16;
+  if (size > PTRDIFF_MAX - alignment - sizeof(void *)) return NULL;
+  char *raw = malloc(size + alignment + sizeof raw);
+  if (!raw) return NULL;
+  uintptr_t block = ((uintptr_t)raw + sizeof raw + alignment - 1) & ~(uintptr_t)(alignment - 1);
+  ((void **)block)[-1] = raw;
+  return (void *)block;
+}
+
+void ep_system_deallocate(void *pointer) {
+  if (pointer) free(((void **)pointer)[-1]);
+}
+
 void *ep_allocate(size_t size, size_t alignment) {
   if (alignment < 16) alignment = 16;
   size_t offset = (sizeof(header) + alignment - 1) & ~(alignment - 1);
-  /* malloc aligns to 8 or 16 bytes; the rest is made up by moving the block inside a bigger one. */
+  if (size > PTRDIFF_MAX - offset) return NULL;
+  size_t total = size + offset;
   const ep_allocator *allocator = current ? current->allocator : NULL;
-  size_t slack = allocator ? 0 : alignment;
-  if (size > PTRDIFF_MAX - offset - slack) return NULL;
-  size_t total = size + offset + slack;
-  char *raw = allocator ? allocator->allocate(allocator->context, total, alignment) : malloc(total);
+  char *raw = allocator ? allocator->allocate(allocator->context, total, alignment) : ep_system_allocate(total, alignment);
   if (!raw) return NULL;
-  uintptr_t block = ((uintptr_t)raw + (slack ? alignment - 1 : 0)) & (slack ? ~(uintptr_t)(alignment - 1) : ~(uintptr_t)0);
-  block += offset;
-  header *h = (header *)block - 1;
+  if (((uintptr_t)raw & (alignment - 1)) != 0) { /* a caller's allocator that does not keep its promise */
+    allocator->deallocate(allocator->context, raw, total);
+    return NULL;
+  }
+  char *block = raw + offset;
+  header *h = (header *)(void *)block - 1;
   h->allocator = allocator;
   h->raw = raw;
   h->size = total;
@@ -60,7 +77,7 @@ void *ep_allocate(size_t size, size_t alignment) {
     if (h->next) h->next->link = &h->next;
     current->blocks = h;
   }
-  return (void *)block;
+  return block;
 }
 
 void ep_deallocate(void *pointer) {
@@ -68,7 +85,7 @@ void ep_deallocate(void *pointer) {
   header *h = (header *)pointer - 1;
   unlink_block(h);
   if (h->allocator) h->allocator->deallocate(h->allocator->context, h->raw, h->size);
-  else free(h->raw);
+  else ep_system_deallocate(h->raw);
 }
 
 int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context) {

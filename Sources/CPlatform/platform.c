@@ -1,6 +1,10 @@
 #include "edgeai_platform.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+const int32_t ep_unsupported = ENOSYS;
+const char *ep_error_text(int32_t code) { return strerror(code); }
 
 #if defined(EDGEAI_FREESTANDING)
 const char *ep_environment(const char *name) { (void)name; return NULL; }
@@ -11,7 +15,6 @@ int32_t ep_file_write(const char *path, const void *data, size_t size) { (void)p
 #else
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>

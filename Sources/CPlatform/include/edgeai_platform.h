@@ -18,6 +18,10 @@ typedef struct ep_allocator {
   void (*deallocate)(void *context, void *pointer, size_t size);
 } ep_allocator;
 
+/* The C library's memory, in an allocator's manner. */
+void *ep_system_allocate(size_t size, size_t alignment);
+void ep_system_deallocate(void *pointer);
+
 /* Calls body(context) while this thread allocates from `allocator` (NULL: the C library). 0, or ENOMEM when the
  * Swift runtime found no memory: body was then left in the middle and the blocks it had made are freed. Scopes nest. */
 int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context);
@@ -40,4 +44,7 @@ int32_t ep_file_map(const char *path, const void **data, size_t *size);
 void ep_file_unmap(const void *data, size_t size);
 /* Writes atomically: a temporary file beside it, then a rename. 0 on success, else errno. */
 int32_t ep_file_write(const char *path, const void *data, size_t size);
+/* What the file functions give in a build without files, and the text of their other results. */
+extern const int32_t ep_unsupported;
+const char *ep_error_text(int32_t code);
 #endif
