@@ -1,0 +1,142 @@
+// Operators that compute element by element, along an axis, or as matrix products.
+
+extension TypeInference {
+  func dense(_ clamp: Clamp) throws(EdgeError) -> TensorType {
+    try arity(2, optional: 2)
+    try checkClamp(clamp)
+    let x = try shape(0)
+    let weights = try shape(1, rank: 2)
+    guard !weights.hasBatch, weights[0] > 0 else { throw failure(.shapeMismatch, "weights have shape \(weights.text)", inputs[1]) }
+    guard let depth = x.dims.last, depth == weights[1] else {
+      throw failure(.shapeMismatch, "weights \(weights.text) do not fit an input of shape \(x.text)", inputs[1])
+    }
+    try checkVector(2, count: weights[0], "bias")
+    var result = x
+    result[x.rank - 1] = weights[0]
+    let arithmetic = try arithmetic()
+    try checkWeights(arithmetic, outputs: weights[0])
+    try checkResidual(arithmetic, result)
+    return try computed(arithmetic, result)
+  }
+
+  func matMul() throws(EdgeError) -> TensorType {
+    try arity(2)
+    let a = try shape(0)
+    let b = try shape(1)
+    guard a.rank >= 2, b.rank >= 2 else { throw failure(.shapeMismatch, "both inputs must have at least two dimensions", inputs[0]) }
+    let depth = a[a.rank - 1]
+    guard depth >= 0, depth == b[b.rank - 2] else {
+      throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not multiply", inputs[1])
+    }
+    guard let batch = broadcastShape(Shape(Array(a.dims.dropLast(2))), Shape(Array(b.dims.dropLast(2)))) else {
+      throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not broadcast", inputs[1])
+    }
+    let arithmetic = try arithmetic()
+    try checkSame(arithmetic, 1)
+    return try computed(arithmetic, Shape(batch.dims + [a[a.rank - 2], b[b.rank - 1]]))
+  }
+
+  func batchNormalization(_ epsilon: Float) throws(EdgeError) -> TensorType {
+    try arity(5)
+    guard epsilon.isFinite, epsilon >= 0 else { throw failure(.invalidGraph, "epsilon must be finite and not negative") }
+    let x = try shape(0)
+    guard let channels = x.dims.last, channels >= 0 else {
+      throw failure(.shapeMismatch, "the number of channels must be known", inputs[0])
+    }
+    for (position, what) in [(1, "scale"), (2, "bias"), (3, "mean"), (4, "variance")] {
+      try checkVector(position, count: channels, what)
+    }
+    for position in 0..<5 { try checkFloat(position) }
+    return try computed(.float, x)
+  }
+
+  func unary(_ function: UnaryFunction) throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    if function.kind == .clamp { try checkClamp(Clamp(min: function.alpha, max: function.beta)) }
+    guard !function.alpha.isNaN, !function.beta.isNaN else { throw failure(.invalidGraph, "parameters must be numbers") }
+    return try computed(arithmetic(), x, keepsByDefault: function.kind == .clamp)
+  }
+
+  func binary(_ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) -> TensorType {
+    try arity(2)
+    try checkClamp(clamp)
+    let a = try shape(0)
+    let b = try shape(1)
+    guard let result = broadcastShape(a, b) else {
+      throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not broadcast", inputs[1])
+    }
+    let arithmetic = try arithmetic()
+    try checkSame(arithmetic, 1)
+    return try computed(arithmetic, result)
+  }
+
+  func reduce(_ function: ReduceFunction, _ axes: [Int], _ keepDims: Bool) throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    for (position, axis) in axes.enumerated() {
+      try checkAxis(axis, rank: x.rank)
+      if axes[..<position].contains(axis) { throw failure(.invalidGraph, "axis \(axis) is listed twice", inputs[0]) }
+      if x[axis] == 0 { throw failure(.shapeMismatch, "axis \(axis) is empty", inputs[0]) }
+    }
+    var dims: [Int] = []
+    for (axis, dim) in x.dims.enumerated() {
+      if !axes.contains(axis) {
+        dims.append(dim)
+      } else if keepDims {
+        dims.append(1)
+      }
+    }
+    let keeps = function == .mean || function == .max || function == .min
+    return try computed(arithmetic(), Shape(dims), keepsByDefault: keeps)
+  }
+
+  func softmax(_ axis: Int) throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    try checkAxis(axis, rank: x.rank)
+    return try computed(arithmetic(), x)
+  }
+
+  func localResponseNormalization(_ size: Int, _ alpha: Float, _ beta: Float, _ bias: Float) throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    guard let channels = x.dims.last, channels >= 0 else {
+      throw failure(.shapeMismatch, "the number of channels must be known", inputs[0])
+    }
+    guard size > 0, size <= Int(Int32.max) else { throw failure(.invalidGraph, "size \(size) is out of range") }
+    guard alpha.isFinite, beta.isFinite, bias.isFinite else { throw failure(.invalidGraph, "parameters must be finite") }
+    try checkFloat(0)
+    return try computed(.float, x)
+  }
+
+  func quantize() throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    try checkFloat(0)
+    return try declaredQuantized(try checked(x))
+  }
+
+  func dequantize() throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    guard value(0).quantization != nil else { throw failure(.dtypeMismatch, "the input is not quantized", inputs[0]) }
+    return TensorType(.float32, try checked(x))
+  }
+
+  func requantize() throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    try checkQuantized(0)
+    return try declaredQuantized(try checked(x))
+  }
+
+  func cast(_ dtype: DType) throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = try shape(0)
+    guard value(0).quantization == nil else {
+      throw failure(.dtypeMismatch, "the input is quantized; dequantize is the operator for that", inputs[0])
+    }
+    return TensorType(dtype, try checked(x))
+  }
+}

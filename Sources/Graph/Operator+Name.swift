@@ -1,0 +1,112 @@
+extension Operator {
+  /// What the operator is called in plans, reports and messages.
+  public var name: String {
+    switch self {
+    case .convolution: return "Convolution"
+    case .transposedConvolution: return "TransposedConvolution"
+    case .dense: return "Dense"
+    case .matMul: return "MatMul"
+    case .batchNormalization: return "BatchNormalization"
+    case .unary(let function): return function.kind.name
+    case .binary(let function, _): return function.name
+    case .pool(let pool): return pool.kind == .max ? "MaxPool" : "AveragePool"
+    case .reduce(let function, _, _): return function.name
+    case .softmax(_, let log): return log ? "LogSoftmax" : "Softmax"
+    case .concat: return "Concat"
+    case .split: return "Split"
+    case .slice: return "Slice"
+    case .pad: return "Pad"
+    case .resize: return "Resize"
+    case .transpose: return "Transpose"
+    case .reshape: return "Reshape"
+    case .expand: return "Expand"
+    case .gather: return "Gather"
+    case .localResponseNormalization: return "LocalResponseNormalization"
+    case .quantize: return "Quantize"
+    case .dequantize: return "Dequantize"
+    case .requantize: return "Requantize"
+    case .cast: return "Cast"
+    }
+  }
+}
+
+extension UnaryFunction.Kind {
+  public var name: String {
+    switch self {
+    case .clamp: return "Clamp"
+    case .leakyRelu: return "LeakyRelu"
+    case .sigmoid: return "Sigmoid"
+    case .tanh: return "Tanh"
+    case .hardSigmoid: return "HardSigmoid"
+    case .hardSwish: return "HardSwish"
+    case .silu: return "Silu"
+    case .gelu: return "Gelu"
+    case .geluTanh: return "GeluTanh"
+    case .elu: return "Elu"
+    case .selu: return "Selu"
+    case .celu: return "Celu"
+    case .softplus: return "Softplus"
+    case .softsign: return "Softsign"
+    case .mish: return "Mish"
+    case .thresholdedRelu: return "ThresholdedRelu"
+    case .erf: return "Erf"
+    case .exp: return "Exp"
+    case .log: return "Log"
+    case .sqrt: return "Sqrt"
+    case .reciprocal: return "Reciprocal"
+    case .abs: return "Abs"
+    case .negate: return "Negate"
+    case .floor: return "Floor"
+    case .ceil: return "Ceil"
+    case .round: return "Round"
+    case .sign: return "Sign"
+    }
+  }
+}
+
+extension BinaryFunction {
+  public var name: String {
+    switch self {
+    case .add: return "Add"
+    case .subtract: return "Subtract"
+    case .multiply: return "Multiply"
+    case .divide: return "Divide"
+    case .minimum: return "Minimum"
+    case .maximum: return "Maximum"
+    case .power: return "Power"
+    case .prelu: return "PRelu"
+    }
+  }
+}
+
+extension ReduceFunction {
+  public var name: String {
+    switch self {
+    case .mean: return "ReduceMean"
+    case .sum: return "ReduceSum"
+    case .max: return "ReduceMax"
+    case .min: return "ReduceMin"
+    case .product: return "ReduceProduct"
+    case .l1: return "ReduceL1"
+    case .l2: return "ReduceL2"
+    case .sumSquare: return "ReduceSumSquare"
+    }
+  }
+}
+
+extension DType {
+  /// `name` as a string.
+  var text: String {
+    switch self {
+    case .float32: return "float32"
+    case .uint8: return "uint8"
+    case .int8: return "int8"
+    case .int32: return "int32"
+    case .int64: return "int64"
+    case .bool: return "bool"
+    case .float16: return "float16"
+    case .float64: return "float64"
+    case .int16: return "int16"
+    }
+  }
+}
