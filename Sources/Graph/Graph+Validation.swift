@@ -1,0 +1,115 @@
+extension Graph {
+  /// Checks everything the rest of the library relies on: identifiers, order, single makers, names, operators
+  /// with their attributes, element types and shapes, constants and quantization. Any graph may be given;
+  /// nothing here traps.
+  ///
+  /// - Throws: `invalidGraph`, `shapeMismatch` or `dtypeMismatch`, naming node and tensor where there is one.
+  public func validate() throws(EdgeError) {
+    for value in values { try validate(value) }
+    var made = [Bool](repeating: false, count: values.count)
+    for (id, value) in values.enumerated() where value.constant != nil { made[id] = true }
+    try validateInputs(&made)
+    for (index, node) in nodes.enumerated() { try validate(node, index, &made) }
+    var names = Set<String>()
+    for output in outputs {
+      guard output >= 0, output < values.count else { throw EdgeError(.invalidGraph, "output \(output) is not a value of the graph") }
+      let value = values[output]
+      guard made[output] else { throw EdgeError(.invalidGraph, "nothing makes the output", tensor: value.name) }
+      guard !value.name.isEmpty else { throw EdgeError(.invalidGraph, "output \(output) has no name") }
+      guard names.insert(value.name).inserted else {
+        throw EdgeError(.invalidGraph, "two outputs have the same name", tensor: value.name)
+      }
+    }
+  }
+
+  private func validateInputs(_ made: inout [Bool]) throws(EdgeError) {
+    var names = Set<String>()
+    for input in inputs {
+      guard input >= 0, input < values.count else { throw EdgeError(.invalidGraph, "input \(input) is not a value of the graph") }
+      let value = values[input]
+      guard !made[input] else { throw EdgeError(.invalidGraph, "the input is a constant or listed twice", tensor: value.name) }
+      guard !value.name.isEmpty else { throw EdgeError(.invalidGraph, "input \(input) has no name") }
+      guard names.insert(value.name).inserted else {
+        throw EdgeError(.invalidGraph, "two inputs have the same name", tensor: value.name)
+      }
+      made[input] = true
+    }
+  }
+
+  private func validate(_ node: Node, _ index: Int, _ made: inout [Bool]) throws(EdgeError) {
+    func failure(_ status: Status, _ message: String, _ tensor: String = "") -> EdgeError {
+      EdgeError(status, message, node: node.name, nodeIndex: index, tensor: tensor)
+    }
+    for input in node.inputs where input != Node.noValue {
+      guard input >= 0, input < values.count else { throw failure(.invalidGraph, "input \(input) is not a value of the graph") }
+      guard made[input] else { throw failure(.invalidGraph, "an input is used before it is made", values[input].name) }
+    }
+    for output in node.outputs {
+      guard output >= 0, output < values.count else { throw failure(.invalidGraph, "result \(output) is not a value of the graph") }
+      guard !made[output] else { throw failure(.invalidGraph, "the result is already made elsewhere", values[output].name) }
+      made[output] = true
+    }
+    let types = try resultTypes(of: node.op, name: node.name, index: index, inputs: node.inputs, declared: declaredTypes(of: node))
+    guard types.count == node.outputs.count else {
+      throw failure(.invalidGraph, "\(node.op.name) has \(types.count) results, not \(node.outputs.count)")
+    }
+    for (output, type) in zip(node.outputs, types) {
+      let value = values[output]
+      guard value.shape == type.shape else {
+        throw failure(.shapeMismatch, "the result has shape \(type.shape.text), not \(value.shape.text)", value.name)
+      }
+      guard value.dtype == type.dtype else {
+        throw failure(.dtypeMismatch, "the result is \(type.dtype.text), not \(value.dtype.text)", value.name)
+      }
+      guard value.quantization == type.quantization else {
+        throw failure(.dtypeMismatch, "the result has another quantization", value.name)
+      }
+    }
+  }
+
+  private func validate(_ value: Value) throws(EdgeError) {
+    let shape = value.shape
+    guard shape.rank <= Shape.maximumRank else {
+      throw EdgeError(.invalidGraph, "rank \(shape.rank) is above \(Shape.maximumRank)", tensor: value.name)
+    }
+    for dim in shape.dims where dim < 0 && dim != Shape.batch {
+      throw EdgeError(.invalidGraph, "dimension \(dim) is negative", tensor: value.name)
+    }
+    guard let count = shape.elementCount(), let bytes = multiplyChecked(count, value.dtype.byteCount) else {
+      throw EdgeError(.invalidGraph, "the size of \(shape.text) overflows", tensor: value.name)
+    }
+    if let constant = value.constant {
+      guard !shape.hasBatch else { throw EdgeError(.invalidGraph, "a constant has an unknown dimension", tensor: value.name) }
+      guard constant.byteCount == bytes else {
+        throw EdgeError(.invalidGraph, "a constant of \(bytes) bytes has \(constant.byteCount)", tensor: value.name)
+      }
+    }
+    if let quantization = value.quantization { try validate(quantization, value) }
+  }
+
+  private func validate(_ quantization: Quantization, _ value: Value) throws(EdgeError) {
+    func failure(_ message: String) -> EdgeError { EdgeError(.invalidGraph, message, tensor: value.name) }
+    let range: ClosedRange<Int32>
+    switch value.dtype {
+    case .uint8: range = 0...255
+    case .int8: range = -128...127
+    case .int16: range = -32768...32767
+    case .int32: range = 0...0
+    default: throw failure("\(value.dtype.text) cannot be quantized")
+    }
+    guard quantization.scales.count == quantization.zeroPoints.count else {
+      throw failure("\(quantization.scales.count) scales, but \(quantization.zeroPoints.count) zero points")
+    }
+    if let axis = quantization.axis {
+      guard axis >= 0, axis < value.shape.rank, value.shape[axis] == quantization.scales.count else {
+        throw failure("\(quantization.scales.count) scales do not fit axis \(axis) of \(value.shape.text)")
+      }
+    } else if quantization.scales.count != 1 {
+      throw failure("\(quantization.scales.count) scales without an axis")
+    }
+    for scale in quantization.scales where !(scale.isFinite && scale > 0) { throw failure("a scale is not finite and positive") }
+    for zeroPoint in quantization.zeroPoints where !range.contains(zeroPoint) {
+      throw failure("zero point \(zeroPoint) is out of range of \(value.dtype.text)")
+    }
+  }
+}
