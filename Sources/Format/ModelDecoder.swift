@@ -63,7 +63,7 @@ private struct SectionTable {
     }
     let fileBytes = try header.i64()
     guard fileBytes >= bytes.count else {
-      throw EdgeError(.malformedModel, "\(bytes.count - fileBytes) bytes follow the end of the model", byteOffset: fileBytes)
+      throw EdgeError(.malformedModel, "the header says \(fileBytes) bytes; the file has \(bytes.count)", byteOffset: 16)
     }
     guard fileBytes == bytes.count else {
       throw EdgeError(.truncatedModel, "the file has \(bytes.count) of its \(fileBytes) bytes", byteOffset: bytes.count)

@@ -110,10 +110,9 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
   for op in operators {
     var writer = FormatByteWriter()
     let code = writer.attributes(of: op)
-    try writer.bytes.withUnsafeBytes { bytes in
-      var reader = FormatByteReader(bytes, origin: 0)
-      #expect(try reader.operation(code.rawValue) == op)
-      #expect(reader.remaining == 0)
-    }
+    let bytes = try TensorData(writer.bytes)
+    var reader = FormatByteReader(bytes.bytes, origin: 0)
+    #expect(try reader.operation(code.rawValue) == op)
+    #expect(reader.remaining == 0)
   }
 }
