@@ -354,9 +354,10 @@ typedef struct edgeai_session edgeai_session;
 typedef struct edgeai_session_options {
   uint32_t struct_size;
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
-  int32_t threads;            /* working threads, the caller's included; default 1 */
+  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256 */
   int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once */
-  int32_t strict;             /* 1: refuse a quantized model of which some operator would run in float */
+  int32_t strict;             /* 1: refuse a model of which some operator would run on a reference kernel or, when
+                               * it is quantized, in float */
   int32_t profile;            /* 1: take the time of every step (two clock readings a step) */
   const char *isa;            /* optional: an edgeai_isa_name. NULL: the environment variable EDGEAI_ISA, else the best */
 } edgeai_session_options;
@@ -371,8 +372,8 @@ EDGEAI_API edgeai_status edgeai_session_memory_required(const edgeai_model *mode
                                                         size_t *bytes, size_t *alignment, edgeai_error *error);
 
 /* Makes a session in one newly allocated block. options: optional.
- * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option), UNSUPPORTED_FEATURE (an instruction set that is not there,
- * strict), UNSUPPORTED_OPERATOR. Since 0.1. */
+ * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option), UNSUPPORTED_FEATURE (an instruction set that is not there),
+ * UNSUPPORTED_OPERATOR (strict, or after allow_unsupported). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const edgeai_session_options *options,
                                                edgeai_session **session, edgeai_error *error);
 
@@ -393,16 +394,17 @@ EDGEAI_API size_t edgeai_session_output_count(const edgeai_session *session);
 EDGEAI_API edgeai_status edgeai_session_output_info(const edgeai_session *session, size_t index, edgeai_tensor_info *info,
                                                     edgeai_error *error);
 
-/* Where the session reads an input or writes an output: inside its block, or what was bound. `bytes`: its exact
- * size. Inputs may be overwritten by a run: fill them before each. Outputs are valid until the next run. Since 0.1. */
+/* Where the session reads an input or writes an output: inside its block, or what was bound. bytes: optional, its
+ * exact size. Runs leave inputs as they are. Outputs are valid until the next run. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_input_buffer(edgeai_session *session, size_t index, void **data, size_t *bytes,
                                                      edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_session_output_buffer(const edgeai_session *session, size_t index, const void **data, size_t *bytes,
                                                       edgeai_error *error);
 
-/* Uses the caller's memory for an input or output of this and later runs, without a copy; NULL with 0 bytes goes
- * back to the session's own. The memory stays valid until then, is aligned to its element and is exactly the
- * tensor's size (SHAPE_MISMATCH otherwise); a bound input is not written to. Since 0.1. */
+/* Uses the caller's memory for an input or output of the next and later runs, without a copy; NULL with 0 bytes
+ * goes back to the session's own. The memory stays valid until then, does not overlap other bound memory, is
+ * aligned to its element (INVALID_ARGUMENT otherwise) and exactly the tensor's size (BUFFER_TOO_SMALL or
+ * SHAPE_MISMATCH otherwise). A bound input is not written to. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_bind_input(edgeai_session *session, size_t index, const void *data, size_t bytes,
                                                    edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, size_t index, void *data, size_t bytes,
@@ -413,8 +415,8 @@ EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, siz
  * Errors: CANCELLED; the outputs are then undefined and the session can run again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_run(edgeai_session *session, edgeai_error *error);
 
-/* Asks a run in progress to stop soon. May be called by any thread while another runs the session, and from a
- * signal handler. Without a run in progress it does nothing. Since 0.1. */
+/* Asks a run in progress to stop before its next step; without a run in progress, the next run. May be called by
+ * any thread while another runs the session, and from a signal handler. Since 0.1. */
 EDGEAI_API void edgeai_session_cancel(const edgeai_session *session);
 
 /* One step of the plan: a kernel and what it works on. */
@@ -428,10 +430,12 @@ typedef struct edgeai_step_info {
   const char *note;          /* what was fused, why it runs in float, ...; may be "" */
   int64_t dims[EDGEAI_MAX_RANK];  /* shape of the result */
   int32_t rank;
-  int32_t reserved;
+  int32_t op_index;          /* index of the operator in the model, or -1 for a copy the plan added */
   uint64_t result_bytes;
-  uint64_t weight_bytes;
-  uint64_t multiply_adds;
+  uint64_t bytes;            /* of all tensors it reads and writes, weights included */
+  uint64_t multiply_adds;    /* for the session's batch */
+  int32_t parts;             /* pieces handed out to the threads; 1: the caller's thread does it alone */
+  int32_t reserved;
 } edgeai_step_info;
 
 EDGEAI_API size_t edgeai_session_plan_count(const edgeai_session *session);

@@ -6,7 +6,7 @@ import Runtime
 
 @_cdecl("edgeai_session_plan_count") @implementation
 public func edgeai_session_plan_count(_ session: OpaquePointer!) -> Int {
-  session == nil ? 0 : object(session, SessionHandle.self).plan.steps.count
+  session == nil ? 0 : object(session, SessionHandle.self).steps.count
 }
 
 @_cdecl("edgeai_session_plan_info") @implementation
@@ -15,20 +15,20 @@ public func edgeai_session_plan_info(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    let index = try checked(index, below: session.plan.steps.count, "index")
-    let step = session.plan.steps[index]
-    let texts = session.stepTexts(index)
+    let step = session.steps[try checked(index, below: session.steps.count, "index")]
     var answer = edgeai_step_info()
     answer.dtype = Int32(step.dtype.rawValue)
-    answer.name = texts.name
-    answer.op = texts.op
-    answer.kernel = texts.kernel
-    answer.isa = texts.isa
-    answer.note = texts.note
+    answer.name = session.text(step.name)
+    answer.op = session.text(step.op)
+    answer.kernel = session.text(step.kernel)
+    answer.isa = cString(step.isa.name)
+    answer.note = session.text(step.note)
     answer.rank = copyDims(step.shape, to: &answer.dims)
-    answer.result_bytes = UInt64(clamping: step.resultBytes)
-    answer.weight_bytes = UInt64(clamping: step.weightBytes)
+    answer.op_index = Int32(clamping: step.nodeIndex)
+    answer.result_bytes = UInt64(clamping: step.shape.elementCount() ?? 0) &* UInt64(step.dtype.byteCount)
+    answer.bytes = UInt64(clamping: step.byteCount)
     answer.multiply_adds = UInt64(clamping: step.multiplyAdds)
+    answer.parts = Int32(clamping: step.parts)
     try fill(info, "edgeai_step_info", answer)
   }
 }
@@ -39,7 +39,8 @@ public func edgeai_session_plan_text(
   _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
-    try give(try object(session, SessionHandle.self, "session").plan.text, buffer, capacity, length)
+    let session = try object(session, SessionHandle.self, "session")
+    try give(try Plan(session.model.graph, session.options).text, buffer, capacity, length)
   }
 }
 
@@ -50,7 +51,7 @@ public func edgeai_session_step_times(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    let step = session.stepTimes(try checked(index, below: session.plan.steps.count, "index"))
+    let step = session.stepTimes(try checked(index, below: session.steps.count, "index"))
     try fill(
       times, "edgeai_step_times",
       edgeai_step_times(
@@ -70,13 +71,6 @@ public func edgeai_session_memory_stats(
   _ session: OpaquePointer!, _ stats: UnsafeMutablePointer<edgeai_memory_stats>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
-    let plan = try object(session, SessionHandle.self, "session").plan
-    var answer = edgeai_memory_stats()
-    answer.total_bytes = UInt64(plan.memoryRequired)
-    answer.activation_bytes = UInt64(clamping: plan.activationBytes)
-    answer.packed_weight_bytes = UInt64(clamping: plan.packedBytes)
-    answer.scratch_bytes = UInt64(clamping: plan.scratchBytes)
-    answer.other_bytes = answer.total_bytes &- answer.activation_bytes &- answer.packed_weight_bytes &- answer.scratch_bytes
-    try fill(stats, "edgeai_memory_stats", answer)
+    try fill(stats, "edgeai_memory_stats", try object(session, SessionHandle.self, "session").memory)
   }
 }

@@ -16,7 +16,7 @@ private func describe(
     let id = ids[try checked(index, below: ids.count, "index")]
     try fill(
       info, "edgeai_tensor_info",
-      try tensorInfo(session.model.graph.values[id], name: session.model.valueName(id), batch: session.batch))
+      try tensorInfo(session.model.graph.values[id], name: session.model.valueName(id), batch: session.options.batch))
   }
 }
 
@@ -54,7 +54,7 @@ public func edgeai_session_output_info(
 /// Exact bytes of a session's input or output; nil when the index is out of range.
 private func byteCount(_ session: SessionHandle, _ ids: [ValueID], _ index: Int) -> Int? {
   guard index >= 0, index < ids.count else { return nil }
-  return session.model.graph.values[ids[index]].byteCount(batch: session.batch)
+  return session.model.graph.values[ids[index]].byteCount(batch: session.options.batch)
 }
 
 @_cdecl("edgeai_session_input_buffer") @implementation
@@ -95,10 +95,8 @@ public func edgeai_session_bind_input(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    let inputs = session.model.graph.inputs
-    let value = session.model.graph.values[inputs[try checked(index, below: inputs.count, "index")]]
-    try checkBinding(value, session.batch, data, bytes)
-    try session.bindInput(index, data, bytes)
+    try checkBinding(UnsafeRawPointer(data), bytes)
+    try session.session.bindInput(index, data, bytes: bytes)
   }
 }
 
@@ -108,25 +106,13 @@ public func edgeai_session_bind_output(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    let outputs = session.model.graph.outputs
-    let value = session.model.graph.values[outputs[try checked(index, below: outputs.count, "index")]]
-    try checkBinding(value, session.batch, UnsafeRawPointer(data), bytes)
-    try session.bindOutput(index, data, bytes)
+    try checkBinding(UnsafeRawPointer(data), bytes)
+    try session.session.bindOutput(index, data, bytes: bytes)
   }
 }
 
-private func checkBinding(_ value: Value, _ batch: Int, _ data: UnsafeRawPointer?, _ bytes: Int) throws(EdgeError) {
-  guard let data else {
-    guard bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0", tensor: value.name) }
-    return
-  }
-  let size = value.byteCount(batch: batch) ?? 0
-  guard bytes == size else {
-    throw EdgeError(.shapeMismatch, "\(value.shape.withBatch(batch).text) takes \(size) bytes, not \(bytes)", tensor: value.name)
-  }
-  guard Int(bitPattern: data) % value.dtype.byteCount == 0 else {
-    throw EdgeError(.invalidArgument, "the memory is not aligned to \(value.dtype.byteCount) bytes", tensor: value.name)
-  }
+private func checkBinding(_ data: UnsafeRawPointer?, _ bytes: Int) throws(EdgeError) {
+  guard data != nil || bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0") }
 }
 
 @_cdecl("edgeai_session_run") @implementation
