@@ -12,7 +12,7 @@ extension Lowering {
     var arguments = try imageArguments(x, weights, y, op.window, groups: op.groups)
     try setWindow(&arguments, op.window)
     let channels = shape(x)[3]
-    let isDepthwise = op.groups == channels && shape(y)[3] == channels && isConstant(try operand(weights))
+    let isDepthwise = op.groups == channels && shape(y)[3] == channels && graph.values[weights].constant != nil
     try emitConvolution(node, arguments, clamp: op.clamp, isDepthwise ? .depthwise : .plain)
   }
 
