@@ -82,8 +82,8 @@ func binaryInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
   let high = args.pointee.q_max
   forEachElement(raw, begin, end) {
     let value = binaryValue(
-      function, Float(Int32(a[$1]) &- aQuant.zero_point) * aQuant.scale,
-      Float(Int32(b[$2]) &- bQuant.zero_point) * bQuant.scale) * inverse
+      function, float(Int32(a[$1]) &- aQuant.zero_point) * aQuant.scale,
+      float(Int32(b[$2]) &- bQuant.zero_point) * bQuant.scale) * inverse
     y[$0] = quantized(value == value ? value : 0, zero, low, high)
   }
 }

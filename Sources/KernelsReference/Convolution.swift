@@ -57,10 +57,10 @@ func storeFloat(_ a: UnsafePointer<ek_conv>, _ sum: Float, pixel: Int, channel: 
 func storeInteger(_ a: UnsafePointer<ek_conv>, _ sum: Int32, pixel: Int, channel: Int) {
   var sum = sum
   if let bias = a.pointee.bias { sum = sum &+ elements(bias, Int32.self)[channel] }
-  var value = Float(sum) * a.pointee.scale.unsafelyUnwrapped[channel]
+  var value = float(sum) * a.pointee.scale.unsafelyUnwrapped[channel]
   if let residual = a.pointee.residual {
     let r = elements(residual, UInt8.self)[pixel &* int(a.pointee.residual_stride) &+ channel]
-    value = value + Float(Int32(r) &- a.pointee.residual_zero_point) * a.pointee.residual_scale
+    value = value + float(Int32(r) &- a.pointee.residual_zero_point) * a.pointee.residual_scale
   }
   elements(a.pointee.y, UInt8.self)[pixel &* int(a.pointee.y_stride) &+ channel] = quantized(
     value, a.pointee.y_zero_point, a.pointee.q_min, a.pointee.q_max)

@@ -42,7 +42,7 @@ func dequantize(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
   let range = blockRange(begin, end, a.pointee.count)
   var i = range.begin
   while i < range.end {
-    y[i] = Float(Int32(x[i]) &- zero) * scale
+    y[i] = float(Int32(x[i]) &- zero) * scale
     i &+= 1
   }
 }

@@ -112,7 +112,7 @@ func averagePoolFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ 
   let y = elements(a.pointee.y, Float.self)
   var sum: Float = 0
   pool(raw, begin, end) { sum += x[$0] } finish: { offset, count in
-    let mean = count > 0 ? sum / Float(Int32(truncatingIfNeeded: count)) : 0
+    let mean = count > 0 ? sum / Float(count) : 0
     y[offset] = clamped(mean, a.pointee.clamp_min, a.pointee.clamp_max)
     sum = 0
   }
@@ -125,7 +125,7 @@ func averagePoolInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, 
   let zero = a.pointee.x_zero_point
   var sum: Int32 = 0
   pool(raw, begin, end) { sum = sum &+ (Int32(x[$0]) &- zero) } finish: { offset, count in
-    let value = count > 0 ? Float(sum) * (a.pointee.scale / Float(Int32(truncatingIfNeeded: count))) : 0
+    let value = count > 0 ? float(sum) * (a.pointee.scale / Float(count)) : 0
     y[offset] = quantized(value, a.pointee.y_zero_point, a.pointee.q_min, a.pointee.q_max)
     sum = 0
   }

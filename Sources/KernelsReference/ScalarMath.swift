@@ -76,7 +76,7 @@ func logDouble(_ x: Double) -> Double {
   p = p * z + 2.0 / 5
   p = p * z + 2.0 / 3
   p = p * z + 2
-  let k = Double(e)
+  let k = Double(Int(e))
   return k * log2High + (s * p + k * log2Low)
 }
 
@@ -173,7 +173,7 @@ func power(_ x: Float, _ y: Float) -> Float {
   var isIntegral = true
   var isOdd = false
   if exponent < 0x1p24 {
-    let whole = Int32(exponent)
+    let whole = Int(exponent)
     isIntegral = Float(whole) == exponent
     isOdd = isIntegral && whole & 1 == 1
   }

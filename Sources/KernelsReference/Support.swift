@@ -34,6 +34,10 @@ let blockElements: Int64 = 4096
 
 // MARK: Clamping and rounding
 
+/// The nearest float. By way of Int, because Swift converts the other integer types through Int64: one instruction
+/// becomes a library call on 32-bit devices.
+@inline(__always) func float(_ value: Int32) -> Float { Float(Int(value)) }
+
 /// A fused float activation. NaN stays NaN, and -0 stays -0 where a bound is +0.
 @inline(__always) func clamped(_ value: Float, _ low: Float, _ high: Float) -> Float {
   let raised = value < low ? low : value
@@ -47,8 +51,8 @@ let blockElements: Int64 = 4096
 
 /// The header's rounding rule: clamp in float, round half to even, add the zero point. NaN gives `low`.
 @inline(__always) func quantized(_ value: Float, _ zeroPoint: Int32, _ low: Int32, _ high: Int32) -> UInt8 {
-  let floor = Float(low &- zeroPoint)
-  let ceiling = Float(high &- zeroPoint)
+  let floor = float(low &- zeroPoint)
+  let ceiling = float(high &- zeroPoint)
   let raised = value > floor ? value : floor
   return UInt8(truncatingIfNeeded: roundedHalfEven(raised < ceiling ? raised : ceiling) &+ zeroPoint)
 }

@@ -64,6 +64,7 @@ public struct Plan {
     guard options.spinMicroseconds >= 0, options.spinMicroseconds <= 10_000_000 else {
       throw EdgeError(.invalidArgument, "spinMicroseconds must be 0...10000000, not \(options.spinMicroseconds)")
     }
+    try graph.validate()
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }
     let isa = try InstructionSet.resolve(options.isa)

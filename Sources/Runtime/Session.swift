@@ -73,9 +73,7 @@ public struct Session {
   /// Stops the run in progress before its next step, or the next run when none is in progress.
   public func cancel() { ep_atomic_store(cancelledWord, 1) }
 
-  private var cancelledWord: UnsafeMutablePointer<UInt32> {
-    (block + (MemoryLayout<SessionBlock.Header>.offset(of: \.cancelled) ?? 0)).assumingMemoryBound(to: UInt32.self)
-  }
+  private var cancelledWord: UnsafeMutablePointer<UInt32> { block.assumingMemoryBound(to: UInt32.self) }
 
   // MARK: Inputs and outputs
 

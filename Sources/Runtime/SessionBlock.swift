@@ -6,6 +6,8 @@ import Graph
 /// The records a session's block is made of. Plain memory: no Swift objects, addresses absolute.
 enum SessionBlock {
   struct Header {
+    /// Written by any thread. First, so that its address is the block's.
+    var cancelled: UInt32
     var steps: UnsafeMutablePointer<Step>
     var stepCount: Int
     var patches: UnsafeMutablePointer<Patch>
@@ -22,7 +24,6 @@ enum SessionBlock {
     var threads: Int
     var scratch: UnsafeMutableRawPointer
     var scratchStride: Int
-    var cancelled: UInt32
   }
 
   struct Step {

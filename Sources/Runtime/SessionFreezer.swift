@@ -14,7 +14,7 @@ struct SessionFreezer {
     let header = block.bindMemory(to: SessionBlock.Header.self, capacity: 1)
     header.initialize(
       to: SessionBlock.Header(
-        steps: (block + layout.steps).bindMemory(to: SessionBlock.Step.self, capacity: plan.lowered.count),
+        cancelled: 0, steps: (block + layout.steps).bindMemory(to: SessionBlock.Step.self, capacity: plan.lowered.count),
         stepCount: plan.lowered.count,
         patches: (block + layout.patches).bindMemory(to: SessionBlock.Patch.self, capacity: layout.patchCount),
         patchCount: layout.patchCount,
@@ -25,7 +25,7 @@ struct SessionFreezer {
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
-        scratch: block + layout.scratch, scratchStride: layout.scratchStride, cancelled: 0))
+        scratch: block + layout.scratch, scratchStride: layout.scratchStride))
     writeBorders(header)
     writeDerived()
     writeSteps(header)
