@@ -165,13 +165,13 @@ import Testing
     #expect(try Runner(try Graph.classifier()).session.stepNanoseconds(0) == nil)
   }
 
-  @Test func outputsThatAreInputsConstantsAndTwins() throws {
+  @Test func outputsThatAreInputsConstantsAndViews() throws {
     var graph = Graph()
     let x = graph.input("x", [Shape.batch, 3])
     let c = try graph.constant("c", [2], [4, 5])
     let y = try graph.addNode(.unary(UnaryFunction(.negate)), name: "n", inputs: [x], outputNames: ["y"])[0]
     let flat = try graph.addNode(.reshape(Shape([Shape.batch, 3, 1])), name: "r", inputs: [y], outputNames: ["flat"])[0]
-    graph.outputs = [flat, x, c, y, y]
+    graph.outputs = [flat, x, c, y]
     let runner = try Runner(graph)
     runner.setInput(0, [Float(1), 2, -3])
     try runner.session.run()
@@ -179,6 +179,5 @@ import Testing
     #expect(runner.output(1, Float.self) == [1, 2, -3])
     #expect(runner.output(2, Float.self) == [4, 5])
     #expect(runner.output(3, Float.self) == [-1, -2, 3])
-    #expect(runner.output(4, Float.self) == [-1, -2, 3])
   }
 }

@@ -122,9 +122,18 @@ func interpret(_ graph: Graph, batch: Int, _ inputs: [[Float]]) -> [ValueID: Ten
   for node in graph.nodes {
     let operands = node.inputs.map { $0 == Node.noValue ? nil : values[$0]! }
     let dims = node.outputs.map { graph.values[$0].shape.withBatch(batch).dims }
-    for (output, tensor) in zip(node.outputs, naive(node.op, operands, outputDims: dims)) { values[output] = tensor }
+    for (output, tensor) in zip(node.outputs, naive(node.op, operands, outputDims: dims)) {
+      values[output] = snapped(tensor, graph.values[output].quantization)
+    }
   }
   return values
+}
+
+/// The nearest numbers that a quantized type has.
+private func snapped(_ tensor: Tensor, _ quantization: Quantization?) -> Tensor {
+  guard let q = quantization else { return tensor }
+  let (scale, zero) = (Double(q.scales[0]), Double(q.zeroPoints[0]))
+  return Tensor(tensor.dims, tensor.data.map { (min(max(($0 / scale).rounded(.toNearestOrEven) + zero, 0), 255) - zero) * scale })
 }
 
 /// What a constant's elements stand for.

@@ -124,7 +124,7 @@ extension Lowering {
       if let residual {
         let type = try quantized(residual)
         arguments.residual_zero_point = type.zero_point
-        arguments.residual_scale = type.scale / yType.scale
+        arguments.residual_scale = try factor(type.scale / yType.scale)
       }
     } else if dtype(weights) != .float32 {
       throw error(.unsupportedOperator, "no kernel takes float32 activations with \(dtype(weights).name) weights", value: weights)
@@ -154,7 +154,9 @@ extension Lowering {
       throw error(.unsupportedOperator, "needs one scale, or one for each output channel", value: weights)
     }
     var scales = [Float](repeating: 0, count: channels)
-    for channel in 0..<channels { scales[channel] = xScale * (q.scales.count == 1 ? q.scales[0] : q.scales[channel]) / yScale }
+    for channel in 0..<channels {
+      scales[channel] = try factor(xScale * (q.scales.count == 1 ? q.scales[0] : q.scales[channel]) / yScale)
+    }
     return scales
   }
 

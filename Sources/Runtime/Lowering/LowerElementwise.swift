@@ -46,6 +46,7 @@ extension Lowering {
       arguments.a_quant = try quantized(a)
       arguments.b_quant = try quantized(b)
       arguments.y_quant = try quantized(y)
+      _ = try factor(1 / arguments.y_quant.scale)
       (arguments.q_min, arguments.q_max) = Lowering.limits(clamp, arguments.y_quant)
     }
     try emit(

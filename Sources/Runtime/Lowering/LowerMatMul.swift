@@ -64,7 +64,7 @@ extension Lowering {
       arguments.a_zero_point = aType.zero_point
       arguments.b_zero_point = bType.zero_point
       arguments.y_zero_point = yType.zero_point
-      arguments.scale = aType.scale * bType.scale / yType.scale
+      arguments.scale = try factor(aType.scale * bType.scale / yType.scale)
     }
     try emit(
       Int(integer ? EK_MATMUL_U8 : EK_MATMUL_F32), arguments, [.read(0, aPlace), .read(1, bPlace), .write(3, try result(y))],

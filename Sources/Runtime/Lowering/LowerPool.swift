@@ -49,7 +49,7 @@ extension Lowering {
     let (xType, yType) = (try quantized(x), try quantized(y))
     arguments.x_zero_point = xType.zero_point
     arguments.y_zero_point = yType.zero_point
-    arguments.scale = xType.scale / yType.scale
+    arguments.scale = try factor(xType.scale / yType.scale)
     if op.kind == .average {
       try emit(Int(EK_AVERAGE_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, try result(y))], multiplyAdds: work)
       return
@@ -119,6 +119,7 @@ extension Lowering {
       }
       arguments.x_quant = try quantized(x)
       arguments.y_quant = try quantized(y)
+      _ = try factor(arguments.x_quant.scale / arguments.y_quant.scale)
     }
     try emit(Int(integer ? EK_REDUCE_U8 : EK_REDUCE_F32), arguments, [.read(0, source), .write(1, try result(y))], multiplyAdds: Int64(total))
   }
@@ -138,6 +139,7 @@ extension Lowering {
     if integer {
       arguments.x_quant = try quantized(x)
       arguments.y_quant = try quantized(y)
+      _ = try factor(1 / arguments.y_quant.scale)
     }
     try emit(Int(integer ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }

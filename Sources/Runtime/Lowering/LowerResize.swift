@@ -37,6 +37,7 @@ extension Lowering {
     if integer {
       arguments.x_quant = try quantized(x)
       arguments.y_quant = try quantized(y)
+      _ = try factor(arguments.x_quant.scale / arguments.y_quant.scale)
     }
     try emit(
       Int(integer ? EK_RESIZE_U8 : EK_RESIZE_F32), arguments,

@@ -84,6 +84,12 @@ struct Lowering {
     return ek_quant(scale: q.scales[0], zero_point: q.zeroPoints[0])
   }
 
+  /// A factor between quantized types. Kernels multiply 32-bit sums by it: it must not overflow.
+  func factor(_ value: Float) throws(EdgeError) -> Float {
+    guard value.isFinite, value <= 1e20 else { throw error(.invalidGraph, "the scales are too far apart") }
+    return value
+  }
+
   /// True: integer kernels, all of these values are quantized uint8. False: all are float32. Throws for a mixture.
   func isQuantized(_ values: [ValueID]) throws(EdgeError) -> Bool {
     var floats = 0
