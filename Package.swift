@@ -64,7 +64,7 @@ let testedTargets: [Target] = [
   tests("GraphTests", ["Graph"]),
   tests("KernelsTests", ["CPlatform"], kernels: allKernels),
   tests("ImportTests", ["Graph", "Import"]),
-  tests("FormatTests", ["Graph", "Format"]),
+  tests("FormatTests", ["Graph", "Format", "CPlatform"]),
   tests("RuntimeTests", ["Graph", "Runtime"]),
   tests("CompressionTests", ["Graph", "Runtime", "Compression"]),
 ]

@@ -5,6 +5,7 @@ public struct Limits: Equatable, Sendable {
   public var maximumValues = 400_000
   public var maximumTensorBytes = 1 << 30
   public var maximumNameBytes = 4096
+  public var maximumMetadataBytes = 1 << 20
   public init() {}
 }
 

@@ -2,4 +2,89 @@ import CPlatform
 
 /// Enters this instruction set's float kernels.
 func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
+  enter(
+    table, EK_CONV_F32,
+    ek_kernel(
+      name: cString(FloatKernelName.conv), run: convRun, units: convUnits, scratch_bytes: convScratch,
+      packed_bytes: convPackedBytes, pack: convPack))
+  enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
+  enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
+  enter(table, EK_MAX_POOL_F32, FloatKernelName.maxPool, maxPoolRun, poolUnits, noScratch)
+  enter(table, EK_AVERAGE_POOL_F32, FloatKernelName.averagePool, averagePoolRun, poolUnits, noScratch)
+  enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
+  enter(table, EK_BINARY_F32, FloatKernelName.binary, binaryRun, binaryUnits, noScratch)
+  enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
+  enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
+  enter(table, EK_COPY, FloatKernelName.copy, copyRun, copyUnits, noScratch)
 }
+
+/// A kernel that reads plain weights, or none.
+private func enter(
+  _ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ name: StaticString,
+  _ run: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void,
+  _ units: @convention(c) (UnsafeRawPointer?) -> Int64, _ scratch: @convention(c) (UnsafeRawPointer?) -> Int64
+) {
+  enter(
+    table, operation,
+    ek_kernel(
+      name: cString(name), run: run, units: units, scratch_bytes: scratch, packed_bytes: nil, pack: nil))
+}
+
+private func enter(_ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ kernel: ek_kernel) {
+  ek_table_entry(table, Int32(truncatingIfNeeded: operation)).pointee = kernel
+}
+
+// The names plans and tests print: operation, instruction set, tile.
+#if ISA_SSE2
+private enum FloatKernelName {
+  static var conv: StaticString { "conv_f32_sse2_4x8" }
+  static var depthwise: StaticString { "depthwise_f32_sse2" }
+  static var matmul: StaticString { "matmul_f32_sse2_4x8" }
+  static var maxPool: StaticString { "max_pool_f32_sse2" }
+  static var averagePool: StaticString { "average_pool_f32_sse2" }
+  static var reduce: StaticString { "reduce_f32_sse2" }
+  static var binary: StaticString { "binary_f32_sse2" }
+  static var unary: StaticString { "unary_f32_sse2" }
+  static var softmax: StaticString { "softmax_f32_sse2" }
+  static var copy: StaticString { "copy_sse2" }
+}
+#elseif ISA_AVX2
+private enum FloatKernelName {
+  static var conv: StaticString { "conv_f32_avx2_6x16" }
+  static var depthwise: StaticString { "depthwise_f32_avx2" }
+  static var matmul: StaticString { "matmul_f32_avx2_6x16" }
+  static var maxPool: StaticString { "max_pool_f32_avx2" }
+  static var averagePool: StaticString { "average_pool_f32_avx2" }
+  static var reduce: StaticString { "reduce_f32_avx2" }
+  static var binary: StaticString { "binary_f32_avx2" }
+  static var unary: StaticString { "unary_f32_avx2" }
+  static var softmax: StaticString { "softmax_f32_avx2" }
+  static var copy: StaticString { "copy_avx2" }
+}
+#elseif ISA_AVX512VNNI
+private enum FloatKernelName {
+  static var conv: StaticString { "conv_f32_avx512_14x32" }
+  static var depthwise: StaticString { "depthwise_f32_avx512" }
+  static var matmul: StaticString { "matmul_f32_avx512_14x32" }
+  static var maxPool: StaticString { "max_pool_f32_avx512" }
+  static var averagePool: StaticString { "average_pool_f32_avx512" }
+  static var reduce: StaticString { "reduce_f32_avx512" }
+  static var binary: StaticString { "binary_f32_avx512" }
+  static var unary: StaticString { "unary_f32_avx512" }
+  static var softmax: StaticString { "softmax_f32_avx512" }
+  static var copy: StaticString { "copy_avx512" }
+}
+#elseif ISA_NEON || ISA_NEONDOT
+private enum FloatKernelName {
+  static var conv: StaticString { "conv_f32_neon_12x8" }
+  static var depthwise: StaticString { "depthwise_f32_neon" }
+  static var matmul: StaticString { "matmul_f32_neon_12x8" }
+  static var maxPool: StaticString { "max_pool_f32_neon" }
+  static var averagePool: StaticString { "average_pool_f32_neon" }
+  static var reduce: StaticString { "reduce_f32_neon" }
+  static var binary: StaticString { "binary_f32_neon" }
+  static var unary: StaticString { "unary_f32_neon" }
+  static var softmax: StaticString { "softmax_f32_neon" }
+  static var copy: StaticString { "copy_neon" }
+}
+#endif

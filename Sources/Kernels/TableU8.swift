@@ -2,4 +2,103 @@ import CPlatform
 
 /// Enters this instruction set's integer kernels.
 func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
+  typealias Name = IntegerKernelName
+  enter(
+    table, EK_CONV_U8,
+    ek_kernel(
+      name: cString(Name.conv), run: convRunU8, units: convUnitsU8, scratch_bytes: convScratchU8,
+      packed_bytes: convPackedBytesU8, pack: convPackU8))
+  enter(
+    table, EK_DEPTHWISE_U8,
+    ek_kernel(
+      name: cString(Name.depthwise), run: depthwiseRunU8, units: depthwiseUnitsU8,
+      scratch_bytes: depthwiseScratchU8, packed_bytes: depthwisePackedBytesU8, pack: depthwisePackU8))
+  enter(table, EK_MAX_POOL_U8, Name.maxPool, maxPoolRunU8, poolUnitsU8)
+  enter(table, EK_AVERAGE_POOL_U8, Name.averagePool, averagePoolRunU8, poolUnitsU8)
+  enter(table, EK_REDUCE_U8, Name.reduce, reduceRunU8, reduceUnitsU8)
+  enter(table, EK_BINARY_U8, Name.binary, binaryRunU8, binaryUnitsU8)
+  enter(table, EK_LOOKUP_U8, Name.lookup, lookupRunU8, lookupUnitsU8)
+  enter(table, EK_QUANTIZE, Name.quantize, quantizeRunU8, quantizeUnitsU8)
+  enter(table, EK_DEQUANTIZE, Name.dequantize, dequantizeRunU8, quantizeUnitsU8)
 }
+
+/// A kernel without weights and scratch.
+private func enter(
+  _ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ name: StaticString,
+  _ run: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void,
+  _ units: @convention(c) (UnsafeRawPointer?) -> Int64
+) {
+  enter(
+    table, operation,
+    ek_kernel(
+      name: cString(name), run: run, units: units, scratch_bytes: noScratchU8, packed_bytes: nil, pack: nil))
+}
+
+private func noScratchU8(_: UnsafeRawPointer?) -> Int64 { 0 }
+
+private func enter(_ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ kernel: ek_kernel) {
+  ek_table_entry(table, Int32(truncatingIfNeeded: operation)).pointee = kernel
+}
+
+// The names plans and tests print: operation, instruction set, tile.
+#if ISA_SSE2
+private enum IntegerKernelName {
+  static var conv: StaticString { "conv_u8_sse2_4x8" }
+  static var depthwise: StaticString { "depthwise_u8_sse2_8" }
+  static var maxPool: StaticString { "max_pool_u8_sse2" }
+  static var averagePool: StaticString { "average_pool_u8_sse2" }
+  static var reduce: StaticString { "reduce_u8_sse2" }
+  static var binary: StaticString { "binary_u8_sse2" }
+  static var lookup: StaticString { "lookup_u8_sse2" }
+  static var quantize: StaticString { "quantize_sse2" }
+  static var dequantize: StaticString { "dequantize_sse2" }
+}
+#elseif ISA_AVX2
+private enum IntegerKernelName {
+  static var conv: StaticString { "conv_u8_avx2_6x16" }
+  static var depthwise: StaticString { "depthwise_u8_avx2_16" }
+  static var maxPool: StaticString { "max_pool_u8_avx2" }
+  static var averagePool: StaticString { "average_pool_u8_avx2" }
+  static var reduce: StaticString { "reduce_u8_avx2" }
+  static var binary: StaticString { "binary_u8_avx2" }
+  static var lookup: StaticString { "lookup_u8_avx2" }
+  static var quantize: StaticString { "quantize_avx2" }
+  static var dequantize: StaticString { "dequantize_avx2" }
+}
+#elseif ISA_AVX512VNNI
+private enum IntegerKernelName {
+  static var conv: StaticString { "conv_u8_avx512vnni_14x32" }
+  static var depthwise: StaticString { "depthwise_u8_avx512vnni_64" }
+  static var maxPool: StaticString { "max_pool_u8_avx512vnni" }
+  static var averagePool: StaticString { "average_pool_u8_avx512vnni" }
+  static var reduce: StaticString { "reduce_u8_avx512vnni" }
+  static var binary: StaticString { "binary_u8_avx512vnni" }
+  static var lookup: StaticString { "lookup_u8_avx512vnni" }
+  static var quantize: StaticString { "quantize_avx512vnni" }
+  static var dequantize: StaticString { "dequantize_avx512vnni" }
+}
+#elseif ISA_NEON
+private enum IntegerKernelName {
+  static var conv: StaticString { "conv_u8_neon_12x8" }
+  static var depthwise: StaticString { "depthwise_u8_neon_8" }
+  static var maxPool: StaticString { "max_pool_u8_neon" }
+  static var averagePool: StaticString { "average_pool_u8_neon" }
+  static var reduce: StaticString { "reduce_u8_neon" }
+  static var binary: StaticString { "binary_u8_neon" }
+  static var lookup: StaticString { "lookup_u8_neon" }
+  static var quantize: StaticString { "quantize_neon" }
+  static var dequantize: StaticString { "dequantize_neon" }
+}
+#elseif ISA_NEONDOT
+private enum IntegerKernelName {
+  static var conv: StaticString { "conv_u8_neondot_12x8" }
+  static var depthwise: StaticString { "depthwise_u8_neondot_8" }
+  static var maxPool: StaticString { "max_pool_u8_neondot" }
+  static var averagePool: StaticString { "average_pool_u8_neondot" }
+  static var reduce: StaticString { "reduce_u8_neondot" }
+  static var binary: StaticString { "binary_u8_neondot" }
+  static var lookup: StaticString { "lookup_u8_neondot" }
+  static var quantize: StaticString { "quantize_neondot" }
+  static var dequantize: StaticString { "dequantize_neondot" }
+}
+#endif

@@ -1,0 +1,238 @@
+/* edgeai._core.Calibration: feeds samples, then quantizes. And compare(), which feeds two models. */
+#include "core.h"
+
+PyTypeObject *calibration_type;
+
+typedef struct {
+  PyObject_HEAD
+  edgeai_calibration *handle;
+  PyObject *model, *progress;
+} CalibrationObject;
+
+static void calibration_dealloc(PyObject *self) {
+  CalibrationObject *calibration = (CalibrationObject *)self;
+  edgeai_calibration_destroy(calibration->handle);
+  Py_XDECREF(calibration->model);
+  Py_XDECREF(calibration->progress);
+  free_object(self);
+}
+
+/* Called without the GIL. Non-zero cancels: a signal (Ctrl-C) or an exception of the callable, which stays set. */
+static int32_t report_progress(void *context, const char *stage, uint64_t done, uint64_t total) {
+  PyGILState_STATE state = PyGILState_Ensure();
+  PyObject *callable = ((CalibrationObject *)context)->progress;
+  int stop = PyErr_CheckSignals();
+  if (!stop && callable && callable != Py_None) {
+    PyObject *result = PyObject_CallFunction(callable, "sKK", stage, (unsigned long long)done, (unsigned long long)total);
+    stop = result ? 0 : -1;
+    Py_XDECREF(result);
+  }
+  PyGILState_Release(state);
+  return stop;
+}
+
+/* A Python list of str as an array of C strings, which live as long as the list; NULL with an exception on failure. */
+static const char **string_array(PyObject *list, size_t *count) {
+  Py_ssize_t n = PyList_Size(list);
+  const char **texts = n < 0 ? NULL : PyMem_Calloc((size_t)n + 1, sizeof *texts);
+  for (Py_ssize_t i = 0; texts && i < n; i++) {
+    texts[i] = PyUnicode_AsUTF8AndSize(PyList_GetItem(list, i), NULL);
+    if (!texts[i]) {
+      PyMem_Free(texts);
+      return NULL;
+    }
+  }
+  if (!texts && !PyErr_Occurred()) PyErr_NoMemory();
+  *count = n < 0 ? 0 : (size_t)n;
+  return texts;
+}
+
+/* open_calibration(model, calibrator, per_channel, strict, threads, report_samples, percentile, momentum, names, types, progress) */
+static PyObject *open_calibration(PyObject *module, PyObject *arguments) {
+  (void)module;
+  PyObject *model, *names, *types, *progress;
+  edgeai_quantize_options options;
+  edgeai_quantize_options_init(&options, sizeof options);
+  int calibrator, per_channel, strict, threads, report_samples;
+  if (!PyArg_ParseTuple(arguments, "O!ippiiffO!O!O", model_type, &model, &calibrator, &per_channel, &strict, &threads, &report_samples,
+                        &options.percentile, &options.momentum, &PyList_Type, &names, &PyList_Type, &types, &progress))
+    return NULL;
+  options.calibrator = calibrator;
+  options.per_channel = per_channel;
+  options.strict = strict;
+  options.threads = threads;
+  options.report_samples = report_samples;
+  CalibrationObject *calibration = (CalibrationObject *)allocate_object(calibration_type);
+  if (!calibration) return NULL;
+  calibration->model = Py_NewRef(model);
+  calibration->progress = Py_NewRef(progress);
+  options.progress = report_progress;
+  options.progress_context = calibration;
+  const char **name_texts = string_array(names, &options.float_name_count);
+  const char **type_texts = name_texts ? string_array(types, &options.float_type_count) : NULL;
+  edgeai_status status = EDGEAI_OK;
+  ERROR_INIT(error);
+  if (type_texts) {
+    options.float_names = name_texts;
+    options.float_types = type_texts;
+    Py_BEGIN_ALLOW_THREADS
+    status = edgeai_calibration_create(((ModelObject *)model)->handle, &options, &calibration->handle, &error);
+    Py_END_ALLOW_THREADS
+    if (status != EDGEAI_OK) raise_error(&error);
+  }
+  PyMem_Free(name_texts);
+  PyMem_Free(type_texts);
+  if (!type_texts || status != EDGEAI_OK) Py_CLEAR(calibration);
+  return (PyObject *)calibration;
+}
+
+enum { MAX_INPUTS = 64 };
+
+/* Borrows a tuple of arrays for the inputs of a model. The number borrowed, or -1 with an exception. */
+static int borrow_inputs(const edgeai_model *model, PyObject *arrays, Py_buffer *views, edgeai_span *spans) {
+  size_t count = edgeai_model_input_count(model);
+  if (!PyTuple_Check(arrays) || (size_t)PyTuple_Size(arrays) != count || count > MAX_INPUTS) {
+    raise_status(EDGEAI_ERROR_SHAPE_MISMATCH, NULL, "the model has %d inputs; give a tuple of as many arrays", (int)count);
+    return -1;
+  }
+  for (size_t i = 0; i < count; i++) {
+    edgeai_tensor_info info = {.struct_size = sizeof info};
+    ERROR_INIT(error);
+    int failed = edgeai_model_input_info(model, i, &info, &error) != EDGEAI_OK;
+    if (failed) raise_error(&error);
+    else failed = array_borrow(PyTuple_GetItem(arrays, (Py_ssize_t)i), &info, 1, 0, &views[i]);
+    if (!failed && array_has_nonfinite(&views[i])) {
+      raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info.name, "the array for tensor '%s' holds NaN or infinity", info.name);
+      PyBuffer_Release(&views[i]);
+      failed = 1;
+    }
+    if (failed) {
+      while (i > 0) PyBuffer_Release(&views[--i]);
+      return -1;
+    }
+    spans[i].data = views[i].buf;
+    spans[i].bytes = (size_t)views[i].len;
+  }
+  return (int)count;
+}
+
+static PyObject *calibration_feed(PyObject *self, PyObject *arrays) {
+  CalibrationObject *calibration = (CalibrationObject *)self;
+  Py_buffer views[MAX_INPUTS];
+  edgeai_span spans[MAX_INPUTS];
+  int count = borrow_inputs(((ModelObject *)calibration->model)->handle, arrays, views, spans);
+  if (count < 0) return NULL;
+  ERROR_INIT(error);
+  edgeai_status status;
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_calibration_feed(calibration->handle, spans, (size_t)count, &error);
+  Py_END_ALLOW_THREADS
+  while (count > 0) PyBuffer_Release(&views[--count]);
+  if (status != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+static PyObject *calibration_finish(PyObject *self, PyObject *unused) {
+  (void)unused;
+  ERROR_INIT(error);
+  if (edgeai_calibration_finish(((CalibrationObject *)self)->handle, &error) != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+static PyObject *calibration_samples(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return PyLong_FromUnsignedLongLong(edgeai_calibration_sample_count(((CalibrationObject *)self)->handle));
+}
+
+/* quantize() -> (Model, Report) */
+static PyObject *calibration_quantize(PyObject *self, PyObject *unused) {
+  (void)unused;
+  edgeai_model *model = NULL;
+  edgeai_report *report = NULL;
+  ERROR_INIT(error);
+  edgeai_status status;
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_quantize(((CalibrationObject *)self)->handle, &model, &report, &error);
+  Py_END_ALLOW_THREADS
+  if (status != EDGEAI_OK) return raise_error(&error);
+  PyObject *wrapped_model = model_wrap(model), *wrapped_report = report_wrap(report), *result = NULL;
+  if (wrapped_model && wrapped_report) result = PyTuple_Pack(2, wrapped_model, wrapped_report);
+  Py_XDECREF(wrapped_model);
+  Py_XDECREF(wrapped_report);
+  return result;
+}
+
+typedef struct {
+  const edgeai_model *model;
+  PyObject *iterator, *arrays;
+  Py_buffer views[MAX_INPUTS];
+  int borrowed;
+} Feed;
+
+static void feed_release(Feed *feed) {
+  while (feed->borrowed > 0) PyBuffer_Release(&feed->views[--feed->borrowed]);
+  Py_CLEAR(feed->arrays);
+}
+
+/* Called without the GIL. A negative number cancels, with the exception set. */
+static int32_t feed_next(void *context, uint64_t index, edgeai_span *inputs, size_t input_count) {
+  (void)index;
+  (void)input_count;
+  Feed *feed = context;
+  PyGILState_STATE state = PyGILState_Ensure();
+  int32_t result = -1;
+  feed_release(feed);
+  if (PyErr_CheckSignals() == 0) {
+    feed->arrays = PyIter_Next(feed->iterator);
+    if (!feed->arrays) result = PyErr_Occurred() ? -1 : 0;
+    else {
+      int count = borrow_inputs(feed->model, feed->arrays, feed->views, inputs);
+      if (count >= 0) {
+        feed->borrowed = count;
+        result = 1;
+      }
+    }
+  }
+  PyGILState_Release(state);
+  return result;
+}
+
+/* compare(model, other, iterator of tuples of arrays) -> Report */
+static PyObject *compare(PyObject *module, PyObject *arguments) {
+  (void)module;
+  PyObject *model, *other, *iterator;
+  if (!PyArg_ParseTuple(arguments, "O!O!O", model_type, &model, model_type, &other, &iterator)) return NULL;
+  Feed *feed = PyMem_Calloc(1, sizeof *feed);
+  if (!feed) return PyErr_NoMemory();
+  feed->model = ((ModelObject *)model)->handle;
+  feed->iterator = iterator;
+  edgeai_report *report = NULL;
+  ERROR_INIT(error);
+  edgeai_status status;
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_compare(feed->model, ((ModelObject *)other)->handle, feed_next, feed, &report, &error);
+  Py_END_ALLOW_THREADS
+  feed_release(feed);
+  PyMem_Free(feed);
+  return status == EDGEAI_OK ? report_wrap(report) : raise_error(&error);
+}
+
+static PyMethodDef methods[] = {
+  {"feed", calibration_feed, METH_O, NULL},
+  {"finish", calibration_finish, METH_NOARGS, NULL},
+  {"samples", calibration_samples, METH_NOARGS, NULL},
+  {"quantize", calibration_quantize, METH_NOARGS, NULL},
+  {NULL, NULL, 0, NULL}};
+static PyType_Slot slots[] = {{Py_tp_dealloc, calibration_dealloc}, {Py_tp_methods, methods}, {0, NULL}};
+static PyType_Spec spec = {"edgeai._core.Calibration", sizeof(CalibrationObject), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+static PyMethodDef functions[] = {{"open_calibration", open_calibration, METH_VARARGS, NULL},
+                                  {"compare", compare, METH_VARARGS, NULL},
+                                  {NULL, NULL, 0, NULL}};
+
+int add_calibration_type(PyObject *module) {
+  calibration_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  return !calibration_type || PyModule_AddObjectRef(module, "Calibration", (PyObject *)calibration_type)
+             ? -1
+             : PyModule_AddFunctions(module, functions);
+}

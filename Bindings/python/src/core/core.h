@@ -1,0 +1,68 @@
+/* What the files of the extension share. The extension is a thin, typed layer over the C ABI; everything that is
+ * for people (iteration, tables, progress bars) is Python in ../edgeai. Built for the limited API of 3.11. */
+#ifndef EDGEAI_PYTHON_CORE_H
+#define EDGEAI_PYTHON_CORE_H
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <edgeai.h>
+#include <edgeai_compress.h>
+#include <string.h>
+
+typedef struct {
+  PyObject_HEAD
+  edgeai_model *handle;
+  Py_buffer bytes;  /* the memory a model was opened from; obj is NULL otherwise */
+} ModelObject;
+
+extern PyTypeObject *model_type, *session_type, *calibration_type, *report_type;
+
+/* Each adds its type (and functions) to the module; 0, or -1 with an exception set. */
+int add_model_type(PyObject *module);
+int add_session_type(PyObject *module);
+int add_calibration_type(PyObject *module);
+int add_report_type(PyObject *module);
+
+PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
+PyObject *report_wrap(edgeai_report *handle);
+
+/* errors.c */
+PyObject *raise_error(const edgeai_error *error);                                   /* sets the exception; NULL */
+PyObject *raise_status(edgeai_status status, const char *tensor, const char *format, ...);
+PyObject *set_error_factory(PyObject *module, PyObject *factory);
+void clear_error_factory(void);
+#define ERROR_INIT(name) edgeai_error name; edgeai_error_init(&name, sizeof name)
+
+/* arrays.c */
+int arrays_init(void);                                                              /* imports numpy */
+PyObject *array_empty(const edgeai_tensor_info *info);                              /* a new numpy array */
+PyObject *array_over(PyObject *owner, const void *data, const edgeai_tensor_info *info, int writable);
+PyObject *tensor_dict(const edgeai_tensor_info *info);
+/* Borrows the bytes of an array that must be C-contiguous and have exactly this dtype and shape (a symbolic batch
+ * takes any size when `any_batch`). 0, or -1 with an exception naming the tensor. Release with PyBuffer_Release. */
+int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view);
+/* The same values, when float32: 1 if any is NaN or infinite. */
+int array_has_nonfinite(const Py_buffer *view);
+
+/* Frees an object of a heap type. */
+static inline void free_object(PyObject *self) {
+  PyTypeObject *type = Py_TYPE(self);
+  freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+  release(self);
+  Py_DECREF(type);
+}
+static inline PyObject *allocate_object(PyTypeObject *type) {
+  allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+  return allocate(type, 0);
+}
+/* dict[key] = value; takes the reference to value over. -1 on failure or when value is NULL. */
+static inline int dict_take(PyObject *dict, const char *key, PyObject *value) {
+  if (!value) return -1;
+  int result = PyDict_SetItemString(dict, key, value);
+  Py_DECREF(value);
+  return result;
+}
+static inline PyObject *text_or_none(const char *text) {
+  if (!text) Py_RETURN_NONE;
+  return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+#endif

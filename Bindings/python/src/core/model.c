@@ -1,0 +1,258 @@
+/* edgeai._core.Model: an opened network. */
+#include "core.h"
+
+PyTypeObject *model_type;
+
+static void model_dealloc(PyObject *self) {
+  ModelObject *model = (ModelObject *)self;
+  edgeai_model_destroy(model->handle);
+  if (model->bytes.obj) PyBuffer_Release(&model->bytes);
+  free_object(self);
+}
+
+PyObject *model_wrap(edgeai_model *handle) {
+  ModelObject *model = (ModelObject *)allocate_object(model_type);
+  if (!model) edgeai_model_destroy(handle);
+  else model->handle = handle;
+  return (PyObject *)model;
+}
+
+/* open_model(source, allow_unsupported, max_file_bytes, max_tensor_bytes, max_operators, max_tensors, max_name_bytes):
+ * source is a path (bytes, as os.fsencode gives it, in a one-element tuple) or a buffer; a limit of 0 is the default. */
+static PyObject *open_model(PyObject *module, PyObject *arguments) {
+  (void)module;
+  PyObject *source;
+  int allow_unsupported;
+  unsigned long long limits[5];
+  if (!PyArg_ParseTuple(arguments, "OpKKKKK", &source, &allow_unsupported, &limits[0], &limits[1], &limits[2], &limits[3], &limits[4]))
+    return NULL;
+  edgeai_model_options options;
+  edgeai_model_options_init(&options, sizeof options);
+  options.allow_unsupported = allow_unsupported;
+  if (limits[0]) options.max_file_bytes = limits[0];
+  if (limits[1]) options.max_tensor_bytes = limits[1];
+  if (limits[2]) options.max_operators = limits[2];
+  if (limits[3]) options.max_tensors = limits[3];
+  if (limits[4]) options.max_name_bytes = limits[4];
+  ERROR_INIT(error);
+  edgeai_model *handle = NULL;
+  edgeai_status status;
+  if (PyTuple_Check(source)) {
+    PyObject *path = PyTuple_GetItem(source, 0);
+    char *text = path ? PyBytes_AsString(path) : NULL;
+    if (!text) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = edgeai_model_open_file(text, &options, &handle, &error);
+    Py_END_ALLOW_THREADS
+    return status == EDGEAI_OK ? model_wrap(handle) : raise_error(&error);
+  }
+  Py_buffer bytes;
+  if (PyObject_GetBuffer(source, &bytes, PyBUF_SIMPLE)) return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_model_open_memory(bytes.buf, (size_t)bytes.len, &options, &handle, &error);
+  Py_END_ALLOW_THREADS
+  PyObject *model = status == EDGEAI_OK ? model_wrap(handle) : raise_error(&error);
+  if (model) ((ModelObject *)model)->bytes = bytes;
+  else PyBuffer_Release(&bytes);
+  return model;
+}
+
+typedef edgeai_status (*tensor_getter)(const edgeai_model *, size_t, edgeai_tensor_info *, edgeai_error *);
+
+static PyObject *tensor_list(PyObject *self, size_t count, tensor_getter get) {
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0; list && i < count; i++) {
+    edgeai_tensor_info info = {.struct_size = sizeof info};
+    ERROR_INIT(error);
+    PyObject *dict = get(((ModelObject *)self)->handle, i, &info, &error) == EDGEAI_OK ? tensor_dict(&info) : raise_error(&error);
+    if (!dict || PyList_Append(list, dict)) Py_CLEAR(list);
+    Py_XDECREF(dict);
+  }
+  return list;
+}
+
+static PyObject *model_inputs(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return tensor_list(self, edgeai_model_input_count(((ModelObject *)self)->handle), edgeai_model_input_info);
+}
+static PyObject *model_outputs(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return tensor_list(self, edgeai_model_output_count(((ModelObject *)self)->handle), edgeai_model_output_info);
+}
+static PyObject *model_tensors(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return tensor_list(self, edgeai_model_tensor_count(((ModelObject *)self)->handle), edgeai_model_tensor_info);
+}
+
+typedef edgeai_status (*edge_getter)(const edgeai_model *, size_t, size_t, int64_t *, edgeai_error *);
+
+static PyObject *edge_list(const edgeai_model *model, size_t op, int32_t count, edge_getter get) {
+  PyObject *list = PyList_New(0);
+  for (int32_t i = 0; list && i < count; i++) {
+    int64_t tensor = -1;
+    ERROR_INIT(error);
+    PyObject *index = get(model, op, (size_t)i, &tensor, &error) == EDGEAI_OK ? PyLong_FromLongLong(tensor) : raise_error(&error);
+    if (!index || PyList_Append(list, index)) Py_CLEAR(list);
+    Py_XDECREF(index);
+  }
+  return list;
+}
+
+static PyObject *model_ops(PyObject *self, PyObject *unused) {
+  (void)unused;
+  const edgeai_model *model = ((ModelObject *)self)->handle;
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0, n = edgeai_model_op_count(model); list && i < n; i++) {
+    edgeai_op_info info = {.struct_size = sizeof info};
+    ERROR_INIT(error);
+    PyObject *dict = edgeai_model_op_info(model, i, &info, &error) == EDGEAI_OK ? PyDict_New() : raise_error(&error);
+    if (!dict || dict_take(dict, "name", text_or_none(info.name)) || dict_take(dict, "type", text_or_none(info.type)) ||
+        dict_take(dict, "parameters", PyLong_FromUnsignedLongLong(info.parameters)) ||
+        dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)) ||
+        dict_take(dict, "inputs", edge_list(model, i, info.input_count, edgeai_model_op_input)) ||
+        dict_take(dict, "outputs", edge_list(model, i, info.output_count, edgeai_model_op_output)) || PyList_Append(list, dict))
+      Py_CLEAR(list);
+    Py_XDECREF(dict);
+  }
+  return list;
+}
+
+static PyObject *model_unsupported(PyObject *self, PyObject *unused) {
+  (void)unused;
+  const edgeai_model *model = ((ModelObject *)self)->handle;
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0, n = edgeai_model_unsupported_count(model); list && i < n; i++) {
+    edgeai_unsupported_info info = {.struct_size = sizeof info};
+    ERROR_INIT(error);
+    PyObject *dict = edgeai_model_unsupported_info(model, i, &info, &error) == EDGEAI_OK ? PyDict_New() : raise_error(&error);
+    if (!dict || dict_take(dict, "node", text_or_none(info.node)) || dict_take(dict, "index", PyLong_FromLong(info.node_index)) ||
+        dict_take(dict, "type", text_or_none(info.type)) || dict_take(dict, "reason", text_or_none(info.reason)) ||
+        PyList_Append(list, dict))
+      Py_CLEAR(list);
+    Py_XDECREF(dict);
+  }
+  return list;
+}
+
+static PyObject *model_metadata(PyObject *self, PyObject *unused) {
+  (void)unused;
+  const edgeai_model *model = ((ModelObject *)self)->handle;
+  PyObject *dict = PyDict_New();
+  for (size_t i = 0, n = edgeai_model_metadata_count(model); dict && i < n; i++) {
+    const char *key = NULL, *value = NULL;
+    ERROR_INIT(error);
+    if (edgeai_model_metadata_at(model, i, &key, &value, &error) != EDGEAI_OK) raise_error(&error);
+    PyObject *name = PyErr_Occurred() ? NULL : text_or_none(key), *text = name ? text_or_none(value) : NULL;
+    if (!text || PyDict_SetItem(dict, name, text)) Py_CLEAR(dict);
+    Py_XDECREF(name);
+    Py_XDECREF(text);
+  }
+  return dict;
+}
+
+static PyObject *model_set_metadata(PyObject *self, PyObject *arguments) {
+  const char *key, *value;
+  if (!PyArg_ParseTuple(arguments, "sz", &key, &value)) return NULL;
+  ERROR_INIT(error);
+  if (edgeai_model_metadata_set(((ModelObject *)self)->handle, key, value, &error) != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+static PyObject *model_describe(PyObject *self, PyObject *unused) {
+  (void)unused;
+  static const char *const sources[] = {"memory", "edgeai", "onnx"};
+  edgeai_model_info info = {.struct_size = sizeof info};
+  ERROR_INIT(error);
+  if (edgeai_model_describe(((ModelObject *)self)->handle, &info, &error) != EDGEAI_OK) return raise_error(&error);
+  PyObject *dict = PyDict_New();
+  if (!dict || dict_take(dict, "name", text_or_none(info.name)) ||
+      dict_take(dict, "source", text_or_none(info.source >= 0 && info.source <= 2 ? sources[info.source] : "unknown")) ||
+      dict_take(dict, "parameters", PyLong_FromUnsignedLongLong(info.parameters)) ||
+      dict_take(dict, "constant_bytes", PyLong_FromUnsignedLongLong(info.constant_bytes)) ||
+      dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)))
+    Py_CLEAR(dict);
+  return dict;
+}
+
+static PyObject *model_save(PyObject *self, PyObject *path) {
+  char *text = PyBytes_AsString(path);
+  if (!text) return NULL;
+  ERROR_INIT(error);
+  edgeai_status status;
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_model_save_file(((ModelObject *)self)->handle, text, &error);
+  Py_END_ALLOW_THREADS
+  if (status != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+static PyObject *model_to_bytes(PyObject *self, PyObject *unused) {
+  (void)unused;
+  const edgeai_model *model = ((ModelObject *)self)->handle;
+  size_t size = 0;
+  ERROR_INIT(error);
+  if (edgeai_model_save_memory_required(model, &size, &error) != EDGEAI_OK) return raise_error(&error);
+  PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+  if (!bytes) return NULL;
+  if (edgeai_model_save_memory(model, PyBytes_AsString(bytes), size, NULL, &error) != EDGEAI_OK) {
+    Py_DECREF(bytes);
+    return raise_error(&error);
+  }
+  return bytes;
+}
+
+static PyObject *model_tensor_data(PyObject *self, PyObject *argument) {
+  size_t index = PyLong_AsSize_t(argument);
+  if (index == (size_t)-1 && PyErr_Occurred()) return NULL;
+  const edgeai_model *model = ((ModelObject *)self)->handle;
+  edgeai_tensor_info info = {.struct_size = sizeof info};
+  const void *data = NULL;
+  size_t bytes = 0;
+  ERROR_INIT(error);
+  if (edgeai_model_tensor_info(model, index, &info, &error) != EDGEAI_OK ||
+      edgeai_model_tensor_data(model, index, &data, &bytes, &error) != EDGEAI_OK)
+    return raise_error(&error);
+  return array_over(self, data, &info, 0);
+}
+
+static PyObject *model_tensor_scales(PyObject *self, PyObject *argument) {
+  size_t index = PyLong_AsSize_t(argument);
+  if (index == (size_t)-1 && PyErr_Occurred()) return NULL;
+  const edgeai_model *model = ((ModelObject *)self)->handle;
+  edgeai_tensor_info info = {.struct_size = sizeof info};
+  ERROR_INIT(error);
+  if (edgeai_model_tensor_info(model, index, &info, &error) != EDGEAI_OK) return raise_error(&error);
+  edgeai_tensor_info column = {.dtype = EDGEAI_DTYPE_FLOAT32, .rank = 1, .dims = {info.scale_count}};
+  PyObject *scales = array_empty(&column);
+  column.dtype = EDGEAI_DTYPE_INT32;
+  PyObject *zero_points = scales ? array_empty(&column) : NULL, *result = NULL;
+  Py_buffer s, z;
+  if (zero_points && PyObject_GetBuffer(scales, &s, PyBUF_WRITABLE) == 0) {
+    if (PyObject_GetBuffer(zero_points, &z, PyBUF_WRITABLE) == 0) {
+      edgeai_status status = edgeai_model_tensor_scales(model, index, s.buf, z.buf, (size_t)info.scale_count, &error);
+      result = status == EDGEAI_OK ? PyTuple_Pack(2, scales, zero_points) : raise_error(&error);
+      PyBuffer_Release(&z);
+    }
+    PyBuffer_Release(&s);
+  }
+  Py_XDECREF(scales);
+  Py_XDECREF(zero_points);
+  return result;
+}
+
+static PyMethodDef methods[] = {
+  {"inputs", model_inputs, METH_NOARGS, NULL},       {"outputs", model_outputs, METH_NOARGS, NULL},
+  {"tensors", model_tensors, METH_NOARGS, NULL},     {"ops", model_ops, METH_NOARGS, NULL},
+  {"unsupported", model_unsupported, METH_NOARGS, NULL}, {"metadata", model_metadata, METH_NOARGS, NULL},
+  {"set_metadata", model_set_metadata, METH_VARARGS, NULL}, {"describe", model_describe, METH_NOARGS, NULL},
+  {"save", model_save, METH_O, NULL},                {"to_bytes", model_to_bytes, METH_NOARGS, NULL},
+  {"tensor_data", model_tensor_data, METH_O, NULL},  {"tensor_scales", model_tensor_scales, METH_O, NULL},
+  {NULL, NULL, 0, NULL}};
+static PyType_Slot slots[] = {{Py_tp_dealloc, model_dealloc}, {Py_tp_methods, methods}, {0, NULL}};
+static PyType_Spec spec = {"edgeai._core.Model", sizeof(ModelObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+static PyMethodDef functions[] = {{"open_model", open_model, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+
+int add_model_type(PyObject *module) {
+  model_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  return !model_type || PyModule_AddObjectRef(module, "Model", (PyObject *)model_type) ? -1 : PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,381 @@
+/* edgeai._core.Session: a model planned for one batch size. One run at a time; a second thread's call waits. */
+#include "core.h"
+#include <string.h>
+
+PyTypeObject *session_type;
+
+enum { MAX_TENSORS = 64 };
+
+typedef struct {
+  PyObject_HEAD
+  edgeai_session *handle;
+  PyObject *model;       /* keeps the model, and the memory it was opened from, alive */
+  Py_buffer memory;      /* caller's memory of the session; obj is NULL otherwise */
+  PyThread_type_lock lock;
+  int check_finite;
+  size_t input_count, output_count;
+  edgeai_tensor_info inputs[MAX_TENSORS], outputs[MAX_TENSORS];
+} SessionObject;
+
+static void session_release(SessionObject *session) {
+  edgeai_session_destroy(session->handle);
+  session->handle = NULL;
+  if (session->memory.obj) PyBuffer_Release(&session->memory);
+  session->memory.obj = NULL;
+}
+
+static void session_dealloc(PyObject *self) {
+  SessionObject *session = (SessionObject *)self;
+  session_release(session);
+  Py_XDECREF(session->model);
+  if (session->lock) PyThread_free_lock(session->lock);
+  free_object(self);
+}
+
+static int session_open(SessionObject *session) {
+  if (session->handle) return 1;
+  raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the session is closed");
+  return 0;
+}
+
+static void session_lock(SessionObject *session) {
+  if (PyThread_acquire_lock(session->lock, NOWAIT_LOCK) == PY_LOCK_ACQUIRED) return;
+  Py_BEGIN_ALLOW_THREADS
+  PyThread_acquire_lock(session->lock, WAIT_LOCK);
+  Py_END_ALLOW_THREADS
+}
+
+static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, int profile, const char *isa) {
+  edgeai_session_options_init(options, sizeof *options);
+  options->batch = batch;
+  options->threads = threads;
+  if (spin >= 0) options->spin_microseconds = spin;
+  options->strict = strict;
+  options->profile = profile;
+  options->isa = isa;
+}
+
+/* open_session(model, batch, threads, spin, strict, profile, isa, check_finite, memory) */
+static PyObject *open_session(PyObject *module, PyObject *arguments) {
+  (void)module;
+  PyObject *model, *memory;
+  int batch, threads, spin, strict, profile, check_finite;
+  const char *isa;
+  if (!PyArg_ParseTuple(arguments, "O!iiippzpO", model_type, &model, &batch, &threads, &spin, &strict, &profile, &isa, &check_finite,
+                        &memory))
+    return NULL;
+  edgeai_session_options options;
+  read_options(&options, batch, threads, spin, strict, profile, isa);
+  SessionObject *session = (SessionObject *)allocate_object(session_type);
+  if (!session) return NULL;
+  session->model = Py_NewRef(model);
+  session->check_finite = check_finite;
+  if (!(session->lock = PyThread_allocate_lock())) {
+    Py_DECREF(session);
+    return PyErr_NoMemory();
+  }
+  if (memory != Py_None && PyObject_GetBuffer(memory, &session->memory, PyBUF_WRITABLE)) {
+    session->memory.obj = NULL;
+    Py_DECREF(session);
+    return NULL;
+  }
+  const edgeai_model *handle = ((ModelObject *)model)->handle;
+  ERROR_INIT(error);
+  edgeai_status status;
+  Py_BEGIN_ALLOW_THREADS
+  if (session->memory.obj)
+    status = edgeai_session_create_in(handle, &options, session->memory.buf, (size_t)session->memory.len, &session->handle, &error);
+  else status = edgeai_session_create(handle, &options, &session->handle, &error);
+  Py_END_ALLOW_THREADS
+  session->input_count = status == EDGEAI_OK ? edgeai_session_input_count(session->handle) : 0;
+  session->output_count = status == EDGEAI_OK ? edgeai_session_output_count(session->handle) : 0;
+  if (session->input_count > MAX_TENSORS || session->output_count > MAX_TENSORS) {
+    Py_DECREF(session);
+    return raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the Python session handles %d inputs and outputs", MAX_TENSORS);
+  }
+  for (size_t i = 0; i < session->input_count && status == EDGEAI_OK; i++) {
+    session->inputs[i].struct_size = sizeof session->inputs[i];
+    status = edgeai_session_input_info(session->handle, i, &session->inputs[i], &error);
+  }
+  for (size_t i = 0; i < session->output_count && status == EDGEAI_OK; i++) {
+    session->outputs[i].struct_size = sizeof session->outputs[i];
+    status = edgeai_session_output_info(session->handle, i, &session->outputs[i], &error);
+  }
+  if (status != EDGEAI_OK) {
+    Py_DECREF(session);
+    return raise_error(&error);
+  }
+  return (PyObject *)session;
+}
+
+/* memory_required(model, batch, threads, spin, strict, profile, isa) -> (bytes, alignment) */
+static PyObject *memory_required(PyObject *module, PyObject *arguments) {
+  (void)module;
+  PyObject *model;
+  int batch, threads, spin, strict, profile;
+  const char *isa;
+  if (!PyArg_ParseTuple(arguments, "O!iiippz", model_type, &model, &batch, &threads, &spin, &strict, &profile, &isa)) return NULL;
+  edgeai_session_options options;
+  read_options(&options, batch, threads, spin, strict, profile, isa);
+  size_t bytes = 0, alignment = 0;
+  ERROR_INIT(error);
+  if (edgeai_session_memory_required(((ModelObject *)model)->handle, &options, &bytes, &alignment, &error) != EDGEAI_OK)
+    return raise_error(&error);
+  return Py_BuildValue("nn", (Py_ssize_t)bytes, (Py_ssize_t)alignment);
+}
+
+/* Binds arrays for one run; `bound` counts what must be unbound and released. */
+static int bind_inputs(SessionObject *session, PyObject *arrays, Py_buffer *views, size_t *bound) {
+  for (size_t i = 0; i < session->input_count; i++) {
+    const edgeai_tensor_info *info = &session->inputs[i];
+    PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
+    if (!array || array_borrow(array, info, 0, 0, &views[i])) return -1;
+    *bound = i + 1;
+    if (session->check_finite && array_has_nonfinite(&views[i])) {
+      raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info->name,
+                   "the array for tensor '%s' holds NaN or infinity; check_finite=False lets it through", info->name);
+      return -1;
+    }
+    ERROR_INIT(error);
+    if (edgeai_session_bind_input(session->handle, i, views[i].buf, (size_t)views[i].len, &error) != EDGEAI_OK) {
+      raise_error(&error);
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static int bind_outputs(SessionObject *session, PyObject *arrays, Py_buffer *views, size_t *bound) {
+  for (size_t i = 0; i < session->output_count; i++) {
+    PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
+    if (!array || array_borrow(array, &session->outputs[i], 0, 1, &views[i])) return -1;
+    *bound = i + 1;
+    ERROR_INIT(error);
+    if (edgeai_session_bind_output(session->handle, i, views[i].buf, (size_t)views[i].len, &error) != EDGEAI_OK) {
+      raise_error(&error);
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static PyObject *fresh_outputs(SessionObject *session) {
+  PyObject *arrays = PyTuple_New((Py_ssize_t)session->output_count);
+  for (size_t i = 0; arrays && i < session->output_count; i++) {
+    PyObject *array = array_empty(&session->outputs[i]);
+    if (!array || PyTuple_SetItem(arrays, (Py_ssize_t)i, array)) Py_CLEAR(arrays);
+  }
+  return arrays;
+}
+
+static PyObject *run_locked(SessionObject *session, PyObject *inputs, PyObject *outputs) {
+  Py_buffer in[MAX_TENSORS], out[MAX_TENSORS];
+  size_t inputs_bound = 0, outputs_bound = 0;
+  ERROR_INIT(error);
+  int done = 0;
+  if (bind_inputs(session, inputs, in, &inputs_bound) == 0 && bind_outputs(session, outputs, out, &outputs_bound) == 0) {
+    edgeai_session *handle = session->handle;
+    edgeai_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = edgeai_session_run(handle, &error);
+    Py_END_ALLOW_THREADS
+    if (status == EDGEAI_OK) done = 1;
+    else raise_error(&error);
+  }
+  for (size_t i = 0; i < inputs_bound; i++) {
+    edgeai_session_bind_input(session->handle, i, NULL, 0, NULL);
+    PyBuffer_Release(&in[i]);
+  }
+  for (size_t i = 0; i < outputs_bound; i++) {
+    edgeai_session_bind_output(session->handle, i, NULL, 0, NULL);
+    PyBuffer_Release(&out[i]);
+  }
+  return done ? Py_NewRef(outputs) : NULL;
+}
+
+/* run(inputs: tuple, outputs: tuple | None) -> tuple. Arrays are used in place, without a copy. */
+static PyObject *session_run(PyObject *self, PyObject *arguments) {
+  SessionObject *session = (SessionObject *)self;
+  PyObject *inputs, *outputs = Py_None;
+  if (!PyArg_ParseTuple(arguments, "O!|O", &PyTuple_Type, &inputs, &outputs)) return NULL;
+  if ((size_t)PyTuple_Size(inputs) != session->input_count)
+    return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the model has %d inputs; %d arrays were given",
+                        (int)session->input_count, (int)PyTuple_Size(inputs));
+  if (outputs != Py_None && (!PyTuple_Check(outputs) || (size_t)PyTuple_Size(outputs) != session->output_count))
+    return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the model has %d outputs; give a tuple of as many arrays",
+                        (int)session->output_count);
+  PyObject *arrays = outputs == Py_None ? fresh_outputs(session) : Py_NewRef(outputs);
+  if (!arrays) return NULL;
+  session_lock(session);
+  PyObject *result = session_open(session) ? run_locked(session, inputs, arrays) : NULL;
+  PyThread_release_lock(session->lock);
+  Py_DECREF(arrays);
+  return result;
+}
+
+/* run_bound(): reads and writes the arrays of input_array and output_array. */
+static PyObject *session_run_bound(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  session_lock(session);
+  edgeai_status status = EDGEAI_OK;
+  ERROR_INIT(error);
+  int open = session_open(session);
+  if (open) {
+    Py_BEGIN_ALLOW_THREADS
+    status = edgeai_session_run(session->handle, &error);
+    Py_END_ALLOW_THREADS
+  }
+  PyThread_release_lock(session->lock);
+  if (!open) return NULL;
+  if (status != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+static PyObject *session_array(PyObject *self, PyObject *argument, int input) {
+  SessionObject *session = (SessionObject *)self;
+  size_t index = PyLong_AsSize_t(argument);
+  if ((index == (size_t)-1 && PyErr_Occurred()) || !session_open(session)) return NULL;
+  const void *data = NULL;
+  size_t bytes = 0;
+  ERROR_INIT(error);
+  edgeai_status status;
+  if (input) {
+    void *writable = NULL;
+    status = edgeai_session_input_buffer(session->handle, index, &writable, &bytes, &error);
+    data = writable;
+  } else status = edgeai_session_output_buffer(session->handle, index, &data, &bytes, &error);
+  if (status != EDGEAI_OK) return raise_error(&error);
+  return array_over(self, data, input ? &session->inputs[index] : &session->outputs[index], input);
+}
+static PyObject *session_input_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 1); }
+static PyObject *session_output_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 0); }
+
+static PyObject *info_list(const edgeai_tensor_info *infos, size_t count) {
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0; list && i < count; i++) {
+    PyObject *dict = tensor_dict(&infos[i]);
+    if (!dict || PyList_Append(list, dict)) Py_CLEAR(list);
+    Py_XDECREF(dict);
+  }
+  return list;
+}
+static PyObject *session_inputs(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  return session_open(session) ? info_list(session->inputs, session->input_count) : NULL;
+}
+static PyObject *session_outputs(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  return session_open(session) ? info_list(session->outputs, session->output_count) : NULL;
+}
+
+static PyObject *session_plan(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  if (!session_open(session)) return NULL;
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0, n = edgeai_session_plan_count(session->handle); list && i < n; i++) {
+    edgeai_step_info info = {.struct_size = sizeof info};
+    edgeai_step_times times = {.struct_size = sizeof times};
+    ERROR_INIT(error);
+    PyObject *dict = edgeai_session_plan_info(session->handle, i, &info, &error) == EDGEAI_OK &&
+                             edgeai_session_step_times(session->handle, i, &times, &error) == EDGEAI_OK
+                         ? PyDict_New()
+                         : raise_error(&error);
+    PyObject *shape = dict ? PyList_New(info.rank) : NULL;
+    for (int32_t d = 0; shape && d < info.rank; d++) {
+      PyObject *dim = PyLong_FromLongLong(info.dims[d]);
+      if (!dim || PyList_SetItem(shape, d, dim)) Py_CLEAR(shape);
+    }
+    if (!dict || dict_take(dict, "shape", shape) || dict_take(dict, "name", text_or_none(info.name)) ||
+        dict_take(dict, "op", text_or_none(info.op)) || dict_take(dict, "kernel", text_or_none(info.kernel)) ||
+        dict_take(dict, "isa", text_or_none(info.isa)) || dict_take(dict, "note", text_or_none(info.note)) ||
+        dict_take(dict, "dtype", text_or_none(edgeai_dtype_name(info.dtype))) ||
+        dict_take(dict, "result_bytes", PyLong_FromUnsignedLongLong(info.result_bytes)) ||
+        dict_take(dict, "weight_bytes", PyLong_FromUnsignedLongLong(info.weight_bytes)) ||
+        dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)) ||
+        dict_take(dict, "runs", PyLong_FromUnsignedLongLong(times.runs)) ||
+        dict_take(dict, "least_ns", PyLong_FromUnsignedLongLong(times.least)) ||
+        dict_take(dict, "most_ns", PyLong_FromUnsignedLongLong(times.most)) ||
+        dict_take(dict, "total_ns", PyLong_FromUnsignedLongLong(times.total)) || PyList_Append(list, dict))
+      Py_CLEAR(list);
+    Py_XDECREF(dict);
+  }
+  return list;
+}
+
+static PyObject *session_plan_text(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  if (!session_open(session)) return NULL;
+  size_t length = 0;
+  ERROR_INIT(error);
+  if (edgeai_session_plan_text(session->handle, NULL, 0, &length, &error) != EDGEAI_OK) return raise_error(&error);
+  char *text = PyMem_Malloc(length + 1);
+  if (!text) return PyErr_NoMemory();
+  PyObject *result = edgeai_session_plan_text(session->handle, text, length + 1, &length, &error) == EDGEAI_OK
+                         ? PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "replace")
+                         : raise_error(&error);
+  PyMem_Free(text);
+  return result;
+}
+
+static PyObject *session_memory(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  if (!session_open(session)) return NULL;
+  edgeai_memory_stats stats = {.struct_size = sizeof stats};
+  ERROR_INIT(error);
+  if (edgeai_session_memory_stats(session->handle, &stats, &error) != EDGEAI_OK) return raise_error(&error);
+  return Py_BuildValue("{sKsKsKsKsK}", "total", (unsigned long long)stats.total_bytes, "activations",
+                       (unsigned long long)stats.activation_bytes, "packed_weights", (unsigned long long)stats.packed_weight_bytes,
+                       "scratch", (unsigned long long)stats.scratch_bytes, "other", (unsigned long long)stats.other_bytes);
+}
+
+static PyObject *session_reset_times(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  ERROR_INIT(error);
+  if (!session_open(session)) return NULL;
+  if (edgeai_session_reset_times(session->handle, &error) != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+static PyObject *session_cancel(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  if (session->handle) edgeai_session_cancel(session->handle);
+  Py_RETURN_NONE;
+}
+
+static PyObject *session_close(PyObject *self, PyObject *unused) {
+  (void)unused;
+  SessionObject *session = (SessionObject *)self;
+  session_lock(session);
+  session_release(session);
+  PyThread_release_lock(session->lock);
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+  {"run", session_run, METH_VARARGS, NULL},         {"run_bound", session_run_bound, METH_NOARGS, NULL},
+  {"input_array", session_input_array, METH_O, NULL}, {"output_array", session_output_array, METH_O, NULL},
+  {"inputs", session_inputs, METH_NOARGS, NULL},    {"outputs", session_outputs, METH_NOARGS, NULL},
+  {"plan", session_plan, METH_NOARGS, NULL},        {"plan_text", session_plan_text, METH_NOARGS, NULL},
+  {"memory", session_memory, METH_NOARGS, NULL},    {"reset_times", session_reset_times, METH_NOARGS, NULL},
+  {"cancel", session_cancel, METH_NOARGS, NULL},    {"close", session_close, METH_NOARGS, NULL},
+  {NULL, NULL, 0, NULL}};
+static PyType_Slot slots[] = {{Py_tp_dealloc, session_dealloc}, {Py_tp_methods, methods}, {0, NULL}};
+static PyType_Spec spec = {"edgeai._core.Session", sizeof(SessionObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                           slots};
+static PyMethodDef functions[] = {{"open_session", open_session, METH_VARARGS, NULL},
+                                  {"memory_required", memory_required, METH_VARARGS, NULL},
+                                  {NULL, NULL, 0, NULL}};
+
+int add_session_type(PyObject *module) {
+  session_type = (PyTypeObject *)PyType_FromSpec(&spec);
+  return !session_type || PyModule_AddObjectRef(module, "Session", (PyObject *)session_type) ? -1
+                                                                                            : PyModule_AddFunctions(module, functions);
+}

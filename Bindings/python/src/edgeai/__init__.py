@@ -1,0 +1,67 @@
+"""edgeai: compress trained neural networks and run them on constrained devices.
+
+>>> import edgeai
+>>> model = edgeai.load("net.onnx")
+>>> result = edgeai.quantize(model, samples)
+>>> result.save("net.edgeai")
+>>> session = edgeai.Session(result.model, threads=2)
+>>> logits = session(x)
+"""
+
+from . import _core
+from .compress import Result, compare, quantize
+from .errors import (
+    ArenaTooSmall,
+    ArgumentError,
+    Cancelled,
+    DTypeError,
+    EdgeAIError,
+    FileError,
+    LimitError,
+    ModelError,
+    ShapeError,
+    UnsupportedOpError,
+)
+from .model import CheckResult, Limits, Model, Op, Tensor, UnsupportedOp, check, load
+from .report import Layer, Report
+from .session import Memory, Profile, ProfileEvent, Session, Step
+
+__version__: str = _core.version()
+abi_version: int = _core.abi_version
+build_info = _core.build_info
+instruction_sets = _core.instruction_sets
+
+__all__ = [
+    "ArenaTooSmall",
+    "ArgumentError",
+    "Cancelled",
+    "CheckResult",
+    "DTypeError",
+    "EdgeAIError",
+    "FileError",
+    "Layer",
+    "LimitError",
+    "Limits",
+    "Memory",
+    "Model",
+    "ModelError",
+    "Op",
+    "Profile",
+    "ProfileEvent",
+    "Report",
+    "Result",
+    "Session",
+    "ShapeError",
+    "Step",
+    "Tensor",
+    "UnsupportedOp",
+    "UnsupportedOpError",
+    "__version__",
+    "abi_version",
+    "build_info",
+    "check",
+    "compare",
+    "instruction_sets",
+    "load",
+    "quantize",
+]

@@ -1,0 +1,251 @@
+"""The ``edgeai`` command."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import re
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import __version__, build_info, check, compare, load, quantize
+from ._text import bytes_text, count_text, shape_text, text_table
+from .carray import c_array
+from .errors import EdgeAIError
+from .model import Model
+from .session import Session
+
+
+def _array(text: str) -> Any:
+    """FILE.npy, or FILE.npz:KEY."""
+    path, _, key = text.partition(":")
+    try:
+        loaded = np.load(path)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        if not key and len(loaded.files) != 1:
+            raise SystemExit(f"edgeai: {path} holds {loaded.files}; name one as {path}:KEY")
+        return loaded[key or loaded.files[0]]
+    except (OSError, KeyError, ValueError) as error:
+        raise SystemExit(f"edgeai: cannot read {text}: {error}") from error
+
+
+def _feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
+    """Arrays for the inputs, in their order or as NAME=FILE."""
+    names = [t.name for t in model.inputs]
+    feed: dict[str, Any] = {}
+    for position, text in enumerate(files):
+        name, equals, path = text.partition("=")
+        if equals and name in names:
+            feed[name] = _array(path)
+        elif position < len(names):
+            feed[names[position]] = _array(text)
+        else:
+            raise SystemExit(f"edgeai: the model has {len(names)} inputs")
+    return {name: np.ascontiguousarray(array) for name, array in feed.items()}
+
+
+def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:
+    random = np.random.default_rng(0)
+    arrays = []
+    for t in model.inputs:
+        shape = tuple(batch if dim is None else dim for dim in t.shape)
+        if t.dtype.startswith("float"):
+            arrays.append(random.standard_normal(shape).astype(t.dtype))
+        else:
+            arrays.append(random.integers(0, 2 if t.dtype == "bool" else 128, shape).astype(t.dtype))
+    return tuple(arrays)
+
+
+def _session(model: Model, options: argparse.Namespace) -> Session:
+    return Session(
+        model, batch=getattr(options, "batch", None), threads=options.threads, strict=options.strict, isa=options.isa
+    )
+
+
+def _info(options: argparse.Namespace) -> int:
+    model = load(options.model)
+    print(model.summary())
+    for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
+        for t in tensors:
+            print(f"{kind} {t.name}: {t.dtype} {shape_text(t.shape)}")
+    for key, value in model.metadata.items():
+        print(f"{key} = {value}")
+    if options.plan:
+        with _session(model, options) as session:
+            print(session.plan_text)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    result = check(options.model)
+    if result:
+        print(f"{options.model}: every operator can run")
+        return 0
+    print(text_table(("node", "#", "operator", "reason"), [(u.node, u.index, u.type, u.reason) for u in result.unsupported]))
+    return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    model = load(options.model)
+    with _session(model, options) as session:
+        outputs = session.run(_feed(model, options.inputs))
+    named = {t.name: y for t, y in zip(model.outputs, outputs, strict=True)}
+    if options.output:
+        np.savez(options.output, **named)  # type: ignore[arg-type, unused-ignore]
+        print(f"wrote {options.output}")
+    for name, array in named.items():
+        print(f"{name}: {array.dtype} {shape_text(array.shape)}")
+        if not options.output:
+            print(array)
+    return 0
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    model = load(options.model)
+    data: Any = _array(options.data[0])
+    if len(options.data) > 1 or len(model.inputs) > 1:
+        feed = _feed(model, options.data)
+        data = [{name: array[i : i + 1] for name, array in feed.items()} for i in range(len(next(iter(feed.values()))))]
+    elif options.samples:
+        data = data[: options.samples]
+    result = quantize(
+        model,
+        data,
+        calibrator=options.calibrator,
+        per_channel=not options.per_tensor,
+        ignore=options.ignore,
+        ignore_types=options.ignore_type,
+        strict=options.strict,
+        threads=options.threads,
+        progress=sys.stderr.isatty(),
+    )
+    result.save(options.output)
+    if options.report:
+        pathlib.Path(options.report).write_text(result.report.to_json() + "\n")
+    print(result.report)
+    print(f"{bytes_text(result.before)} -> {bytes_text(result.after)}; output {result.report.sqnr_db:.1f} dB; wrote {options.output}")
+    for text in result.report.suggestions:
+        print(text)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    model, other = load(options.model), load(options.other)
+    print(compare(model, other, _array(options.data)))
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    model = load(options.model)
+    x = tuple(_array(text) for text in options.inputs) or _random_input(model, options.batch or 1)
+    with _session(model, options) as session:
+        session.run(x)
+        times: list[float] = []
+        end = time.perf_counter() + options.seconds
+        while time.perf_counter() < end or len(times) < 5:
+            start = time.perf_counter()
+            session.run(x)
+            times.append((time.perf_counter() - start) * 1e3)
+        print(
+            f"{options.model}: least {min(times):.4f} ms, median {statistics.median(times):.4f} ms of {len(times)} runs; "
+            f"{options.threads} threads, {2 * model.macs * (options.batch or 1) / min(times) / 1e6:.1f} GOP/s, "
+            f"memory {bytes_text(session.memory.total)}"
+        )
+        if options.plan:
+            print(session.plan_text)
+        if options.profile:
+            print(session.profile(x))
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    model = load(options.model)
+    target = pathlib.Path(options.output)
+    if target.suffix in (".c", ".h"):
+        name = options.name or re.sub(r"\W", "_", target.stem)
+        target.write_text(c_array(model.to_bytes(), name))
+    else:
+        model.save(target)
+    print(f"wrote {target}: {bytes_text(target.stat().st_size)}, {count_text(model.parameters)} parameters")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgeai", description="Compress neural networks and run them.")
+    parser.add_argument("--version", action="version", version=f"edgeai {__version__}\n{build_info()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    running = argparse.ArgumentParser(add_help=False)
+    running.add_argument("--threads", type=int, default=1, help="working threads (default 1)")
+    running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
+    running.add_argument("--strict", action="store_true", help="refuse operators that would silently run in float")
+    batch = argparse.ArgumentParser(add_help=False)
+    batch.add_argument("--batch", type=int, help="samples in one run")
+
+    def command(name: str, action: Any, text: str, parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=list(parents))
+        sub.add_argument("model", help=".onnx or .edgeai file")
+        sub.set_defaults(action=action)
+        return sub
+
+    sub = command("info", _info, "Show a model's operators, inputs, outputs and metadata.", (running, batch))
+    sub.add_argument("--plan", action="store_true", help="show the kernels and the memory it would run with")
+
+    command("check", _check, "List the operators that cannot run.")
+
+    sub = command("run", _run, "Run a model on arrays.", (running, batch))
+    sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
+    sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them)")
+
+    sub = command("quantize", _quantize, "Make an int8 model.", (running,))
+    sub.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="calibration samples: .npy, or .npz:KEY")
+    sub.add_argument("-o", "--output", required=True, help=".edgeai file to write")
+    sub.add_argument("-n", "--samples", type=int, help="use the first so many samples")
+    sub.add_argument(
+        "--calibrator", default="min-max", choices=["min-max", "moving-average", "percentile", "entropy", "mse"]
+    )
+    sub.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
+    sub.add_argument("--ignore", action="append", default=[], metavar="OPERATOR", help="leave this operator in float")
+    sub.add_argument("--ignore-type", action="append", default=[], metavar="TYPE", help="leave operators of this type in float")
+    sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
+
+    sub = command("compare", _compare, "Measure how far one model is from another, layer by layer.")
+    sub.add_argument("other", help="the model to judge")
+    sub.add_argument("data", metavar="FILE", help="samples: .npy, or .npz:KEY")
+
+    sub = command("bench", _bench, "Time a model.", (running, batch))
+    sub.add_argument("inputs", nargs="*", metavar="FILE", help="arrays (default: random)")
+    sub.add_argument("--seconds", type=float, default=1.0, help="how long to measure (default 1)")
+    sub.add_argument("--plan", action="store_true", help="show the plan")
+    sub.add_argument("--profile", action="store_true", help="show the time of every step")
+
+    sub = command("convert", _convert, "Write a model as .edgeai, or as a C array (.c, .h).")
+    sub.add_argument("-o", "--output", required=True)
+    sub.add_argument("--name", help="name of the C array (default: the file's)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; gives the exit status: 0, 1 for a negative answer, 2 for a failure."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.action(options)
+        return status
+    except EdgeAIError as error:
+        print(f"edgeai: {error.status}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("edgeai: cancelled", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

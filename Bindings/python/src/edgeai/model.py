@@ -1,0 +1,250 @@
+"""Networks: opening, inspecting, saving."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from ._text import bytes_text, count_text, html_table, shape_text, text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .report import Report
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What :func:`load` accepts; 0 stands for the library's default."""
+
+    max_file_bytes: int = 0
+    max_tensor_bytes: int = 0
+    max_operators: int = 0
+    max_tensors: int = 0
+    max_name_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a model. ``shape`` has None where the number of samples stands."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    bytes: int
+    constant: bool
+    scale: float
+    zero_point: int
+    scale_count: int
+    axis: int | None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether its integers stand for real numbers: ``real = (q - zero_point) * scale``."""
+        return self.scale_count > 0
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operator of a model; ``inputs`` and ``outputs`` are indices of :attr:`Model.tensors` (-1: absent)."""
+
+    name: str
+    type: str
+    parameters: int
+    macs: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class UnsupportedOp:
+    """An operator of a model file that this build cannot run."""
+
+    node: str
+    index: int
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What :func:`check` found: whether the file can run, and the operators that stand in the way."""
+
+    ok: bool
+    unsupported: tuple[UnsupportedOp, ...]
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+def _tensor(fields: dict[str, Any]) -> Tensor:
+    return Tensor(**{**fields, "shape": tuple(fields["shape"])})
+
+
+class Model:
+    """A network. Made by :func:`load`, :func:`edgeai.quantize` and others; never changed but for its metadata."""
+
+    def __init__(self, core: _core.Model) -> None:
+        self._core = core
+        self.inputs: tuple[Tensor, ...] = tuple(_tensor(t) for t in core.inputs())
+        self.outputs: tuple[Tensor, ...] = tuple(_tensor(t) for t in core.outputs())
+        about = core.describe()
+        self.name: str = about["name"]
+        #: "onnx", "edgeai", or "memory" for a model made by this library.
+        self.source: str = about["source"]
+        #: Number of weights.
+        self.parameters: int = about["parameters"]
+        #: Bytes of all constants.
+        self.size_bytes: int = about["constant_bytes"]
+        #: Multiply-adds of one sample.
+        self.macs: int = about["macs"]
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """Operators, each after those it depends on."""
+        return tuple(
+            Op(o["name"], o["type"], o["parameters"], o["macs"], tuple(o["inputs"]), tuple(o["outputs"]))
+            for o in self._core.ops()
+        )
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All tensors: inputs, constants, results."""
+        return tuple(_tensor(t) for t in self._core.tensors())
+
+    def tensor_data(self, index: int) -> _core.Array:
+        """Contents of a constant tensor as a read-only array, without a copy."""
+        return self._core.tensor_data(index)
+
+    def tensor_scales(self, index: int) -> tuple[_core.Array, _core.Array]:
+        """Scales and zero points of a quantized tensor."""
+        return self._core.tensor_scales(index)
+
+    @property
+    def unsupported(self) -> tuple[UnsupportedOp, ...]:
+        """Operators that cannot run; not empty only after ``load(..., allow_unsupported=True)``."""
+        return tuple(UnsupportedOp(**u) for u in self._core.unsupported())
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Free text the file carries (a copy; see :meth:`set_metadata`)."""
+        return self._core.metadata()
+
+    def set_metadata(self, key: str, value: str | None) -> None:
+        """Sets or, with None, removes an entry."""
+        self._core.set_metadata(key, value)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether any operator computes in integers."""
+        return any(t.quantized for t in self.tensors)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes an ``.edgeai`` file, whole or not at all."""
+        self._core.save(os.fsencode(path))
+
+    def to_bytes(self) -> bytes:
+        """The ``.edgeai`` file as bytes."""
+        return self._core.to_bytes()
+
+    def compare(self, other: Model, data: Iterable[Any]) -> Report:
+        """How far ``other`` is from this model on data, layer by layer; see :func:`edgeai.compare`."""
+        from .compress import compare
+
+        return compare(self, other, data)
+
+    def summary(self) -> str:
+        """A table of the operators."""
+        rows = [(op.name, op.type, self._result_text(op), count_text(op.parameters), count_text(op.macs)) for op in self.ops]
+        head = f"{self!r}\n"
+        return head + text_table(("operator", "type", "result", "parameters", "multiply-adds"), rows)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz's language."""
+        tensors = self.tensors
+        lines = ["digraph model {", "  node [shape=box, fontname=monospace];"]
+        source: dict[int, str] = {}
+        for t, tensor in enumerate(tensors):
+            if any(tensor.name == i.name for i in self.inputs) and not tensor.constant:
+                source[t] = f"input{t}"
+                lines.append(f'  input{t} [label="{_quoted(tensor.name)}\\n{shape_text(tensor.shape)}", shape=ellipse];')
+        for o, op in enumerate(self.ops):
+            lines.append(f'  op{o} [label="{_quoted(op.name)}\\n{_quoted(op.type)}\\n{self._result_text(op, tensors)}"];')
+            for t in op.inputs:
+                if t in source:
+                    lines.append(f"  {source[t]} -> op{o};")
+            for t in op.outputs:
+                source[t] = f"op{o}"
+        return "\n".join([*lines, "}"])
+
+    def _result_text(self, op: Op, tensors: tuple[Tensor, ...] | None = None) -> str:
+        if not op.outputs:
+            return ""
+        tensor = (tensors or self.tensors)[op.outputs[0]]
+        return f"{tensor.dtype} {shape_text(tensor.shape)}"
+
+    def __repr__(self) -> str:
+        ends = ", ".join(f"{t.name}: {t.dtype} {shape_text(t.shape)}" for t in self.inputs)
+        outs = ", ".join(f"{t.name}: {t.dtype} {shape_text(t.shape)}" for t in self.outputs)
+        return (
+            f"<edgeai.Model {self.name!r} ({ends}) -> ({outs}), {count_text(self.parameters)} parameters, "
+            f"{bytes_text(self.size_bytes)}, {count_text(self.macs)} multiply-adds>"
+        )
+
+    def _repr_html_(self) -> str:
+        tensors = self.tensors
+        rows = [
+            (op.name, op.type, self._result_text(op, tensors), count_text(op.parameters), count_text(op.macs)) for op in self.ops
+        ]
+        return html_table(repr(self), ("operator", "type", "result", "parameters", "multiply-adds"), rows)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _open(source: object, limits: Limits | Mapping[str, int] | None, allow_unsupported: bool) -> Model:
+    bounds = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
+    # A path travels in a tuple so that a bytes object can mean contents.
+    where = (os.fsencode(source),) if isinstance(source, (str, os.PathLike)) else source
+    core = _core.open_model(
+        where,
+        allow_unsupported,
+        bounds.max_file_bytes,
+        bounds.max_tensor_bytes,
+        bounds.max_operators,
+        bounds.max_tensors,
+        bounds.max_name_bytes,
+    )
+    return Model(core)
+
+
+def load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    limits: Limits | Mapping[str, int] | None = None,
+    allow_unsupported: bool = False,
+) -> Model:
+    """Opens an ``.onnx`` or ``.edgeai`` model; the contents decide which it is.
+
+    Args:
+        source: A path, or the file's contents. Contents are used in place: do not change them.
+        limits: What to accept.
+        allow_unsupported: Open a model with unsupported operators too, to look at it.
+
+    Raises:
+        FileError, ModelError, LimitError, UnsupportedOpError.
+    """
+    return _open(source, limits, allow_unsupported)
+
+
+def check(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    limits: Limits | Mapping[str, int] | None = None,
+) -> CheckResult:
+    """Whether a model could run here. Raises only when the file cannot be read as a model."""
+    unsupported = _open(source, limits, True).unsupported
+    return CheckResult(not unsupported, unsupported)

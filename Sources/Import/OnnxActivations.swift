@@ -1,0 +1,109 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Functions of one number, PRelu and Clip.
+
+extension OnnxImporter {
+  mutating func importActivation() throws(EdgeError) {
+    switch node.type {
+    case "PRelu": try importBinary(.prelu, try input(0), try input(1))
+    case "Clip": try importClip()
+    default: try importUnary(try unaryFunction())
+    }
+  }
+
+  /// Appends a function of one number, in the layout its input is in.
+  mutating func importUnary(_ function: UnaryFunction) throws(EdgeError) {
+    let x = try input(0)
+    try requireFloat(x)
+    if isImage(x) {
+      let y = try emit(.unary(function), [operands[x].channelsLast], resultName(image: true))
+      return try setImageResult(y, rank: operands[x].shape.rank)
+    }
+    try setResult(try emit(.unary(function), [try tensor(x)], resultName()))
+  }
+
+  private func unaryFunction() throws(EdgeError) -> UnaryFunction {
+    switch node.type {
+    case "Relu": return UnaryFunction(.clamp, alpha: 0, beta: .infinity)
+    case "LeakyRelu": return UnaryFunction(.leakyRelu, alpha: try parameter("alpha", 0.01))
+    case "Sigmoid": return UnaryFunction(.sigmoid)
+    case "Tanh": return UnaryFunction(.tanh)
+    case "HardSigmoid": return UnaryFunction(.hardSigmoid, alpha: try parameter("alpha", 0.2), beta: try parameter("beta", 0.5))
+    case "HardSwish": return UnaryFunction(.hardSwish)
+    case "Gelu":
+      switch try textAttribute("approximate", "none") {
+      case "none": return UnaryFunction(.gelu)
+      case "tanh": return UnaryFunction(.geluTanh)
+      case let other: throw reject("attribute 'approximate' is '\(other)'")
+      }
+    case "Elu": return UnaryFunction(.elu, alpha: try parameter("alpha", 1))
+    case "Selu": return UnaryFunction(.selu, alpha: try parameter("alpha", 1.67326319), beta: try parameter("gamma", 1.05070102))
+    case "Celu":
+      let alpha = try parameter("alpha", 1)
+      guard alpha != 0 else { throw malformed("attribute 'alpha' is 0") }
+      return UnaryFunction(.celu, alpha: alpha)
+    case "Softplus": return UnaryFunction(.softplus)
+    case "Softsign": return UnaryFunction(.softsign)
+    case "Mish": return UnaryFunction(.mish)
+    case "ThresholdedRelu": return UnaryFunction(.thresholdedRelu, alpha: try parameter("alpha", 1))
+    case "Erf": return UnaryFunction(.erf)
+    case "Exp": return UnaryFunction(.exp)
+    case "Log": return UnaryFunction(.log)
+    case "Sqrt": return UnaryFunction(.sqrt)
+    case "Reciprocal": return UnaryFunction(.reciprocal)
+    case "Abs": return UnaryFunction(.abs)
+    case "Neg": return UnaryFunction(.negate)
+    case "Floor": return UnaryFunction(.floor)
+    case "Ceil": return UnaryFunction(.ceil)
+    case "Round": return UnaryFunction(.round)
+    case "Sign": return UnaryFunction(.sign)
+    default: throw reject("the operator is not supported")
+    }
+  }
+
+  private func parameter(_ name: String, _ standard: Float) throws(EdgeError) -> Float {
+    let value = try floatAttribute(name, standard)
+    guard value.isFinite else { throw malformed("attribute '\(name)' is \(value)") }
+    return value
+  }
+
+  /// Limits are attributes up to operator set 10, inputs since.
+  private mutating func importClip() throws(EdgeError) {
+    let x = try input(0)
+    var lower: Float? = -Float.infinity
+    var upper: Float? = Float.infinity
+    if opset < 11 {
+      lower = try floatAttribute("min", -Float.infinity)
+      upper = try floatAttribute("max", Float.infinity)
+    } else {
+      lower = try limit(1, -Float.infinity)
+      upper = try limit(2, Float.infinity)
+    }
+    guard let lower, let upper else {
+      // Limits that are computed: max(x, min), then min(., max).
+      var value = try floatTensor(x)
+      if let id = try optionalInput(1) {
+        value = try emit(.binary(.maximum, .none), [value, try floatTensor(id)], helperName(operands[x].name + ".clipped"))
+      }
+      if let id = try optionalInput(2) {
+        value = try emit(.binary(.minimum, .none), [value, try floatTensor(id)], resultName())
+      }
+      return try setResult(value)
+    }
+    guard !lower.isNaN, !upper.isNaN else { throw malformed("a limit is not a number") }
+    // The largest finite numbers are how "no limit" is usually written. With min > max every result is max.
+    let minimum = lower <= -Float.greatestFiniteMagnitude ? -Float.infinity : min(lower, upper)
+    let maximum = upper >= Float.greatestFiniteMagnitude ? Float.infinity : upper
+    try importUnary(UnaryFunction(.clamp, alpha: minimum, beta: maximum))
+  }
+
+  /// A limit of Clip; nil when it is not constant.
+  private mutating func limit(_ index: Int, _ standard: Float) throws(EdgeError) -> Float? {
+    guard let id = try optionalInput(index) else { return standard }
+    guard let known = operands[id].known, let values = known.reals else { return nil }
+    guard values.count == 1, let value = values.first else { throw wrongShape("a limit has shape \(operands[id].shape.text)", operand: id) }
+    return value
+  }
+}

@@ -1,0 +1,93 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Arithmetic with broadcasting.
+
+extension OnnxImporter {
+  mutating func importArithmetic() throws(EdgeError) {
+    switch node.type {
+    case "Add": try importBinary(.add, try input(0), try input(1))
+    case "Sub": try importBinary(.subtract, try input(0), try input(1))
+    case "Mul": try importBinary(.multiply, try input(0), try input(1))
+    case "Div": try importBinary(.divide, try input(0), try input(1))
+    case "Pow": try importPower()
+    case "Min": try importVariadic(.minimum)
+    case "Max": try importVariadic(.maximum)
+    default: try importVariadic(.add)
+    }
+  }
+
+  /// Appends a function of two tensors; with the channels last when an input is an image.
+  mutating func importBinary(_ function: BinaryFunction, _ a: Int, _ b: Int) throws(EdgeError) {
+    try requireFloat(a)
+    try requireFloat(b)
+    let rank = max(operands[a].shape.rank, operands[b].shape.rank)
+    if isImage(a) || isImage(b), let left = try imageOperand(a, rank: rank), let right = try imageOperand(b, rank: rank) {
+      let y = try emit(.binary(function, .none), [left, right], resultName(image: true))
+      return try setImageResult(y, rank: rank)
+    }
+    try setResult(try emit(.binary(function, .none), [try tensor(a), try tensor(b)], resultName()))
+  }
+
+  /// An operand of elementwise arithmetic with the channels last, or nil when it cannot be had that way:
+  /// images as they are, small constants with their axes moved.
+  private mutating func imageOperand(_ id: Int, rank: Int) throws(EdgeError) -> ValueID? {
+    guard rank == 3 || rank == 4 else { return nil }
+    let shape = operands[id].shape
+    if shape.rank == rank, !operands[id].isConstant { return try image(id) }
+    if shape.elementCount() == 1, !shape.hasBatch { return shape.rank <= 4 ? try tensor(id) : nil }
+    guard operands[id].isConstant, !shape.hasBatch, let data = try floatConstant(id) else { return nil }
+    // [C, 1, 1] broadcasts as [1, C, 1, 1], that is [1, 1, 1, C].
+    var dims = [Int](repeating: 1, count: rank - shape.rank) + shape.dims
+    if rank == 3 { dims = [dims[0], dims[1], 1, dims[2]] }
+    let permutation = [0, 2, 3, 1]
+    let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
+    return graph.addValue(
+      Value(name: helperName(operands[id].name + ".nhwc"), dtype: .float32, shape: Shape(permutation.map { dims[$0] }), constant: moved))
+  }
+
+  /// Contents of a float constant that is in the file or known; nil when it is computed by nodes of the graph.
+  mutating func floatConstant(_ id: Int) throws(EdgeError) -> TensorData? {
+    guard operands[id].dtype == .float32, !operands[id].shape.dims.contains(0) else { return nil }
+    if constantTensor(id) != nil { return try constantData(id) }
+    guard let known = operands[id].known else { return nil }
+    return known.reals == nil ? nil : try known.data()
+  }
+
+  private mutating func importPower() throws(EdgeError) {
+    let x = try input(0)
+    let exponent = try input(1)
+    // The exponent may be of an integer type.
+    if operands[exponent].dtype != .float32, var known = operands[exponent].known, let reals = known.reals {
+      known.dtype = .float32
+      known.elements = reals.map { .real(Double($0)) }
+      let value = graph.addValue(
+        Value(name: helperName(operands[exponent].name + ".float"), dtype: .float32, shape: Shape(known.dims), constant: try known.data()))
+      return try setResult(try emit(.binary(.power, .none), [try floatTensor(x), value], resultName()))
+    }
+    try importBinary(.power, x, exponent)
+  }
+
+  /// Min, Max, Sum and Mean take any number of inputs.
+  private mutating func importVariadic(_ function: BinaryFunction) throws(EdgeError) {
+    let first = try input(0)
+    let isMean = node.type == "Mean"
+    if inputs.count == 1 {
+      try requireFloat(first)
+      return try setAlias(first)
+    }
+    if inputs.count == 2, !isMean { return try importBinary(function, first, try input(1)) }
+    var value = try floatTensor(first)
+    for index in inputs.indices.dropFirst() {
+      let isLast = index == inputs.count - 1 && !isMean
+      let name = isLast ? resultName() : helperName(nodeName + ".partial")
+      value = try emit(.binary(function, .none), [value, try floatTensor(try input(index))], name)
+    }
+    if isMean {
+      let factor = try graph.addConstant(helperName(nodeName + ".factor"), .float32, Shape([]), [1 / Float(inputs.count)])
+      value = try emit(.binary(.multiply, .none), [value, factor], resultName())
+    }
+    try setResult(value)
+  }
+}

@@ -1,0 +1,78 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Attributes of the current node, and parameters that moved from attributes to inputs between operator sets.
+
+extension OnnxImporter {
+  private func attribute(_ name: String, _ kind: OnnxAttribute.Kind) throws(EdgeError) -> OnnxAttribute? {
+    for attribute in node.attributes where attribute.name == name {
+      guard attribute.kind == kind.rawValue else {
+        throw EdgeError(
+          .malformedModel, "\(node.type): attribute '\(name)' has type \(attribute.kind), not \(kind.rawValue)", node: nodeName,
+          nodeIndex: nodeIndex, byteOffset: attribute.byteOffset)
+      }
+      return attribute
+    }
+    return nil
+  }
+
+  func integerAttribute(_ name: String) throws(EdgeError) -> Int? { try attribute(name, .integer)?.integer }
+  func integerAttribute(_ name: String, _ standard: Int) throws(EdgeError) -> Int { try integerAttribute(name) ?? standard }
+  func floatAttribute(_ name: String) throws(EdgeError) -> Float? { try attribute(name, .float)?.float }
+  func floatAttribute(_ name: String, _ standard: Float) throws(EdgeError) -> Float { try floatAttribute(name) ?? standard }
+  func textAttribute(_ name: String, _ standard: String) throws(EdgeError) -> String { try attribute(name, .text)?.text ?? standard }
+  func integersAttribute(_ name: String) throws(EdgeError) -> [Int]? { try attribute(name, .integers)?.integers }
+  func floatsAttribute(_ name: String) throws(EdgeError) -> [Float]? { try attribute(name, .floats)?.floats }
+  func tensorAttribute(_ name: String) throws(EdgeError) -> OnnxTensor? { try attribute(name, .tensor)?.tensors.first }
+  func hasAttribute(_ name: String) -> Bool { node.attributes.contains { $0.name == name } }
+
+  /// A size-like attribute list: `count` numbers from `minimum` to 2^24, or the standard value.
+  func sizesAttribute(_ name: String, count: Int, standard: Int, minimum: Int) throws(EdgeError) -> [Int] {
+    guard let values = try integersAttribute(name) else { return [Int](repeating: standard, count: count) }
+    guard values.count == count else { throw malformed("attribute '\(name)' has \(values.count) numbers, not \(count)") }
+    for value in values where value < minimum || value > 1 << 24 { throw malformed("attribute '\(name)' has the value \(value)") }
+    return values
+  }
+
+  /// Elements of an input that must be known integers; nil when the input is absent.
+  mutating func integersInput(_ index: Int, _ what: String) throws(EdgeError) -> [Int]? {
+    guard let id = try optionalInput(index) else { return nil }
+    guard let known = operands[id].known else { throw reject("\(what) ('\(operands[id].name)') must be constant") }
+    guard known.dims.count <= 1 else { throw malformed("\(what) must be a vector", operand: id) }
+    guard known.dtype != .float32 else { throw malformed("\(what) must be integers", operand: id) }
+    guard let integers = known.integers else { throw reject("\(what) ('\(operands[id].name)') depends on the batch size") }
+    return integers
+  }
+
+  /// Elements of an input that must be a known float vector; nil when the input is absent.
+  mutating func floatsInput(_ index: Int, _ what: String) throws(EdgeError) -> [Float]? {
+    guard let id = try optionalInput(index) else { return nil }
+    guard let known = operands[id].known, let reals = known.reals else {
+      throw reject("\(what) ('\(operands[id].name)') must be constant")
+    }
+    return reals
+  }
+
+  /// Axes from an attribute up to an operator set, from an input since. Not normalized; nil when absent.
+  mutating func axes(inputSince opset: Int, input: Int = 1) throws(EdgeError) -> [Int]? {
+    self.opset < opset ? try integersAttribute("axes") : try integersInput(input, "axes")
+  }
+
+  /// An axis counted from the front.
+  func normalized(_ axis: Int, rank: Int) throws(EdgeError) -> Int {
+    guard axis >= -rank, axis < rank else { throw malformed("axis \(axis) does not exist in \(rank) dimensions") }
+    return axis < 0 ? axis + rank : axis
+  }
+
+  /// Distinct axes counted from the front, in ascending order.
+  func normalized(_ axes: [Int], rank: Int) throws(EdgeError) -> [Int] {
+    var isListed = [Bool](repeating: false, count: rank)
+    for axis in axes {
+      let axis = try normalized(axis, rank: rank)
+      if isListed[axis] { throw malformed("axis \(axis) is listed twice") }
+      isListed[axis] = true
+    }
+    return (0..<rank).filter { isListed[$0] }
+  }
+}

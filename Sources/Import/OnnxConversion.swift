@@ -1,0 +1,118 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Conversion of constants: element types and layouts.
+enum OnnxConversion {
+  /// Elements of a file in the imported type. `source` has `count` elements of `type`.
+  static func convert(_ source: TensorData, _ type: OnnxElementType, count: Int) throws(EdgeError) -> TensorData {
+    switch type {
+    case .float, .uint8, .int8, .int16, .int32, .int64:
+      return try aligned(source, to: type.byteCount)
+    case .bool:
+      return try map(source, UInt8.self, count) { $0 == 0 ? UInt8(0) : 1 }
+    case .uint16: return try map(source, UInt16.self, count) { Int32($0) }
+    case .uint32: return try map(source, UInt32.self, count) { Int64($0) }
+    case .uint64: return try map(source, UInt64.self, count) { Int64(clamping: $0) }
+    case .double: return try map(source, Double.self, count) { Float($0) }
+    case .float16: return try map(source, UInt16.self, count) { float(half: $0) }
+    case .bfloat16: return try map(source, UInt16.self, count) { Float(bitPattern: UInt32($0) << 16) }
+    }
+  }
+
+  /// The same bytes at an address that elements of a size may have; a copy when they are elsewhere.
+  private static func aligned(_ data: TensorData, to size: Int) throws(EdgeError) -> TensorData {
+    if UInt(bitPattern: data.base) % UInt(size) == 0 { return data }
+    let storage = try Storage.allocate(data.byteCount)
+    if data.byteCount > 0 { storage.base.copyMemory(from: data.base, byteCount: data.byteCount) }
+    return try whole(storage)
+  }
+
+  private static func whole(_ storage: Storage) throws(EdgeError) -> TensorData {
+    guard let data = TensorData(storage, offset: 0, byteCount: storage.count) else {
+      throw EdgeError(.internalError, "a constant lies outside its storage")
+    }
+    return data
+  }
+
+  private static func map<From: BitwiseCopyable, To: BitwiseCopyable>(
+    _ source: TensorData, _ type: From.Type, _ count: Int, _ convert: (From) -> To
+  ) throws(EdgeError) -> TensorData {
+    let storage = try Storage.allocate(count * MemoryLayout<To>.stride)
+    let from = source.base
+    for index in 0..<count {
+      let element = from.loadUnaligned(fromByteOffset: index &* MemoryLayout<From>.stride, as: From.self)
+      storage.base.storeBytes(of: convert(element), toByteOffset: index &* MemoryLayout<To>.stride, as: To.self)
+    }
+    return try whole(storage)
+  }
+
+  /// IEEE 754 binary16 to binary32; exact.
+  static func float(half: UInt16) -> Float {
+    let sign = UInt32(half & 0x8000) << 16
+    let exponent = UInt32(half >> 10) & 0x1F
+    let fraction = UInt32(half & 0x3FF)
+    switch exponent {
+    case 0:
+      // Subnormal numbers are multiples of 2^-24.
+      let magnitude = Float(fraction) * Float(bitPattern: 0x3380_0000)
+      return Float(bitPattern: magnitude.bitPattern | sign)
+    case 31: return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
+    default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+    }
+  }
+
+  /// A dense tensor of 4-byte elements with its axes permuted: result axis i is source axis `permutation[i]`.
+  /// The data itself when only axes of one element move.
+  static func permuted(_ data: TensorData, dims: [Int], _ permutation: [Int]) throws(EdgeError) -> TensorData {
+    let moved = permutation.filter { dims[$0] > 1 }
+    var isSame = true
+    for index in 1..<max(moved.count, 1) where moved[index] < moved[index - 1] { isSame = false }
+    if isSame { return data }
+
+    var strides = [Int](repeating: 1, count: dims.count)
+    for axis in stride(from: dims.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * dims[axis + 1] }
+    let outDims = permutation.map { dims[$0] }
+    let outStrides = permutation.map { strides[$0] }
+    let storage = try Storage.allocate(data.byteCount)
+    let inner = outDims.count - 1
+    var index = [Int](repeating: 0, count: outDims.count)
+    var offset = 0
+    var written = 0
+    let total = data.byteCount / 4
+    while written < total {
+      var from = offset
+      for _ in 0..<outDims[inner] {
+        let element = data.base.loadUnaligned(fromByteOffset: from &* 4, as: UInt32.self)
+        storage.base.storeBytes(of: element, toByteOffset: written &* 4, as: UInt32.self)
+        from &+= outStrides[inner]
+        written &+= 1
+      }
+      // Step the outer axes like an odometer.
+      var axis = inner - 1
+      while axis >= 0 {
+        index[axis] += 1
+        offset += outStrides[axis]
+        if index[axis] < outDims[axis] { break }
+        offset -= outStrides[axis] * outDims[axis]
+        index[axis] = 0
+        axis -= 1
+      }
+    }
+    return try whole(storage)
+  }
+
+  /// Float elements multiplied by a factor.
+  static func scaled(_ data: TensorData, by factor: Float) throws(EdgeError) -> TensorData {
+    if factor == 1 { return data }
+    return try map(data, Float.self, data.byteCount / 4) { $0 * factor }
+  }
+
+  /// Whether a relative path names something below the folder it starts from.
+  static func staysBelow(_ path: String) -> Bool {
+    if path.isEmpty || path.utf8.first == UInt8(ascii: "/") { return false }
+    for byte in path.utf8 where byte == 0 || byte == UInt8(ascii: "\\") || byte == UInt8(ascii: ":") { return false }
+    for part in path.split(separator: "/", omittingEmptySubsequences: false) where part == ".." || part.isEmpty { return false }
+    return true
+  }
+}

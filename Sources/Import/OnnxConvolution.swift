@@ -1,0 +1,138 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Conv and ConvTranspose.
+
+extension OnnxImporter {
+  mutating func importConvolution() throws(EdgeError) {
+    let x = try input(0)
+    let w = try input(1)
+    let shape = operands[x].shape
+    let weights = operands[w].shape
+    guard weights.rank == shape.rank else {
+      throw wrongShape("weights \(weights.text) do not fit an input of shape \(shape.text)", operand: w)
+    }
+    guard !weights.hasBatch else { throw reject("weights '\(operands[w].name)' have an open dimension") }
+    let groups = try integerAttribute("group", 1)
+    guard groups > 0, groups <= 1 << 24 else { throw malformed("attribute 'group' is \(groups)") }
+    if node.type == "Conv" {
+      try importConv(x, w, groups)
+    } else {
+      try importConvTranspose(x, w, groups)
+    }
+  }
+
+  private mutating func importConv(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
+    let shape = operands[x].shape
+    let weights = operands[w].shape
+    var window = try window(over: shape, kernel: Array(weights.dims[2...]))
+    guard window.kernelWidth == weights.dims.last, shape.rank == 3 || window.kernelHeight == weights[2] else {
+      throw wrongShape("weights \(weights.text) do not fit attribute 'kernel_shape'", operand: w)
+    }
+    // A signal's [O, C, K] is [O, C, 1, K].
+    let dims = shape.rank == 4 ? weights.dims : [weights[0], weights[1], 1, weights[2]]
+    let kernel = try convolutionWeights(w, dims, [0, 2, 3, 1], Shape([dims[0], dims[2], dims[3], dims[1]]))
+    var values = [try convolutionInput(x, &window), kernel]
+    if let bias = try convolutionBias(2, channels: dims[0]) { values.append(bias) }
+    let y = try emit(.convolution(Convolution(window: window, groups: groups)), values, resultName(image: true))
+    try setImageResult(y, rank: shape.rank)
+  }
+
+  private mutating func importConvTranspose(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
+    let shape = operands[x].shape
+    let weights = operands[w].shape
+    let rank = shape.rank - 2
+    var window = try window(over: shape, kernel: Array(weights.dims[2...]), resolvesPadding: false)
+    guard window.kernelWidth == weights.dims.last, shape.rank == 3 || window.kernelHeight == weights[2] else {
+      throw wrongShape("weights \(weights.text) do not fit attribute 'kernel_shape'", operand: w)
+    }
+    guard weights[0] % groups == 0 else { throw wrongShape("\(groups) groups do not divide \(weights[0]) channels", operand: w) }
+    guard weights[1] <= Int(Int32.max) / groups else { throw malformed("too many channels", operand: w) }
+
+    var outputPads = try sizesAttribute("output_padding", count: rank, standard: 0, minimum: 0)
+    let mode = try textAttribute("auto_pad", "NOTSET")
+    let target = try outputShape(rank)
+    for axis in 0..<rank {
+      // Signals have the window's width only.
+      let isHeight = rank == 2 && axis == 0
+      let stride = isHeight ? window.strideHeight : window.strideWidth
+      let span = isHeight ? (window.kernelHeight - 1) * window.dilationHeight + 1 : (window.kernelWidth - 1) * window.dilationWidth + 1
+      let full = (shape[axis + 2] - 1) * stride + span + outputPads[axis]
+      let wanted: Int
+      if let target {
+        wanted = target[axis]
+      } else if mode == "SAME_UPPER" || mode == "SAME_LOWER" {
+        wanted = shape[axis + 2] * stride
+      } else {
+        continue
+      }
+      let total = full - wanted
+      var before = 0
+      var after = 0
+      if total >= 0 {
+        // The larger half goes to the end only for SAME_UPPER (ONNX, ConvTranspose).
+        before = mode == "SAME_UPPER" ? total / 2 : total - total / 2
+        after = total - before
+      } else {
+        outputPads[axis] -= total
+      }
+      if isHeight {
+        window.padTop = before
+        window.padBottom = after
+      } else {
+        window.padLeft = before
+        window.padRight = after
+      }
+    }
+
+    // [C, O/groups, KH, KW] -> [groups, C/groups, O/groups, KH, KW] -> [groups, O/groups, KH, KW, C/groups]
+    let kernelHeight = rank == 2 ? weights[2] : 1
+    let kernelWidth = weights[rank + 1]
+    let dims = [groups, weights[0] / groups, weights[1], kernelHeight, kernelWidth]
+    let kernel = try convolutionWeights(
+      w, dims, [0, 2, 3, 4, 1], Shape([groups * weights[1], kernelHeight, kernelWidth, weights[0] / groups]))
+    var values = [try image(x), kernel]
+    if let bias = try convolutionBias(2, channels: groups * weights[1]) { values.append(bias) }
+    var convolution = TransposedConvolution(window: window, groups: groups)
+    convolution.outputPadWidth = outputPads[rank - 1]
+    convolution.outputPadHeight = rank == 2 ? outputPads[0] : 0
+    let y = try emit(.transposedConvolution(convolution), values, resultName(image: true))
+    try setImageResult(y, rank: shape.rank)
+  }
+
+  /// Spatial part of attribute `output_shape`.
+  private func outputShape(_ rank: Int) throws(EdgeError) -> [Int]? {
+    guard let sizes = try integersAttribute("output_shape") else { return nil }
+    guard sizes.count == rank || sizes.count == rank + 2 else { throw malformed("attribute 'output_shape' has \(sizes.count) numbers") }
+    for size in sizes.suffix(rank) where size <= 0 || size > Int(Int32.max) { throw malformed("attribute 'output_shape' has the value \(size)") }
+    return Array(sizes.suffix(rank))
+  }
+
+  /// Weights reshaped to `dims`, permuted and reshaped to `result`: at once when they are a constant of the
+  /// file, by nodes that are folded later when other constants compute them.
+  private mutating func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
+    try requireFloat(id)
+    let name = operands[id].name
+    if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
+      if dims.contains(0) { throw wrongShape("weights of shape \(operands[id].shape.text) have no elements", operand: id) }
+      let data = try OnnxConversion.permuted(try constantData(id), dims: dims, permutation)
+      return graph.addValue(Value(name: helperName(name), dtype: .float32, shape: result, constant: data))
+    }
+    guard operands[id].isConstant else { throw reject("weights ('\(name)') must be constant") }
+    var value = try tensor(id)
+    if graph.values[value].shape.dims != dims { value = try emit(.reshape(Shape(dims)), [value], helperName(name + ".split")) }
+    value = try emit(.transpose(permutation), [value], helperName(name + ".ohwi"))
+    if graph.values[value].shape != result { value = try emit(.reshape(result), [value], helperName(name + ".joined")) }
+    return value
+  }
+
+  private mutating func convolutionBias(_ index: Int, channels: Int) throws(EdgeError) -> ValueID? {
+    guard let id = try optionalInput(index) else { return nil }
+    guard operands[id].isConstant else { throw reject("the bias ('\(operands[id].name)') must be constant") }
+    guard operands[id].shape.dims == [channels] else {
+      throw wrongShape("the bias has shape \(operands[id].shape.text), not [\(channels)]", operand: id)
+    }
+    return try floatTensor(id)
+  }
+}

@@ -1,0 +1,115 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Gemm and MatMul. A constant second factor makes a dense layer with weights [O, K].
+
+extension OnnxImporter {
+  mutating func importMatrix() throws(EdgeError) {
+    if node.type == "Gemm" { try importGemm() } else { try importMatMul() }
+  }
+
+  /// alpha A' B' + beta C, where ' is an optional transpose.
+  private mutating func importGemm() throws(EdgeError) {
+    let a = try input(0)
+    let b = try input(1)
+    let c = try optionalInput(2)
+    let alpha = try floatAttribute("alpha", 1)
+    let beta = try floatAttribute("beta", 1)
+    guard alpha.isFinite, beta.isFinite else { throw malformed("alpha or beta is not a number") }
+    guard operands[a].shape.rank == 2, operands[b].shape.rank == 2 else {
+      throw wrongShape("\(operands[a].shape.text) times \(operands[b].shape.text) is not a product of matrices", operand: a)
+    }
+    let name = resultName()
+    let transposesA = try integerAttribute("transA", 0) != 0
+    var left = try floatTensor(a)
+    if transposesA { left = try emit(.transpose([1, 0]), [left], helperName(operands[a].name + ".transposed")) }
+    let transposesB = try integerAttribute("transB", 0) != 0
+    let columns = operands[b].shape[transposesB ? 0 : 1]
+
+    if let inner = try dense(transposesA ? nil : a, left, b, isTransposed: transposesB, factor: alpha) {
+      var values = inner
+      var rest: ValueID?
+      if let c {
+        if let bias = try denseBias(c, columns: columns, factor: beta) { values.append(bias) } else { rest = try scaled(c, beta) }
+      }
+      let y = try emit(.dense(.none), values, rest == nil ? name : helperName(name + ".product"))
+      guard let rest else { return try setResult(y) }
+      return try setResult(try emit(.binary(.add, .none), [y, rest], name))
+    }
+
+    var right = try floatTensor(b)
+    if transposesB { right = try emit(.transpose([1, 0]), [right], helperName(operands[b].name + ".transposed")) }
+    let isPlain = c == nil && alpha == 1
+    var y = try emit(.matMul, [left, right], isPlain ? name : helperName(name + ".product"))
+    if alpha != 1 {
+      let factor = try graph.addConstant(helperName(name + ".alpha"), .float32, Shape([]), [alpha])
+      y = try emit(.binary(.multiply, .none), [y, factor], c == nil ? name : helperName(name + ".scaled"))
+    }
+    if let c { y = try emit(.binary(.add, .none), [y, try scaled(c, beta)], name) }
+    try setResult(y)
+  }
+
+  private mutating func scaled(_ id: Int, _ factor: Float) throws(EdgeError) -> ValueID {
+    let value = try floatTensor(id)
+    if factor == 1 { return value }
+    let constant = try graph.addConstant(helperName(operands[id].name + ".beta"), .float32, Shape([]), [factor])
+    return try emit(.binary(.multiply, .none), [value, constant], helperName(operands[id].name + ".scaled"))
+  }
+
+  /// Input and weights [O, K] of a dense layer, or nil when the second factor is no constant of the file.
+  /// `x` is the operand that `left` stands for, if it does.
+  private mutating func dense(_ x: Int?, _ left: ValueID, _ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> [ValueID]? {
+    try requireFloat(id)
+    let shape = operands[id].shape
+    guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
+    let moved = isTransposed ? data : try OnnxConversion.permuted(data, dims: shape.dims, [1, 0])
+    let result = isTransposed ? shape : Shape([shape[1], shape[0]])
+    var contents = try OnnxConversion.scaled(moved, by: factor)
+    var input = left
+    if let x, operands[x].shape.dims.last == result[1], let pixels = try denseOverPixels(x, contents, outputs: result[0]) {
+      input = pixels.x
+      contents = pixels.weights
+    }
+    let weights = graph.addValue(Value(name: helperName(operands[id].name), dtype: .float32, shape: result, constant: contents))
+    return [input, weights]
+  }
+
+  /// A constant that adds the same number to every element of a column, as a bias [O]; nil when it is not that.
+  private mutating func denseBias(_ id: Int, columns: Int, factor: Float) throws(EdgeError) -> ValueID? {
+    try requireFloat(id)
+    let dims = operands[id].shape.dims
+    guard operands[id].isConstant, dims.last == columns, dims.dropLast().allSatisfy({ $0 == 1 }), let data = try floatConstant(id) else {
+      return nil
+    }
+    let contents = try OnnxConversion.scaled(data, by: factor)
+    return graph.addValue(Value(name: helperName(operands[id].name), dtype: .float32, shape: Shape([columns]), constant: contents))
+  }
+
+  /// numpy's matmul.
+  private mutating func importMatMul() throws(EdgeError) {
+    let a = try input(0)
+    let b = try input(1)
+    let left = operands[a].shape
+    let right = operands[b].shape
+    guard left.rank >= 1, right.rank >= 1 else { throw wrongShape("a factor is a single number", operand: left.rank < 1 ? a : b) }
+    let name = resultName()
+    if right.rank == 2, left.rank >= 2, let inner = try dense(a, try floatTensor(a), b, isTransposed: false, factor: 1) {
+      return try setResult(try emit(.dense(.none), inner, name))
+    }
+    // Vectors become matrices, and the added axis is taken out of the result.
+    var x = try floatTensor(a)
+    var y = try floatTensor(b)
+    if left.rank == 1 { x = try emit(.reshape(Shape([1] + left.dims)), [x], helperName(operands[a].name + ".row")) }
+    if right.rank == 1 { y = try emit(.reshape(Shape(right.dims + [1])), [y], helperName(operands[b].name + ".column")) }
+    let isMatrix = left.rank > 1 && right.rank > 1
+    var product = try emit(.matMul, [x, y], isMatrix ? name : helperName(name + ".matrix"))
+    if !isMatrix {
+      var dims = graph.values[product].shape.dims
+      if right.rank == 1 { dims.removeLast() }
+      if left.rank == 1, !dims.isEmpty { dims.remove(at: right.rank == 1 ? dims.count - 1 : dims.count - 2) }
+      product = try emit(.reshape(Shape(dims)), [product], name)
+    }
+    try setResult(product)
+  }
+}

@@ -1,0 +1,84 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// What the importer needs of an ONNX ModelProto. Tensors keep their place in the file; nothing is copied.
+struct OnnxModel {
+  var opsets: [(domain: String, version: Int)] = []
+  var name = ""
+  var nodes: [OnnxNode] = []
+  var initializers: [OnnxTensor] = []
+  var inputs: [OnnxValueInfo] = []
+  var outputs: [OnnxValueInfo] = []
+  var metadata: [(key: String, value: String)] = []
+  /// Model-local functions are not expanded.
+  var hasFunctions = false
+}
+
+/// ValueInfoProto: a graph input or output.
+struct OnnxValueInfo {
+  enum Dimension {
+    case known(Int)
+    case symbolic(String)
+  }
+  var name = ""
+  /// TensorProto.DataType; 0 when absent, -1 when the value is not a tensor.
+  var elementType = 0
+  /// Nil when the rank is not given.
+  var dims: [Dimension]?
+  var byteOffset = 0
+}
+
+/// NodeProto.
+struct OnnxNode {
+  var name = ""
+  var type = ""
+  var domain = ""
+  var inputs: [String] = []
+  var outputs: [String] = []
+  var attributes: [OnnxAttribute] = []
+  var byteOffset = 0
+}
+
+/// AttributeProto. Which content is there is told by `kind` or, in old files, by the fields seen.
+struct OnnxAttribute {
+  /// AttributeProto.AttributeType, as far as it is used.
+  enum Kind: Int {
+    case float = 1, integer = 2, text = 3, tensor = 4, graph = 5, floats = 6, integers = 7
+  }
+  var name = ""
+  /// Raw AttributeType, 0 when the file does not say.
+  var kind = 0
+  var float: Float = 0
+  var integer = 0
+  var text = ""
+  /// None or one.
+  var tensors: [OnnxTensor] = []
+  var floats: [Float] = []
+  var integers: [Int] = []
+  var byteOffset = 0
+}
+
+/// TensorProto: a constant, by its place in the file or in an external one.
+struct OnnxTensor {
+  var name = ""
+  var dims: [Int] = []
+  /// TensorProto.DataType.
+  var elementType = 0
+  var raw: Range<Int>?
+  /// Number of the typed data field (float_data and so on), 0 when there is none.
+  var typedField = 0
+  /// Content of the typed data field if it is there exactly once and packed.
+  var packed: Range<Int>?
+  /// The whole message, for typed data that is written element by element.
+  var body: Range<Int> = 0..<0
+  var isExternal = false
+  var location = ""
+  var externalOffset = 0
+  /// -1: to the end of the external file.
+  var externalLength = -1
+  var byteOffset = 0
+
+  /// Number of elements; nil on overflow. The dimensions are not negative.
+  var elementCount: Int? { Shape(dims).elementCount() }
+}

@@ -1,0 +1,255 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// A tensor of the file while it is imported. It may exist as numbers the importer knows, as a constant of
+/// the file, as a value of the graph in the file's layout, and as one with the channels last; each form is
+/// made when it is first asked for.
+struct OnnxOperand {
+  var name: String
+  /// Index among the initializers, or -1.
+  var initializer = -1
+  /// Constant inside a node's attribute.
+  var attributeTensor: [OnnxTensor] = []
+  /// Node of the file that computes it, or -1.
+  var producer = -1
+  /// How many node inputs read it.
+  var uses = 0
+  var isGraphOutput = false
+
+  /// Elements, for small tensors of known numbers and of multiples of the batch size.
+  var known: OnnxKnown?
+  /// The value in the file's layout, or -1.
+  var value = Node.noValue
+  /// The value as [N, H, W, C] (images) or [N, 1, L, C] (signals), or -1.
+  var channelsLast = Node.noValue
+  var dtype = DType.float32
+  var origin: OnnxOrigin?
+  /// In the file's layout.
+  var shape = Shape([])
+  var isDefined = false
+  /// Depends on constants alone.
+  var isConstant = false
+  /// Result of an operator that is not supported.
+  var isPoisoned = false
+
+  init(name: String) { self.name = name }
+
+  mutating func define(value: ValueID, dtype: DType, shape: Shape) {
+    self.value = value
+    self.dtype = dtype
+    self.shape = shape
+    isDefined = true
+  }
+}
+
+extension OnnxImporter {
+  // Inputs of the current node.
+
+  /// The operand at an input, or nil when it is absent. Reads what is needed to know its type.
+  mutating func optionalInput(_ index: Int) throws(EdgeError) -> Int? {
+    guard index < inputs.count, inputs[index] >= 0 else { return nil }
+    try prepare(inputs[index])
+    return inputs[index]
+  }
+
+  mutating func input(_ index: Int) throws(EdgeError) -> Int {
+    guard let id = try optionalInput(index) else { throw malformed("input \(index) is missing") }
+    return id
+  }
+
+  /// Type and shape of an operand that may be an initializer not looked at so far.
+  mutating func prepare(_ id: Int) throws(EdgeError) {
+    guard !operands[id].isDefined else { return }
+    guard operands[id].initializer >= 0 else { throw malformed("input '\(operands[id].name)' has no contents", operand: id) }
+    try prepareConstant(id, model.initializers[operands[id].initializer])
+  }
+
+  // Forms of an operand.
+
+  /// The value in the file's layout.
+  mutating func tensor(_ id: Int) throws(EdgeError) -> ValueID {
+    try prepare(id)
+    if operands[id].value != Node.noValue { return operands[id].value }
+    let operand = operands[id]
+    var value: ValueID
+    if operand.channelsLast != Node.noValue {
+      // Graph outputs carry the file's name, otherwise the image does.
+      let name = operand.isGraphOutput ? operand.name : helperName(operand.name + ".nchw")
+      if operand.shape.rank == 4 {
+        value = try emit(.transpose([0, 3, 1, 2]), [operand.channelsLast], name)
+      } else {
+        let dims = operand.shape.dims
+        let flat = try emit(.reshape(Shape([dims[0], dims[2], dims[1]])), [operand.channelsLast], helperName(operand.name + ".nlc"))
+        value = try emit(.transpose([0, 2, 1]), [flat], name)
+      }
+    } else if let known = operand.known {
+      value = try addConstant(operand.name, try known.data(), known.dtype, Shape(known.dims), operand: id)
+    } else {
+      value = try addConstant(operand.name, try constantData(id), operand.dtype, operand.shape, operand: id)
+    }
+    operands[id].value = value
+    return value
+  }
+
+  private mutating func addConstant(_ name: String, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
+    if shape.dims.contains(0) { throw wrongShape("a constant of shape \(shape.text) has no elements", operand: operand) }
+    return graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
+  }
+
+  /// The value in the file's layout, of float32 elements: what every operator that computes needs.
+  mutating func floatTensor(_ id: Int) throws(EdgeError) -> ValueID {
+    try requireFloat(id)
+    return try tensor(id)
+  }
+
+  mutating func requireFloat(_ id: Int) throws(EdgeError) {
+    try prepare(id)
+    if operands[id].dtype != .float32 {
+      throw reject("input '\(operands[id].name)' has element type \(operands[id].dtype.name); only floating point is computed")
+    }
+  }
+
+  /// The value as an image [N, H, W, C]; a tensor [N, C, L] becomes [N, 1, L, C].
+  mutating func image(_ id: Int) throws(EdgeError) -> ValueID {
+    try requireFloat(id)
+    if operands[id].channelsLast != Node.noValue { return operands[id].channelsLast }
+    let shape = operands[id].shape
+    let value = try tensor(id)
+    let name = operands[id].name
+    let image: ValueID
+    switch shape.rank {
+    case 4: image = try emit(.transpose([0, 2, 3, 1]), [value], helperName(name + ".nhwc"))
+    case 3:
+      let swapped = try emit(.transpose([0, 2, 1]), [value], helperName(name + ".nlc"))
+      image = try emit(.reshape(Shape([shape[0], 1, shape[2], shape[1]])), [swapped], helperName(name + ".nhwc"))
+    default: throw reject("input '\(name)' has \(shape.rank) dimensions; images with two and signals with one spatial dimension are supported")
+    }
+    operands[id].channelsLast = image
+    return image
+  }
+
+  /// Whether an operand exists with the channels last.
+  func isImage(_ id: Int) -> Bool { operands[id].channelsLast != Node.noValue }
+
+  /// Axis of an image for an axis of the file's tensor of rank 3 or 4.
+  func imageAxis(_ axis: Int, rank: Int) -> Int {
+    switch (rank, axis) {
+    case (_, 0): return 0
+    case (_, 1): return 3
+    case (3, _): return 2
+    default: return axis - 1
+    }
+  }
+
+  // Results.
+
+  /// Appends a node with one result.
+  mutating func emit(_ op: Operator, _ inputs: [ValueID], _ name: String) throws(EdgeError) -> ValueID {
+    let results = try emit(op, inputs, [name])
+    guard let result = results.first else { throw EdgeError(.internalError, "a node without a result", node: nodeName) }
+    return result
+  }
+
+  mutating func emit(_ op: Operator, _ inputs: [ValueID], _ names: [String]) throws(EdgeError) -> [ValueID] {
+    guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
+      throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
+    }
+    let results = try graph.addNode(op, name: nodeName, inputs: inputs, outputNames: names)
+    for result in results { try checkSize(result) }
+    return results
+  }
+
+  func checkSize(_ value: ValueID) throws(EdgeError) {
+    let shape = graph.values[value].shape
+    guard let bytes = graph.values[value].byteCount(), bytes <= limits.maximumTensorBytes else {
+      throw EdgeError(
+        .limitExceeded, "shape \(shape.text) takes more than \(limits.maximumTensorBytes) bytes", node: nodeName, nodeIndex: nodeIndex,
+        tensor: graph.values[value].name, byteOffset: node.byteOffset)
+    }
+    if shape.dims.contains(0) {
+      throw EdgeError(
+        .shapeMismatch, "shape \(shape.text) has no elements", node: nodeName, nodeIndex: nodeIndex, tensor: graph.values[value].name,
+        byteOffset: node.byteOffset)
+    }
+  }
+
+  /// A name no other helper value has.
+  mutating func helperName(_ base: String) -> String {
+    let count = helperNames[base] ?? 0
+    helperNames[base] = count + 1
+    let name = count == 0 ? base : "\(base).\(count)"
+    return operandIDs[name] == nil ? name : name + "'"
+  }
+
+  /// Name for the value that a result is first made as.
+  mutating func resultName(_ output: Int = 0, image: Bool = false) -> String {
+    guard output < outputs.count, outputs[output] >= 0 else { return helperName(nodeName + ".unused") }
+    let operand = operands[outputs[output]]
+    return image && operand.isGraphOutput ? helperName(operand.name + ".nhwc") : operand.name
+  }
+
+  /// Whether the current node has a result at an index that somebody reads.
+  func isUsed(output: Int) -> Bool {
+    guard output < outputs.count, outputs[output] >= 0 else { return false }
+    return operands[outputs[output]].uses > 0 || operands[outputs[output]].isGraphOutput
+  }
+
+  private mutating func noteConstancy(_ id: Int, _ value: ValueID) throws(EdgeError) {
+    guard dependsOnConstantsAlone else { return }
+    operands[id].isConstant = true
+    foldedBytes += graph.values[value].byteCount() ?? 0
+    if foldedBytes > limits.maximumTensorBytes {
+      throw EdgeError(.limitExceeded, "computed constants take more than \(limits.maximumTensorBytes) bytes", node: nodeName)
+    }
+  }
+
+  /// The current node's result, in the file's layout.
+  mutating func setResult(_ value: ValueID, output: Int = 0) throws(EdgeError) {
+    guard output < outputs.count, outputs[output] >= 0 else { return }
+    let id = outputs[output]
+    operands[id].define(value: value, dtype: graph.values[value].dtype, shape: graph.values[value].shape)
+    try noteConstancy(id, value)
+  }
+
+  /// The current node's result as an image [N, H, W, C] that stands for a tensor of rank 4 or 3.
+  mutating func setImageResult(_ value: ValueID, rank: Int, output: Int = 0) throws(EdgeError) {
+    guard output < outputs.count, outputs[output] >= 0 else { return }
+    let id = outputs[output]
+    let dims = graph.values[value].shape.dims
+    guard dims.count == 4 else { throw EdgeError(.internalError, "an image has \(dims.count) dimensions", node: nodeName) }
+    let shape = rank == 4 ? Shape([dims[0], dims[3], dims[1], dims[2]]) : Shape([dims[0], dims[3], dims[2]])
+    operands[id].define(value: Node.noValue, dtype: graph.values[value].dtype, shape: shape)
+    operands[id].channelsLast = value
+    try noteConstancy(id, value)
+  }
+
+  /// The current node's result is another tensor under a new name.
+  mutating func setAlias(_ source: Int, output: Int = 0) throws(EdgeError) {
+    guard output < outputs.count, outputs[output] >= 0 else { return }
+    try prepare(source)
+    let from = operands[source]
+    let id = outputs[output]
+    operands[id].initializer = from.initializer
+    operands[id].attributeTensor = from.attributeTensor
+    operands[id].known = from.known
+    operands[id].value = from.value
+    operands[id].channelsLast = from.channelsLast
+    operands[id].origin = from.origin
+    operands[id].dtype = from.dtype
+    operands[id].shape = from.shape
+    operands[id].isConstant = from.isConstant
+    operands[id].isDefined = true
+  }
+
+  /// The current node's result is known element by element.
+  mutating func setKnown(_ known: OnnxKnown, output: Int = 0) {
+    guard output < outputs.count, outputs[output] >= 0 else { return }
+    let id = outputs[output]
+    operands[id].known = known
+    operands[id].dtype = known.dtype
+    operands[id].shape = Shape(known.dims)
+    operands[id].isConstant = true
+    operands[id].isDefined = true
+  }
+}

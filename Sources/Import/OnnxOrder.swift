@@ -1,0 +1,194 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Names, order and borders of the graph: everything that is known before the first operator is imported.
+
+extension OnnxImporter {
+  /// Gives every tensor name one operand and checks that each is defined once and used only when defined.
+  mutating func collectOperands() throws(EdgeError) {
+    for (index, tensor) in model.initializers.enumerated() {
+      guard !tensor.name.isEmpty else {
+        throw EdgeError(.malformedModel, "an initializer has no name", byteOffset: tensor.byteOffset)
+      }
+      let id = try define(tensor.name, at: tensor.byteOffset)
+      operands[id].initializer = index
+      operands[id].isConstant = true
+    }
+    for input in model.inputs {
+      guard !input.name.isEmpty else {
+        throw EdgeError(.malformedModel, "a graph input has no name", byteOffset: input.byteOffset)
+      }
+      // Old files list initializers among the inputs too.
+      if let id = operandIDs[input.name], operands[id].initializer >= 0 { continue }
+      _ = try define(input.name, at: input.byteOffset)
+    }
+    for (index, node) in model.nodes.enumerated() {
+      var ids: [Int] = []
+      for name in node.outputs {
+        if name.isEmpty {
+          ids.append(-1)
+          continue
+        }
+        do throws(EdgeError) {
+          let id = try define(name, at: node.byteOffset)
+          operands[id].producer = index
+          ids.append(id)
+        } catch {
+          var error = error
+          error.node = node.name.isEmpty ? name : node.name
+          error.nodeIndex = index
+          throw error
+        }
+      }
+      nodeOutputs.append(ids)
+    }
+    for (index, node) in model.nodes.enumerated() {
+      var ids: [Int] = []
+      for name in node.inputs {
+        if name.isEmpty {
+          ids.append(-1)
+          continue
+        }
+        guard let id = operandIDs[name] else {
+          throw EdgeError(
+            .invalidGraph, "\(node.type): input '\(name)' is defined nowhere", node: node.name.isEmpty ? (node.outputs.first ?? "") : node.name,
+            nodeIndex: index, tensor: name, byteOffset: node.byteOffset)
+        }
+        operands[id].uses += 1
+        ids.append(id)
+      }
+      nodeInputs.append(ids)
+    }
+    for output in model.outputs {
+      guard let id = operandIDs[output.name] else {
+        throw EdgeError(.invalidGraph, "graph output '\(output.name)' is defined nowhere", tensor: output.name, byteOffset: output.byteOffset)
+      }
+      operands[id].isGraphOutput = true
+    }
+    guard !model.outputs.isEmpty else { throw EdgeError(.invalidGraph, "the graph has no outputs") }
+  }
+
+  private mutating func define(_ name: String, at offset: Int) throws(EdgeError) -> Int {
+    guard operandIDs[name] == nil else {
+      throw EdgeError(.invalidGraph, "tensor '\(name)' is defined twice", tensor: name, byteOffset: offset)
+    }
+    guard operands.count < limits.maximumValues else {
+      throw EdgeError(.limitExceeded, "the model has more than \(limits.maximumValues) tensors", byteOffset: offset)
+    }
+    operandIDs[name] = operands.count
+    operands.append(OnnxOperand(name: name))
+    return operands.count - 1
+  }
+
+  /// Node indices in an order in which every node follows its inputs: the file's order wherever that is one.
+  func sortedNodes() throws(EdgeError) -> [Int] {
+    var missing = [Int](repeating: 0, count: model.nodes.count)
+    var consumers = [[Int]](repeating: [], count: model.nodes.count)
+    var isSorted = true
+    for (index, inputs) in nodeInputs.enumerated() {
+      for input in inputs where input >= 0 {
+        let producer = operands[input].producer
+        guard producer >= 0 else { continue }
+        if producer >= index { isSorted = false }
+        missing[index] += 1
+        consumers[producer].append(index)
+      }
+    }
+    if isSorted { return Array(model.nodes.indices) }
+    // Kahn's algorithm with the file's order for nodes that become ready together.
+    var order: [Int] = []
+    for index in model.nodes.indices where missing[index] == 0 { order.append(index) }
+    var next = 0
+    while next < order.count {
+      for consumer in consumers[order[next]] {
+        missing[consumer] -= 1
+        if missing[consumer] == 0 { order.append(consumer) }
+      }
+      next += 1
+    }
+    if order.count < model.nodes.count, let index = missing.firstIndex(where: { $0 > 0 }) {
+      let node = model.nodes[index]
+      throw EdgeError(
+        .invalidGraph, "\(node.type): the node waits for its own result (the graph has a cycle)",
+        node: node.name.isEmpty ? (node.outputs.first ?? "") : node.name, nodeIndex: index, byteOffset: node.byteOffset)
+    }
+    return order
+  }
+
+  /// Leaves out nodes whose results nobody asks for.
+  func liveNodes(_ order: [Int]) throws(EdgeError) -> [Int] {
+    var isLive = [Bool](repeating: false, count: model.nodes.count)
+    for operand in operands where operand.isGraphOutput && operand.producer >= 0 { isLive[operand.producer] = true }
+    for index in order.reversed() where isLive[index] {
+      for input in nodeInputs[index] where input >= 0 && operands[input].producer >= 0 { isLive[operands[input].producer] = true }
+    }
+    return order.filter { isLive[$0] }
+  }
+
+  mutating func addGraphInputs() throws(EdgeError) {
+    for input in model.inputs {
+      guard let id = operandIDs[input.name], operands[id].initializer < 0, operands[id].producer < 0, !operands[id].isDefined else { continue }
+      guard let type = OnnxElementType(rawValue: input.elementType) else {
+        throw EdgeError(
+          input.elementType == 0 ? .malformedModel : .unsupportedFeature,
+          "graph input '\(input.name)' \(OnnxElementType.problem(input.elementType))", tensor: input.name, byteOffset: input.byteOffset)
+      }
+      let shape = try inputShape(input)
+      let value = graph.addValue(Value(name: input.name, dtype: type.imported, shape: shape))
+      try checkSize(value)
+      graph.inputs.append(value)
+      operands[id].define(value: value, dtype: type.imported, shape: shape)
+    }
+  }
+
+  private func inputShape(_ input: OnnxValueInfo) throws(EdgeError) -> Shape {
+    func failure(_ status: Status, _ message: String) -> EdgeError {
+      EdgeError(status, "graph input '\(input.name)' \(message)", tensor: input.name, byteOffset: input.byteOffset)
+    }
+    guard let dims = input.dims else { throw failure(.unsupportedFeature, "has no shape; export the model with one") }
+    var result: [Int] = []
+    for (axis, dim) in dims.enumerated() {
+      switch dim {
+      case .known(let size):
+        guard size > 0 else { throw failure(.shapeMismatch, "has dimension \(size) at axis \(axis)") }
+        guard size <= Int(Int32.max) else { throw failure(.limitExceeded, "has dimension \(size) at axis \(axis)") }
+        result.append(size)
+      case .symbolic(let name):
+        guard axis == 0 else {
+          let what = name.isEmpty ? "without a size" : "'\(name)'"
+          throw failure(
+            .unsupportedFeature, "has a dimension \(what) at axis \(axis): only the first may be open. Export the model with a fixed size there")
+        }
+        result.append(Shape.batch)
+      }
+    }
+    return Shape(result)
+  }
+
+  mutating func addGraphOutputs() throws(EdgeError) {
+    var borders = Set(graph.inputs)
+    for output in model.outputs {
+      guard let id = operandIDs[output.name] else { continue }
+      do throws(EdgeError) {
+        var value = try tensor(id)
+        if graph.values[value].name != output.name {
+          // An alias: name the tensor itself unless it has another name at a border.
+          if borders.contains(value) {
+            value = try emit(.reshape(graph.values[value].shape), [value], output.name)
+          } else {
+            graph.values[value].name = output.name
+          }
+        }
+        graph.outputs.append(value)
+        borders.insert(value)
+      } catch {
+        var error = error
+        error.tensor = output.name
+        if error.byteOffset < 0 { error.byteOffset = output.byteOffset }
+        if error.status == .unsupportedOperator { error.status = .unsupportedFeature }
+        throw error
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import CPlatform
+
+// Elementwise functions of two broadcast tensors. A unit of work is a stretch of the result. Along the last axis
+// an operand is contiguous, constant or strided; the first two cases are vectorized.
+
+private var stretch: Int { 4096 }
+
+private func axes(_ b: ek_binary) -> Axes {
+  var axes = Axes()
+  var i = 0
+  while i < Int(b.rank) {
+    axes.append(Axis(size: field(b.dims, i), p: field(b.a_stride, i), q: field(b.b_stride, i)))
+    i &+= 1
+  }
+  axes.merge()
+  return axes
+}
+
+/// Powers are the reference's: they need more than single precision inside.
+private func referenceBinary() -> ek_kernel {
+  var table = ek_table()
+  ek_fill_reference(&table)
+  return ek_table_kernel(&table, Int32(truncatingIfNeeded: EK_BINARY_F32)).pointee
+}
+
+func binaryUnits(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  let b = args.assumingMemoryBound(to: ek_binary.self).pointee
+  if Int(b.function) == EK_BINARY_POWER { return referenceBinary().units(args) }
+  var count = 1
+  var i = 0
+  while i < Int(b.rank) {
+    count = count &* field(b.dims, i)
+    i &+= 1
+  }
+  return Int64(divideUp(count, stretch))
+}
+
+func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  let b = args.assumingMemoryBound(to: ek_binary.self).pointee
+  if Int(b.function) == EK_BINARY_POWER { return referenceBinary().run(args, begin, end, scratch) }
+  let begin = Int(begin), end = Int(end)
+  switch Int(b.function) {
+  case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
+  case EK_BINARY_SUBTRACT: combine(b, begin, end) { $0 - $1 }
+  case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
+  case EK_BINARY_DIVIDE: combine(b, begin, end) { $0 / $1 }
+  case EK_BINARY_MINIMUM: combine(b, begin, end) { minimumOrNaN($0, $1) }
+  case EK_BINARY_MAXIMUM: combine(b, begin, end) { maximumOrNaN($0, $1) }
+  case EK_BINARY_PRELU: combine(b, begin, end) { $0.replacing(with: $0 * $1, where: $0 .< all(0)) }
+  default: break
+  }
+}
+
+@inline(__always)
+private func combine(_ b: ek_binary, _ begin: Int, _ end: Int, _ f: (VF, VF) -> VF) {
+  guard let aBase = b.a, let bBase = b.b, let yBase = b.y else { return }
+  let x = aBase.assumingMemoryBound(to: Float.self), z = bBase.assumingMemoryBound(to: Float.self)
+  let y = yBase.assumingMemoryBound(to: Float.self)
+  let low = all(b.clamp_min), high = all(b.clamp_max)
+  let axes = axes(b)
+  let inner = axes.last
+  axes.forEachRun(begin &* stretch, smaller(end &* stretch, axes.elements)) { index, p, q, count in
+    var i = 0
+    while i < count {
+      let n = smaller(lanes, count &- i)
+      let v = f(operand(x + (p &+ i &* inner.p), inner.p, n), operand(z + (q &+ i &* inner.q), inner.q, n))
+      let clamped = minimum(high, maximum(low, v))
+      if n == lanes { clamped.store(y + (index &+ i)) } else { storePart(clamped, y + (index &+ i), n) }
+      i &+= lanes
+    }
+  }
+}
+
+/// `count` elements, `step` apart.
+@inline(__always)
+private func operand(_ p: UnsafePointer<Float>, _ step: Int, _ count: Int) -> VF {
+  if step == 1 { return count == lanes ? VF.load(p) : loadPart(p, count) }
+  if step == 0 { return all(p[0]) }
+  var v = all(0)
+  var i = 0
+  while i < count {
+    v[i] = p[i &* step]
+    i &+= 1
+  }
+  return v
+}

@@ -1,0 +1,105 @@
+import CPlatform
+
+// Elementwise functions of two broadcast uint8 tensors: to float, the function, back. A unit of work is a stretch
+// of the result.
+
+private func axes(_ b: ek_binary) -> Axes {
+  var axes = Axes()
+  var i = 0
+  while i < Int(b.rank) {
+    axes.append(Axis(size: field(b.dims, i), p: field(b.a_stride, i), q: field(b.b_stride, i)))
+    i &+= 1
+  }
+  axes.merge()
+  return axes
+}
+
+/// Powers are the reference's: they need more than single precision inside.
+private func referenceKernel() -> ek_kernel {
+  var table = ek_table()
+  ek_fill_reference(&table)
+  return ek_table_kernel(&table, Int32(truncatingIfNeeded: EK_BINARY_U8)).pointee
+}
+
+func binaryUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  let b = args.assumingMemoryBound(to: ek_binary.self).pointee
+  if Int(b.function) == EK_BINARY_POWER { return referenceKernel().units(args) }
+  return stretchesU8(Int64(axes(b).elements))
+}
+
+func binaryRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  let b = args.assumingMemoryBound(to: ek_binary.self).pointee
+  switch Int(b.function) {
+  case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
+  case EK_BINARY_SUBTRACT: combine(b, begin, end) { $0 - $1 }
+  case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
+  case EK_BINARY_DIVIDE: combine(b, begin, end) { $0 / $1 }
+  case EK_BINARY_MINIMUM: combine(b, begin, end) { minimum($0, $1) }
+  case EK_BINARY_MAXIMUM: combine(b, begin, end) { maximum($0, $1) }
+  case EK_BINARY_PRELU: combine(b, begin, end) { $0.replacing(with: $0 * $1, where: $0 .< VF(repeating: 0)) }
+  default: referenceKernel().run(args, begin, end, scratch)
+  }
+}
+
+/// One operand as real values.
+private struct OperandU8 {
+  let bytes: UnsafePointer<UInt8>
+  let step: Int
+  let zero: VI
+  let scale: VF
+
+  @inline(__always)
+  init(_ bytes: UnsafePointer<UInt8>, _ step: Int, _ quant: ek_quant) {
+    self.bytes = bytes
+    self.step = step
+    zero = VI(repeating: quant.zero_point)
+    scale = VF(repeating: quant.scale)
+  }
+
+  /// `count` elements from `offset` on.
+  @inline(__always)
+  func values(_ offset: Int, _ count: Int) -> VF {
+    toFloat(load(bytes + offset, count) &- zero) * scale
+  }
+
+  @inline(__always)
+  private func load(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI {
+    if step == 1 { return count == lanes ? widenBytes(p) : widenBytesPart(p, count) }
+    if step == 0 { return VI(repeating: Int32(p[0])) }
+    var v = VI(repeating: 0)
+    var i = 0
+    while i < count {
+      v[i] = Int32(p[i &* step])
+      i &+= 1
+    }
+    return v
+  }
+}
+
+@inline(__always)
+private func combine(_ b: ek_binary, _ begin: Int64, _ end: Int64, _ function: (VF, VF) -> VF) {
+  guard let p = b.a?.assumingMemoryBound(to: UInt8.self), let q = b.b?.assumingMemoryBound(to: UInt8.self),
+    let y = b.y?.assumingMemoryBound(to: UInt8.self)
+  else { return }
+  let axes = axes(b)
+  let inner = axes.last
+  let left = OperandU8(p, inner.p, b.a_quant), right = OperandU8(q, inner.q, b.b_quant)
+  let inverse = VF(repeating: 1 / b.y_quant.scale)
+  let quantizer = QuantizerU8(zeroPoint: b.y_quant.zero_point, low: b.q_min, high: b.q_max)
+  let last = stretchEndU8(end, Int64(axes.elements))
+  axes.forEachRun(Int(begin) &* stretchU8, last) { index, pOffset, qOffset, count in
+    var i = 0
+    while i &+ lanes <= count {
+      let value = function(left.values(pOffset &+ i &* inner.p, lanes), right.values(qOffset &+ i &* inner.q, lanes))
+      narrowBytes(quantizer.quantizedOrZero(value * inverse), y + (index &+ i))
+      i &+= lanes
+    }
+    if i < count {
+      let n = count &- i
+      let value = function(left.values(pOffset &+ i &* inner.p, n), right.values(qOffset &+ i &* inner.q, n))
+      narrowBytesPart(quantizer.quantizedOrZero(value * inverse), y + (index &+ i), n)
+    }
+  }
+}

@@ -1,0 +1,186 @@
+// Multiplies a block of rows with packed panels of weights. Convolution, dense layers and matrix multiplication
+// all end here; they differ in where rows and panels come from.
+//
+// A panel holds `panelWidth` columns: first their bias, then for each k their weights. Columns past the last are 0.
+
+/// Columns of a packed panel.
+@inline(__always) var panelWidth: Int { 2 &* lanes }
+/// Floats of a packed panel with `k` steps.
+@inline(__always) func panelSize(_ k: Int) -> Int { (k &+ 1) &* panelWidth }
+/// Rows of the largest tile.
+@inline(__always) var tileRows: Int { MainTile<NarrowRow<FloatStep>>.rows }
+
+@inline(__always) func roundedUp(_ a: Int, _ b: Int) -> Int { divideUp(a, b) &* b }
+@inline(__always) func divideUp(_ a: Int, _ b: Int) -> Int { (a &+ b &- 1) / b }
+
+enum FloatStep: TileOperation {
+  @inline(__always) static var elementBytes: Int { 4 }
+  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VF {
+    VF(repeating: p.loadUnaligned(as: Float.self))
+  }
+  @inline(__always) static func accumulate(_ sum: inout VF, _ element: VF, _ panel: VF) {
+    sum = multiplyAdd(element, panel, sum)
+  }
+}
+
+/// Where results go: y = clamp(sum + bias + residual).
+struct FloatTarget {
+  var y: UnsafeMutablePointer<Float>
+  var stride: Int
+  var residual: UnsafePointer<Float>?
+  var residualStride: Int
+  var low: Float
+  var high: Float
+
+  @inline(__always) func moved(rows: Int, columns: Int) -> FloatTarget {
+    var moved = self
+    moved.y += rows &* stride &+ columns
+    if let residual { moved.residual = residual + (rows &* residualStride &+ columns) }
+    return moved
+  }
+}
+
+/// Stores whole panels.
+private struct WholeSink: TileSink {
+  let target: FloatTarget
+  let bias: UnsafePointer<VF>
+
+  @inline(__always) func take(_ row: Int, _ low: VF, _ high: VF) {
+    var low = low + bias[0], high = high + bias[1]
+    if let residual = target.residual {
+      let r = residual + row &* target.residualStride
+      low += VF.load(r)
+      high += VF.load(r + lanes)
+    }
+    let p = target.y + row &* target.stride
+    clamped(low, target).store(p)
+    clamped(high, target).store(p + lanes)
+  }
+}
+
+/// Stores the first `columns` columns of a panel.
+private struct PartSink: TileSink {
+  let target: FloatTarget
+  let bias: UnsafePointer<VF>
+  let columns: Int
+
+  @inline(__always) func take(_ row: Int, _ low: VF, _ high: VF) {
+    let first = columns < lanes ? columns : lanes
+    put(row, 0, low + bias[0], first)
+    if columns > lanes { put(row, lanes, high + bias[1], columns &- lanes) }
+  }
+
+  @inline(__always) func put(_ row: Int, _ column: Int, _ sum: VF, _ count: Int) {
+    var sum = sum
+    if let residual = target.residual { sum += loadPart(residual + (row &* target.residualStride &+ column), count) }
+    storePart(clamped(sum, target), target.y + (row &* target.stride &+ column), count)
+  }
+}
+
+@inline(__always) private func clamped(_ v: VF, _ target: FloatTarget) -> VF {
+  minimum(VF(repeating: target.high), maximum(VF(repeating: target.low), v))
+}
+
+/// Multiplies `rows` rows of `k` floats, `stride` bytes apart, with the panels that hold `columns` columns.
+func multiplyBlock(
+  _ rows: Int, _ columns: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panels: UnsafePointer<Float>,
+  _ target: FloatTarget
+) {
+  var column = 0
+  var panel = panels
+  while column < columns {
+    let count = columns &- column
+    multiplyPanel(rows, count, k, a, stride, panel, target.moved(rows: 0, columns: column))
+    panel += panelSize(k)
+    column &+= panelWidth
+  }
+}
+
+@inline(__always)
+private func multiplyPanel(
+  _ rows: Int, _ columns: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
+  _ target: FloatTarget
+) {
+  if columns >= panelWidth {
+    let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
+    var row = 0
+    while row &+ tileRows <= rows {
+      wholeTile(k, a + row &* stride, stride, bias, target.moved(rows: row, columns: 0))
+      row &+= tileRows
+    }
+    lastRows(rows, row, k, a, stride, panel, target)
+  } else {
+    partPanel(rows, columns, k, a, stride, panel, target)
+  }
+}
+
+@inline(never)
+private func wholeTile(
+  _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget
+) {
+  MainTile<WideRow<FloatStep>>.product(k, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
+}
+
+/// The rows after the last whole tile.
+@inline(never)
+private func lastRows(
+  _ rows: Int, _ done: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
+  _ target: FloatTarget
+) {
+  let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
+  var row = done
+  typealias Row = WideRow<FloatStep>
+  if row &+ MiddleTile<Row>.rows <= rows {
+    MiddleTile<Row>.product(k, a + row &* stride, stride, bias + 2)
+      .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
+    row &+= MiddleTile<Row>.rows
+  }
+  while row &+ 4 <= rows {
+    Rows4<Row>.product(k, a + row &* stride, stride, bias + 2)
+      .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
+    row &+= 4
+  }
+  while row &+ 2 <= rows {
+    Rows2<Row>.product(k, a + row &* stride, stride, bias + 2)
+      .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
+    row &+= 2
+  }
+  if row < rows {
+    Row.product(k, a + row &* stride, stride, bias + 2)
+      .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
+  }
+}
+
+/// A last panel with fewer columns than its width.
+@inline(never)
+private func partPanel(
+  _ rows: Int, _ columns: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
+  _ target: FloatTarget
+) {
+  let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
+  let sink = PartSink(target: target, bias: bias, columns: columns)
+  if columns > lanes {
+    partRows(WideRow<FloatStep>(), rows, k, a, stride, sink)
+  } else {
+    partRows(NarrowRow<FloatStep>(), rows, k, a, stride, sink)
+  }
+}
+
+@inline(__always)
+private func partRows<Row: Tile>(
+  _: Row, _ rows: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ sink: PartSink
+) where Row.Operation == FloatStep {
+  var row = 0
+  while row &+ tileRows <= rows {
+    MainTile<Row>.product(k, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    row &+= tileRows
+  }
+  while row &+ 4 <= rows {
+    Rows4<Row>.product(k, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    row &+= 4
+  }
+  while row < rows {
+    Row.product(k, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    row &+= 1
+  }
+}

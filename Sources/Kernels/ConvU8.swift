@@ -1,0 +1,165 @@
+import CPlatform
+
+// Convolution of uint8 images with int8 weights as a matrix product: a row for each output pixel, a column for
+// each output channel. A unit of work is a block of pixels by a block of channel panels of one group; panels of a
+// pixel block follow each other, so a thread gathers the block's windows once.
+
+/// The matrix product behind a convolution and how it is cut into units.
+private struct ConvShapeU8 {
+  let rows: Int
+  let columns: Int
+  let k: Int
+  let steps: Int
+  let panels: Int
+  let rowBytes: Int
+  /// Rows are pixels of the input itself.
+  let inPlace: Bool
+  let blockRows: Int
+  let rowBlocks: Int
+  let blockPanels: Int
+  let panelBlocks: Int
+
+  /// Below this many units in one group, channels are divided too.
+  private static var enoughUnits: Int { 16 }
+  /// Gathered rows stay below this where a single row does.
+  private static var gatherBytes: Int { 384 &* 1024 }
+
+  init(_ a: ek_conv) {
+    rows = Int(a.n) &* Int(a.oh) &* Int(a.ow)
+    columns = Int(a.c_out / a.groups)
+    k = Int(a.kh) &* Int(a.kw) &* Int(a.c_in / a.groups)
+    steps = stepsU8(k)
+    panels = divideUp(columns, panelWidth)
+    rowBytes = 4 &* steps
+    inPlace = activationBytes == 1 && a.kh == 1 && a.kw == 1 && a.stride_h == 1 && a.stride_w == 1
+      && a.pad_top == 0 && a.pad_left == 0 && a.oh == a.h && a.ow == a.w && k % dotGroup == 0
+    var block = 8 &* tileRows
+    if !inPlace && block &* rowBytes > Self.gatherBytes {
+      block = Self.gatherBytes / rowBytes
+      if block > tileRows { block = block / tileRows &* tileRows }
+      if block < 1 { block = 1 }
+    }
+    blockRows = block < rows ? block : rows
+    rowBlocks = blockRows == 0 ? 0 : divideUp(rows, blockRows)
+    let wanted = rowBlocks == 0 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
+    blockPanels = divideUp(panels, wanted)
+    panelBlocks = blockPanels == 0 ? 0 : divideUp(panels, blockPanels)
+  }
+
+  var units: Int { rowBlocks &* panelBlocks }
+  var packedGroupBytes: Int { panels &* panelBytesU8(steps) }
+  /// Tail columns, then gathered rows and what copying writes too much.
+  var scratchBytes: Int { tailBytesU8 &+ (inPlace ? 0 : blockRows &* rowBytes &+ 64) }
+}
+
+@inline(__always) private func conv(_ args: UnsafeRawPointer?) -> UnsafePointer<ek_conv> {
+  args.unsafelyUnwrapped.assumingMemoryBound(to: ek_conv.self)
+}
+
+func convUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  Int64(ConvShapeU8(conv(args).pointee).units &* Int(conv(args).pointee.groups))
+}
+
+func convScratchU8(_ args: UnsafeRawPointer?) -> Int64 { Int64(ConvShapeU8(conv(args).pointee).scratchBytes) }
+
+func convPackedBytesU8(_ args: UnsafeRawPointer?) -> Int64 {
+  Int64(ConvShapeU8(conv(args).pointee).packedGroupBytes &* Int(conv(args).pointee.groups))
+}
+
+func convPackU8(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
+  packPanels(conv(args), packed.unsafelyUnwrapped)
+}
+
+func convRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  runUnits(conv(args), Int(begin), Int(end), scratch.unsafelyUnwrapped)
+}
+
+@inline(never)
+private func packPanels(_ args: UnsafePointer<ek_conv>, _ packed: UnsafeMutableRawPointer) {
+  let a = args.pointee
+  let shape = ConvShapeU8(a)
+  var panel = packed
+  var group = 0
+  while group < Int(a.groups) {
+    var column = 0
+    while column < shape.columns {
+      let left = shape.columns &- column
+      packPanel(a, shape, group &* shape.columns &+ column, left < panelWidth ? left : panelWidth, panel)
+      panel += panelBytesU8(shape.steps)
+      column &+= panelWidth
+    }
+    group &+= 1
+  }
+}
+
+/// Packs `count` output channels from `first` on.
+private func packPanel(
+  _ a: ek_conv, _ shape: ConvShapeU8, _ first: Int, _ count: Int, _ panel: UnsafeMutableRawPointer
+) {
+  let corrections = panel.assumingMemoryBound(to: Int32.self)
+  let scales = (panel + 4 &* panelWidth).assumingMemoryBound(to: Float.self)
+  let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotWeight.self)
+  let stepWeights = panelWidth &* dotGroup
+  let plain = a.weights.assumingMemoryBound(to: Int8.self)
+  let bias = a.bias?.assumingMemoryBound(to: Int32.self)
+  var column = 0
+  while column < panelWidth {
+    var sum: Int32 = 0
+    let row = plain + (first &+ (column < count ? column : 0)) &* shape.k
+    var i = 0
+    while i < shape.steps &* dotGroup {
+      let weight: Int8 = column < count && i < shape.k ? row[i] : 0
+      sum &+= Int32(weight)
+      weights[i / dotGroup &* stepWeights &+ dotWeightIndex(column, i % dotGroup)] = DotWeight(weight)
+      i &+= 1
+    }
+    var correction: Int32 = 0
+    var scale: Float = 0
+    if column < count {
+      if let bias { correction = bias[first &+ column] }
+      correction &+= (dotOffset &- a.x_zero_point) &* sum
+      scale = a.scale[first &+ column]
+    }
+    corrections[column] = correction
+    scales[column] = scale
+    column &+= 1
+  }
+}
+
+@inline(never)
+private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {
+  let a = args.pointee
+  let shape = ConvShapeU8(a)
+  let output = OutputU8(a)
+  let tail = scratch.assumingMemoryBound(to: UInt8.self)
+  let gathered = scratch + tailBytesU8
+  let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
+  var blockInScratch = -1
+  var unit = begin
+  while unit < end {
+    let block = unit / shape.panelBlocks
+    let group = block / shape.rowBlocks
+    let firstRow = block % shape.rowBlocks &* shape.blockRows
+    let rowsLeft = shape.rows &- firstRow
+    let rows = rowsLeft < shape.blockRows ? rowsLeft : shape.blockRows
+    let firstPanel = unit % shape.panelBlocks &* shape.blockPanels
+    let firstColumn = firstPanel &* panelWidth
+    let columnsLeft = shape.columns &- firstColumn
+    let blockColumns = shape.blockPanels &* panelWidth
+    let columns = columnsLeft < blockColumns ? columnsLeft : blockColumns
+    var source = UnsafeRawPointer(gathered)
+    var stride = shape.rowBytes
+    if shape.inPlace {
+      stride = Int(a.x_stride)
+      source = x + (firstRow &* stride &+ group &* shape.k)
+    } else if block != blockInScratch {
+      WindowsU8(args, group: group).gather(firstRow, rows, gathered, shape.rowBytes)
+      blockInScratch = block
+    }
+    multiplyBlockU8(
+      rows, columns, shape.steps, source, stride,
+      packed + (group &* shape.packedGroupBytes &+ firstPanel &* panelBytesU8(shape.steps)),
+      output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn), tail)
+    unit &+= 1
+  }
+}

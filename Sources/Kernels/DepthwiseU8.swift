@@ -1,0 +1,239 @@
+import CPlatform
+
+// Depthwise convolution of uint8 images: vectors run over channels. The taps of a pixel are a list of addresses,
+// so any kernel size, stride and dilation is the same loop; a tap in the padding is the address of bytes that hold
+// the zero point. Taps are taken a few at a time, as many as the multiplier sums in a lane.
+//
+// Packed weights: for each block of channels its corrections (Int32) and scales (Float) in lane order, then the
+// weights of each step of taps.
+
+/// How a depthwise convolution is cut into units: rows of output pixels by chunks of channel blocks.
+private struct DepthwiseShapeU8 {
+  let channels: Int
+  let taps: Int
+  let steps: Int
+  let blocks: Int
+  let rows: Int
+  let chunkBlocks: Int
+  let chunks: Int
+
+  private static var enoughUnits: Int { 16 }
+  /// Bounds the zero-point bytes in scratch.
+  private static var chunkChannels: Int { 4096 }
+
+  init(_ a: ek_conv) {
+    channels = Int(a.c_out)
+    taps = Int(a.kh) &* Int(a.kw)
+    steps = divideUp(taps, DepthwiseSumsU8.taps)
+    blocks = divideUp(channels, DepthwiseSumsU8.channels)
+    rows = Int(a.n) &* Int(a.oh)
+    let wanted = rows == 0 ? 1 : divideUp(Self.enoughUnits, rows)
+    let chunk = divideUp(blocks, wanted)
+    let limit = Self.chunkChannels / DepthwiseSumsU8.channels
+    chunkBlocks = chunk < limit ? chunk : limit
+    chunks = chunkBlocks == 0 ? 0 : divideUp(blocks, chunkBlocks)
+  }
+
+  var units: Int { rows &* chunks }
+  var stepBytes: Int {
+    DepthwiseSumsU8.taps &* DepthwiseSumsU8.channels &* MemoryLayout<DepthwiseSumsU8.Weight>.size
+  }
+  var blockBytes: Int { 8 &* DepthwiseSumsU8.channels &+ steps &* stepBytes }
+  var addressBytes: Int { roundedUp(steps &* DepthwiseSumsU8.taps &* MemoryLayout<Int>.size, 64) }
+  var scratchBytes: Int { addressBytes &+ chunkBlocks &* DepthwiseSumsU8.channels }
+}
+
+@inline(__always) private func conv(_ args: UnsafeRawPointer?) -> UnsafePointer<ek_conv> {
+  args.unsafelyUnwrapped.assumingMemoryBound(to: ek_conv.self)
+}
+
+func depthwiseUnitsU8(_ args: UnsafeRawPointer?) -> Int64 { Int64(DepthwiseShapeU8(conv(args).pointee).units) }
+
+func depthwiseScratchU8(_ args: UnsafeRawPointer?) -> Int64 {
+  Int64(DepthwiseShapeU8(conv(args).pointee).scratchBytes)
+}
+
+func depthwisePackedBytesU8(_ args: UnsafeRawPointer?) -> Int64 {
+  let shape = DepthwiseShapeU8(conv(args).pointee)
+  return Int64(shape.blocks &* shape.blockBytes)
+}
+
+func depthwisePackU8(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
+  packBlocks(conv(args).pointee, packed.unsafelyUnwrapped)
+}
+
+func depthwiseRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  DepthwiseRunU8(conv(args), scratch.unsafelyUnwrapped).run(Int(begin), Int(end))
+}
+
+@inline(never)
+private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
+  let shape = DepthwiseShapeU8(a)
+  let width = DepthwiseSumsU8.channels, together = DepthwiseSumsU8.taps
+  let plain = a.weights.assumingMemoryBound(to: Int8.self)
+  let bias = a.bias?.assumingMemoryBound(to: Int32.self)
+  var block = packed
+  var first = 0
+  while first < shape.channels {
+    let corrections = block.assumingMemoryBound(to: Int32.self)
+    let scales = (block + 4 &* width).assumingMemoryBound(to: Float.self)
+    var lane = 0
+    while lane < width {
+      let channel = first &+ DepthwiseSumsU8.channel(lane)
+      let real = channel < shape.channels
+      var sum: Int32 = 0
+      var tap = 0
+      while tap < shape.steps &* together {
+        let weight: Int8 = real && tap < shape.taps ? plain[tap &* shape.channels &+ channel] : 0
+        sum &+= Int32(weight)
+        (block + (8 &* width &+ tap / together &* shape.stepBytes))
+          .assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)[
+            DepthwiseSumsU8.weightIndex(lane, tap % together)] = DepthwiseSumsU8.Weight(weight)
+        tap &+= 1
+      }
+      var correction: Int32 = 0
+      var scale: Float = 0
+      if real {
+        if let bias { correction = bias[channel] }
+        correction &-= a.x_zero_point &* sum
+        scale = a.scale[channel]
+      }
+      corrections[lane] = correction
+      scales[lane] = scale
+      lane &+= 1
+    }
+    block += shape.blockBytes
+    first &+= width
+  }
+}
+
+/// One thread's share of the units.
+private struct DepthwiseRunU8 {
+  private let args: UnsafePointer<ek_conv>
+  private let shape: DepthwiseShapeU8
+  private let output: OutputU8
+  private let x: UnsafePointer<UInt8>
+  private let packed: UnsafeRawPointer
+  private let addresses: UnsafeMutablePointer<UnsafePointer<UInt8>>
+  private let padding: UnsafeMutablePointer<UInt8>
+
+  init(_ args: UnsafePointer<ek_conv>, _ scratch: UnsafeMutableRawPointer) {
+    let a = args.pointee
+    self.args = args
+    shape = DepthwiseShapeU8(a)
+    output = OutputU8(a)
+    x = a.x.assumingMemoryBound(to: UInt8.self)
+    packed = a.packed.unsafelyUnwrapped
+    addresses = scratch.assumingMemoryBound(to: UnsafePointer<UInt8>.self)
+    padding = (scratch + shape.addressBytes).assumingMemoryBound(to: UInt8.self)
+  }
+
+  @inline(never)
+  func run(_ begin: Int, _ end: Int) {
+    var i = 0
+    while i < shape.chunkBlocks &* DepthwiseSumsU8.channels {
+      padding[i] = UInt8(truncatingIfNeeded: args.pointee.x_zero_point)
+      i &+= 1
+    }
+    var unit = begin
+    while unit < end {
+      row(unit / shape.chunks, unit % shape.chunks)
+      unit &+= 1
+    }
+  }
+
+  /// One row of output pixels, one chunk of channels.
+  private func row(_ row: Int, _ chunk: Int) {
+    let a = args.pointee
+    let width = Int(a.ow), strideW = Int(a.stride_w), left = Int(a.pad_left)
+    let firstChannel = chunk &* shape.chunkBlocks &* DepthwiseSumsU8.channels
+    let channelsLeft = shape.channels &- firstChannel
+    let chunkChannels = shape.chunkBlocks &* DepthwiseSumsU8.channels
+    let channels = channelsLeft < chunkChannels ? channelsLeft : chunkChannels
+    let blocks = packed + chunk &* shape.chunkBlocks &* shape.blockBytes
+    let image = x + (row / Int(a.oh) &* Int(a.h) &* Int(a.w) &* Int(a.x_stride) &+ firstChannel)
+    let top = row % Int(a.oh) &* Int(a.stride_h) &- Int(a.pad_top)
+    // Columns whose windows have no padding share one list of addresses, moved from pixel to pixel.
+    var insideFrom = width, insideTo = width
+    if top >= 0 && top &+ (Int(a.kh) &- 1) &* Int(a.dilation_h) < Int(a.h) {
+      let reach = (Int(a.kw) &- 1) &* Int(a.dilation_w)
+      insideFrom = divideUp(left, strideW)
+      insideTo = (Int(a.w) &- 1 &- reach &+ left)
+      insideTo = insideTo < 0 ? 0 : insideTo / strideW &+ 1
+      if insideTo > width { insideTo = width }
+    }
+    var target = output.moved(rows: row &* width, columns: firstChannel)
+    var column = 0
+    var shared = false
+    var distance = 0
+    while column < width {
+      let inside = column >= insideFrom && column < insideTo
+      if inside && shared {
+        distance &+= strideW &* Int(a.x_stride)
+      } else {
+        listTaps(a, image, top, column &* strideW &- left)
+        distance = 0
+        shared = inside
+      }
+      pixel(blocks, channels, distance, target)
+      target = target.moved(rows: 1, columns: 0)
+      column &+= 1
+    }
+  }
+
+  private func listTaps(_ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ left: Int) {
+    let h = Int(a.h), w = Int(a.w), pixel = Int(a.x_stride)
+    var tap = 0
+    var y = top
+    var tapY = Int(a.kh)
+    while tapY > 0 {
+      let line = image + y &* w &* pixel
+      var column = left
+      var tapX = Int(a.kw)
+      while tapX > 0 {
+        let outside = y < 0 || y >= h || column < 0 || column >= w
+        addresses[tap] = outside ? UnsafePointer(padding) : line + column &* pixel
+        column &+= Int(a.dilation_w)
+        tap &+= 1
+        tapX &-= 1
+      }
+      y &+= Int(a.dilation_h)
+      tapY &-= 1
+    }
+    // What fills up the last step has weight 0; it must be readable, and move with the others.
+    while tap < shape.steps &* DepthwiseSumsU8.taps {
+      addresses[tap] = addresses[0]
+      tap &+= 1
+    }
+  }
+
+  /// `distance`: bytes from the listed taps to those of this pixel.
+  @inline(__always)
+  private func pixel(_ blocks: UnsafeRawPointer, _ channels: Int, _ distance: Int, _ output: OutputU8) {
+    var block = blocks
+    var channel = 0
+    while channel &+ DepthwiseSumsU8.channels <= channels {
+      channelBlock(block, channel, distance, output, whole: true, DepthwiseSumsU8.channels)
+      block += shape.blockBytes
+      channel &+= DepthwiseSumsU8.channels
+    }
+    if channel < channels { channelBlock(block, channel, distance, output, whole: false, channels &- channel) }
+  }
+
+  @inline(__always)
+  private func channelBlock(
+    _ block: UnsafeRawPointer, _ channel: Int, _ distance: Int, _ output: OutputU8, whole: Bool, _ count: Int
+  ) {
+    var sums = DepthwiseSumsU8()
+    var weights = block + 8 &* DepthwiseSumsU8.channels
+    var taps = UnsafePointer(addresses)
+    var left = shape.steps
+    while left > 0 {
+      sums.add(taps, distance &+ channel, weights, whole: whole, count)
+      weights += shape.stepBytes
+      taps += DepthwiseSumsU8.taps
+      left &-= 1
+    }
+    sums.store(block, output.moved(rows: 0, columns: channel), whole: whole, count)
+  }
+}

@@ -1,0 +1,86 @@
+import CPlatform
+
+/// Copies the windows of output pixels first ..< first + count, channels channel ..< channel + depth, into rows of
+/// (kh, kw, depth) floats. Padding is 0.
+func gatherRows(
+  _ args: UnsafePointer<ek_conv>, _ first: Int, _ count: Int, _ channel: Int, _ depth: Int,
+  _ rows: UnsafeMutablePointer<Float>
+) {
+  let c = args.pointee
+  guard let base = c.x else { return }
+  let x = base.assumingMemoryBound(to: Float.self) + channel
+  let stride = Int(c.x_stride), h = Int(c.h), w = Int(c.w), kh = Int(c.kh), kw = Int(c.kw)
+  let dilationH = Int(c.dilation_h), dilationW = Int(c.dilation_w)
+  // Taps of one window row are one run of memory.
+  let dense = dilationW == 1 && stride == depth
+  let rowFloats = kw &* depth
+  var ox = first % Int(c.ow)
+  var oy = first / Int(c.ow) % Int(c.oh)
+  var image = x + first / (Int(c.ow) &* Int(c.oh)) &* (h &* w &* stride)
+  var out = rows
+  var left = count
+  while left > 0 {
+    let x0 = ox &* Int(c.stride_w) &- Int(c.pad_left)
+    // Taps inside the image: firstTap ..< endTap.
+    let firstTap = x0 < 0 ? smaller(divideUp(0 &- x0, dilationW), kw) : 0
+    let endTap = x0 >= w ? firstTap : larger(firstTap, smaller(kw, divideUp(w &- x0, dilationW)))
+    var iy = oy &* Int(c.stride_h) &- Int(c.pad_top)
+    var tapRow = 0
+    while tapRow < kh {
+      if iy < 0 || iy >= h {
+        zeroFloats(out, rowFloats)
+      } else if dense && firstTap == 0 && endTap == kw {
+        copyFloats(out, image + (iy &* w &+ x0) &* stride, rowFloats)
+      } else {
+        zeroFloats(out, firstTap &* depth)
+        let line = image + (iy &* w &+ x0) &* stride
+        if dense {
+          copyFloats(out + firstTap &* depth, line + firstTap &* depth, (endTap &- firstTap) &* depth)
+        } else {
+          var tap = firstTap
+          while tap < endTap {
+            copyFloats(out + tap &* depth, line + tap &* dilationW &* stride, depth)
+            tap &+= 1
+          }
+        }
+        zeroFloats(out + endTap &* depth, (kw &- endTap) &* depth)
+      }
+      out += rowFloats
+      iy &+= dilationH
+      tapRow &+= 1
+    }
+    ox &+= 1
+    if ox == Int(c.ow) {
+      ox = 0
+      oy &+= 1
+      if oy == Int(c.oh) {
+        oy = 0
+        image += h &* w &* stride
+      }
+    }
+    left &-= 1
+  }
+}
+
+@inline(__always) func smaller(_ a: Int, _ b: Int) -> Int { a < b ? a : b }
+@inline(__always) func larger(_ a: Int, _ b: Int) -> Int { a > b ? a : b }
+
+@inline(__always)
+func copyFloats(_ to: UnsafeMutablePointer<Float>, _ from: UnsafePointer<Float>, _ count: Int) {
+  var i = 0
+  while i &+ lanes <= count {
+    VF.load(from + i).store(to + i)
+    i &+= lanes
+  }
+  if i < count { storePart(loadPart(from + i, count &- i), to + i, count &- i) }
+}
+
+@inline(__always)
+func zeroFloats(_ to: UnsafeMutablePointer<Float>, _ count: Int) {
+  var i = 0
+  while i &+ lanes <= count {
+    VF(repeating: 0).store(to + i)
+    i &+= lanes
+  }
+  if i < count { storePart(VF(repeating: 0), to + i, count &- i) }
+}

@@ -1,0 +1,79 @@
+#if ISA_AVX2
+import _Builtin_intrinsics.intel
+
+// AVX2: vpmaddubsw would saturate, so bytes are widened and vpmaddwd sums two Int16 products in a lane.
+
+typealias DotWeight = Int16
+@inline(__always) var dotGroup: Int { 2 }
+@inline(__always) var dotOffset: Int32 { 0 }
+@inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 2 &+ i }
+
+enum DotOperation: TileOperation {
+  typealias Sum = VI
+  typealias Vector = VI
+  @inline(__always) static var elementBytes: Int { 4 }
+  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI {
+    VI(repeating: p.loadUnaligned(as: Int32.self))
+  }
+  @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
+    sum = sum &+ lanes32(_mm256_madd_epi16(bits(element), bits(panel)))
+  }
+}
+
+@inline(__always) func bits(_ v: VI) -> __m256i { unsafeBitCast(v, to: __m256i.self) }
+@inline(__always) func lanes32(_ v: __m256i) -> VI { unsafeBitCast(v, to: VI.self) }
+
+@inline(__always) func widenBytes(_ p: UnsafePointer<UInt8>) -> VI {
+  widen(UnsafeRawPointer(p).loadUnaligned(as: UInt64.self))
+}
+@inline(__always) private func widen(_ bytes: UInt64) -> VI {
+  lanes32(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(Int64(bitPattern: bytes))))
+}
+/// Bytes v0...v7 w0...w7. Packing works inside 128-bit halves, so groups of four come out as v w v w and are
+/// put in order.
+@inline(__always) private func narrow(_ v: VI, _ w: VI) -> __m128i {
+  let words = _mm256_packs_epi32(bits(v), bits(w))
+  let bytes = _mm256_packus_epi16(words, words)
+  return _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)))
+}
+@inline(__always) private func narrow(_ v: VI) -> UInt64 { UInt64(bitPattern: _mm_cvtsi128_si64(narrow(v, v))) }
+@inline(__always) func narrowBytes(_ v: VI, _ p: UnsafeMutablePointer<UInt8>) {
+  UnsafeMutableRawPointer(p).storeBytes(of: narrow(v), as: UInt64.self)
+}
+@inline(__always) func narrowBytes(_ v: VI, _ w: VI, _ p: UnsafeMutablePointer<UInt8>) {
+  UnsafeMutableRawPointer(p).storeBytes(of: narrow(v, w), as: __m128i.self)
+}
+@inline(__always) func widenBytesPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI { widen(loadFewBytes(p, count)) }
+@inline(__always) func narrowBytesPart(_ v: VI, _ p: UnsafeMutablePointer<UInt8>, _ count: Int) {
+  storeFewBytes(narrow(v), p, count)
+}
+@inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
+  to.storeBytes(
+    of: _mm256_cvtepu8_epi16(UnsafeRawPointer(from).loadUnaligned(as: __m128i.self)), as: __m256i.self)
+}
+
+typealias ChannelBytes = __m128i
+@inline(__always) func depthwiseWeightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 2 &+ tap }
+@inline(__always) func loadChannels(_ p: UnsafePointer<UInt8>) -> ChannelBytes {
+  UnsafeRawPointer(p).loadUnaligned(as: __m128i.self)
+}
+@inline(__always) func loadChannelsPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> ChannelBytes {
+  let low = loadFewBytes(p, count < 8 ? count : 8)
+  let high = count > 8 ? loadFewBytes(p + 8, count &- 8) : 0
+  return _mm_set_epi64x(Int64(bitPattern: high), Int64(bitPattern: low))
+}
+@inline(__always)
+func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelBytes, _ weights: UnsafeRawPointer) {
+  let w = weights.assumingMemoryBound(to: VI.self)
+  DotOperation.accumulate(&low, lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b))), w[0])
+  DotOperation.accumulate(&high, lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b))), w[1])
+}
+
+typealias BytesU8 = SIMD32<UInt8>
+@inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm256_max_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: BytesU8.self)
+}
+@inline(__always) func smallerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm256_min_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: BytesU8.self)
+}
+#endif

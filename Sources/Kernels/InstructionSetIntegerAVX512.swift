@@ -1,0 +1,53 @@
+#if ISA_AVX512VNNI
+import _Builtin_intrinsics.intel
+
+// AVX-512 VNNI: vpdpbusd sums four uint8 x int8 products in a lane without saturation.
+
+typealias DotWeight = Int8
+@inline(__always) var dotGroup: Int { 4 }
+@inline(__always) var dotOffset: Int32 { 0 }
+@inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 4 &+ i }
+
+enum DotOperation: TileOperation {
+  typealias Sum = VI
+  typealias Vector = VI
+  @inline(__always) static var elementBytes: Int { 4 }
+  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI {
+    VI(repeating: p.loadUnaligned(as: Int32.self))
+  }
+  @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
+    sum = lanes32(_mm512_dpbusd_epi32(bits(sum), bits(element), bits(panel)))
+  }
+}
+
+@inline(__always) func bits(_ v: VI) -> __m512i { unsafeBitCast(v, to: __m512i.self) }
+@inline(__always) func lanes32(_ v: __m512i) -> VI { unsafeBitCast(v, to: VI.self) }
+
+@inline(__always) func widenBytes(_ p: UnsafePointer<UInt8>) -> VI {
+  lanes32(_mm512_cvtepu8_epi32(UnsafeRawPointer(p).loadUnaligned(as: __m128i.self)))
+}
+@inline(__always) func narrowBytes(_ v: VI, _ p: UnsafeMutablePointer<UInt8>) {
+  UnsafeMutableRawPointer(p).storeBytes(of: _mm512_cvtepi32_epi8(bits(v)), as: __m128i.self)
+}
+@inline(__always) func narrowBytes(_ v: VI, _ w: VI, _ p: UnsafeMutablePointer<UInt8>) {
+  narrowBytes(v, p)
+  narrowBytes(w, p + 16)
+}
+@inline(__always) func widenBytesPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI {
+  lanes32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(__mmask16(truncatingIfNeeded: (1 &<< count) &- 1), p)))
+}
+@inline(__always) func narrowBytesPart(_ v: VI, _ p: UnsafeMutablePointer<UInt8>, _ count: Int) {
+  _mm_mask_storeu_epi8(p, __mmask16(truncatingIfNeeded: (1 &<< count) &- 1), _mm512_cvtepi32_epi8(bits(v)))
+}
+@inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
+  to.storeBytes(of: SIMD16<UInt8>.load(from), as: SIMD16<UInt8>.self)
+}
+
+typealias BytesU8 = SIMD64<UInt8>
+@inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm512_max_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: BytesU8.self)
+}
+@inline(__always) func smallerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
+  unsafeBitCast(_mm512_min_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: BytesU8.self)
+}
+#endif

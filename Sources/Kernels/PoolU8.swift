@@ -1,0 +1,150 @@
+import CPlatform
+
+// Pooling of uint8 images over vectors of channels. A unit of work is one row of output pixels; taps in the
+// padding are skipped.
+
+/// The taps of a window along one axis that meet the image, and how many lie inside the padded image.
+private struct PoolSpanU8 {
+  let first: Int
+  let count: Int
+  let padded: Int
+
+  @inline(__always)
+  init(_ start: Int, _ taps: Int, _ dilation: Int, _ size: Int, _ padAfter: Int) {
+    let before = start < 0 ? smaller(divideUp(0 &- start, dilation), taps) : 0
+    let end = start >= size ? before : larger(before, smaller(taps, divideUp(size &- start, dilation)))
+    first = start &+ before &* dilation
+    count = end &- before
+    let room = size &+ padAfter &- start
+    padded = room <= 0 ? 0 : smaller(taps, divideUp(room, dilation))
+  }
+}
+
+/// The real pixels of one window.
+private struct PoolWindowU8 {
+  let x: UnsafePointer<UInt8>
+  let rows: Int
+  let columns: Int
+  let rowStep: Int
+  let columnStep: Int
+
+  /// Visits the address of `channel` in each pixel.
+  @inline(__always)
+  func forEach(_ channel: Int, _ body: (UnsafePointer<UInt8>) -> Void) {
+    var line = x + channel
+    var row = rows
+    while row > 0 {
+      var p = line
+      var column = columns
+      while column > 0 {
+        body(p)
+        p += columnStep
+        column &-= 1
+      }
+      line += rowStep
+      row &-= 1
+    }
+  }
+}
+
+/// Visits the windows of the rows begin ..< end: (window, its output pixel, pixels that count for an average).
+@inline(__always)
+private func forEachWindow(
+  _ p: ek_pool, _ begin: Int, _ end: Int, _ body: (PoolWindowU8, UnsafeMutablePointer<UInt8>, Int) -> Void
+) {
+  guard let x = p.x?.assumingMemoryBound(to: UInt8.self), let y = p.y?.assumingMemoryBound(to: UInt8.self) else { return }
+  let oh = Int(p.oh), ow = Int(p.ow), w = Int(p.w), pixel = Int(p.x_stride)
+  var unit = begin
+  while unit < end {
+    let rows = PoolSpanU8(
+      unit % oh &* Int(p.stride_h) &- Int(p.pad_top), Int(p.kh), Int(p.dilation_h), Int(p.h), Int(p.pad_bottom))
+    let line = (unit / oh &* Int(p.h) &+ rows.first) &* w
+    var column = 0
+    while column < ow {
+      let columns = PoolSpanU8(
+        column &* Int(p.stride_w) &- Int(p.pad_left), Int(p.kw), Int(p.dilation_w), w, Int(p.pad_right))
+      let isEmpty = rows.count == 0 || columns.count == 0
+      let window = PoolWindowU8(
+        x: isEmpty ? x : x + (line &+ columns.first) &* pixel, rows: isEmpty ? 0 : rows.count, columns: columns.count,
+        rowStep: Int(p.dilation_h) &* w &* pixel, columnStep: Int(p.dilation_w) &* pixel)
+      body(
+        window, y + (unit &* ow &+ column) &* Int(p.y_stride),
+        p.count_include_pad != 0 ? rows.padded &* columns.padded : rows.count &* columns.count)
+      column &+= 1
+    }
+    unit &+= 1
+  }
+}
+
+func poolUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  let p = args.assumingMemoryBound(to: ek_pool.self).pointee
+  return Int64(p.n) &* Int64(p.oh)
+}
+
+func maxPoolRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  maxPool(args.assumingMemoryBound(to: ek_pool.self).pointee, Int(begin), Int(end))
+}
+
+@inline(never)
+private func maxPool(_ p: ek_pool, _ begin: Int, _ end: Int) {
+  let low = UInt8(truncatingIfNeeded: p.q_min), high = UInt8(truncatingIfNeeded: p.q_max)
+  let channels = Int(p.c)
+  forEachWindow(p, begin, end) { window, y, _ in
+    var channel = 0
+    while channel &+ BytesU8.scalarCount <= channels {
+      var best = BytesU8(repeating: low)
+      window.forEach(channel) { best = largerBytes(best, BytesU8.load($0)) }
+      smallerBytes(best, BytesU8(repeating: high)).store(y + channel)
+      channel &+= BytesU8.scalarCount
+    }
+    while channel < channels {
+      let count = smaller(channels &- channel, 8)
+      var best = SIMD8<UInt8>(repeating: low)
+      window.forEach(channel) {
+        let next = unsafeBitCast(loadFewBytes($0, count), to: SIMD8<UInt8>.self)
+        best.replace(with: next, where: next .> best)
+      }
+      let limit = SIMD8<UInt8>(repeating: high)
+      best.replace(with: limit, where: best .> limit)
+      storeFewBytes(unsafeBitCast(best, to: UInt64.self), y + channel, count)
+      channel &+= 8
+    }
+  }
+}
+
+func averagePoolRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  averagePool(args.assumingMemoryBound(to: ek_pool.self).pointee, Int(begin), Int(end))
+}
+
+@inline(never)
+private func averagePool(_ p: ek_pool, _ begin: Int, _ end: Int) {
+  let channels = Int(p.c)
+  let quantizer = QuantizerU8(zeroPoint: p.y_zero_point, low: p.q_min, high: p.q_max)
+  forEachWindow(p, begin, end) { window, y, count in
+    let scale = count > 0 ? p.scale / Float(Int32(truncatingIfNeeded: count)) : 0
+    let pixels = Int32(truncatingIfNeeded: window.rows &* window.columns)
+    let zero = VI(repeating: pixels &* p.x_zero_point)
+    var channel = 0
+    while channel &+ 2 &* lanes <= channels {
+      var low = VI(repeating: 0), high = VI(repeating: 0)
+      window.forEach(channel) {
+        low = low &+ widenBytes($0)
+        high = high &+ widenBytes($0 + lanes)
+      }
+      narrowBytes(
+        quantizer.quantized(toFloat(low &- zero) * VF(repeating: scale)),
+        quantizer.quantized(toFloat(high &- zero) * VF(repeating: scale)), y + channel)
+      channel &+= 2 &* lanes
+    }
+    while channel < channels {
+      let part = smaller(channels &- channel, lanes)
+      var sum = VI(repeating: 0)
+      window.forEach(channel) { sum = sum &+ widenBytesPart($0, part) }
+      narrowBytesPart(quantizer.quantized(toFloat(sum &- zero) * VF(repeating: scale)), y + channel, part)
+      channel &+= lanes
+    }
+  }
+}

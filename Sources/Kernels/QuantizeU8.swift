@@ -1,0 +1,107 @@
+import CPlatform
+
+// Between float and uint8, and uint8 through a table. A unit of work is a stretch of elements.
+
+/// Elements of a unit of every elementwise kernel.
+@inline(__always) var stretchU8: Int { 4096 }
+
+/// How scaled values become bytes: clamp, round half to even, add the zero point.
+struct QuantizerU8 {
+  private let low: VF, high: VF
+  private let zeroPoint: VI
+
+  @inline(__always)
+  init(zeroPoint: Int32, low: Int32, high: Int32) {
+    self.low = VF(repeating: Float(low &- zeroPoint))
+    self.high = VF(repeating: Float(high &- zeroPoint))
+    self.zeroPoint = VI(repeating: zeroPoint)
+  }
+
+  /// NaN gives the lowest value.
+  @inline(__always) func quantized(_ t: VF) -> VI {
+    // Data first: where it is NaN, both take the limit.
+    toInteger(minimum(maximum(t, low), high)) &+ zeroPoint
+  }
+
+  /// NaN gives the zero point.
+  @inline(__always) func quantizedOrZero(_ t: VF) -> VI {
+    quantized(t.replacing(with: 0, where: t .!= t))
+  }
+}
+
+@inline(__always) func stretchesU8(_ count: Int64) -> Int64 { Int64(divideUp(Int(count), stretchU8)) }
+
+/// The elements of units begin ..< end of `count`.
+@inline(__always) func stretchEndU8(_ end: Int64, _ count: Int64) -> Int { smaller(Int(end) &* stretchU8, Int(count)) }
+
+func quantizeUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return stretchesU8(args.assumingMemoryBound(to: ek_quantize.self).pointee.count)
+}
+
+func quantizeRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  let q = args.assumingMemoryBound(to: ek_quantize.self).pointee
+  guard let x = q.x?.assumingMemoryBound(to: Float.self), let y = q.y?.assumingMemoryBound(to: UInt8.self) else { return }
+  let inverse = VF(repeating: 1 / q.scale)
+  let quantizer = QuantizerU8(zeroPoint: q.zero_point, low: 0, high: 255)
+  var i = Int(begin) &* stretchU8
+  let last = stretchEndU8(end, q.count)
+  while i &+ 2 &* lanes <= last {
+    narrowBytes(
+      quantizer.quantizedOrZero(VF.load(x + i) * inverse),
+      quantizer.quantizedOrZero(VF.load(x + (i &+ lanes)) * inverse), y + i)
+    i &+= 2 &* lanes
+  }
+  while i < last {
+    let count = smaller(last &- i, lanes)
+    narrowBytesPart(quantizer.quantizedOrZero(loadPart(x + i, count) * inverse), y + i, count)
+    i &+= lanes
+  }
+}
+
+func dequantizeRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  let q = args.assumingMemoryBound(to: ek_quantize.self).pointee
+  guard let x = q.x?.assumingMemoryBound(to: UInt8.self), let y = q.y?.assumingMemoryBound(to: Float.self) else { return }
+  let scale = VF(repeating: q.scale)
+  let zero = VI(repeating: q.zero_point)
+  var i = Int(begin) &* stretchU8
+  let last = stretchEndU8(end, q.count)
+  while i &+ lanes <= last {
+    (toFloat(widenBytes(x + i) &- zero) * scale).store(y + i)
+    i &+= lanes
+  }
+  if i < last {
+    let count = last &- i
+    storePart(toFloat(widenBytesPart(x + i, count) &- zero) * scale, y + i, count)
+  }
+}
+
+func lookupUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return stretchesU8(args.assumingMemoryBound(to: ek_lookup.self).pointee.count)
+}
+
+func lookupRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args else { return }
+  let l = args.assumingMemoryBound(to: ek_lookup.self).pointee
+  guard let x = l.x?.assumingMemoryBound(to: UInt8.self), let table = l.table?.assumingMemoryBound(to: UInt8.self),
+    let y = l.y?.assumingMemoryBound(to: UInt8.self)
+  else { return }
+  var i = Int(begin) &* stretchU8
+  let last = stretchEndU8(end, l.count)
+  // Eight bytes at a time through general registers: x86 below VBMI has no faster table of 256.
+  while i &+ 8 <= last {
+    let v = UnsafeRawPointer(x + i).loadUnaligned(as: UInt64.self)
+    @inline(__always) func entry(_ shift: UInt64) -> UInt64 { UInt64(table[Int((v &>> shift) & 255)]) &<< shift }
+    let low = entry(0) | entry(8) | entry(16) | entry(24)
+    let high = entry(32) | entry(40) | entry(48) | entry(56)
+    UnsafeMutableRawPointer(y + i).storeBytes(of: low | high, as: UInt64.self)
+    i &+= 8
+  }
+  while i < last {
+    y[i] = table[Int(x[i])]
+    i &+= 1
+  }
+}

@@ -1,0 +1,116 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// A family of kernels. Raw values are those of the C header.
+public enum InstructionSet: UInt8, Equatable, Sendable {
+  case reference = 0
+  case sse2, avx2, avx512vnni, neon, neondot
+
+  /// All sets, slowest first.
+  public static let all: [InstructionSet] = [.reference, .sse2, .avx2, .avx512vnni, .neon, .neondot]
+
+  public var name: StaticString {
+    switch self {
+    case .reference: return "reference"
+    case .sse2: return "sse2"
+    case .avx2: return "avx2"
+    case .avx512vnni: return "avx512vnni"
+    case .neon: return "neon"
+    case .neondot: return "neondot"
+    }
+  }
+
+  /// The set is in this build and this CPU runs it.
+  public var isAvailable: Bool {
+    if self == .reference { return true }
+    #if arch(x86_64)
+    let features = ep_cpu_features()
+    switch self {
+    case .sse2: return true
+    case .avx2: return features & UInt32(EP_CPU_AVX2) != 0
+    case .avx512vnni: return features & UInt32(EP_CPU_AVX512VNNI) != 0
+    default: return false
+    }
+    #elseif arch(arm64)
+    let features = ep_cpu_features()
+    switch self {
+    case .neon: return features & UInt32(EP_CPU_NEON) != 0
+    case .neondot: return features & UInt32(EP_CPU_DOTPROD) != 0
+    default: return false
+    }
+    #else
+    return false
+    #endif
+  }
+
+  /// The fastest set of this CPU.
+  public static var best: InstructionSet {
+    var best = InstructionSet.reference
+    for set in all where set.isAvailable { best = set }
+    return best
+  }
+
+  /// The set a session uses: the one asked for, else the one the environment variable EDGEAI_ISA names, else the
+  /// fastest. Throws `invalidArgument` for an unknown name, `unsupportedFeature` for a set this CPU or build lacks.
+  public static func resolve(_ requested: InstructionSet?) throws(EdgeError) -> InstructionSet {
+    var chosen = requested
+    if chosen == nil, let text = ep_environment("EDGEAI_ISA"), text.pointee != 0 {
+      let name = String(cString: text)
+      for set in all where name == "\(set.name)" { chosen = set }
+      if chosen == nil { throw EdgeError(.invalidArgument, "EDGEAI_ISA names no instruction set: \(name)") }
+    }
+    guard let chosen else { return best }
+    guard chosen.isAvailable else {
+      throw EdgeError(.unsupportedFeature, "instruction set \(chosen.name) is not available on this CPU or in this build")
+    }
+    return chosen
+  }
+}
+
+/// The kernels a plan chooses from: those of one instruction set, and the reference for what it lacks.
+struct KernelSet {
+  let isa: InstructionSet
+  private let fast: [ek_kernel]
+  private let reference: [ek_kernel]
+
+  init(_ isa: InstructionSet) {
+    self.isa = isa
+    reference = KernelSet.load(.reference)
+    fast = isa == .reference ? reference : KernelSet.load(isa)
+  }
+
+  private static func load(_ isa: InstructionSet) -> [ek_kernel] {
+    let table = UnsafeMutablePointer<ek_table>.allocate(capacity: 1)
+    defer { table.deallocate() }
+    table.initialize(to: ek_table())
+    switch isa {
+    case .reference: ek_fill_reference(table)
+    #if arch(x86_64)
+    case .sse2: ek_fill_sse2(table)
+    case .avx2: ek_fill_avx2(table)
+    case .avx512vnni: ek_fill_avx512vnni(table)
+    #elseif arch(arm64)
+    case .neon: ek_fill_neon(table)
+    case .neondot: ek_fill_neondot(table)
+    #endif
+    default: break
+    }
+    var kernels: [ek_kernel] = []
+    for operation in 0..<Int32(EK_OPERATION_COUNT) { kernels.append(ek_table_kernel(table, operation).pointee) }
+    return kernels
+  }
+
+  /// The kernel of this set; nil where it has none.
+  func own(_ operation: Int32) -> ek_kernel? {
+    let kernel = fast[Int(operation)]
+    return kernel.run == nil ? nil : kernel
+  }
+
+  /// The reference kernel; nil where the build has none.
+  func reference(_ operation: Int32) -> ek_kernel? {
+    let kernel = reference[Int(operation)]
+    return kernel.run == nil ? nil : kernel
+  }
+}

@@ -1,0 +1,185 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Convolution, transposed convolution and dense layers: one argument structure.
+extension Lowering {
+  mutating func lowerConvolution(_ node: Node, _ op: Convolution) throws(EdgeError) {
+    let x = try required(node, 0)
+    let weights = try required(node, 1)
+    let y = node.outputs[0]
+    var arguments = try imageArguments(x, weights, y, op.window, groups: op.groups)
+    try setWindow(&arguments, op.window)
+    let channels = shape(x)[3]
+    let isDepthwise = op.groups == channels && shape(y)[3] == channels && graph.values[weights].constant != nil
+    try emitConvolution(node, arguments, clamp: op.clamp, isDepthwise ? .depthwise : .plain)
+  }
+
+  mutating func lowerTransposedConvolution(_ node: Node, _ op: TransposedConvolution) throws(EdgeError) {
+    let x = try required(node, 0)
+    var arguments = try imageArguments(x, try required(node, 1), node.outputs[0], op.window, groups: op.groups)
+    try setWindow(&arguments, op.window)
+    try emitConvolution(node, arguments, clamp: op.clamp, .transposed)
+  }
+
+  /// A dense layer is a 1x1 convolution: each row of x is an image of one pixel.
+  mutating func lowerDense(_ node: Node, _ clamp: Clamp) throws(EdgeError) {
+    let x = try required(node, 0)
+    let weights = shape(try required(node, 1))
+    let dims = shape(x)
+    guard weights.count == 2, let inner = dims.last, inner == weights[1] else {
+      throw error(.shapeMismatch, "weights do not fit the operand", value: node.inputs[1])
+    }
+    var arguments = ek_conv()
+    arguments.n = try int32(try count(x) / inner)
+    arguments.c_in = try int32(inner)
+    arguments.c_out = try int32(weights[0])
+    (arguments.h, arguments.w, arguments.oh, arguments.ow) = (1, 1, 1, 1)
+    arguments.groups = 1
+    try setWindow(&arguments, Window())
+    try emitConvolution(node, arguments, clamp: clamp, .plain)
+  }
+
+  private enum ConvolutionKind { case plain, depthwise, transposed }
+
+  private func imageArguments(
+    _ x: ValueID, _ weights: ValueID, _ y: ValueID, _ window: Window, groups: Int
+  ) throws(EdgeError) -> ek_conv {
+    let image = shape(x)
+    let kernel = shape(weights)
+    let out = shape(y)
+    guard image.count == 4, kernel.count == 4, out.count == 4 else { throw unsupported("only images of two dimensions") }
+    guard groups > 0, image[3] % groups == 0, out[3] % groups == 0, kernel[0] == out[3], kernel[3] == image[3] / groups,
+      kernel[1] == window.kernelHeight, kernel[2] == window.kernelWidth, image[0] == out[0]
+    else { throw error(.shapeMismatch, "weights do not fit the operand", value: weights) }
+    var arguments = ek_conv()
+    arguments.n = try int32(image[0])
+    arguments.h = try int32(image[1])
+    arguments.w = try int32(image[2])
+    arguments.c_in = try int32(image[3])
+    arguments.oh = try int32(out[1])
+    arguments.ow = try int32(out[2])
+    arguments.c_out = try int32(out[3])
+    arguments.groups = try int32(groups)
+    return arguments
+  }
+
+  private func setWindow(_ arguments: inout ek_conv, _ window: Window) throws(EdgeError) {
+    arguments.kh = try int32(window.kernelHeight)
+    arguments.kw = try int32(window.kernelWidth)
+    arguments.stride_h = try int32(window.strideHeight)
+    arguments.stride_w = try int32(window.strideWidth)
+    arguments.pad_top = try int32(window.padTop)
+    arguments.pad_left = try int32(window.padLeft)
+    arguments.dilation_h = try int32(window.dilationHeight)
+    arguments.dilation_w = try int32(window.dilationWidth)
+  }
+
+  /// Fills in types, strides and clamp, and appends the step. Inputs: x, weights, bias?, residual?.
+  private mutating func emitConvolution(
+    _ node: Node, _ geometry: ek_conv, clamp: Clamp, _ kind: ConvolutionKind
+  ) throws(EdgeError) {
+    let x = try required(node, 0)
+    let weights = try required(node, 1)
+    let y = node.outputs[0]
+    let bias = node.input(2)
+    let residual = kind == .transposed ? nil : node.input(3)
+    var activations = [x, y]
+    if let residual { activations.append(residual) }
+    let integer = try isQuantized(activations)
+    let channels = Int(geometry.c_out)
+
+    var arguments = geometry
+    arguments.x_stride = arguments.c_in
+    arguments.y_stride = arguments.c_out
+    arguments.residual_stride = arguments.c_out
+    arguments.clamp_min = clamp.min
+    arguments.clamp_max = clamp.max
+    arguments.q_max = 255
+
+    var slots: [SlotUse] = [.read(0, try operand(x))]
+    if kind == .depthwise {
+      slots.append(.read(1, try tapMajor(weights)))
+    } else {
+      slots.append(.read(1, try operand(weights)))
+    }
+    if let bias {
+      guard dtype(bias) == (integer ? .int32 : .float32), try count(bias) == channels else {
+        throw error(.dtypeMismatch, integer ? "the bias must be int32, one for each channel" : "the bias must be float32, one for each channel", value: bias)
+      }
+      slots.append(.read(2, try operand(bias)))
+    }
+    if let residual {
+      guard shape(residual) == shape(y) else { throw error(.shapeMismatch, "has not the result's shape", value: residual) }
+      slots.append(.read(4, try operand(residual)))
+    }
+    if integer {
+      let xType = try quantized(x)
+      let yType = try quantized(y)
+      slots.append(.read(3, try derived(try outputScales(weights, channels, xType.scale, yType.scale))))
+      arguments.x_zero_point = xType.zero_point
+      arguments.y_zero_point = yType.zero_point
+      (arguments.q_min, arguments.q_max) = Lowering.limits(clamp, yType)
+      if let residual {
+        let type = try quantized(residual)
+        arguments.residual_zero_point = type.zero_point
+        arguments.residual_scale = try factor(type.scale / yType.scale)
+      }
+    } else if dtype(weights) != .float32 {
+      throw error(.unsupportedOperator, "no kernel takes float32 activations with \(dtype(weights).name) weights", value: weights)
+    }
+    slots.append(.write(6, try result(y)))
+
+    let operation: Int
+    switch kind {
+    case .plain: operation = Int(integer ? EK_CONV_U8 : EK_CONV_F32)
+    case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
+    case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
+    }
+    let spatial = kind == .transposed ? Int64(arguments.h) &* Int64(arguments.w) : Int64(arguments.oh) &* Int64(arguments.ow)
+    let taps = Int64(arguments.kh) &* Int64(arguments.kw) &* Int64(arguments.c_in / arguments.groups)
+    try emit(
+      operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
+      multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
+  }
+
+  /// What turns an integer sum into the result's integers, for each channel.
+  private func outputScales(_ weights: ValueID, _ channels: Int, _ xScale: Float, _ yScale: Float) throws(EdgeError) -> [Float] {
+    guard dtype(weights) == .int8, let q = graph.values[weights].quantization else {
+      throw error(.unsupportedOperator, "needs int8 weights with scales", value: weights)
+    }
+    for zero in q.zeroPoints where zero != 0 { throw error(.unsupportedOperator, "needs symmetric weights", value: weights) }
+    guard q.scales.count == 1 || (q.scales.count == channels && q.axis == 0) else {
+      throw error(.unsupportedOperator, "needs one scale, or one for each output channel", value: weights)
+    }
+    var scales = [Float](repeating: 0, count: channels)
+    for channel in 0..<channels {
+      scales[channel] = try factor(xScale * (q.scales.count == 1 ? q.scales[0] : q.scales[channel]) / yScale)
+    }
+    return scales
+  }
+
+  /// [C,KH,KW,1] weights as [KH,KW,C].
+  private mutating func tapMajor(_ weights: ValueID) throws(EdgeError) -> BufferPlace {
+    let dims = shape(weights)
+    let channels = dims[0]
+    let taps = dims[1] &* dims[2]
+    guard let constant = graph.values[weights].constant, constant.byteCount >= (try byteCount(weights)) else {
+      throw error(.invalidGraph, "the constant is shorter than its shape", value: weights)
+    }
+    if dtype(weights) == .int8 {
+      return try derived(Lowering.transposed(constant.array(of: Int8.self), channels, taps))
+    }
+    return try derived(Lowering.transposed(constant.array(of: Float.self), channels, taps))
+  }
+
+  private static func transposed<T: BitwiseCopyable>(_ source: [T], _ rows: Int, _ columns: Int) -> [T] {
+    var result: [T] = []
+    result.reserveCapacity(rows &* columns)
+    for column in 0..<columns {
+      for row in 0..<rows { result.append(source[row &* columns &+ column]) }
+    }
+    return result
+  }
+}

@@ -1,0 +1,97 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Functions of one or two elements, and batch normalization, which is one multiplication and addition for each.
+extension Lowering {
+  mutating func lowerUnary(_ node: Node, _ function: UnaryFunction) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    if try isQuantized([x, y]) {
+      let table = try lookupTable(try quantized(x), try quantized(y), function)
+      try emitLookup(from: try operand(x), to: try result(y), table: table, count: try count(y))
+      return
+    }
+    var arguments = ek_unary()
+    arguments.count = Int64(try count(y))
+    arguments.function = Int32(function.kind.rawValue)
+    arguments.alpha = function.alpha
+    arguments.beta = function.beta
+    try emit(Int(EK_UNARY_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))], inPlace: 0)
+  }
+
+  mutating func lowerBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
+    let a = try required(node, 0)
+    let b = try required(node, 1)
+    let y = node.outputs[0]
+    let dims = shape(y)
+    _ = (try count(a), try count(b), try count(y))
+    guard let aStrides = StridedLoops.broadcast(shape(a), to: dims), let bStrides = StridedLoops.broadcast(shape(b), to: dims) else {
+      throw error(.shapeMismatch, "the operands do not broadcast to the result", value: y)
+    }
+    let loops = StridedLoops(dims: dims, strides: [aStrides, bStrides]).collapsed()
+    guard loops.dims.count <= Int(EK_MAX_RANK) else { throw unsupported("more than \(EK_MAX_RANK) dimensions") }
+    var arguments = ek_binary()
+    arguments.rank = try int32(loops.dims.count)
+    arguments.function = Int32(function.rawValue)
+    fillField(&arguments.dims, loops.dims)
+    fillField(&arguments.a_stride, loops.strides[0])
+    fillField(&arguments.b_stride, loops.strides[1])
+    arguments.clamp_min = clamp.min
+    arguments.clamp_max = clamp.max
+    arguments.q_max = 255
+    let integer = try isQuantized([a, b, y])
+    if integer {
+      arguments.a_quant = try quantized(a)
+      arguments.b_quant = try quantized(b)
+      arguments.y_quant = try quantized(y)
+      _ = try factor(1 / arguments.y_quant.scale)
+      (arguments.q_min, arguments.q_max) = Lowering.limits(clamp, arguments.y_quant)
+    }
+    try emit(
+      Int(integer ? EK_BINARY_U8 : EK_BINARY_F32), arguments,
+      [.read(0, try operand(a)), .read(1, try operand(b)), .write(2, try result(y))])
+  }
+
+  /// One that no convolution could take in: a depthwise convolution with a 1x1 window.
+  mutating func lowerBatchNormalization(_ node: Node, epsilon: Float) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    guard dtype(x) == .float32, dtype(y) == .float32 else { throw unsupported("only float32") }
+    guard let channels = shape(x).last else { throw error(.shapeMismatch, "has no channels", value: x) }
+    let pixels = try count(x) / channels
+    var parameters: [[Float]] = []
+    for index in 1...4 {
+      let value = try required(node, index)
+      guard let constant = graph.values[value].constant, dtype(value) == .float32 else { throw unsupported("parameters must be constant float32") }
+      let elements = constant.array(of: Float.self)
+      guard elements.count == channels else { throw error(.shapeMismatch, "needs one element for each channel", value: value) }
+      parameters.append(elements)
+    }
+    var scale = [Float](repeating: 0, count: channels)
+    var bias = scale
+    for channel in 0..<channels {
+      scale[channel] = parameters[0][channel] / (parameters[3][channel] + epsilon).squareRoot()
+      bias[channel] = parameters[1][channel] - parameters[2][channel] * scale[channel]
+    }
+    var arguments = ek_conv()
+    arguments.n = 1
+    arguments.h = 1
+    arguments.oh = 1
+    arguments.w = try int32(pixels)
+    arguments.ow = arguments.w
+    arguments.c_in = try int32(channels)
+    arguments.c_out = arguments.c_in
+    arguments.groups = arguments.c_in
+    (arguments.kh, arguments.kw, arguments.stride_h, arguments.stride_w) = (1, 1, 1, 1)
+    (arguments.dilation_h, arguments.dilation_w) = (1, 1)
+    (arguments.x_stride, arguments.y_stride, arguments.residual_stride) = (arguments.c_in, arguments.c_in, arguments.c_in)
+    arguments.clamp_min = -.infinity
+    arguments.clamp_max = .infinity
+    try emit(
+      Int(EK_DEPTHWISE_F32), arguments,
+      [.read(0, try operand(x)), .read(1, try derived(scale)), .read(2, try derived(bias)), .write(6, try result(y))],
+      packs: 5, packSources: [1, 2], multiplyAdds: Int64(try count(x)))
+  }
+}

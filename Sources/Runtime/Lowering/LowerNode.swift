@@ -1,0 +1,51 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+extension Lowering {
+  /// Appends the steps of one node.
+  mutating func lower(_ node: Node) throws(EdgeError) {
+    if let source = aliasSource(node) {
+      let y = node.outputs[0]
+      guard try count(source) == (try count(y)) else { throw error(.shapeMismatch, "has not the operand's size", value: y) }
+      places[y] = try operand(source)
+      return
+    }
+    switch node.op {
+    case .convolution(let op): try lowerConvolution(node, op)
+    case .transposedConvolution(let op): try lowerTransposedConvolution(node, op)
+    case .dense(let clamp): try lowerDense(node, clamp)
+    case .matMul: try lowerMatMul(node)
+    case .batchNormalization(let epsilon): try lowerBatchNormalization(node, epsilon: epsilon)
+    case .unary(let function): try lowerUnary(node, function)
+    case .binary(let function, let clamp): try lowerBinary(node, function, clamp)
+    case .pool(let op): try lowerPool(node, op)
+    case .reduce(let function, let axes, _): try lowerReduce(node, function, axes: axes)
+    case .softmax(let axis, let log): try lowerSoftmax(node, axis: axis, log: log)
+    case .concat(let axis): try lowerConcat(node, axis: axis)
+    case .split(let axis, _): try lowerSplit(node, axis: axis)
+    case .slice(let starts, _, let steps): try lowerSlice(node, starts: starts, steps: steps)
+    case .pad(let mode, let before, let after, let value): try lowerPad(node, mode, before: before, after: after, value: value)
+    case .resize(let op): try lowerResize(node, op)
+    case .transpose(let order): try lowerTranspose(node, order)
+    case .reshape: try lowerReshape(node)
+    case .expand: try lowerExpand(node)
+    case .gather(let axis, let indices, _): try lowerGather(node, axis: axis, indices: indices)
+    case .localResponseNormalization(let size, let alpha, let beta, let bias):
+      try lowerLocalResponseNormalization(node, size: size, alpha: alpha, beta: beta, bias: bias)
+    case .quantize: try lowerQuantize(node)
+    case .dequantize: try lowerDequantize(node)
+    case .requantize: try lowerRequantize(node)
+    case .cast: try lowerCast(node)
+    }
+  }
+
+  /// A reshape into another quantized type; the others are aliases.
+  private mutating func lowerReshape(_ node: Node) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    guard try count(x) == (try count(y)) else { throw error(.shapeMismatch, "has not the operand's size", value: y) }
+    try emitRequantize(from: try operand(x), try quantized(x), to: try result(y), try quantized(y), count: try count(y))
+  }
+}

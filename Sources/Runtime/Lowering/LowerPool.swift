@@ -1,0 +1,161 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Pooling, reductions and what else runs over windows or axes.
+extension Lowering {
+  mutating func lowerPool(_ node: Node, _ op: Pool) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    let image = shape(x)
+    let out = shape(y)
+    guard image.count == 4, out.count == 4, image[0] == out[0], image[3] == out[3] else {
+      throw unsupported("only images of two dimensions")
+    }
+    _ = (try count(x), try count(y))
+    let window = op.window
+    var arguments = ek_pool()
+    arguments.n = try int32(image[0])
+    arguments.h = try int32(image[1])
+    arguments.w = try int32(image[2])
+    arguments.c = try int32(image[3])
+    arguments.oh = try int32(out[1])
+    arguments.ow = try int32(out[2])
+    arguments.x_stride = arguments.c
+    arguments.y_stride = arguments.c
+    arguments.kh = try int32(window.kernelHeight)
+    arguments.kw = try int32(window.kernelWidth)
+    arguments.stride_h = try int32(window.strideHeight)
+    arguments.stride_w = try int32(window.strideWidth)
+    arguments.pad_top = try int32(window.padTop)
+    arguments.pad_left = try int32(window.padLeft)
+    arguments.pad_bottom = try int32(window.padBottom)
+    arguments.pad_right = try int32(window.padRight)
+    arguments.dilation_h = try int32(window.dilationHeight)
+    arguments.dilation_w = try int32(window.dilationWidth)
+    arguments.count_include_pad = op.countIncludesPad ? 1 : 0
+    arguments.clamp_min = -.infinity
+    arguments.clamp_max = .infinity
+    arguments.q_max = 255
+    let work = Int64(try count(y)) &* Int64(arguments.kh) &* Int64(arguments.kw)
+
+    guard try isQuantized([x, y]) else {
+      try emit(
+        Int(op.kind == .max ? EK_MAX_POOL_F32 : EK_AVERAGE_POOL_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))],
+        multiplyAdds: work)
+      return
+    }
+    let (xType, yType) = (try quantized(x), try quantized(y))
+    arguments.x_zero_point = xType.zero_point
+    arguments.y_zero_point = yType.zero_point
+    arguments.scale = try factor(xType.scale / yType.scale)
+    if op.kind == .average {
+      try emit(Int(EK_AVERAGE_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, try result(y))], multiplyAdds: work)
+      return
+    }
+    // The maximum keeps the operand's type.
+    arguments.y_zero_point = xType.zero_point
+    arguments.scale = 1
+    let same = graph.values[x].quantization == graph.values[y].quantization
+    let target = same ? try result(y) : temporary(try byteCount(y))
+    try emit(Int(EK_MAX_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, target)], multiplyAdds: work)
+    if !same { try emitRequantize(from: target, xType, to: try result(y), yType, count: try count(y)) }
+  }
+
+  mutating func lowerReduce(_ node: Node, _ function: ReduceFunction, axes: [Int]) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    let dims = shape(x)
+    var reduced = [Bool](repeating: false, count: dims.count)
+    for axis in axes {
+      guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
+      reduced[axis] = true
+    }
+    let total = try count(x)
+    var kept: [Int] = []
+    var gone: [Int] = []
+    for axis in dims.indices where dims[axis] != 1 {
+      if reduced[axis] { gone.append(axis) } else { kept.append(axis) }
+    }
+    var extent = 1
+    for axis in gone { extent = extent &* dims[axis] }
+    guard try count(y) == total / extent else { throw error(.shapeMismatch, "has not the reduction's size", value: y) }
+
+    var source = try operand(x)
+    var arguments = ek_reduce()
+    arguments.function = Int32(function.rawValue)
+    arguments.axis = Int64(extent)
+    arguments.outer = Int64(total / extent)
+    arguments.inner = 1
+    if let first = gone.first, let last = gone.last {
+      var between = false
+      for axis in kept where axis > first && axis < last { between = true }
+      if between {
+        // The reduced axes are apart: they are brought together at the end.
+        let dense = StridedLoops.dense(dims)
+        let order = kept + gone
+        var sizes: [Int] = []
+        var strides: [Int] = []
+        for axis in order {
+          sizes.append(dims[axis])
+          strides.append(dense[axis])
+        }
+        let target = temporary(try byteCount(x))
+        try emitCopy(
+          StridedLoops(dims: sizes, strides: [strides, StridedLoops.dense(sizes)]), elementBytes: dtype(x).byteCount, from: source,
+          to: target)
+        source = target
+      } else {
+        arguments.outer = Int64(Lowering.product(dims[..<first]))
+        arguments.inner = Int64(Lowering.product(dims[(last + 1)...]))
+      }
+    }
+    let integer = try isQuantized([x, y])
+    if integer {
+      switch function {
+      case .mean, .sum, .max, .min: break
+      default: throw unsupported("no integer kernel reduces by this function")
+      }
+      arguments.x_quant = try quantized(x)
+      arguments.y_quant = try quantized(y)
+      _ = try factor(arguments.x_quant.scale / arguments.y_quant.scale)
+    }
+    try emit(Int(integer ? EK_REDUCE_U8 : EK_REDUCE_F32), arguments, [.read(0, source), .write(1, try result(y))], multiplyAdds: Int64(total))
+  }
+
+  mutating func lowerSoftmax(_ node: Node, axis: Int, log: Bool) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    let dims = shape(x)
+    guard axis >= 0, axis < dims.count, shape(y) == dims else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
+    _ = try count(x)
+    var arguments = ek_softmax()
+    arguments.outer = Int64(Lowering.product(dims[..<axis]))
+    arguments.axis = Int64(dims[axis])
+    arguments.inner = Int64(Lowering.product(dims[(axis + 1)...]))
+    arguments.log = log ? 1 : 0
+    let integer = try isQuantized([x, y])
+    if integer {
+      arguments.x_quant = try quantized(x)
+      arguments.y_quant = try quantized(y)
+      _ = try factor(1 / arguments.y_quant.scale)
+    }
+    try emit(Int(integer ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
+  }
+
+  mutating func lowerLocalResponseNormalization(
+    _ node: Node, size: Int, alpha: Float, beta: Float, bias: Float
+  ) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    if try isQuantized([x, y]) { throw unsupported("no integer kernel; keep it in float") }
+    guard let channels = shape(x).last else { throw error(.shapeMismatch, "has no channels", value: x) }
+    var arguments = ek_lrn()
+    arguments.pixels = Int64(try count(x) / channels)
+    arguments.c = try int32(channels)
+    arguments.size = try int32(size)
+    (arguments.alpha, arguments.beta, arguments.bias) = (alpha, beta, bias)
+    try emit(Int(EK_LOCAL_RESPONSE_NORM_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
+  }
+}

@@ -1,0 +1,110 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Changes of element type.
+extension Lowering {
+  mutating func lowerQuantize(_ node: Node) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    guard dtype(x) == .float32 else { throw error(.unsupportedOperator, "needs float32", value: x) }
+    let type = try quantized(y)
+    var arguments = ek_quantize()
+    arguments.count = Int64(try count(y))
+    arguments.scale = type.scale
+    arguments.zero_point = type.zero_point
+    try emit(Int(EK_QUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
+  }
+
+  mutating func lowerDequantize(_ node: Node) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    guard dtype(y) == .float32 else { throw error(.unsupportedOperator, "gives float32", value: y) }
+    try emitDequantize(x, try quantized(x), y)
+  }
+
+  private mutating func emitDequantize(_ x: ValueID, _ type: ek_quant, _ y: ValueID) throws(EdgeError) {
+    var arguments = ek_quantize()
+    arguments.count = Int64(try count(y))
+    arguments.scale = type.scale
+    arguments.zero_point = type.zero_point
+    try emit(Int(EK_DEQUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
+  }
+
+  mutating func lowerRequantize(_ node: Node) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    try emitRequantize(from: try operand(x), try quantized(x), to: try result(y), try quantized(y), count: try count(y))
+  }
+
+  /// Bytes and booleans to float; to the same type it is an alias. Other casts belong to shape arithmetic, which
+  /// an importer folds away.
+  mutating func lowerCast(_ node: Node) throws(EdgeError) {
+    let x = try required(node, 0)
+    let y = node.outputs[0]
+    guard dtype(y) == .float32, dtype(x) == .uint8 || dtype(x) == .bool, graph.values[x].quantization == nil else {
+      throw unsupported("no kernel casts \(dtype(x).name) to \(dtype(y).name)")
+    }
+    try emitDequantize(x, ek_quant(scale: 1, zero_point: 0), y)
+  }
+
+  mutating func emitRequantize(
+    from: BufferPlace, _ fromType: ek_quant, to: BufferPlace, _ toType: ek_quant, count: Int
+  ) throws(EdgeError) {
+    let table = try lookupTable(fromType, toType, nil)
+    try emitLookup(from: from, to: to, table: table, count: count)
+  }
+
+  mutating func emitLookup(from: BufferPlace, to: BufferPlace, table: [UInt8], count: Int) throws(EdgeError) {
+    var arguments = ek_lookup()
+    arguments.count = Int64(count)
+    try emit(Int(EK_LOOKUP_U8), arguments, [.read(0, from), .read(1, try derived(table)), .write(2, to)], inPlace: 0)
+  }
+
+  /// What a function does to each of the 256 bytes. Always the reference kernels' answer, whatever set runs the
+  /// model, so tables are the same on every CPU.
+  func lookupTable(_ from: ek_quant, _ to: ek_quant, _ function: UnaryFunction?) throws(EdgeError) -> [UInt8] {
+    guard let dequantize = kernels.reference(Int32(EK_DEQUANTIZE)), let quantize = kernels.reference(Int32(EK_QUANTIZE)),
+      let unary = kernels.reference(Int32(EK_UNARY_F32))
+    else { throw unsupported("this build has no kernel for it") }
+    var bytes = [UInt8](repeating: 0, count: 256)
+    for index in 0..<256 { bytes[index] = UInt8(index) }
+    var reals = [Float](repeating: 0, count: 256)
+    bytes.withUnsafeMutableBytes { bytes in
+      reals.withUnsafeMutableBytes { reals in
+        var arguments = ek_quantize(x: bytes.baseAddress, y: reals.baseAddress, count: 256, scale: from.scale, zero_point: from.zero_point)
+        Lowering.runAll(dequantize, &arguments)
+        if let function {
+          var arguments = ek_unary(
+            x: reals.baseAddress, y: reals.baseAddress, count: 256, function: Int32(function.kind.rawValue), alpha: function.alpha,
+            beta: function.beta)
+          Lowering.runAll(unary, &arguments)
+        }
+        arguments = ek_quantize(x: reals.baseAddress, y: bytes.baseAddress, count: 256, scale: to.scale, zero_point: to.zero_point)
+        Lowering.runAll(quantize, &arguments)
+      }
+    }
+    return bytes
+  }
+
+  /// Runs a whole elementwise kernel, which needs no scratch.
+  private static func runAll<Arguments: BitwiseCopyable>(_ kernel: ek_kernel, _ arguments: inout Arguments) {
+    withUnsafePointer(to: arguments) { pointer in kernel.run(pointer, 0, kernel.units(pointer), nil) }
+  }
+
+  /// One float in a quantized type: the rounding rule of the kernels.
+  static func quantize(_ value: Float, _ type: ek_quant) -> Int32 {
+    let scaled = value * (1 / type.scale)
+    let low = Float(0 &- type.zero_point)
+    let high = Float(255 &- type.zero_point)
+    if scaled.isNaN { return type.zero_point }
+    let limited = scaled < low ? low : scaled > high ? high : scaled
+    return Int32(limited.rounded(.toNearestOrEven)) &+ type.zero_point
+  }
+
+  /// A fused clamp in the result's integers.
+  static func limits(_ clamp: Clamp, _ type: ek_quant) -> (min: Int32, max: Int32) {
+    (clamp.min == -.infinity ? 0 : quantize(clamp.min, type), clamp.max == .infinity ? 255 : quantize(clamp.max, type))
+  }
+}

@@ -1,0 +1,77 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Memory a step reads or writes. Its address is known when a session is frozen.
+struct PlannedBuffer {
+  enum Kind {
+    /// The arena, at `offset`, while `firstStep...lastStep` run.
+    case arena
+    case input(Int)
+    case output(Int)
+    /// Contents of a graph constant, used in place.
+    case constant(TensorData)
+    /// Contents made by lowering (tables, scales, re-laid weights), copied into the session's block.
+    case derived(Storage)
+  }
+
+  var kind: Kind
+  var byteCount: Int
+  var firstStep = Int.max
+  var lastStep = -1
+  /// Keeps its contents until the end of the run.
+  var isObserved = false
+  /// In the arena or among the derived constants, set by planning.
+  var offset = 0
+
+  var isArena: Bool {
+    if case .arena = kind { return true }
+    return false
+  }
+}
+
+/// A tensor's memory: bytes of a buffer from an offset on.
+struct BufferPlace: Equatable {
+  var buffer: Int
+  var offset = 0
+}
+
+/// One pointer of an argument structure.
+struct SlotUse {
+  var slot: Int
+  var place: BufferPlace
+  var writes = false
+}
+
+/// One kernel call: arguments without addresses, and what their pointers stand for.
+struct LoweredStep {
+  var operation: Int32
+  /// Index of the graph node it belongs to, or -1 (copies to outputs).
+  var node: Int
+  var kernel: ek_kernel
+  var isReference: Bool
+  /// The argument structure. 8-byte elements keep it aligned.
+  var arguments: [UInt64]
+  var slots: [SlotUse]
+  /// Slot to receive the packed weights, when the kernel packs.
+  var packedSlot: Int?
+  /// The result may take the place of the operand in this slot.
+  var inPlaceSlot: Int?
+  var multiplyAdds: Int64 = 0
+  var note = ""
+
+  // Set by `Plan`.
+  var units: Int64 = 0
+  var chunks: Int32 = 1
+  var packedBytes = 0
+  var packedOffset = 0
+  var scratchBytes = 0
+
+  /// Writes an address into a pointer slot.
+  mutating func setPointer(_ slot: Int, _ pointer: UnsafeRawPointer?) {
+    arguments.withUnsafeMutableBytes { bytes in
+      bytes.storeBytes(of: pointer, toByteOffset: slot &* MemoryLayout<UnsafeRawPointer?>.size, as: UnsafeRawPointer?.self)
+    }
+  }
+}

@@ -1,0 +1,255 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Turns a validated graph with a fixed batch into kernel calls. Holds what grows meanwhile: buffers and steps.
+/// One file of this folder for each family of operators.
+struct Lowering {
+  let graph: Graph
+  let batch: Int
+  let kernels: KernelSet
+  var buffers: [PlannedBuffer] = []
+  var steps: [LoweredStep] = []
+  /// Memory of each value, once it has some.
+  var places: [BufferPlace?]
+  /// Index of the node being lowered.
+  var current = -1
+  /// A remark for the steps emitted next, printed in the plan.
+  var note = ""
+
+  init(_ graph: Graph, batch: Int, kernels: KernelSet) throws(EdgeError) {
+    self.graph = graph
+    self.batch = batch
+    self.kernels = kernels
+    places = [BufferPlace?](repeating: nil, count: graph.values.count)
+    try assignBorders()
+    for index in graph.nodes.indices {
+      current = index
+      note = ""
+      try lower(graph.nodes[index])
+    }
+    current = -1
+    try copyRemainingOutputs()
+  }
+
+  // MARK: Errors
+
+  func error(_ status: Status, _ message: String, value: ValueID = Node.noValue) -> EdgeError {
+    var error = EdgeError(status, message)
+    if current >= 0 {
+      error.node = graph.nodes[current].name
+      error.nodeIndex = current
+    }
+    if value >= 0 { error.tensor = graph.values[value].name }
+    return error
+  }
+
+  func unsupported(_ message: String) -> EdgeError { error(.unsupportedOperator, message) }
+
+  func int32(_ value: Int) throws(EdgeError) -> Int32 {
+    guard let result = Int32(exactly: value) else { throw error(.limitExceeded, "a size of \(value) is beyond 32 bits") }
+    return result
+  }
+
+  // MARK: Values
+
+  func shape(_ value: ValueID) -> [Int] { graph.values[value].shape.withBatch(batch).dims }
+  func dtype(_ value: ValueID) -> DType { graph.values[value].dtype }
+
+  /// Elements of a value; never zero.
+  func count(_ value: ValueID) throws(EdgeError) -> Int {
+    guard let count = graph.values[value].shape.elementCount(batch: batch), graph.values[value].byteCount(batch: batch) != nil else {
+      throw error(.limitExceeded, "the tensor's size overflows", value: value)
+    }
+    if count <= 0 { throw error(.unsupportedFeature, "a tensor without elements", value: value) }
+    return count
+  }
+
+  func byteCount(_ value: ValueID) throws(EdgeError) -> Int { try count(value) &* dtype(value).byteCount }
+
+  /// Input `index` of a node, which must be there.
+  func required(_ node: Node, _ index: Int) throws(EdgeError) -> ValueID {
+    guard let value = node.input(index) else { throw error(.invalidGraph, "input \(index) is missing") }
+    return value
+  }
+
+  /// A dense uint8 tensor's type. Throws for anything a kernel cannot take as an activation.
+  func quantized(_ value: ValueID) throws(EdgeError) -> ek_quant {
+    guard dtype(value) == .uint8, let q = graph.values[value].quantization, q.axis == nil, q.scales.count == 1, q.zeroPoints.count == 1
+    else { throw error(.unsupportedOperator, "needs a uint8 tensor with one scale", value: value) }
+    guard q.scales[0] > 0, q.scales[0].isFinite, q.zeroPoints[0] >= 0, q.zeroPoints[0] <= 255 else {
+      throw error(.invalidGraph, "scale or zero point is out of range", value: value)
+    }
+    return ek_quant(scale: q.scales[0], zero_point: q.zeroPoints[0])
+  }
+
+  /// A factor between quantized types. Kernels multiply 32-bit sums by it: it must not overflow.
+  func factor(_ value: Float) throws(EdgeError) -> Float {
+    guard value.isFinite, value <= 1e20 else { throw error(.invalidGraph, "the scales are too far apart") }
+    return value
+  }
+
+  /// True: integer kernels, all of these values are quantized uint8. False: all are float32. Throws for a mixture.
+  func isQuantized(_ values: [ValueID]) throws(EdgeError) -> Bool {
+    var floats = 0
+    for value in values where dtype(value) == .float32 { floats += 1 }
+    if floats == values.count { return false }
+    for value in values {
+      if dtype(value) != .uint8 || graph.values[value].quantization == nil {
+        throw error(.unsupportedOperator, "no kernel takes this mixture of element types (\(dtype(value).name) here)", value: value)
+      }
+      _ = try quantized(value)
+    }
+    return true
+  }
+
+  // MARK: Buffers
+
+  mutating func addBuffer(_ kind: PlannedBuffer.Kind, _ byteCount: Int) -> Int {
+    buffers.append(PlannedBuffer(kind: kind, byteCount: byteCount))
+    return buffers.count - 1
+  }
+
+  /// Memory for an intermediate of one node.
+  mutating func temporary(_ byteCount: Int) -> BufferPlace { BufferPlace(buffer: addBuffer(.arena, byteCount)) }
+
+  /// Memory with contents known now.
+  mutating func derived<T: BitwiseCopyable>(_ elements: [T]) throws(EdgeError) -> BufferPlace {
+    let storage = try Storage.allocate(elements.count &* MemoryLayout<T>.stride)
+    elements.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { storage.base.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    return BufferPlace(buffer: addBuffer(.derived(storage), storage.count))
+  }
+
+  /// Where a value is read. Constants are read in place when their address suits their element type.
+  mutating func operand(_ value: ValueID) throws(EdgeError) -> BufferPlace {
+    if let place = places[value] { return place }
+    guard let constant = graph.values[value].constant else {
+      throw error(.invalidGraph, "the tensor is read before it is computed", value: value)
+    }
+    let bytes = try byteCount(value)
+    guard constant.byteCount >= bytes else { throw error(.invalidGraph, "the constant is shorter than its shape", value: value) }
+    let place: BufferPlace
+    if UInt(bitPattern: constant.base) % UInt(dtype(value).byteCount) == 0 {
+      place = BufferPlace(buffer: addBuffer(.constant(constant), bytes))
+    } else {
+      place = try derived(constant.array(of: UInt8.self))
+    }
+    places[value] = place
+    return place
+  }
+
+  /// Where a value is written.
+  mutating func result(_ value: ValueID) throws(EdgeError) -> BufferPlace {
+    if let place = places[value] { return place }
+    let place = temporary(try byteCount(value))
+    places[value] = place
+    return place
+  }
+
+  // MARK: Graph borders
+
+  /// Gives graph inputs their buffers, and each graph output its own where the value is computed by a node and
+  /// not shared: then its last step writes straight into it.
+  private mutating func assignBorders() throws(EdgeError) {
+    for (index, value) in graph.inputs.enumerated() {
+      places[value] = BufferPlace(buffer: addBuffer(.input(index), try byteCount(value)))
+    }
+    var producers = [Int](repeating: -1, count: graph.values.count)
+    for (index, node) in graph.nodes.enumerated() {
+      for value in node.outputs { producers[value] = index }
+    }
+    for (index, value) in graph.outputs.enumerated() {
+      let buffer = addBuffer(.output(index), try byteCount(value))
+      // A view's memory is its source's: the output's buffer goes to whoever computes the bytes.
+      var source = value
+      while places[source] == nil, producers[source] >= 0, let input = aliasSource(graph.nodes[producers[source]]) { source = input }
+      if places[source] == nil, graph.values[source].constant == nil { places[source] = BufferPlace(buffer: buffer) }
+      outputBuffers.append(buffer)
+    }
+  }
+
+  /// Buffers of the graph outputs.
+  private(set) var outputBuffers: [Int] = []
+
+  /// Outputs that are inputs, constants or named twice are copied at the end.
+  private mutating func copyRemainingOutputs() throws(EdgeError) {
+    for (index, value) in graph.outputs.enumerated() {
+      let place = try operand(value)
+      if place == BufferPlace(buffer: outputBuffers[index]) { continue }
+      note = "output \(graph.values[value].name)"
+      try emitCopy(
+        count: try count(value), elementBytes: dtype(value).byteCount, from: place, to: BufferPlace(buffer: outputBuffers[index]))
+    }
+  }
+
+  // MARK: Steps
+
+  /// Appends a kernel call. `packs`: slot for packed weights; a kernel that packs is chosen only when all
+  /// `packSources` are known now, otherwise the reference kernel reads plain weights.
+  mutating func emit<Arguments: BitwiseCopyable>(
+    _ operation: Int, _ arguments: Arguments, _ slots: [SlotUse], packs: Int? = nil, packSources: [Int] = [],
+    inPlace: Int? = nil, multiplyAdds: Int64 = 0
+  ) throws(EdgeError) {
+    let operation = Int32(operation)
+    var chosen = kernels.own(operation)
+    var isReference = kernels.isa == .reference
+    var packedSlot: Int?
+    if let kernel = chosen, kernel.packed_bytes != nil {
+      packedSlot = packs
+      for use in slots where packSources.contains(use.slot) && !isConstant(use.place) { chosen = nil }
+    }
+    var remark = note
+    if chosen == nil {
+      guard let reference = kernels.reference(operation) else { throw unsupported("this build has no kernel for it") }
+      chosen = reference
+      packedSlot = reference.packed_bytes == nil ? nil : packs
+      if !isReference {
+        if !remark.isEmpty { remark += "; " }
+        remark += kernels.own(operation) == nil ? "reference kernel: \(kernels.isa.name) has none" : "reference kernel: weights are not constant"
+      }
+      isReference = true
+    }
+    guard let chosen else { throw unsupported("this build has no kernel for it") }
+    let size = MemoryLayout<Arguments>.size
+    var words = [UInt64](repeating: 0, count: (size &+ 7) / 8)
+    words.withUnsafeMutableBytes { bytes in
+      withUnsafeBytes(of: arguments) { source in
+        if let base = source.baseAddress { bytes.baseAddress?.copyMemory(from: base, byteCount: size) }
+      }
+    }
+    let index = steps.count
+    for use in slots {
+      buffers[use.place.buffer].firstStep = min(buffers[use.place.buffer].firstStep, index)
+      buffers[use.place.buffer].lastStep = max(buffers[use.place.buffer].lastStep, index)
+    }
+    steps.append(
+      LoweredStep(
+        operation: operation, node: current, kernel: chosen, isReference: isReference, arguments: words, slots: slots,
+        packedSlot: packedSlot, inPlaceSlot: inPlace, multiplyAdds: multiplyAdds, note: remark))
+  }
+
+  /// Contents are known before the first run.
+  func isConstant(_ place: BufferPlace) -> Bool {
+    switch buffers[place.buffer].kind {
+    case .constant, .derived: return true
+    default: return false
+    }
+  }
+}
+
+extension SlotUse {
+  static func read(_ slot: Int, _ place: BufferPlace) -> SlotUse { SlotUse(slot: slot, place: place) }
+  static func write(_ slot: Int, _ place: BufferPlace) -> SlotUse { SlotUse(slot: slot, place: place, writes: true) }
+}
+
+extension Lowering {
+  /// Product of sizes that already fit a tensor.
+  static func product(_ dims: ArraySlice<Int>) -> Int {
+    var result = 1
+    for dim in dims { result = result &* dim }
+    return result
+  }
+}

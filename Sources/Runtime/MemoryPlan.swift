@@ -1,0 +1,115 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Places buffers with lifetimes in one arena. Largest first, each into the smallest gap that is free while it
+/// lives (Pisarchyk and Lee 2020, "greedy by size"); ties go by index, so the same buffers give the same plan.
+struct MemoryPlan {
+  struct Request: Equatable {
+    var byteCount: Int
+    /// Steps at which the memory is in use, both ends included.
+    var firstStep: Int
+    var lastStep: Int
+  }
+
+  static let alignment = 64
+
+  /// One for each request, a multiple of `alignment`.
+  private(set) var offsets: [Int]
+  /// Size of the arena.
+  private(set) var byteCount = 0
+
+  /// Throws `limitExceeded` when the arena's size overflows.
+  init(_ requests: [Request]) throws(EdgeError) {
+    offsets = [Int](repeating: 0, count: requests.count)
+    var order: [Int] = []
+    for index in requests.indices { order.append(index) }
+    order.sort { left, right in
+      requests[left].byteCount != requests[right].byteCount ? requests[left].byteCount > requests[right].byteCount : left < right
+    }
+    // Placed requests, by offset.
+    var placed: [Int] = []
+    for index in order {
+      let request = requests[index]
+      let size = try MemoryPlan.aligned(request.byteCount)
+      var best = -1
+      var bestGap = Int.max
+      var end = 0
+      for other in placed where requests[other].firstStep <= request.lastStep && request.firstStep <= requests[other].lastStep {
+        let gap = offsets[other] &- end
+        if gap >= size, gap < bestGap {
+          best = end
+          bestGap = gap
+        }
+        end = max(end, offsets[other] &+ (try MemoryPlan.aligned(requests[other].byteCount)))
+      }
+      let offset = best >= 0 ? best : end
+      let (top, overflow) = offset.addingReportingOverflow(size)
+      if overflow { throw EdgeError(.limitExceeded, "the arena's size overflows") }
+      offsets[index] = offset
+      byteCount = max(byteCount, top)
+      var position = placed.count
+      while position > 0, offsets[placed[position - 1]] > offset { position -= 1 }
+      placed.insert(index, at: position)
+    }
+  }
+
+  /// Rounded up to the alignment. Throws `limitExceeded` on overflow.
+  static func aligned(_ byteCount: Int) throws(EdgeError) -> Int {
+    guard byteCount >= 0, byteCount <= Int.max &- (alignment &- 1) else {
+      throw EdgeError(.limitExceeded, "a buffer's size overflows")
+    }
+    return (byteCount &+ (alignment &- 1)) & ~(alignment &- 1)
+  }
+}
+
+extension Lowering {
+  /// Lets results take the place of operands that die in the same step, where the kernel allows it.
+  mutating func mergeInPlace() {
+    var replacement: [Int] = []
+    for index in buffers.indices { replacement.append(index) }
+    for index in steps.indices {
+      for use in steps[index].slots.indices {
+        steps[index].slots[use].place.buffer = replacement[steps[index].slots[use].place.buffer]
+      }
+      guard let slot = steps[index].inPlaceSlot else { continue }
+      var operand: BufferPlace?
+      var result: BufferPlace?
+      for use in steps[index].slots {
+        if use.slot == slot { operand = use.place }
+        if use.writes { result = use.place }
+      }
+      guard let operand, let result, operand.buffer != result.buffer, operand.offset == 0, result.offset == 0 else { continue }
+      let x = buffers[operand.buffer]
+      let y = buffers[result.buffer]
+      guard x.isArena, y.isArena, !x.isObserved, x.lastStep == index, y.firstStep == index, y.byteCount <= x.byteCount else { continue }
+      // From here on the operand's buffer is the result's.
+      replacement[result.buffer] = operand.buffer
+      buffers[operand.buffer].lastStep = y.lastStep
+      buffers[operand.buffer].isObserved = y.isObserved
+      buffers[result.buffer].byteCount = 0
+      buffers[result.buffer].firstStep = Int.max
+      buffers[result.buffer].lastStep = -1
+      for use in steps[index].slots.indices where steps[index].slots[use].writes { steps[index].slots[use].place = operand }
+    }
+    for value in places.indices {
+      if let place = places[value] { places[value] = BufferPlace(buffer: replacement[place.buffer], offset: place.offset) }
+    }
+  }
+
+  /// Gives every arena buffer its offset; the arena's size. Observed buffers live to the end.
+  mutating func placeBuffers() throws(EdgeError) -> Int {
+    var requests: [MemoryPlan.Request] = []
+    var owners: [Int] = []
+    for index in buffers.indices where buffers[index].isArena && buffers[index].lastStep >= 0 {
+      let buffer = buffers[index]
+      requests.append(
+        MemoryPlan.Request(
+          byteCount: buffer.byteCount, firstStep: buffer.firstStep, lastStep: buffer.isObserved ? steps.count : buffer.lastStep))
+      owners.append(index)
+    }
+    let plan = try MemoryPlan(requests)
+    for (request, index) in owners.enumerated() { buffers[index].offset = plan.offsets[request] }
+    return plan.byteCount
+  }
+}

@@ -1,0 +1,198 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// One kernel call of a plan, described.
+public struct StepInfo {
+  /// Name of the graph node; empty for copies to graph outputs.
+  public var node: String
+  /// Index of that node, or -1.
+  public var nodeIndex: Int
+  public var operatorName: String
+  /// As the kernel table names it.
+  public var kernel: String
+  public var isa: InstructionSet
+  /// Element type the step computes in: that of its node's result.
+  public var dtype: DType
+  /// Shape of the node's first operand and result, with the session's batch.
+  public var inputShape: Shape
+  public var outputShape: Shape
+  /// Bytes of tensors, weights included, that the step reads and writes.
+  public var byteCount: Int
+  /// Multiplications with addition; window elements for pooling, 0 for data movement.
+  public var multiplyAdds: Int64
+  /// Independent parts of the work, and how many the pool hands out (1: the caller's thread alone).
+  public var units: Int64
+  public var chunks: Int
+  /// Why the step is as it is; empty when there is nothing to say.
+  public var notes: String
+}
+
+/// Everything decided before a model runs: kernels, memory, packed sizes. A plan allocates; the session frozen
+/// from it does not.
+///
+/// Constants that kernels can read as they are stay where the graph has them: **the plan (or its graph) must
+/// outlive every session made from it.**
+public struct Plan {
+  /// Options as asked for, with the instruction set that was chosen and the threads that will run.
+  public let options: SessionOptions
+  public let graph: Graph
+  /// Exact size of a session's memory, in bytes. The memory must be 64-byte aligned.
+  public let memoryRequired: Int
+  /// Of it: intermediate tensors.
+  public let arenaBytes: Int
+  /// Of it: weights packed for the kernels, and tables.
+  public let packedBytes: Int
+  /// Of it: scratch of all threads.
+  public let scratchBytes: Int
+  /// The kernel calls, in order.
+  public private(set) var steps: [StepInfo] = []
+
+  let lowered: [LoweredStep]
+  let buffers: [PlannedBuffer]
+  let places: [BufferPlace?]
+  let layout: BlockLayout
+
+  /// Plans a graph. Throws `invalidArgument` for options out of range, `unsupportedOperator` naming the node that
+  /// no kernel can run (or, when strict, that none can run fast), `limitExceeded` when a size overflows.
+  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions()) throws(EdgeError) {
+    guard options.batch >= 1 else { throw EdgeError(.invalidArgument, "batch must be at least 1, not \(options.batch)") }
+    guard options.threads >= 1, options.threads <= 256 else {
+      throw EdgeError(.invalidArgument, "threads must be 1...256, not \(options.threads)")
+    }
+    guard options.spinMicroseconds >= 0, options.spinMicroseconds <= 10_000_000 else {
+      throw EdgeError(.invalidArgument, "spinMicroseconds must be 0...10000000, not \(options.spinMicroseconds)")
+    }
+    try graph.validate()
+    var options = options
+    if ep_threads_available() == 0 { options.threads = 1 }
+    let isa = try InstructionSet.resolve(options.isa)
+    options.isa = isa
+
+    var lowering = try Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
+    for value in options.observed {
+      guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
+      let place = try lowering.operand(value)
+      lowering.buffers[place.buffer].isObserved = true
+    }
+    lowering.mergeInPlace()
+    arenaBytes = try lowering.placeBuffers()
+    let isQuantized = Plan.hasQuantizedActivations(graph)
+    for index in lowering.steps.indices {
+      try lowering.steps[index].measure()
+      var info = try Plan.describe(lowering.steps[index], lowering, isa: isa, isQuantized: isQuantized)
+      lowering.steps[index].share(threads: options.threads, byteCount: info.byteCount)
+      info.chunks = Int(lowering.steps[index].chunks)
+      steps.append(info)
+    }
+    if options.strict { try Plan.checkStrict(steps, lowering.steps, isa: isa, isQuantized: isQuantized) }
+
+    layout = try BlockLayout(&lowering, arenaBytes: arenaBytes, options: options)
+    memoryRequired = layout.byteCount
+    packedBytes = layout.packedBytes
+    scratchBytes = layout.scratchStride &* options.threads
+    lowered = lowering.steps
+    buffers = lowering.buffers
+    places = lowering.places
+    self.graph = graph
+    self.options = options
+  }
+
+  // MARK: Descriptions
+
+  private static func hasQuantizedActivations(_ graph: Graph) -> Bool {
+    for node in graph.nodes {
+      for value in node.outputs where graph.values[value].dtype == .uint8 && graph.values[value].quantization != nil { return true }
+    }
+    return false
+  }
+
+  /// Moves bytes without computing.
+  private static func isMovement(_ step: LoweredStep) -> Bool {
+    switch Int(step.operation) {
+    case Int(EK_COPY), Int(EK_FILL), Int(EK_GATHER): return true
+    default: return false
+    }
+  }
+
+  /// Computes in float, which in a quantized graph somebody chose.
+  private static func isFloat(_ step: LoweredStep, _ dtype: DType) -> Bool {
+    dtype == .float32 && !isMovement(step) && Int(step.operation) != Int(EK_DEQUANTIZE)
+  }
+
+  private static func describe(
+    _ step: LoweredStep, _ lowering: Lowering, isa: InstructionSet, isQuantized: Bool
+  ) throws(EdgeError) -> StepInfo {
+    let graph = lowering.graph
+    var info = StepInfo(
+      node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "" : String(cString: step.kernel.name),
+      isa: step.isReference ? .reference : isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
+      multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
+    for use in step.slots {
+      info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount
+    }
+    if step.node >= 0 {
+      let node = graph.nodes[step.node]
+      info.node = node.name
+      info.operatorName = node.op.name
+      if let x = node.input(0) { info.inputShape = Shape(lowering.shape(x)) }
+      if let y = node.outputs.first {
+        info.outputShape = Shape(lowering.shape(y))
+        info.dtype = graph.values[y].dtype
+      }
+    }
+    if isQuantized, isFloat(step, info.dtype) {
+      if !info.notes.isEmpty { info.notes += "; " }
+      info.notes += "float: kept by quantizer"
+    }
+    return info
+  }
+
+  private static func checkStrict(
+    _ steps: [StepInfo], _ lowered: [LoweredStep], isa: InstructionSet, isQuantized: Bool
+  ) throws(EdgeError) {
+    for (info, step) in zip(steps, lowered) {
+      if step.isReference, isa != .reference, !isMovement(step) {
+        throw EdgeError(
+          .unsupportedOperator, "strict: \(info.operatorName) would run on a reference kernel", node: info.node,
+          nodeIndex: info.nodeIndex)
+      }
+      if isQuantized, isFloat(step, info.dtype) {
+        throw EdgeError(
+          .unsupportedOperator, "strict: \(info.operatorName) would run in float", node: info.node, nodeIndex: info.nodeIndex)
+      }
+    }
+  }
+}
+
+extension LoweredStep {
+  /// Decides in how many parts the work is handed out. Waking the pool costs about half a microsecond: smaller
+  /// steps run on the caller alone. A few parts for each thread even out threads that are held up.
+  fileprivate mutating func share(threads: Int, byteCount: Int) {
+    chunks = 1
+    if threads < 2 || units < 2 { return }
+    let moved = Int64(byteCount)
+    let nanoseconds = isReference ? multiplyAdds &+ moved : multiplyAdds / 16 &+ moved / 8
+    if nanoseconds < 2000 { return }
+    chunks = Int32(min(units, Int64(threads &* 4), max(Int64(threads), nanoseconds / 1000)))
+  }
+
+  /// Asks the kernel for its sizes.
+  fileprivate mutating func measure() throws(EdgeError) {
+    // Kernels may look at which pointers are there, not at what they point to.
+    for use in slots { setPointer(use.slot, UnsafeRawPointer(bitPattern: 64)) }
+    let (count, scratch, packed) = arguments.withUnsafeBytes { bytes in
+      (
+        kernel.units(bytes.baseAddress), kernel.scratch_bytes == nil ? 0 : kernel.scratch_bytes(bytes.baseAddress),
+        packedSlot == nil || kernel.packed_bytes == nil ? 0 : kernel.packed_bytes(bytes.baseAddress)
+      )
+    }
+    for use in slots { setPointer(use.slot, nil) }
+    guard count >= 0, let scratchBytes = Int(exactly: scratch), let packedBytes = Int(exactly: packed), scratchBytes >= 0, packedBytes >= 0
+    else { throw EdgeError(.limitExceeded, "a kernel's memory overflows") }
+    units = count
+    self.scratchBytes = scratchBytes
+    self.packedBytes = packedBytes
+  }
+}

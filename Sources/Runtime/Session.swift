@@ -1,0 +1,152 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// A model ready to run: a handle on one block of memory, frozen from a plan.
+///
+/// The block holds everything: kernel calls, packed weights, intermediate tensors, buffers for inputs and outputs,
+/// the thread pool's state. It must not move while the session lives. Constants that kernels read as they are
+/// stay in the graph: keep the plan alive. After `init` nothing allocates.
+///
+/// One thread uses a session at a time; only `cancel` may be called from any thread, or from a signal handler.
+public struct Session {
+  /// Alignment of a session's memory.
+  public static let alignment = 64
+
+  private let block: UnsafeMutableRawPointer
+  private var header: UnsafeMutablePointer<SessionBlock.Header> { block.assumingMemoryBound(to: SessionBlock.Header.self) }
+
+  /// A handle on a block that `init(_:memory:size:)` filled.
+  public init(block: UnsafeMutableRawPointer) { self.block = block }
+
+  /// Freezes a plan into `size` bytes at `memory`: fills in addresses, packs weights, starts the pool's threads.
+  /// Needs `plan.memoryRequired` bytes, 64-byte aligned. Throws `bufferTooSmall`, `invalidArgument` for a
+  /// misaligned address, `outOfMemory` when a thread cannot be started.
+  public init(_ plan: Plan, memory: UnsafeMutableRawPointer, size: Int) throws(EdgeError) {
+    guard size >= plan.memoryRequired else {
+      throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes, \(size) are given")
+    }
+    guard UInt(bitPattern: memory) % UInt(Session.alignment) == 0 else {
+      throw EdgeError(.invalidArgument, "the session's memory must be \(Session.alignment)-byte aligned")
+    }
+    block = memory
+    SessionFreezer(plan: plan, block: memory).freeze()
+    if plan.options.threads > 1, let state = header.pointee.pool {
+      _ = try ThreadPool.start(state: state, threads: plan.options.threads, spinMicroseconds: plan.options.spinMicroseconds)
+    }
+  }
+
+  /// Ends the pool's threads. The memory is the caller's again; the handle must not be used any more.
+  public func destroy() {
+    if let state = header.pointee.pool { ThreadPool(state: state).stop(workers: header.pointee.threads &- 1) }
+    header.pointee.pool = nil
+  }
+
+  // MARK: Running
+
+  /// Runs the model once. Throws `cancelled` when `cancel` was called; the session can run again.
+  public func run() throws(EdgeError) {
+    let header = self.header
+    let steps = header.pointee.steps
+    let scratch = header.pointee.scratch
+    let times = header.pointee.times
+    for index in 0..<header.pointee.stepCount {
+      if ep_atomic_load(cancelledWord) != 0 {
+        ep_atomic_store(cancelledWord, 0)
+        throw EdgeError(.cancelled, "the run was cancelled")
+      }
+      let begin = times == nil ? 0 : ep_nanoseconds()
+      let step = steps + index
+      if step.pointee.chunks > 1, let state = header.pointee.pool {
+        ThreadPool(state: state).run(
+          ThreadPool.Job(
+            run: step.pointee.run, arguments: step.pointee.arguments, units: step.pointee.units, chunks: step.pointee.chunks,
+            scratch: scratch, scratchStride: header.pointee.scratchStride))
+      } else {
+        step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, scratch)
+      }
+      if let times { times[index] = ep_nanoseconds() &- begin }
+    }
+  }
+
+  /// Stops the run in progress before its next step, or the next run when none is in progress.
+  public func cancel() { ep_atomic_store(cancelledWord, 1) }
+
+  private var cancelledWord: UnsafeMutablePointer<UInt32> { block.assumingMemoryBound(to: UInt32.self) }
+
+  // MARK: Inputs and outputs
+
+  public var inputCount: Int { header.pointee.inputCount }
+  public var outputCount: Int { header.pointee.outputCount }
+
+  /// Where the next run reads graph input `index`: the session's own buffer or the bound one; nil when there is no
+  /// such input.
+  public func inputPointer(_ index: Int) -> UnsafeMutableRawPointer? { inputBorder(index)?.pointee.pointer }
+  /// Where the next run writes graph output `index`.
+  public func outputPointer(_ index: Int) -> UnsafeMutableRawPointer? { outputBorder(index)?.pointee.pointer }
+  /// Bytes of graph input `index`; 0 when there is no such input.
+  public func inputByteCount(_ index: Int) -> Int { inputBorder(index)?.pointee.byteCount ?? 0 }
+  /// Bytes of graph output `index`; 0 when there is no such output.
+  public func outputByteCount(_ index: Int) -> Int { outputBorder(index)?.pointee.byteCount ?? 0 }
+
+  /// Makes runs read graph input `index` from the caller's memory, which must stay valid and must not overlap an
+  /// output; nil goes back to the session's own buffer. `bytes` must be the tensor's exact size, the address
+  /// aligned for its element type. Throws `invalidArgument`, `bufferTooSmall` or `shapeMismatch` (too large).
+  public func bindInput(_ index: Int, _ pointer: UnsafeRawPointer?, bytes: Int) throws(EdgeError) {
+    guard let border = inputBorder(index) else { throw EdgeError(.invalidArgument, "there is no input \(index)") }
+    try bind(border, index, UnsafeMutableRawPointer(mutating: pointer), bytes)
+  }
+
+  /// Makes runs write graph output `index` to the caller's memory; the rules of `bindInput`.
+  public func bindOutput(_ index: Int, _ pointer: UnsafeMutableRawPointer?, bytes: Int) throws(EdgeError) {
+    guard let border = outputBorder(index) else { throw EdgeError(.invalidArgument, "there is no output \(index)") }
+    try bind(border, inputCount &+ index, pointer, bytes)
+  }
+
+  private func bind(
+    _ border: UnsafeMutablePointer<SessionBlock.Border>, _ index: Int, _ pointer: UnsafeMutableRawPointer?, _ bytes: Int
+  ) throws(EdgeError) {
+    if let pointer {
+      let needed = border.pointee.byteCount
+      if bytes < needed { throw EdgeError(.bufferTooSmall, "the tensor has \(needed) bytes, \(bytes) are given") }
+      if bytes > needed { throw EdgeError(.shapeMismatch, "the tensor has \(needed) bytes, \(bytes) are given") }
+      guard UInt(bitPattern: pointer) % UInt(border.pointee.alignment) == 0 else {
+        throw EdgeError(.invalidArgument, "the address must be \(border.pointee.alignment)-byte aligned")
+      }
+    }
+    let address = pointer ?? border.pointee.own
+    border.pointee.pointer = address
+    let patches = header.pointee.patches
+    for patch in 0..<header.pointee.patchCount where patches[patch].border == index {
+      patches[patch].slot.storeBytes(of: address + patches[patch].offset, as: UnsafeMutableRawPointer.self)
+    }
+  }
+
+  private func inputBorder(_ index: Int) -> UnsafeMutablePointer<SessionBlock.Border>? {
+    index >= 0 && index < header.pointee.inputCount ? header.pointee.borders + index : nil
+  }
+
+  private func outputBorder(_ index: Int) -> UnsafeMutablePointer<SessionBlock.Border>? {
+    index >= 0 && index < header.pointee.outputCount ? header.pointee.borders + (header.pointee.inputCount &+ index) : nil
+  }
+
+  // MARK: Looking inside
+
+  /// Contents of an observed value after a run; nil when it was not observed.
+  public func pointer(of value: ValueID) -> UnsafeRawPointer? {
+    let records = header.pointee.observed
+    for index in 0..<header.pointee.observedCount where records[index].value == value {
+      let record = records[index]
+      let base = record.border >= 0 ? header.pointee.borders[record.border].pointer : record.base
+      return UnsafeRawPointer(base + record.offset)
+    }
+    return nil
+  }
+
+  /// Time of step `index` of the last run; nil unless the plan's options asked for a profile.
+  public func stepNanoseconds(_ index: Int) -> UInt64? {
+    guard let times = header.pointee.times, index >= 0, index < header.pointee.stepCount else { return nil }
+    return times[index]
+  }
+}

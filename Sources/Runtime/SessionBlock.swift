@@ -1,0 +1,146 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// The records a session's block is made of. Plain memory: no Swift objects, addresses absolute.
+enum SessionBlock {
+  struct Header {
+    /// Written by any thread. First, so that its address is the block's.
+    var cancelled: UInt32
+    var steps: UnsafeMutablePointer<Step>
+    var stepCount: Int
+    var patches: UnsafeMutablePointer<Patch>
+    var patchCount: Int
+    /// Graph inputs, then graph outputs.
+    var borders: UnsafeMutablePointer<Border>
+    var inputCount: Int
+    var outputCount: Int
+    var observed: UnsafeMutablePointer<Observed>
+    var observedCount: Int
+    /// Nanoseconds of each step; nil when not profiled.
+    var times: UnsafeMutablePointer<UInt64>?
+    var pool: UnsafeMutableRawPointer?
+    var threads: Int
+    var scratch: UnsafeMutableRawPointer
+    var scratchStride: Int
+  }
+
+  struct Step {
+    var run: (@convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void)?
+    var arguments: UnsafeMutableRawPointer
+    var units: Int64
+    var chunks: UInt32
+  }
+
+  /// A pointer inside an argument structure that follows a graph input or output.
+  struct Patch {
+    var slot: UnsafeMutableRawPointer
+    /// Index into `borders`.
+    var border: Int
+    var offset: Int
+  }
+
+  struct Border {
+    var pointer: UnsafeMutableRawPointer
+    /// The buffer inside the block.
+    var own: UnsafeMutableRawPointer
+    var byteCount: Int
+    var alignment: Int
+  }
+
+  struct Observed {
+    var value: ValueID
+    /// Index into `borders`, or -1: then `base` is the address.
+    var border: Int
+    var base: UnsafeMutableRawPointer
+    var offset: Int
+  }
+}
+
+/// Where each part of a session's block begins.
+struct BlockLayout {
+  let steps: Int
+  let arguments: Int
+  let patches: Int
+  let patchCount: Int
+  let borders: Int
+  let observed: Int
+  let times: Int
+  let pool: Int
+  let packed: Int
+  let packedBytes: Int
+  let arena: Int
+  /// Of each graph input, then each graph output.
+  let borderBuffers: [Int]
+  let scratch: Int
+  let scratchStride: Int
+  let byteCount: Int
+
+  /// Lays out a lowered graph; sets the packed offsets of steps and the offsets of derived constants, from the
+  /// beginning of the packed part. Throws `limitExceeded` when a size overflows.
+  init(_ lowering: inout Lowering, arenaBytes: Int, options: SessionOptions) throws(EdgeError) {
+    var cursor = LayoutCursor()
+    try cursor.take(1, MemoryLayout<SessionBlock.Header>.stride)
+    steps = try cursor.take(lowering.steps.count, MemoryLayout<SessionBlock.Step>.stride)
+    var words = 0
+    var patchCount = 0
+    var scratch = 0
+    for step in lowering.steps {
+      words = words &+ step.arguments.count
+      scratch = max(scratch, step.scratchBytes)
+      for use in step.slots where BlockLayout.borderIndex(lowering.buffers[use.place.buffer], lowering.graph) != nil { patchCount += 1 }
+    }
+    arguments = try cursor.take(words, 8)
+    patches = try cursor.take(patchCount, MemoryLayout<SessionBlock.Patch>.stride)
+    self.patchCount = patchCount
+    let borderCount = lowering.graph.inputs.count &+ lowering.graph.outputs.count
+    borders = try cursor.take(borderCount, MemoryLayout<SessionBlock.Border>.stride)
+    observed = try cursor.take(options.observed.count, MemoryLayout<SessionBlock.Observed>.stride)
+    times = try cursor.take(options.profile ? lowering.steps.count : 0, 8)
+    pool = try cursor.take(1, ThreadPool.byteCount(threads: options.threads))
+
+    packed = cursor.end
+    for index in lowering.steps.indices where lowering.steps[index].packedBytes > 0 {
+      lowering.steps[index].packedOffset = try cursor.take(1, lowering.steps[index].packedBytes) &- packed
+    }
+    for index in lowering.buffers.indices {
+      guard case .derived = lowering.buffers[index].kind, lowering.buffers[index].lastStep >= 0 || lowering.buffers[index].isObserved
+      else { continue }
+      lowering.buffers[index].offset = try cursor.take(1, lowering.buffers[index].byteCount) &- packed
+    }
+    packedBytes = cursor.end &- packed
+    arena = try cursor.take(1, arenaBytes)
+    var buffers: [Int] = []
+    for value in lowering.graph.inputs + lowering.graph.outputs { buffers.append(try cursor.take(1, try lowering.byteCount(value))) }
+    borderBuffers = buffers
+    scratchStride = try MemoryPlan.aligned(scratch)
+    self.scratch = try cursor.take(options.threads, scratchStride)
+    byteCount = cursor.end
+  }
+
+  /// Index into the session's borders; nil for memory inside the block or the graph.
+  static func borderIndex(_ buffer: PlannedBuffer, _ graph: Graph) -> Int? {
+    switch buffer.kind {
+    case .input(let index): return index
+    case .output(let index): return graph.inputs.count &+ index
+    default: return nil
+    }
+  }
+}
+
+/// Hands out 64-byte aligned parts of a block.
+private struct LayoutCursor {
+  var end = 0
+
+  @discardableResult
+  mutating func take(_ count: Int, _ stride: Int) throws(EdgeError) -> Int {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: stride)
+    if overflow { throw EdgeError(.limitExceeded, "the session's memory overflows") }
+    let begin = end
+    let (next, past) = begin.addingReportingOverflow(try MemoryPlan.aligned(bytes))
+    if past { throw EdgeError(.limitExceeded, "the session's memory overflows") }
+    end = next
+    return begin
+  }
+}

@@ -1,0 +1,107 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Fills a session's block from a plan: records, argument structures with addresses, packed weights.
+struct SessionFreezer {
+  let plan: Plan
+  let block: UnsafeMutableRawPointer
+
+  func freeze() {
+    let layout = plan.layout
+    let graph = plan.graph
+    let header = block.bindMemory(to: SessionBlock.Header.self, capacity: 1)
+    header.initialize(
+      to: SessionBlock.Header(
+        cancelled: 0, steps: (block + layout.steps).bindMemory(to: SessionBlock.Step.self, capacity: plan.lowered.count),
+        stepCount: plan.lowered.count,
+        patches: (block + layout.patches).bindMemory(to: SessionBlock.Patch.self, capacity: layout.patchCount),
+        patchCount: layout.patchCount,
+        borders: (block + layout.borders).bindMemory(to: SessionBlock.Border.self, capacity: layout.borderBuffers.count),
+        inputCount: graph.inputs.count, outputCount: graph.outputs.count,
+        observed: (block + layout.observed).bindMemory(to: SessionBlock.Observed.self, capacity: plan.options.observed.count),
+        observedCount: plan.options.observed.count,
+        times: plan.options.profile
+          ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
+        pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
+        scratch: block + layout.scratch, scratchStride: layout.scratchStride))
+    writeBorders(header)
+    writeDerived()
+    writeSteps(header)
+    writeObserved(header)
+    if let times = header.pointee.times { times.initialize(repeating: 0, count: plan.lowered.count) }
+  }
+
+  private func writeBorders(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+    let values = plan.graph.inputs + plan.graph.outputs
+    for (index, offset) in plan.layout.borderBuffers.enumerated() {
+      let value = plan.graph.values[values[index]]
+      let own = block + offset
+      let bytes = value.byteCount(batch: plan.options.batch) ?? 0
+      own.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      (header.pointee.borders + index).initialize(
+        to: SessionBlock.Border(pointer: own, own: own, byteCount: bytes, alignment: value.dtype.byteCount))
+    }
+  }
+
+  private func writeDerived() {
+    for buffer in plan.buffers {
+      guard case .derived(let storage) = buffer.kind, buffer.lastStep >= 0 || buffer.isObserved else { continue }
+      (block + plan.layout.packed + buffer.offset).copyMemory(from: storage.base, byteCount: storage.count)
+    }
+  }
+
+  private func writeSteps(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+    let pointerSize = MemoryLayout<UnsafeRawPointer?>.size
+    var arguments = block + plan.layout.arguments
+    var patch = header.pointee.patches
+    for (index, step) in plan.lowered.enumerated() {
+      let bytes = step.arguments.count &* 8
+      step.arguments.withUnsafeBytes { source in
+        if let base = source.baseAddress { arguments.copyMemory(from: base, byteCount: bytes) }
+      }
+      for use in step.slots {
+        let slot = arguments + use.slot &* pointerSize
+        let buffer = plan.buffers[use.place.buffer]
+        let address = base(of: buffer) + use.place.offset
+        slot.storeBytes(of: address, as: UnsafeMutableRawPointer.self)
+        if let border = BlockLayout.borderIndex(buffer, plan.graph) {
+          patch.initialize(to: SessionBlock.Patch(slot: slot, border: border, offset: use.place.offset))
+          patch += 1
+        }
+      }
+      if let packedSlot = step.packedSlot, step.packedBytes > 0, let pack = step.kernel.pack {
+        let packed = block + plan.layout.packed + step.packedOffset
+        pack(arguments, packed)
+        (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
+      }
+      (header.pointee.steps + index).initialize(
+        to: SessionBlock.Step(run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks)))
+      arguments += bytes
+    }
+  }
+
+  private func writeObserved(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+    for (index, value) in plan.options.observed.enumerated() {
+      let record = header.pointee.observed + index
+      record.initialize(to: SessionBlock.Observed(value: value, border: -1, base: block, offset: 0))
+      guard let place = plan.places[value] else { continue }
+      let buffer = plan.buffers[place.buffer]
+      record.pointee.base = base(of: buffer)
+      record.pointee.border = BlockLayout.borderIndex(buffer, plan.graph) ?? -1
+      record.pointee.offset = place.offset
+    }
+  }
+
+  /// Address of a buffer's first byte; for inputs and outputs that of the session's own buffer.
+  private func base(of buffer: PlannedBuffer) -> UnsafeMutableRawPointer {
+    switch buffer.kind {
+    case .arena: return block + plan.layout.arena + buffer.offset
+    case .input(let index): return block + plan.layout.borderBuffers[index]
+    case .output(let index): return block + plan.layout.borderBuffers[plan.graph.inputs.count &+ index]
+    case .constant(let data): return UnsafeMutableRawPointer(mutating: data.base)
+    case .derived: return block + plan.layout.packed + buffer.offset
+    }
+  }
+}

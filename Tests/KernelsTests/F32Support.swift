@@ -1,0 +1,124 @@
+import CPlatform
+import Testing
+
+// Error bounds of float kernels against the reference.
+//
+// Two evaluations of a sum of n products in any order, fused or not, differ by at most
+// 2 gamma_n sum |a||b|, where gamma_n = n u / (1 - n u) and u = 2^-24. Clamping never widens a difference.
+
+/// Largest difference of two evaluations of a sum of `terms` products whose magnitudes add to `magnitude`.
+func sumBound(_ terms: Int, _ magnitude: Float) -> Double {
+  let n = Double(terms) * 0x1p-24
+  return 2 * n / (1 - n) * Double(magnitude) + 0x1p-149
+}
+
+/// Expects |actual - expected| <= bound for each element; NaN equals NaN, equal infinities are equal.
+func expectClose(
+  _ actual: [Float], _ expected: [Float], _ what: @autoclosure () -> String,
+  sourceLocation: SourceLocation = #_sourceLocation, bound: (Int) -> Double
+) {
+  guard actual.count == expected.count else {
+    Issue.record("\(what()): \(actual.count) elements, not \(expected.count)", sourceLocation: sourceLocation)
+    return
+  }
+  for i in actual.indices {
+    let a = actual[i], e = expected[i]
+    if a == e || (a.isNaN && e.isNaN) { continue }
+    let difference = abs(Double(a) - Double(e))
+    if !(difference <= bound(i)) {
+      Issue.record(
+        "\(what()): element \(i) is \(a), reference \(e), bound \(bound(i))", sourceLocation: sourceLocation)
+      return
+    }
+  }
+}
+
+/// A convolution's geometry for tests; y_stride and x_stride may exceed the channels.
+struct ConvCase: CustomStringConvertible {
+  var n = 1, h = 1, w = 1, cIn = 1, cOut = 1, groups = 1
+  var kh = 1, kw = 1, strideH = 1, strideW = 1, dilationH = 1, dilationW = 1
+  var padTop = 0, padLeft = 0, padBottom = 0, padRight = 0
+  var extraX = 0, extraY = 0, extraResidual = 0
+  var bias = true, residual = false
+  var clamp: ClosedRange<Float> = -.infinity ... .infinity
+  var depthwise = false
+
+  var oh: Int { (h + padTop + padBottom - dilationH * (kh - 1) - 1) / strideH + 1 }
+  var ow: Int { (w + padLeft + padRight - dilationW * (kw - 1) - 1) / strideW + 1 }
+  var isValid: Bool {
+    h + padTop + padBottom > dilationH * (kh - 1) && w + padLeft + padRight > dilationW * (kw - 1)
+  }
+  /// Products of one output.
+  var terms: Int { kh * kw * cIn / groups }
+  var description: String {
+    "[\(n),\(h),\(w),\(cIn)]->\(cOut)/\(groups) k\(kh)x\(kw) s\(strideH),\(strideW) d\(dilationH),\(dilationW)"
+      + " p\(padTop),\(padLeft),\(padBottom),\(padRight) +\(extraX),\(extraY) r\(residual) b\(bias)"
+  }
+
+  func arguments() -> ek_conv {
+    var a = ek_conv()
+    a.n = Int32(n); a.h = Int32(h); a.w = Int32(w); a.c_in = Int32(cIn); a.c_out = Int32(cOut)
+    a.oh = Int32(oh); a.ow = Int32(ow); a.groups = Int32(groups)
+    a.kh = Int32(kh); a.kw = Int32(kw); a.stride_h = Int32(strideH); a.stride_w = Int32(strideW)
+    a.dilation_h = Int32(dilationH); a.dilation_w = Int32(dilationW)
+    a.pad_top = Int32(padTop); a.pad_left = Int32(padLeft)
+    a.x_stride = Int32(cIn + extraX); a.y_stride = Int32(cOut + extraY)
+    a.residual_stride = Int32(cOut + extraResidual)
+    a.clamp_min = clamp.lowerBound; a.clamp_max = clamp.upperBound
+    return a
+  }
+}
+
+/// Runs an operation on each table that has it and compares with the reference under the sum bound.
+func checkConvolution(_ operation: Int, _ shape: ConvCase, seed: UInt64 = 1, tables: [KernelTable] = simdTables) {
+  guard shape.isValid else { return }
+  var random = SeededRandom(seed)
+  let pixels = shape.n * shape.oh * shape.ow
+  // The last pixel ends with its channels: what stride leaves behind it is not part of the tensor.
+  func image(_ count: Int, _ channels: Int, _ extra: Int) -> [Float] {
+    random.floats(max(0, count * (channels + extra) - extra))
+  }
+  let x = image(shape.n * shape.h * shape.w, shape.cIn, shape.extraX)
+  let weights = random.floats(shape.cOut * shape.terms)
+  let bias = random.floats(shape.cOut)
+  let residual = image(pixels, shape.cOut, shape.extraResidual)
+  let stride = shape.cOut + shape.extraY
+  let outputBytes = 4 * (pixels * stride - shape.extraY)
+
+  func call(_ kernel: ek_kernel, magnitudes: Bool, partitions: Bool) -> [UInt8] {
+    withTestMemory { memory in
+      func put(_ values: [Float]) -> UnsafeRawPointer { memory.input(magnitudes ? values.map { abs($0) } : values) }
+      var a = shape.arguments()
+      a.x = put(x)
+      a.weights = put(weights)
+      if shape.bias { a.bias = put(bias) }
+      if shape.residual { a.residual = put(residual) }
+      if magnitudes { a.clamp_min = -.infinity; a.clamp_max = .infinity }
+      func build(_ y: UnsafeMutableRawPointer) -> ek_conv { var b = a; b.y = y; return b }
+      return partitions
+        ? memory.outputOfAnyPartition(of: kernel, bytes: outputBytes, misalignment: 4, build)
+        : memory.output(of: kernel, bytes: outputBytes, build)
+    }
+  }
+
+  let expected = call(reference(operation), magnitudes: false, partitions: false)
+  let magnitude: [Float] = elements(call(reference(operation), magnitudes: true, partitions: false))
+  for table in tables {
+    guard let kernel = table.kernel(operation) else { continue }
+    let actual = call(kernel, magnitudes: false, partitions: true)
+    // Between pixels the output must keep its fill byte for byte.
+    if shape.extraY > 0 {
+      for pixel in 0..<pixels - 1 {
+        let gap = (pixel * stride + shape.cOut) * 4..<(pixel + 1) * stride * 4
+        if actual[gap].contains(where: { $0 != TestMemory.fill }) {
+          Issue.record("\(table.isa) \(shape): wrote between pixels")
+          break
+        }
+      }
+    }
+    let a: [Float] = elements(actual), e: [Float] = elements(expected)
+    expectClose(a, e, "\(String(cString: kernel.name)) \(shape)") { i in
+      i % stride < shape.cOut ? sumBound(shape.terms + 2, magnitude[i]) : 0
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import CPlatform
+import Graph
+import Testing
+
+@testable import Runtime
+
+@Suite(.serialized) struct SessionTests {
+  private func input(_ batch: Int, seed: UInt64 = 7) -> [Float] {
+    var random = Random(seed)
+    return random.floats(batch * 12 * 12 * 3)
+  }
+
+  @Test(arguments: InstructionSet.all.filter(\.isAvailable))
+  func theClassifierMatchesTheNaiveModel(isa: InstructionSet) throws {
+    let graph = try Graph.classifier()
+    let runner = try Runner(graph) {
+      $0.batch = 2
+      $0.isa = isa
+    }
+    let x = input(2)
+    runner.setInput(0, x)
+    try runner.session.run()
+    let expected = interpret(graph, batch: 2, [x])[graph.outputs[0]]!.data
+    for (actual, expected) in zip(runner.output(0, Float.self), expected) { #expect(abs(Double(actual) - expected) < 1e-5) }
+  }
+
+  @Test(arguments: [1, 3]) func memoryRequiredIsExact(threads: Int) throws {
+    var options = SessionOptions()
+    options.threads = threads
+    options.profile = true
+    let plan = try Plan(try Graph.classifier(), options)
+    let guardBytes = 4096
+    let memory = ep_allocate(plan.memoryRequired + guardBytes, 64)!
+    defer { ep_deallocate(memory) }
+    memory.initializeMemory(as: UInt8.self, repeating: 0xA5, count: plan.memoryRequired + guardBytes)
+
+    do {
+      _ = try Session(plan, memory: memory, size: plan.memoryRequired - 1)
+      Issue.record("one byte less was accepted")
+    } catch { #expect(error.status == .bufferTooSmall) }
+    do {
+      _ = try Session(plan, memory: memory + 32, size: plan.memoryRequired)
+      Issue.record("misaligned memory was accepted")
+    } catch { #expect(error.status == .invalidArgument) }
+
+    let session = try Session(plan, memory: memory, size: plan.memoryRequired)
+    try session.run()
+    session.destroy()
+    for index in 0..<guardBytes where memory.load(fromByteOffset: plan.memoryRequired + index, as: UInt8.self) != 0xA5 {
+      Issue.record("byte \(index) past the end was written")
+    }
+  }
+
+  @Test func threadsGiveTheSameBytes() throws {
+    let graph = try Graph.classifier(size: 48, channels: 24)
+    var random = Random(5)
+    let x = random.floats(2 * 48 * 48 * 3)
+    var first: [[UInt8]]?
+    for threads in 1...4 {
+      let runner = try Runner(graph) {
+        $0.batch = 2
+        $0.threads = threads
+        $0.spinMicroseconds = threads * 20 - 20
+      }
+      if threads > 1 { #expect(runner.plan.steps.contains { $0.chunks > 1 }) }
+      for _ in 0..<5 {
+        let bytes = try runner.bytes([x])
+        if first == nil { first = bytes }
+        #expect(bytes == first)
+      }
+    }
+  }
+
+  @Test func batchSplitsGiveTheSameBytes() throws {
+    let graph = try Graph.classifier()
+    let x = input(4)
+    let whole = try Runner(graph) { $0.batch = 4 }.bytes([x])
+    let single = try Runner(graph)
+    var parts: [UInt8] = []
+    for sample in 0..<4 { parts += try single.bytes([Array(x[(sample * 432)..<(sample * 432 + 432)])])[0] }
+    #expect(parts == whole[0])
+  }
+
+  @Test func observedValuesSurviveTheRun() throws {
+    let graph = try Graph.classifier()
+    let x = input(1)
+    let expected = interpret(graph, batch: 1, [x])
+    let produced = graph.nodes.flatMap(\.outputs)
+    let runner = try Runner(graph) { $0.observed = produced + [graph.inputs[0]] }
+    runner.setInput(0, x)
+    try runner.session.run()
+    for value in produced + [graph.inputs[0]] {
+      let pointer = try #require(runner.session.pointer(of: value))
+      for (index, expected) in expected[value]!.data.enumerated() {
+        #expect(abs(Double(pointer.load(fromByteOffset: index * 4, as: Float.self)) - expected) < 1e-5)
+      }
+    }
+    #expect(try Runner(graph).session.pointer(of: produced[0]) == nil)
+    #expect(throws: EdgeError.self) { try Runner(graph) { $0.observed = [9999] } }
+  }
+
+  @Test func cancelStopsOneRun() throws {
+    let runner = try Runner(try Graph.classifier()) { $0.threads = 2 }
+    let before = try runner.bytes([input(1)])
+    runner.session.cancel()
+    do {
+      try runner.session.run()
+      Issue.record("the run was not cancelled")
+    } catch { #expect(error.status == .cancelled) }
+    #expect(try runner.bytes([input(1)]) == before)
+  }
+
+  @Test func boundMemoryIsUsedAndChecked() throws {
+    let graph = try Graph.classifier()
+    let runner = try Runner(graph)
+    let x = input(1)
+    let expected = try runner.bytes([x])[0]
+    runner.setInput(0, [Float](repeating: 0, count: 432))
+
+    let inside = ep_allocate(432 * 4 + 64, 64)!
+    let outside = ep_allocate(40 + 64, 64)!
+    defer {
+      ep_deallocate(inside)
+      ep_deallocate(outside)
+    }
+    // Float alignment is enough.
+    x.withUnsafeBytes { (inside + 4).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    try runner.session.bindInput(0, inside + 4, bytes: 432 * 4)
+    try runner.session.bindOutput(0, outside + 4, bytes: 40)
+    try runner.session.run()
+    #expect((0..<40).map { outside.load(fromByteOffset: 4 + $0, as: UInt8.self) } == expected)
+
+    func status(_ body: () throws(EdgeError) -> Void) -> Status? {
+      do {
+        try body()
+        return nil
+      } catch { return error.status }
+    }
+    #expect(status { () throws(EdgeError) in try runner.session.bindInput(0, inside, bytes: 431 * 4) } == .bufferTooSmall)
+    #expect(status { () throws(EdgeError) in try runner.session.bindInput(0, inside, bytes: 433 * 4) } == .shapeMismatch)
+    #expect(status { () throws(EdgeError) in try runner.session.bindInput(0, inside + 2, bytes: 432 * 4) } == .invalidArgument)
+    #expect(status { () throws(EdgeError) in try runner.session.bindInput(1, inside, bytes: 4) } == .invalidArgument)
+    #expect(status { () throws(EdgeError) in try runner.session.bindOutput(-1, inside, bytes: 4) } == .invalidArgument)
+
+    // Back to the session's own buffers.
+    try runner.session.bindInput(0, nil, bytes: 0)
+    try runner.session.bindOutput(0, nil, bytes: 0)
+    #expect(try runner.bytes([x])[0] == expected)
+  }
+
+  @Test func notANumberIsNotAnError() throws {
+    let runner = try Runner(try Graph.classifier())
+    var x = input(1)
+    x[5] = .nan
+    _ = try runner.bytes([x])
+  }
+
+  @Test func profileTimesSteps() throws {
+    let runner = try Runner(try Graph.classifier()) { $0.profile = true }
+    _ = try runner.bytes([input(1)])
+    var total: UInt64 = 0
+    for index in runner.plan.steps.indices { total += try #require(runner.session.stepNanoseconds(index)) }
+    #expect(total > 0)
+    #expect(runner.session.stepNanoseconds(runner.plan.steps.count) == nil)
+    #expect(try Runner(try Graph.classifier()).session.stepNanoseconds(0) == nil)
+  }
+
+  @Test func outputsThatAreInputsConstantsAndViews() throws {
+    var graph = Graph()
+    let x = graph.input("x", [Shape.batch, 3])
+    let c = try graph.constant("c", [2], [4, 5])
+    let y = try graph.addNode(.unary(UnaryFunction(.negate)), name: "n", inputs: [x], outputNames: ["y"])[0]
+    let flat = try graph.addNode(.reshape(Shape([Shape.batch, 3, 1])), name: "r", inputs: [y], outputNames: ["flat"])[0]
+    graph.outputs = [flat, x, c, y]
+    let runner = try Runner(graph)
+    runner.setInput(0, [Float(1), 2, -3])
+    try runner.session.run()
+    #expect(runner.output(0, Float.self) == [-1, -2, 3])
+    #expect(runner.output(1, Float.self) == [1, 2, -3])
+    #expect(runner.output(2, Float.self) == [4, 5])
+    #expect(runner.output(3, Float.self) == [-1, -2, 3])
+  }
+}

@@ -1,0 +1,80 @@
+import CPlatform
+import Testing
+
+@testable import Runtime
+
+/// What the jobs of these tests write to: one counter for each unit.
+private struct Sheet {
+  var counts: UnsafeMutablePointer<UInt32>
+  /// Iterations of busy work in each unit.
+  var work: Int
+}
+
+private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void = { raw, begin, end, scratch in
+  let sheet = raw!.assumingMemoryBound(to: Sheet.self).pointee
+  // Scratch belongs to one participant: plain writes here are a race if two share it.
+  let mine = scratch!.assumingMemoryBound(to: Int.self)
+  for unit in begin..<end {
+    for step in 0..<sheet.work { mine.pointee = mine.pointee &* 3 &+ step }
+    sheet.counts[Int(unit)] += 1
+  }
+}
+
+@Suite(.serialized) struct ThreadPoolTests {
+  /// Runs jobs of every size on a pool; every unit must be done exactly once, jobs not overlapping.
+  private func exercise(threads: Int, spin: Int, jobs: Int, pause: Bool) throws {
+    let state = ep_allocate(ThreadPool.byteCount(threads: threads), 64)!
+    let scratch = ep_allocate(threads * 64, 64)!
+    let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: 64)
+    counts.initialize(repeating: 0, count: 64)
+    scratch.initializeMemory(as: UInt8.self, repeating: 0, count: threads * 64)
+    defer {
+      ep_deallocate(state)
+      ep_deallocate(scratch)
+      counts.deallocate()
+    }
+    let pool = try ThreadPool.start(state: state, threads: threads, spinMicroseconds: spin)
+    var sheet = Sheet(counts: counts, work: 20)
+    var expected = [UInt32](repeating: 0, count: 64)
+    for job in 0..<jobs {
+      let units = 1 + job % 64
+      let chunks = min(units, 1 + job % 9)
+      withUnsafePointer(to: &sheet) { sheet in
+        pool.run(
+          ThreadPool.Job(run: addOne, arguments: sheet, units: Int64(units), chunks: UInt32(chunks), scratch: scratch, scratchStride: 64))
+      }
+      for unit in 0..<units { expected[unit] += 1 }
+      // Long enough for workers to fall asleep between jobs.
+      if pause, job % 16 == 0 {
+        let start = ep_nanoseconds()
+        while ep_nanoseconds() - start < 300_000 { ep_thread_yield() }
+      }
+    }
+    pool.stop(workers: threads - 1)
+    #expect((0..<64).map { counts[$0] } == expected)
+  }
+
+  @Test(arguments: [2, 3, 4, 8], [0, 1, 50])
+  func everyUnitRunsOnce(threads: Int, spin: Int) throws {
+    try exercise(threads: threads, spin: spin, jobs: 1500, pause: false)
+    try exercise(threads: threads, spin: spin, jobs: 200, pause: true)
+  }
+
+  @Test func startAndStopAlone() throws {
+    for _ in 0..<50 { try exercise(threads: 4, spin: 5, jobs: 0, pause: false) }
+  }
+
+  @Test func partsCoverAllUnits() {
+    for units in [Int64(1), 2, 5, 17, 1000] {
+      for chunks in 1...UInt32(min(units, 9)) {
+        var next: Int64 = 0
+        for part in 0..<Int64(chunks) {
+          #expect(units * part / Int64(chunks) == next)
+          next = units * (part + 1) / Int64(chunks)
+          #expect(next > units * part / Int64(chunks))
+        }
+        #expect(next == units)
+      }
+    }
+  }
+}
