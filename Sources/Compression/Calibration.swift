@@ -1,0 +1,91 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Runtime
+#endif
+
+/// What calibration learnt about a graph.
+public struct CalibrationResult {
+  /// For each value of the graph its range; nil for constants, values that are not float32 and those of which no
+  /// finite number was seen.
+  public var ranges: [ValueRange?]
+  /// For each value, how many numbers did not count because they are NaN or infinite.
+  public var ignored: [Int]
+  /// Samples seen.
+  public var samples: Int
+
+  public init(ranges: [ValueRange?], ignored: [Int], samples: Int) {
+    self.ranges = ranges
+    self.ignored = ignored
+    self.samples = samples
+  }
+}
+
+/// Runs a float graph on typical input, one sample at a time, and watches the range of every value.
+///
+/// Memory: a session that keeps all results, and for each value a fixed number of bytes (about 32 KB for the
+/// calibrators that need the distribution). It does not grow with the samples.
+public final class Calibration {
+  public let graph: Graph
+  private let options: CalibrationOptions
+  private let runner: GraphRunner
+  private var observers: [(value: ValueID, count: Int, observer: RangeObserver)] = []
+  public private(set) var sampleCount = 0
+  private var isFinished = false
+
+  /// `graph`: float and optimized. Throws `invalidArgument` (an option), `unsupportedFeature` (quantized already),
+  /// `unsupportedOperator`, `outOfMemory`.
+  public init(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) {
+    try options.validate()
+    for value in graph.values where value.quantization != nil {
+      throw EdgeError(.unsupportedFeature, "the model is quantized already", tensor: value.name)
+    }
+    self.graph = graph
+    self.options = options
+    let observed = GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
+    runner = try GraphRunner(graph, observed: observed, threads: options.threads, isa: nil)
+    for value in observed {
+      guard let count = graph.values[value].shape.elementCount() else {
+        throw EdgeError(.limitExceeded, "the tensor's size overflows", tensor: graph.values[value].name)
+      }
+      observers.append((value, count, try RangeObserver(options)))
+    }
+  }
+
+  /// Takes samples. `inputs`: a pointer for each input of the graph, to that many dense samples one after another.
+  /// Throws `invalidArgument` (an input that is not finite, the number of inputs, after `finish`), `cancelled`. An
+  /// error leaves the samples before it counted.
+  public func feed(inputs: [UnsafeRawPointer], samples: Int) throws(EdgeError) {
+    guard !isFinished else { throw EdgeError(.invalidArgument, "the calibration is finished") }
+    guard samples >= 0 else { throw EdgeError(.invalidArgument, "the number of samples is negative") }
+    for sample in 0..<samples {
+      if let progress = options.progress, !progress("calibration", sample, samples) {
+        throw EdgeError(.cancelled, "calibration was cancelled")
+      }
+      try runner.run(inputs, sample: sample, requiresFinite: true)
+      for index in observers.indices {
+        guard let pointer = runner.pointer(of: observers[index].value) else {
+          throw EdgeError(.internalError, "an observed value has no memory", tensor: graph.values[observers[index].value].name)
+        }
+        observers[index].observer.add(pointer.assumingMemoryBound(to: Float.self), count: observers[index].count)
+      }
+      sampleCount += 1
+    }
+  }
+
+  /// The ranges. Throws `invalidArgument` without samples or a second time.
+  public func finish() throws(EdgeError) -> CalibrationResult {
+    guard !isFinished else { throw EdgeError(.invalidArgument, "the calibration is finished already") }
+    guard sampleCount > 0 else { throw EdgeError(.invalidArgument, "the calibration has seen no samples") }
+    var ranges = [ValueRange?](repeating: nil, count: graph.values.count)
+    var ignored = [Int](repeating: 0, count: graph.values.count)
+    for (done, entry) in observers.enumerated() {
+      if let progress = options.progress, !progress("ranges", done, observers.count) {
+        throw EdgeError(.cancelled, "calibration was cancelled")
+      }
+      ranges[entry.value] = entry.observer.range()
+      ignored[entry.value] = entry.observer.ignored
+    }
+    isFinished = true
+    return CalibrationResult(ranges: ranges, ignored: ignored, samples: sampleCount)
+  }
+}

@@ -1,4 +1,0 @@
-import CPlatform
-#if !EDGEAI_SINGLE_MODULE
-import Graph
-#endif

@@ -1,0 +1,155 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+extension CompressionReport {
+  /// The report as one JSON object; the same report gives the same text. Figures that are not finite are null.
+  public var json: String {
+    var json = JsonText()
+    json.open("{")
+    json.field("samples", samples)
+    json.field("layer_count", layers.count)
+    json.field("integer_layer_count", integerLayerCount)
+    json.field("float_layer_count", floatLayerCount)
+    json.field("conversions", conversions)
+    json.field("constant_bytes_before", constantBytesBefore)
+    json.field("constant_bytes_after", constantBytesAfter)
+    json.field("file_bytes_before", fileBytesBefore)
+    json.field("file_bytes_after", fileBytesAfter)
+    json.key("outputs")
+    json.open("[")
+    for output in outputs {
+      json.open("{")
+      json.field("name", output.name)
+      json.fields(of: output.error)
+      json.field("same_top1", output.sameTop1)
+      json.close("}")
+    }
+    json.close("]")
+    json.key("layers")
+    json.open("[")
+    for layer in layers { write(layer, to: &json) }
+    json.close("]")
+    json.key("worst_first")
+    json.open("[")
+    for index in worstFirst() { json.element(index) }
+    json.close("]")
+    json.key("warnings")
+    json.open("[")
+    for warning in warnings { json.element(warning) }
+    json.close("]")
+    json.close("}")
+    return json.text
+  }
+
+  private func write(_ layer: Layer, to json: inout JsonText) {
+    json.open("{")
+    json.field("name", layer.name)
+    json.field("op", layer.op)
+    json.field("tensor", layer.tensor)
+    json.field("dtype", "\(layer.dtype.name)")
+    json.key("shape")
+    json.open("[")
+    for dim in layer.shape.dims { json.element(dim) }
+    json.close("]")
+    json.field("bytes_before", layer.bytesBefore)
+    json.field("bytes_after", layer.bytesAfter)
+    json.field("reason", layer.reason)
+    json.fields(of: layer.error ?? ErrorMeter())
+    json.close("}")
+  }
+}
+
+/// Builds JSON text: commas and escapes.
+private struct JsonText {
+  private(set) var text = ""
+  private var needsComma = false
+
+  private mutating func separate() {
+    if needsComma { text += "," }
+    needsComma = true
+  }
+
+  mutating func open(_ bracket: String) {
+    separate()
+    text += bracket
+    needsComma = false
+  }
+
+  mutating func close(_ bracket: String) {
+    text += bracket
+    needsComma = true
+  }
+
+  mutating func key(_ name: String) {
+    separate()
+    quote(name)
+    text += ":"
+    needsComma = false
+  }
+
+  mutating func element(_ number: Int) {
+    separate()
+    text += "\(number)"
+  }
+
+  mutating func element(_ string: String) {
+    separate()
+    quote(string)
+  }
+
+  mutating func field(_ name: String, _ number: Int) {
+    key(name)
+    element(number)
+  }
+
+  mutating func field(_ name: String, _ number: Int?) {
+    key(name)
+    if let number { element(number) } else { null() }
+  }
+
+  mutating func field(_ name: String, _ string: String) {
+    key(name)
+    element(string)
+  }
+
+  mutating func field(_ name: String, _ number: Double) {
+    key(name)
+    guard number.isFinite else { return null() }
+    separate()
+    text += number.description
+  }
+
+  mutating func fields(of error: ErrorMeter) {
+    field("compared", error.count)
+    field("not_finite", error.ignored)
+    field("sqnr_db", error.sqnr)
+    field("cosine", error.cosine)
+    field("max_error", error.count > 0 ? error.maximumError : .nan)
+    field("mean_error", error.meanError)
+    field("mean", error.referenceMean)
+  }
+
+  private mutating func null() {
+    separate()
+    text += "null"
+  }
+
+  private mutating func quote(_ string: String) {
+    text += "\""
+    for scalar in string.unicodeScalars {
+      switch scalar.value {
+      case 0x22: text += "\\\""
+      case 0x5C: text += "\\\\"
+      case 0..<0x20:
+        let digits: StaticString = "0123456789abcdef"
+        text += "\\u00"
+        for nibble in [scalar.value >> 4, scalar.value & 15] {
+          text.unicodeScalars.append(Unicode.Scalar(digits.utf8Start[Int(nibble)]))
+        }
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    text += "\""
+  }
+}

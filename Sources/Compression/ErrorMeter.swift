@@ -1,0 +1,88 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Sums up how far one tensor is from another, over a stream of samples. Pairs of which one number is not finite
+/// do not count.
+public struct ErrorMeter: Equatable, Sendable {
+  /// Numbers compared.
+  public private(set) var count = 0
+  /// Pairs left out.
+  public private(set) var ignored = 0
+  private var referencePower = 0.0
+  private var candidatePower = 0.0
+  private var errorPower = 0.0
+  private var product = 0.0
+  private var errorSum = 0.0
+  private var referenceSum = 0.0
+  /// Greatest distance of two numbers.
+  public private(set) var maximumError = 0.0
+
+  public init() {}
+
+  public mutating func add(_ reference: Double, _ candidate: Double) {
+    guard reference.isFinite, candidate.isFinite else {
+      ignored &+= 1
+      return
+    }
+    let error = candidate - reference
+    count &+= 1
+    referencePower += reference * reference
+    candidatePower += candidate * candidate
+    product += reference * candidate
+    errorPower += error * error
+    errorSum += error
+    referenceSum += reference
+    maximumError = max(maximumError, error.magnitude)
+  }
+
+  /// Signal to quantization noise ratio in decibels: 10 log10(sum x^2 / sum (x - y)^2). Infinite when nothing
+  /// differs, NaN when nothing was compared.
+  public var sqnr: Double {
+    if count == 0 { return .nan }
+    if errorPower == 0 { return .infinity }
+    return referencePower == 0 ? -.infinity : decibels(referencePower / errorPower)
+  }
+
+  /// sum xy / sqrt(sum x^2 sum y^2): 1 when both point the same way. 1 also when both are zero, 0 when one is.
+  public var cosine: Double {
+    if count == 0 { return .nan }
+    if referencePower == 0 || candidatePower == 0 { return referencePower == candidatePower ? 1 : 0 }
+    return min(1, product / (referencePower.squareRoot() * candidatePower.squareRoot()))
+  }
+
+  /// Mean of candidate - reference: the bias of the error.
+  public var meanError: Double { count == 0 ? .nan : errorSum / Double(count) }
+
+  /// Mean of the reference.
+  public var referenceMean: Double { count == 0 ? .nan : referenceSum / Double(count) }
+}
+
+/// A tensor in memory as real numbers.
+struct RealView {
+  private let base: UnsafeRawPointer
+  private let isQuantized: Bool
+  private let scale: Float
+  private let zeroPoint: Int32
+
+  /// Whether a value can be read so.
+  static func supports(_ value: Value) -> Bool {
+    if value.dtype == .float32 { return value.quantization == nil }
+    return value.dtype == .uint8 && value.quantization?.scales.count == 1 && value.quantization?.zeroPoints.count == 1
+  }
+
+  init?(_ base: UnsafeRawPointer?, _ value: Value) {
+    guard let base, RealView.supports(value) else { return nil }
+    self.base = base
+    isQuantized = value.dtype == .uint8
+    scale = value.quantization?.scales[0] ?? 1
+    zeroPoint = value.quantization?.zeroPoints[0] ?? 0
+  }
+
+  subscript(index: Int) -> Double {
+    if isQuantized {
+      return Double(Float(Int32(base.load(fromByteOffset: index, as: UInt8.self)) &- zeroPoint) * scale)
+    }
+    return Double(base.load(fromByteOffset: index &* 4, as: Float.self))
+  }
+}

@@ -1,0 +1,68 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Runtime
+#endif
+
+/// Runs a graph one sample at a time and gives access to chosen values. Owns the session and its memory.
+final class GraphRunner {
+  private let graph: Graph
+  /// Keeps the constants alive that kernels read in place.
+  private let plan: Plan
+  private let memory: Storage
+  private let session: Session
+  private let inputBytes: [Int]
+  private var pointers: [UnsafeRawPointer?]
+
+  init(_ graph: Graph, observed: [ValueID], threads: Int, isa: InstructionSet?) throws(EdgeError) {
+    self.graph = graph
+    var options = SessionOptions()
+    options.batch = 1
+    options.threads = threads
+    options.isa = isa
+    options.observed = observed
+    plan = try Plan(graph, options)
+    memory = try Storage.allocate(plan.memoryRequired)
+    session = try Session(plan, memory: memory.base, size: plan.memoryRequired)
+    var bytes: [Int] = []
+    for input in graph.inputs { bytes.append(graph.values[input].byteCount() ?? 0) }
+    inputBytes = bytes
+    pointers = [UnsafeRawPointer?](repeating: nil, count: graph.values.count)
+    for value in observed { pointers[value] = session.pointer(of: value) }
+  }
+
+  deinit { session.destroy() }
+
+  /// Graph inputs and the results of nodes, in that order, each once.
+  static func computedValues(_ graph: Graph) -> [ValueID] {
+    var values = graph.inputs
+    for node in graph.nodes { values += node.outputs }
+    return values
+  }
+
+  /// Runs sample number `sample` of buffers that hold samples one after another.
+  func run(_ inputs: [UnsafeRawPointer], sample: Int, requiresFinite: Bool) throws(EdgeError) {
+    guard inputs.count == graph.inputs.count else {
+      throw EdgeError(.shapeMismatch, "the model has \(graph.inputs.count) inputs, \(inputs.count) are given")
+    }
+    for (index, input) in inputs.enumerated() {
+      let value = graph.values[graph.inputs[index]]
+      let (offset, overflow) = sample.multipliedReportingOverflow(by: inputBytes[index])
+      guard !overflow, let target = session.inputPointer(index) else {
+        throw EdgeError(.invalidArgument, "the samples are too large", tensor: value.name)
+      }
+      target.copyMemory(from: input + offset, byteCount: inputBytes[index])
+      guard requiresFinite, value.dtype == .float32 else { continue }
+      for element in 0..<inputBytes[index] / 4
+      where !target.load(fromByteOffset: element &* 4, as: Float.self).isFinite {
+        throw EdgeError(.invalidArgument, "element \(element) of sample \(sample) is not finite", tensor: value.name)
+      }
+    }
+    try session.run()
+  }
+
+  /// Contents of an observed value after a run.
+  func pointer(of value: ValueID) -> UnsafeRawPointer? { pointers[value] }
+
+  /// Contents of a graph output after a run.
+  func outputPointer(_ index: Int) -> UnsafeRawPointer? { session.outputPointer(index).map { UnsafeRawPointer($0) } }
+}

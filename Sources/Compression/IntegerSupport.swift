@@ -1,0 +1,83 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// What integer kernels can do with a node of a float graph.
+enum IntegerSupport {
+  /// Multiplies weights: the reason to quantize at all.
+  case heavy
+  /// Computes a result with parameters of its own.
+  case light
+  /// Moves data; the result has the parameters of the input.
+  case moves
+  /// No integer kernel, and why.
+  case float(String)
+
+  init(_ node: Node, in graph: Graph) {
+    for value in node.inputs + node.outputs where value != Node.noValue && graph.values[value].dtype != .float32 {
+      self = .float("works on \(graph.values[value].dtype.name)")
+      return
+    }
+    switch node.op {
+    case .convolution, .transposedConvolution, .dense:
+      self = IntegerSupport.weighted(node, in: graph)
+    case .matMul:
+      self = .heavy
+    case .unary, .binary, .softmax:
+      self = .light
+    case .pool(let pool):
+      self = pool.kind == .max ? .moves : .light
+    case .resize(let resize):
+      self = resize.mode == .nearest ? .moves : .light
+    case .reduce(let function, _, _):
+      switch function {
+      case .mean, .sum, .max, .min: self = .light
+      default: self = .float("this reduction has no integer kernel")
+      }
+    case .pad(let mode, _, _, let value):
+      self = mode == .constant && !value.isFinite ? .float("pads with a value that is not finite") : .moves
+    case .concat, .split, .slice, .transpose, .reshape, .expand, .gather:
+      self = .moves
+    case .batchNormalization:
+      self = .float("a batch normalization that no layer before it took in has no integer kernel")
+    case .localResponseNormalization:
+      self = .float("local response normalization has no integer kernel")
+    case .quantize, .dequantize, .requantize:
+      self = .float("already a conversion")
+    case .cast:
+      self = .float("changes the element type")
+    }
+  }
+
+  private static func weighted(_ node: Node, in graph: Graph) -> IntegerSupport {
+    guard let weights = node.input(1), let data = graph.values[weights].constant else {
+      return .float("its weights are not constant")
+    }
+    guard isFinite(data) else { return .float("its weights are not all finite") }
+    if let bias = node.input(2) {
+      guard let data = graph.values[bias].constant else { return .float("its bias is not constant") }
+      guard isFinite(data) else { return .float("its bias is not all finite") }
+    }
+    return .heavy
+  }
+
+  private static func isFinite(_ data: TensorData) -> Bool {
+    for index in 0..<data.byteCount / 4 where !data.base.loadUnaligned(fromByteOffset: index &* 4, as: Float.self).isFinite {
+      return false
+    }
+    return true
+  }
+}
+
+extension Node {
+  /// Positions of the inputs that are activations, not weights or biases.
+  var activationPositions: [Int] {
+    switch op {
+    case .convolution, .transposedConvolution, .dense: return input(3) == nil ? [0] : [0, 3]
+    default: return Array(inputs.indices)
+    }
+  }
+
+  /// Those inputs, leaving out absent ones.
+  var activations: [ValueID] { activationPositions.compactMap { input($0) } }
+}

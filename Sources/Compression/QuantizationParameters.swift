@@ -1,0 +1,70 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// From ranges to scales and zero points.
+///
+/// - The range of an activation is first widened to contain 0, which is then an exact integer.
+/// - A tensor whose values are all the same number c has scale |c| / 128: c is exactly representable, and values
+///   between 0 and 2c still fit should they differ later. All zero: scale 1, zero point 0.
+/// - Scales lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. A narrower
+///   tensor rounds towards 0, a wider one saturates.
+public enum QuantizationParameters {
+  public static let minimumScale = Float(sign: .plus, exponent: -40, significand: 1)
+  public static let maximumScale = Float(sign: .plus, exponent: 40, significand: 1)
+
+  /// uint8 parameters of an activation.
+  public static func activation(_ range: ValueRange) -> Quantization {
+    if range.min == range.max {
+      let magnitude = range.min.magnitude
+      guard magnitude > 0 else { return Quantization(scale: 1, zeroPoint: 0) }
+      return Quantization(scale: bounded(Double(magnitude) / 128), zeroPoint: range.min > 0 ? 0 : 255)
+    }
+    let low = min(Double(range.min), 0)
+    let high = max(Double(range.max), 0)
+    let scale = bounded((high - low) / 255)
+    let zeroPoint = roundHalfEven(-low / Double(scale))
+    return Quantization(scale: scale, zeroPoint: Int32(min(max(zeroPoint, 0), 255)))
+  }
+
+  /// Parameters an operator's mathematics gives its result; nil when calibration decides.
+  static func natural(_ op: Operator) -> Quantization? {
+    let unit = Quantization(scale: 1 / 256, zeroPoint: 0)
+    let symmetric = Quantization(scale: 1 / 128, zeroPoint: 128)
+    switch op {
+    case .softmax(_, let log): return log ? nil : unit
+    case .unary(let function):
+      switch function.kind {
+      case .sigmoid, .hardSigmoid: return unit
+      case .tanh, .softsign, .erf: return symmetric
+      default: return nil
+      }
+    default: return nil
+    }
+  }
+
+  /// Symmetric int8 scale for weights up to a magnitude, in [-127, 127].
+  static func weightScale(largest: Float) -> Float { bounded(Double(largest) / 127) }
+
+  static func bounded(_ scale: Double) -> Float {
+    Float(min(max(scale, Double(minimumScale)), Double(maximumScale)))
+  }
+
+  /// Nearest integer, ties to even. Magnitudes from 2^51 on are returned as they are.
+  static func roundHalfEven(_ x: Double) -> Double {
+    // Adding 1.5 * 2^52 leaves no bits for a fraction.
+    let shift = 6_755_399_441_055_744.0
+    guard x.magnitude < 2_251_799_813_685_248 else { return x }
+    return (x + shift) - shift
+  }
+
+  /// The uint8 of a real number by the kernels' rule: one multiplication by the reciprocal in float.
+  static func quantized(_ x: Float, _ inverseScale: Float, _ zeroPoint: Int32) -> UInt8 {
+    let scaled = x * inverseScale
+    guard !scaled.isNaN else { return UInt8(truncatingIfNeeded: zeroPoint) }
+    let low = Float(-zeroPoint)
+    let high = Float(255 - zeroPoint)
+    let rounded = roundHalfEven(Double(min(max(scaled, low), high)))
+    return UInt8(truncatingIfNeeded: Int32(rounded) &+ zeroPoint)
+  }
+}

@@ -1,0 +1,195 @@
+import Graph
+import Testing
+
+@testable import Compression
+
+private func quantize(_ graph: Graph, _ change: (inout QuantizerOptions) -> Void = { _ in }) throws -> QuantizationResult {
+  var options = QuantizerOptions()
+  change(&options)
+  return try graph.quantized(unitRanges(graph), options)
+}
+
+/// conv1 -> maxpool -> conv2 -> dense, all inside integers.
+private func chain() throws -> Graph {
+  var net = NetBuilder(seed: 1)
+  let x = net.input("x", [Shape.batch, 8, 8, 3])
+  var y = try net.convolution("conv1", x, 8, clamp: relu6)
+  var window = Window()
+  (window.kernelHeight, window.kernelWidth, window.strideHeight, window.strideWidth) = (2, 2, 2, 2)
+  y = try net.add(.pool(Pool(.max, window: window)), "pool", [y])
+  y = try net.convolution("conv2", y, 8, clamp: relu)
+  y = try net.add(.reshape(Shape([Shape.batch, 128])), "flat", [y])
+  return try net.finish(try net.dense("logits", y, 10))
+}
+
+@Test func aChainHasOneConversionAtEachEnd() throws {
+  let graph = try chain()
+  let result = try quantize(graph)
+  try result.graph.validate()
+  #expect(result.graph.conversionCount == 2)
+  #expect(result.graph.nodes.first?.op == .quantize && result.graph.nodes.last?.op == .dequantize)
+  #expect(result.reasons == ["", "", "", "", ""])
+  // The interface stays.
+  #expect(result.graph.inputs.map { result.graph.values[$0].name } == ["x"])
+  #expect(result.graph.outputs.map { result.graph.values[$0].name } == ["logits"])
+  #expect(result.graph.values[result.graph.outputs[0]].dtype == .float32)
+  // Data movement keeps the scheme; the fused ReLU cuts the negative half of [-1, 1].
+  #expect(result.graph.value("conv1")?.quantization == Quantization(scale: 1 / 255, zeroPoint: 0))
+  #expect(result.graph.value("pool")?.quantization == result.graph.value("conv1")?.quantization)
+  #expect(result.graph.value("flat")?.quantization == result.graph.value("conv2")?.quantization)
+  #expect(result.graph.value("conv1.w_quantized")?.quantization?.axis == 0)
+  #expect(result.graph.value("conv1.w_quantized")?.dtype == .int8)
+  let bias = try #require(result.graph.value("conv1.b_quantized")?.quantization)
+  let weights = try #require(result.graph.value("conv1.w_quantized")?.quantization)
+  let input = try #require(result.graph.value("x_quantized")?.quantization)
+  #expect(bias.scales == weights.scales.map { $0 * input.scales[0] })
+}
+
+@Test func perTensorWeightsHaveOneScale() throws {
+  let result = try quantize(try chain()) { $0.perChannel = false }
+  #expect(result.graph.value("conv1.w_quantized")?.quantization?.scales.count == 1)
+  #expect(result.graph.value("conv1.b_quantized")?.quantization?.axis == nil)
+}
+
+@Test func namesAndTypesStayInFloat() throws {
+  let graph = try chain()
+  var result = try quantize(graph) { $0.floatNames = ["conv2"] }
+  #expect(result.graph.value("conv2")?.dtype == .float32)
+  #expect(result.reasons[2] == "kept in float by name" && result.reasons[0].isEmpty)
+  // Out before conv2, in again behind it; reshape goes with the dense layer.
+  #expect(result.graph.conversionCount == 4)
+  result = try quantize(graph) { $0.floatNames = ["conv*"] }
+  #expect(result.graph.value("conv1")?.dtype == .float32 && result.graph.value("conv2")?.dtype == .float32)
+  #expect(result.graph.value("pool")?.dtype == .float32)
+  result = try quantize(graph) { $0.floatTypes = ["convolution", "dense"] }
+  #expect(result.graph.conversionCount == 0)
+  #expect(result.reasons[4] == "kept in float by type")
+  result = try quantize(graph) { $0.floatTypes = ["softmax"] }
+  #expect(result.warnings.count == 1)
+  let error = #expect(throws: EdgeError.self) { try quantize(graph) { $0.floatNames = ["conv3"] } }
+  #expect(error?.status == .invalidArgument && error?.node == "conv3")
+}
+
+@Test func firstAndLastLayersStayInFloat() throws {
+  let graph = try chain()
+  let result = try quantize(graph) {
+    $0.keepsFirstFloat = true
+    $0.keepsLastFloat = true
+    $0.strict = true
+  }
+  #expect(result.reasons.map { $0.isEmpty } == [false, true, true, true, false])
+}
+
+@Test func strictNamesTheNodeAndTheReason() throws {
+  var net = NetBuilder(seed: 2)
+  let x = net.input("x", [Shape.batch, 6, 6, 4])
+  var y = try net.convolution("conv", x, 4)
+  y = try net.add(.localResponseNormalization(size: 3, alpha: 1e-4, beta: 0.75, bias: 1), "lrn", [y])
+  let graph = try net.finish(try net.convolution("conv2", y, 4))
+  let result = try quantize(graph)
+  #expect(result.reasons == ["", "local response normalization has no integer kernel", ""])
+  #expect(result.graph.conversionCount == 4)
+  let error = #expect(throws: EdgeError.self) { try quantize(graph) { $0.strict = true } }
+  #expect(error?.status == .unsupportedOperator && error?.node == "lrn" && error?.nodeIndex == 1)
+  _ = try quantize(graph) {
+    $0.strict = true
+    $0.floatNames = ["lrn"]
+  }
+}
+
+@Test func loneOperatorsBetweenFloatOnesAreNotConverted() throws {
+  var net = NetBuilder(seed: 3)
+  let x = net.input("x", [Shape.batch, 6, 6, 4])
+  let lrn = Operator.localResponseNormalization(size: 3, alpha: 1e-4, beta: 0.75, bias: 1)
+  var y = try net.add(lrn, "lrn1", [x])
+  y = try net.add(.unary(UnaryFunction(.tanh)), "tanh", [y])
+  y = try net.add(lrn, "lrn2", [y])
+  let result = try quantize(try net.finish(y))
+  #expect(result.graph.conversionCount == 0)
+  #expect(result.reasons[1] == "lies between float operators: the conversions would cost more")
+}
+
+@Test func dataMovesOnTheCheaperSide() throws {
+  var net = NetBuilder(seed: 4)
+  let x = net.input("x", [Shape.batch, 4, 6, 6])
+  let t = try net.add(.transpose([0, 2, 3, 1]), "transpose", [x])
+  let y = try net.convolution("conv", t, 4)
+  let graph = try net.finish(try net.add(.transpose([0, 3, 1, 2]), "back", [y]))
+  let result = try quantize(graph)
+  // The input is converted first and the output last: the transposes move bytes.
+  #expect(result.graph.conversionCount == 2)
+  #expect(result.graph.value("transpose")?.dtype == .uint8)
+  #expect(result.graph.nodes.first?.op == .quantize && result.graph.nodes.last?.op == .dequantize)
+}
+
+private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws -> (Graph, CalibrationResult) {
+  var net = NetBuilder(seed: 5)
+  let x = net.input("x", [Shape.batch, 6, 6, 4])
+  let a = try net.convolution("a", x, 4)
+  let b = try net.convolution("b", x, 4)
+  let joined = try net.add(.concat(axis: 3), "joined", [a, b])
+  let y = try net.convolution("y", joined, 4)
+  let z = readAlone ? try net.convolution("z", a, 4) : a
+  let graph = readAlone ? try net.finish(y, z) : try net.finish(y)
+  var calibration = unitRanges(graph)
+  calibration.ranges[a] = ValueRange(min: 0, max: 1)
+  calibration.ranges[b] = ValueRange(min: low, max: high)
+  return (graph, calibration)
+}
+
+@Test func concatenationHasOneScheme() throws {
+  // Branches that end here take the common range.
+  var (graph, calibration) = try twoBranches(-1, 9, readAlone: false)
+  var result = try graph.quantized(calibration)
+  let common = QuantizationParameters.activation(ValueRange(min: -1, max: 9))
+  for name in ["a", "b", "joined"] { #expect(result.graph.value(name)?.quantization == common) }
+  #expect(result.graph.conversionCount == 2)
+  // One that is read elsewhere too keeps its own, ten times finer, and is requantized here.
+  (graph, calibration) = try twoBranches(-1, 9, readAlone: true)
+  result = try graph.quantized(calibration)
+  #expect(result.graph.value("a")?.quantization == QuantizationParameters.activation(ValueRange(min: 0, max: 1)))
+  #expect(result.graph.value("joined")?.quantization == common)
+  #expect(result.graph.count { $0 == .requantize } == 1)
+  // Unless the common range is at most twice as wide.
+  (graph, calibration) = try twoBranches(-0.5, 1.5, readAlone: true)
+  result = try graph.quantized(calibration)
+  #expect(result.graph.count { $0 == .requantize } == 0)
+  try result.graph.validate()
+}
+
+@Test func naturalRangesAreFixed() throws {
+  var net = NetBuilder(seed: 6)
+  let x = net.input("x", [Shape.batch, 10])
+  let logits = try net.dense("dense", x, 10)
+  let s = try net.add(.softmax(axis: 1, log: false), "softmax", [logits])
+  let t = try net.add(.unary(UnaryFunction(.tanh)), "tanh", [logits])
+  let result = try quantize(try net.finish(s, t))
+  #expect(result.graph.value("softmax_quantized")?.quantization == Quantization(scale: 1 / 256, zeroPoint: 0))
+  #expect(result.graph.value("tanh_quantized")?.quantization == Quantization(scale: 1 / 128, zeroPoint: 128))
+}
+
+@Test func unusualGraphsAreRefusedOrLeftAlone() throws {
+  let graph = try chain()
+  let quantized = try quantize(graph).graph
+  #expect(throws: EdgeError.self) { try quantize(quantized) }
+  #expect(throws: EdgeError.self) { try graph.quantized(CalibrationResult(ranges: [], ignored: [], samples: 1)) }
+  // A tensor nothing finite was seen of.
+  var calibration = unitRanges(graph)
+  calibration.ranges[graph.nodes[2].outputs[0]] = nil
+  let result = try graph.quantized(calibration)
+  #expect(result.reasons[2] == "calibration saw no finite value of conv2")
+  // Weights that are not finite, and not constant.
+  var net = NetBuilder(seed: 7)
+  let x = net.input("x", [Shape.batch, 2])
+  let w = try net.constant("w", [2, 2], [1, .nan, 0, 1])
+  let v = net.input("v", [2, 2])
+  let y = try net.add(.dense(.none), "nan", [x, w])
+  let z = try net.add(.dense(.none), "dynamic", [x, v])
+  let odd = try quantize(try net.finish(y, z))
+  #expect(odd.reasons == ["its weights are not all finite", "its weights are not constant"])
+  // An input that is an output.
+  var empty = Graph(name: "empty")
+  let id = empty.addValue(Value(name: "x", dtype: .float32, shape: Shape([Shape.batch, 3])))
+  (empty.inputs, empty.outputs) = ([id], [id])
+  #expect(try quantize(empty).graph.nodes.isEmpty)
+}
