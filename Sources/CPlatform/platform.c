@@ -1,15 +1,10 @@
 #include "edgeai_platform.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-void *ep_allocate(size_t size, size_t alignment) {
-  if (alignment < sizeof(void *)) alignment = sizeof(void *);
-  if (size > SIZE_MAX - alignment) return NULL;
-  void *p = NULL;
-  return posix_memalign(&p, alignment, size ? size : 1) == 0 ? p : NULL;
-}
-
-void ep_deallocate(void *pointer) { free(pointer); }
+const int32_t ep_unsupported = ENOSYS;
+const char *ep_error_text(int32_t code) { return strerror(code); }
 
 #if defined(EDGEAI_FREESTANDING)
 const char *ep_environment(const char *name) { (void)name; return NULL; }
@@ -20,7 +15,6 @@ int32_t ep_file_write(const char *path, const void *data, size_t size) { (void)p
 #else
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -68,7 +62,7 @@ static int32_t write_all(int fd, const char *p, size_t n) {
 int32_t ep_file_write(const char *path, const void *data, size_t size) {
   static const char suffix[] = ".XXXXXX";
   size_t length = strlen(path);
-  char *temporary = malloc(length + sizeof suffix);
+  char *temporary = ep_allocate(length + sizeof suffix, 1);
   if (!temporary) return ENOMEM;
   memcpy(temporary, path, length);
   memcpy(temporary + length, suffix, sizeof suffix);
@@ -80,7 +74,7 @@ int32_t ep_file_write(const char *path, const void *data, size_t size) {
     if (result == 0 && rename(temporary, path) != 0) result = errno;
     if (result != 0) unlink(temporary);
   }
-  free(temporary);
+  ep_deallocate(temporary);
   return result;
 }
 #endif

@@ -28,8 +28,10 @@ private struct ConvPlan {
     inPlace = c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
       && c.h == c.oh && c.w == c.ow
 
-    // Rows of one block, read again for each panel, stay in the second level cache.
-    let cacheFloats: Int = 96 << 10
+    // Rows of one block are read again for each panel. Where all panels stay in the second level cache, short
+    // blocks keep copied rows near the first; where panels stream from memory, tall blocks read them less often.
+    let streams = panels &* panelSize(k) > 256 << 10
+    let cacheFloats: Int = streams ? 128 << 10 : inPlace ? 64 << 10 : 16 << 10
     var rows: Int = cacheFloats / k / tileRows
     if rows > 12 { rows = 12 }
     if rows < 1 { rows = 1 }

@@ -29,6 +29,8 @@ func gatherRows(
     while tapRow < kh {
       if iy < 0 || iy >= h {
         zeroFloats(out, rowFloats)
+      } else if dense && firstTap == 0 && endTap == kw {
+        copyFloats(out, image + (iy &* w &+ x0) &* stride, rowFloats)
       } else {
         zeroFloats(out, firstTap &* depth)
         let line = image + (iy &* w &+ x0) &* stride

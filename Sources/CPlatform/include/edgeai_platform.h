@@ -9,6 +9,27 @@
 void *ep_allocate(size_t size, size_t alignment);
 void ep_deallocate(void *pointer);
 
+/* A caller's allocator; the same layout as edgeai_allocator. */
+typedef struct ep_allocator {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *context;
+  void *(*allocate)(void *context, size_t size, size_t alignment);
+  void (*deallocate)(void *context, void *pointer, size_t size);
+} ep_allocator;
+
+/* The C library's memory, in an allocator's manner. */
+void *ep_system_allocate(size_t size, size_t alignment);
+void ep_system_deallocate(void *pointer);
+
+/* Calls body(context) while this thread allocates from `allocator` (NULL: the C library). 0, or ENOMEM when the
+ * Swift runtime found no memory: body was then left in the middle and the blocks it had made are freed. Scopes nest. */
+int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context);
+
+/* The shipped library's posix_memalign and free: packaging renames the Swift objects' references to these. */
+int ep_swift_memalign(void **result, size_t alignment, size_t size);
+void ep_swift_free(void *pointer);
+
 /* Instruction sets of this CPU (and of the operating system's context switch). */
 enum { EP_CPU_AVX2 = 1, EP_CPU_AVX512VNNI = 2, EP_CPU_NEON = 4, EP_CPU_DOTPROD = 8 };
 uint32_t ep_cpu_features(void);
@@ -23,4 +44,7 @@ int32_t ep_file_map(const char *path, const void **data, size_t *size);
 void ep_file_unmap(const void *data, size_t size);
 /* Writes atomically: a temporary file beside it, then a rename. 0 on success, else errno. */
 int32_t ep_file_write(const char *path, const void *data, size_t size);
+/* What the file functions give in a build without files, and the text of their other results. */
+extern const int32_t ep_unsupported;
+const char *ep_error_text(int32_t code);
 #endif

@@ -1,0 +1,116 @@
+/* Where every block of the library comes from: the allocator of the current scope, or the C library.
+ *
+ * In front of each block stands a header that names its allocator, so freeing needs no scope. Inside a scope the
+ * blocks made by it are on a list: when Swift's own runtime, which cannot report failure, finds no memory, the
+ * scope frees them all and ends. */
+#include "edgeai_platform.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdlib.h>
+
+typedef struct header {
+  const ep_allocator *allocator; /* NULL: the C library */
+  void *raw;
+  size_t size;                   /* what was asked from the allocator */
+  struct header *next, **link;   /* list of the scope; link is NULL when on none */
+} header;
+
+struct scope {
+  const ep_allocator *allocator;
+  struct scope *outer;
+  header *blocks;
+  jmp_buf escape;
+};
+
+#if defined(EDGEAI_FREESTANDING)
+static struct scope *current;
+#else
+/* initial-exec: a load instead of a call into the dynamic linker. */
+static _Thread_local struct scope *current __attribute__((tls_model("initial-exec")));
+#endif
+
+static void unlink_block(header *h) {
+  if (!h->link) return;
+  *h->link = h->next;
+  if (h->next) h->next->link = h->link;
+  h->link = NULL;
+}
+
+/* malloc aligns to 8 or 16 bytes; more is made up by moving the block inside a bigger one, whose address stands
+ * in front of it. */
+void *ep_system_allocate(size_t size, size_t alignment) {
+  if (alignment < 16) alignment = 16;
+  if (size > PTRDIFF_MAX - alignment - sizeof(void *)) return NULL;
+  char *raw = malloc(size + alignment + sizeof raw);
+  if (!raw) return NULL;
+  uintptr_t block = ((uintptr_t)raw + sizeof raw + alignment - 1) & ~(uintptr_t)(alignment - 1);
+  ((void **)block)[-1] = raw;
+  return (void *)block;
+}
+
+void ep_system_deallocate(void *pointer) {
+  if (pointer) free(((void **)pointer)[-1]);
+}
+
+void *ep_allocate(size_t size, size_t alignment) {
+  if (alignment < 16) alignment = 16;
+  size_t offset = (sizeof(header) + alignment - 1) & ~(alignment - 1);
+  if (size > PTRDIFF_MAX - offset) return NULL;
+  size_t total = size + offset;
+  const ep_allocator *allocator = current ? current->allocator : NULL;
+  char *raw = allocator ? allocator->allocate(allocator->context, total, alignment) : ep_system_allocate(total, alignment);
+  if (!raw) return NULL;
+  if (((uintptr_t)raw & (alignment - 1)) != 0) { /* a caller's allocator that does not keep its promise */
+    allocator->deallocate(allocator->context, raw, total);
+    return NULL;
+  }
+  char *block = raw + offset;
+  header *h = (header *)(void *)block - 1;
+  h->allocator = allocator;
+  h->raw = raw;
+  h->size = total;
+  h->next = NULL;
+  h->link = NULL;
+  if (current) {
+    h->next = current->blocks;
+    h->link = &current->blocks;
+    if (h->next) h->next->link = &h->next;
+    current->blocks = h;
+  }
+  return block;
+}
+
+void ep_deallocate(void *pointer) {
+  if (!pointer) return;
+  header *h = (header *)pointer - 1;
+  unlink_block(h);
+  if (h->allocator) h->allocator->deallocate(h->allocator->context, h->raw, h->size);
+  else ep_system_deallocate(h->raw);
+}
+
+int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context) {
+  struct scope scope = {.allocator = allocator, .outer = current};
+  if (setjmp(scope.escape) != 0) {
+    struct scope *self = current; /* the same scope; the compiler may keep stale copies of the local one */
+    while (self->blocks) ep_deallocate(self->blocks + 1);
+    current = self->outer;
+    return ENOMEM;
+  }
+  current = &scope;
+  body(context);
+  while (scope.blocks) unlink_block(scope.blocks);
+  current = scope.outer;
+  return 0;
+}
+
+int ep_swift_memalign(void **result, size_t alignment, size_t size) {
+  void *block = ep_allocate(size ? size : 1, alignment);
+  if (!block) {
+    if (current) longjmp(current->escape, 1);
+    return ENOMEM;
+  }
+  *result = block;
+  return 0;
+}
+
+void ep_swift_free(void *pointer) { ep_deallocate(pointer); }

@@ -1,0 +1,83 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// A whole file, mapped read-only as long as the object lives.
+final class MappedFile {
+  let bytes: UnsafeRawBufferPointer
+
+  init(_ path: UnsafePointer<CChar>, limits: Limits) throws(EdgeError) {
+    var data: UnsafeRawPointer?
+    var size = 0
+    let code = ep_file_map(path, &data, &size)
+    guard code == 0 else {
+      throw code == ep_unsupported
+        ? EdgeError(.unsupportedFeature, "this build has no files")
+        : EdgeError(.ioError, "could not read '\(String(cString: path))': \(String(cString: ep_error_text(code)))")
+    }
+    bytes = UnsafeRawBufferPointer(start: data, count: size)
+    guard size <= limits.maximumFileBytes else {
+      throw EdgeError(
+        .limitExceeded, "'\(String(cString: path))' has \(size) bytes; the limit is \(limits.maximumFileBytes)")
+    }
+  }
+
+  deinit { ep_file_unmap(bytes.baseAddress, bytes.count) }
+}
+
+/// Files beside a model file that hold its weights. Each is mapped once.
+final class CompanionFiles {
+  private let folder: String
+  private let limits: Limits
+  private var opened: [String: Storage] = [:]
+
+  init(besideFile path: String, limits: Limits) {
+    var folder: [UInt8] = []
+    let bytes = Array(path.utf8)
+    if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) { folder = Array(bytes[...slash]) }
+    self.folder = String(decoding: folder, as: UTF8.self)
+    self.limits = limits
+  }
+
+  /// The contents of a file named by the model. The name is hostile: it must stay inside the folder.
+  func contents(_ location: String) throws(EdgeError) -> Storage {
+    if let known = opened[location] { return known }
+    try checkStaysInside(location)
+    var path = folder
+    path += location
+    var mapped: MappedFile?
+    var failure: EdgeError?
+    path.withCString { pointer in
+      do throws(EdgeError) { mapped = try MappedFile(pointer, limits: limits) } catch let error { failure = error }
+    }
+    if let failure { throw failure }
+    guard let mapped, let storage = Storage.borrow(mapped.bytes, owner: mapped) else {
+      throw EdgeError(.truncatedModel, "external data '\(location)' is empty")
+    }
+    opened[location] = storage
+    return storage
+  }
+
+  private func checkStaysInside(_ location: String) throws(EdgeError) {
+    var parts: [[UInt8]] = [[]]
+    for byte in location.utf8 {
+      guard byte != 0 else { throw EdgeError(.malformedModel, "the external data's file name holds a zero byte") }
+      if byte == UInt8(ascii: "/") { parts.append([]) } else { parts[parts.count - 1].append(byte) }
+    }
+    let dot = UInt8(ascii: ".")
+    for part in parts where part.isEmpty || part == [dot, dot] {
+      throw EdgeError(.malformedModel, "external data '\(location)' does not lie in the model's folder")
+    }
+  }
+}
+
+/// Writes a whole file or nothing.
+func writeFile(_ path: UnsafePointer<CChar>, _ bytes: UnsafeRawBufferPointer) throws(EdgeError) {
+  let code = ep_file_write(path, bytes.baseAddress, bytes.count)
+  guard code == 0 else {
+    throw code == ep_unsupported
+      ? EdgeError(.unsupportedFeature, "this build has no files")
+      : EdgeError(.ioError, "could not write '\(String(cString: path))': \(String(cString: ep_error_text(code)))")
+  }
+}

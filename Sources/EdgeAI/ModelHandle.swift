@@ -1,0 +1,152 @@
+import CEdgeAI
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Import
+#endif
+
+/// Where messages of one model and of everything made from it go.
+struct LogSink {
+  var function: edgeai_log_fn?
+  var context: UnsafeMutableRawPointer?
+
+  func write(_ level: Int32, _ message: String) {
+    guard let function else { return }
+    message.withCString { function(context, level, $0) }
+  }
+}
+
+/// What an `edgeai_model *` points to.
+final class ModelHandle {
+  private(set) var graph: Graph
+  let source: Int32
+  let unsupported: [UnsupportedOperator]
+  let allocator: UnsafePointer<ep_allocator>?
+  let log: LogSink
+  /// Names of values, nodes and unsupported operators, in the order of `init`.
+  private let names: TextPool
+  private let valueNames: [Int]
+  private let nodeNames: [Int]
+  private let nodeTypes: [Int]
+  private let unsupportedTexts: [(node: Int, type: Int, reason: Int)]
+  private let graphName: Int
+  private var metadata: MetadataTexts
+
+  init(
+    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
+  ) throws(EdgeError) {
+    var pool = TextPool()
+    var valueNames: [Int] = []
+    for value in graph.values { valueNames.append(pool.add(value.name)) }
+    var nodeNames: [Int] = []
+    var nodeTypes: [Int] = []
+    // Few different types: each stands in the pool once.
+    var types: [String: Int] = [:]
+    for node in graph.nodes {
+      nodeNames.append(pool.add(node.name))
+      let type = node.op.name
+      if let known = types[type] {
+        nodeTypes.append(known)
+      } else {
+        let offset = pool.add(type)
+        types[type] = offset
+        nodeTypes.append(offset)
+      }
+    }
+    var texts: [(node: Int, type: Int, reason: Int)] = []
+    for item in unsupported { texts.append((pool.add(item.node), pool.add(item.type), pool.add(item.reason))) }
+    graphName = pool.add(graph.name)
+    try pool.freeze()
+    names = pool
+    metadata = try MetadataTexts(graph)
+    self.valueNames = valueNames
+    self.nodeNames = nodeNames
+    self.nodeTypes = nodeTypes
+    unsupportedTexts = texts
+    self.graph = graph
+    self.source = source
+    self.unsupported = unsupported
+    self.allocator = allocator
+    self.log = log
+  }
+
+  var name: UnsafePointer<CChar>? { names[graphName] }
+  func valueName(_ id: ValueID) -> UnsafePointer<CChar>? { names[valueNames[id]] }
+  func nodeName(_ index: Int) -> UnsafePointer<CChar>? { names[nodeNames[index]] }
+  func nodeType(_ index: Int) -> UnsafePointer<CChar>? { names[nodeTypes[index]] }
+  func unsupportedText(_ index: Int) -> (node: UnsafePointer<CChar>?, type: UnsafePointer<CChar>?, reason: UnsafePointer<CChar>?) {
+    let texts = unsupportedTexts[index]
+    return (names[texts.node], names[texts.type], names[texts.reason])
+  }
+  func metadataText(_ index: Int) -> (key: UnsafePointer<CChar>?, value: UnsafePointer<CChar>?) { metadata[index] }
+
+  func setMetadata(_ key: String, _ value: String?) throws(EdgeError) {
+    var changed = graph
+    if let index = changed.metadata.firstIndex(where: { $0.key == key }) {
+      if let value { changed.metadata[index].value = value } else { changed.metadata.remove(at: index) }
+    } else if let value {
+      changed.metadata.append((key: key, value: value))
+    }
+    let texts = try MetadataTexts(changed)
+    graph = changed
+    metadata = texts
+  }
+
+  /// Throws when sessions cannot run the model.
+  func requireRunnable() throws(EdgeError) {
+    guard !unsupported.isEmpty else { return }
+    throw unsupportedError(unsupported)
+  }
+}
+
+/// One error for all unsupported operators of a file; `node` is the first one's.
+func unsupportedError(_ unsupported: [UnsupportedOperator]) -> EdgeError {
+  var message = "\(unsupported.count) unsupported operator\(unsupported.count == 1 ? "" : "s"):"
+  for item in unsupported {
+    message += " \(item.type)"
+    message += item.node.isEmpty ? " (node \(item.nodeIndex)" : " ('\(item.node)'"
+    message += "; \(item.reason));"
+  }
+  return EdgeError(.unsupportedOperator, message, node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
+}
+
+/// The C strings of a graph's metadata.
+private struct MetadataTexts {
+  private var pool = TextPool()
+  private var offsets: [(key: Int, value: Int)] = []
+
+  init(_ graph: Graph) throws(EdgeError) {
+    for pair in graph.metadata { offsets.append((pool.add(pair.key), pool.add(pair.value))) }
+    try pool.freeze()
+  }
+
+  subscript(index: Int) -> (key: UnsafePointer<CChar>?, value: UnsafePointer<CChar>?) {
+    (pool[offsets[index].key], pool[offsets[index].value])
+  }
+}
+
+/// The object behind a handle; the caller keeps its reference.
+func object<T: AnyObject>(_ handle: OpaquePointer, _ type: T.Type) -> T {
+  Unmanaged<T>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
+}
+
+/// The object behind a handle argument. Throws for NULL.
+func object<T: AnyObject>(_ handle: OpaquePointer?, _ type: T.Type, _ name: StaticString) throws(EdgeError) -> T {
+  object(try required(handle, name), type)
+}
+
+/// A new handle: one reference, given back by `destroy`.
+func handle<T: AnyObject>(_ object: T) -> OpaquePointer {
+  OpaquePointer(Unmanaged.passRetained(object).toOpaque())
+}
+
+/// The reference of a handle given back; NULL is nothing.
+func destroy<T: AnyObject>(_ handle: OpaquePointer?, _ type: T.Type) {
+  guard let handle else { return }
+  Unmanaged<T>.fromOpaque(UnsafeRawPointer(handle)).release()
+}
+
+/// The allocator of a model handle, which every call on it uses.
+func allocator(of model: OpaquePointer?) -> UnsafePointer<ep_allocator>? {
+  model.map { object($0, ModelHandle.self).allocator } ?? nil
+}

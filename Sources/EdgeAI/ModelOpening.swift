@@ -1,0 +1,139 @@
+import CEdgeAI
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Format
+import Graph
+import Import
+#endif
+
+private func defaultModelOptions() -> edgeai_model_options {
+  let limits = Limits()
+  var options = edgeai_model_options()
+  options.max_file_bytes = UInt64(limits.maximumFileBytes)
+  options.max_tensor_bytes = UInt64(limits.maximumTensorBytes)
+  options.max_operators = UInt64(limits.maximumNodes)
+  options.max_tensors = UInt64(limits.maximumValues)
+  options.max_name_bytes = UInt64(limits.maximumNameBytes)
+  return options
+}
+
+@_cdecl("edgeai_model_options_init") @implementation
+public func edgeai_model_options_init(_ options: UnsafeMutablePointer<edgeai_model_options>!, _ struct_size: Int) {
+  initialize(options, struct_size, defaultModelOptions())
+}
+
+extension Limits {
+  fileprivate init(_ options: edgeai_model_options) {
+    self.init()
+    maximumFileBytes = Int(clamping: options.max_file_bytes)
+    maximumTensorBytes = Int(clamping: options.max_tensor_bytes)
+    maximumNodes = Int(clamping: options.max_operators)
+    maximumValues = Int(clamping: options.max_tensors)
+    maximumNameBytes = Int(clamping: options.max_name_bytes)
+  }
+}
+
+@_cdecl("edgeai_model_open_file") @implementation
+public func edgeai_model_open_file(
+  _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<edgeai_model_options>!, _ model: UnsafeMutablePointer<OpaquePointer?>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  open(options, model, error) { limits throws(EdgeError) in
+    let path = try required(path, "path")
+    let file = try MappedFile(path, limits: limits)
+    let companions = CompanionFiles(besideFile: String(cString: path), limits: limits)
+    return try read(file.bytes, owner: file, limits) { (location) throws(EdgeError) in try companions.contents(location) }
+  }
+}
+
+@_cdecl("edgeai_model_open_memory") @implementation
+public func edgeai_model_open_memory(
+  _ data: UnsafeRawPointer!, _ size: Int, _ options: UnsafePointer<edgeai_model_options>!,
+  _ model: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  open(options, model, error) { limits throws(EdgeError) in
+    let data = try required(data, "data")
+    guard size >= 0 else { throw EdgeError(.invalidArgument, "size is more than an object can have") }
+    guard size <= limits.maximumFileBytes else {
+      throw EdgeError(.limitExceeded, "the model has \(size) bytes; the limit is \(limits.maximumFileBytes)")
+    }
+    return try read(UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits, externalData: nil)
+  }
+}
+
+private struct Opened {
+  var graph: Graph
+  var source: Int32
+  var unsupported: [UnsupportedOperator] = []
+}
+
+/// What both ways of opening have in common: options, allocator, handle.
+private func open(
+  _ caller: UnsafePointer<edgeai_model_options>?, _ model: UnsafeMutablePointer<OpaquePointer?>?,
+  _ error: UnsafeMutablePointer<edgeai_error>?, _ body: (Limits) throws(EdgeError) -> Opened
+) -> edgeai_status {
+  // The allocator must be known before anything is allocated, so it is looked at first, by itself.
+  var hook: UnsafePointer<edgeai_allocator>?
+  if let caller, Int(caller.pointee.struct_size) >= MemoryLayout<edgeai_model_options>.stride { hook = caller.pointee.allocator }
+  guard isUsable(hook) else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the allocator is not filled in") }
+  return call(error, allocator: platformAllocator(hook)) { () throws(EdgeError) in
+    let model = try required(model, "model")
+    let chosen = try options(caller, defaultModelOptions(), "edgeai_model_options")
+    let opened = try body(Limits(chosen))
+    if chosen.allow_unsupported == 0, !opened.unsupported.isEmpty { throw unsupportedError(opened.unsupported) }
+    let log = LogSink(function: chosen.log, context: chosen.log_context)
+    let object = try ModelHandle(
+      opened.graph, source: opened.source, unsupported: opened.unsupported, allocator: platformAllocator(hook), log: log)
+    if log.function != nil {
+      log.write(EDGEAI_LOG_INFO, "opened '\(opened.graph.name)': \(opened.graph.nodes.count) operators, \(opened.graph.values.count) tensors")
+      for item in opened.unsupported { log.write(EDGEAI_LOG_WARNING, "operator \(item.type) of '\(item.node)' is not supported: \(item.reason)") }
+    }
+    model.pointee = handle(object)
+  }
+}
+
+/// The graph of a file's bytes, whichever format they have.
+private func read(
+  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, externalData: ((String) throws(EdgeError) -> Storage)?
+) throws(EdgeError) -> Opened {
+  guard bytes.count > 0 else { throw EdgeError(.truncatedModel, "the model is empty", byteOffset: 0) }
+  if isEdgeAIModel(bytes) {
+    return Opened(graph: try decodeModel(bytes, owner: owner, limits: limits), source: EDGEAI_SOURCE_EDGEAI)
+  }
+  let imported = try importOnnx(bytes, owner: owner, limits: limits, externalData: externalData)
+  return Opened(graph: imported.graph, source: EDGEAI_SOURCE_ONNX, unsupported: imported.unsupported)
+}
+
+@_cdecl("edgeai_model_destroy") @implementation
+public func edgeai_model_destroy(_ model: OpaquePointer!) {
+  destroy(model, ModelHandle.self)
+}
+
+@_cdecl("edgeai_model_check") @implementation
+public func edgeai_model_check(_ model: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
+  call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
+    try object(model, ModelHandle.self, "model").requireRunnable()
+  }
+}
+
+@_cdecl("edgeai_model_unsupported_count") @implementation
+public func edgeai_model_unsupported_count(_ model: OpaquePointer!) -> Int {
+  model == nil ? 0 : object(model, ModelHandle.self).unsupported.count
+}
+
+@_cdecl("edgeai_model_unsupported_info") @implementation
+public func edgeai_model_unsupported_info(
+  _ model: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_unsupported_info>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
+    let model = try object(model, ModelHandle.self, "model")
+    let index = try checked(index, below: model.unsupported.count, "index")
+    let texts = model.unsupportedText(index)
+    try fill(
+      info, "edgeai_unsupported_info",
+      edgeai_unsupported_info(
+        struct_size: 0, node_index: Int32(clamping: model.unsupported[index].nodeIndex), node: texts.node, type: texts.type,
+        reason: texts.reason))
+  }
+}

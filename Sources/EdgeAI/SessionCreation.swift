@@ -1,0 +1,106 @@
+import CEdgeAI
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Runtime
+#endif
+
+private func defaultSessionOptions() -> edgeai_session_options {
+  let defaults = SessionOptions()
+  var options = edgeai_session_options()
+  options.batch = 1
+  options.threads = 1
+  options.spin_microseconds = Int32(clamping: defaults.spinMicroseconds)
+  return options
+}
+
+@_cdecl("edgeai_session_options_init") @implementation
+public func edgeai_session_options_init(_ options: UnsafeMutablePointer<edgeai_session_options>!, _ struct_size: Int) {
+  initialize(options, struct_size, defaultSessionOptions())
+}
+
+/// The runtime's options from the caller's.
+private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) throws(EdgeError) -> SessionOptions {
+  let chosen = try options(caller, defaultSessionOptions(), "edgeai_session_options")
+  var result = SessionOptions()
+  guard chosen.batch >= 1 else { throw EdgeError(.invalidArgument, "batch is \(chosen.batch); it must be at least 1") }
+  guard chosen.threads >= 1 else { throw EdgeError(.invalidArgument, "threads is \(chosen.threads); it must be at least 1") }
+  guard chosen.spin_microseconds >= 0 else { throw EdgeError(.invalidArgument, "spin_microseconds is negative") }
+  result.batch = Int(chosen.batch)
+  result.threads = Int(chosen.threads)
+  result.spinMicroseconds = Int(chosen.spin_microseconds)
+  result.strict = chosen.strict != 0
+  result.profile = chosen.profile != 0
+  if let name = chosen.isa {
+    result.isa = try instructionSet(name)
+  }
+  return result
+}
+
+/// The set of a name. Throws `invalidArgument` for an unknown one.
+private func instructionSet(_ name: UnsafePointer<CChar>) throws(EdgeError) -> InstructionSet {
+  var raw: UInt8 = 0
+  while let set = InstructionSet(rawValue: raw) {
+    if equal(name, set.name) { return set }
+    raw += 1
+  }
+  throw EdgeError(.invalidArgument, "there is no instruction set '\(String(cString: name))'")
+}
+
+@_cdecl("edgeai_session_memory_required") @implementation
+public func edgeai_session_memory_required(
+  _ model: OpaquePointer!, _ options: UnsafePointer<edgeai_session_options>!, _ bytes: UnsafeMutablePointer<Int>!,
+  _ alignment: UnsafeMutablePointer<Int>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
+    let model = try object(model, ModelHandle.self, "model")
+    let bytes = try required(bytes, "bytes")
+    let alignment = try required(alignment, "alignment")
+    try model.requireRunnable()
+    let plan = try Plan(model.graph, try sessionOptions(options))
+    bytes.pointee = plan.memoryRequired
+    alignment.pointee = sessionAlignment
+  }
+}
+
+/// Of a session's block, in bytes.
+private let sessionAlignment = 64
+
+@_cdecl("edgeai_session_create") @implementation
+public func edgeai_session_create(
+  _ model: OpaquePointer!, _ options: UnsafePointer<edgeai_session_options>!, _ session: UnsafeMutablePointer<OpaquePointer?>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  create(model, options, nil, session, error)
+}
+
+@_cdecl("edgeai_session_create_in") @implementation
+public func edgeai_session_create_in(
+  _ model: OpaquePointer!, _ options: UnsafePointer<edgeai_session_options>!, _ memory: UnsafeMutableRawPointer!, _ size: Int,
+  _ session: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  guard let memory else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "memory is NULL") }
+  guard Int(bitPattern: memory) & (sessionAlignment - 1) == 0 else {
+    return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "memory is not a multiple of the alignment")
+  }
+  // Sizes of half the address space and more come from a caller's arithmetic error.
+  guard size >= 0 else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "size is more than an object can have") }
+  return create(model, options, UnsafeMutableRawBufferPointer(start: memory, count: size), session, error)
+}
+
+private func create(
+  _ model: OpaquePointer?, _ options: UnsafePointer<edgeai_session_options>?, _ memory: UnsafeMutableRawBufferPointer?,
+  _ session: UnsafeMutablePointer<OpaquePointer?>?, _ error: UnsafeMutablePointer<edgeai_error>?
+) -> edgeai_status {
+  call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
+    let model = try object(model, ModelHandle.self, "model")
+    let session = try required(session, "session")
+    let object = try SessionHandle(model, try sessionOptions(options), memory: memory)
+    session.pointee = handle(object)
+  }
+}
+
+@_cdecl("edgeai_session_destroy") @implementation
+public func edgeai_session_destroy(_ session: OpaquePointer!) {
+  destroy(session, SessionHandle.self)
+}

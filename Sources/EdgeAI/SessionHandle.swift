@@ -1,0 +1,115 @@
+import CEdgeAI
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Runtime
+#endif
+
+/// What an `edgeai_session *` points to. Keeps its model, whose constants it reads in place, alive; the plan is not
+/// kept, because it holds copies of what is now in the session's block.
+final class SessionHandle {
+  let model: ModelHandle
+  /// As the plan resolved them: planning again with them gives the same plan.
+  let options: SessionOptions
+  let steps: [Step]
+  let memory: edgeai_memory_stats
+  let session: Session
+  /// The block of a session that owns it; nil when the caller does.
+  private let block: Storage?
+  private let names: TextPool
+  /// One entry a step; empty without profiling.
+  private var times: [StepTimes]
+
+  /// What the plan said of a step; the texts are offsets into `names`.
+  struct Step {
+    var name: Int, op: Int, kernel: Int, note: Int
+    var nodeIndex: Int
+    var isa: InstructionSet
+    var dtype: DType
+    var shape: Shape
+    var byteCount: Int
+    var multiplyAdds: Int64
+    var parts: Int
+  }
+
+  struct StepTimes {
+    var runs: UInt64 = 0, last: UInt64 = 0, least: UInt64 = 0, most: UInt64 = 0, total: UInt64 = 0
+  }
+
+  /// `caller` nil: a block of its own. Starting the session is the last thing that can fail.
+  init(_ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?) throws(EdgeError) {
+    try model.requireRunnable()
+    let plan = try Plan(model.graph, options)
+    if let caller, caller.count < plan.memoryRequired {
+      throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes; \(caller.count) are given")
+    }
+    var pool = TextPool()
+    var steps: [Step] = []
+    for step in plan.steps {
+      steps.append(
+        Step(
+          name: pool.add(step.node), op: pool.add(step.operatorName), kernel: pool.add(step.kernel), note: pool.add(step.notes),
+          nodeIndex: step.nodeIndex, isa: step.isa, dtype: step.dtype, shape: step.outputShape, byteCount: step.byteCount,
+          multiplyAdds: step.multiplyAdds, parts: step.chunks))
+    }
+    try pool.freeze()
+    names = pool
+    self.steps = steps
+    self.model = model
+    self.options = plan.options
+    memory = SessionHandle.memoryStats(plan)
+    times = options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
+    if let base = caller?.baseAddress {
+      block = nil
+      session = try Session(plan, memory: base, size: plan.memoryRequired)
+    } else {
+      let own = try Storage.allocate(plan.memoryRequired)
+      block = own
+      session = try Session(plan, memory: own.base, size: plan.memoryRequired)
+    }
+    if model.log.function != nil {
+      model.log.write(
+        EDGEAI_LOG_INFO,
+        "session of '\(model.graph.name)': \(steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
+    }
+  }
+
+  deinit { session.destroy() }
+
+  private static func memoryStats(_ plan: Plan) -> edgeai_memory_stats {
+    var stats = edgeai_memory_stats()
+    stats.total_bytes = UInt64(plan.memoryRequired)
+    var activations = plan.arenaBytes
+    for id in plan.graph.inputs + plan.graph.outputs {
+      activations = activations &+ (plan.graph.values[id].byteCount(batch: plan.options.batch) ?? 0)
+    }
+    stats.activation_bytes = UInt64(activations)
+    stats.packed_weight_bytes = UInt64(plan.packedBytes)
+    stats.scratch_bytes = UInt64(plan.scratchBytes)
+    stats.other_bytes = stats.total_bytes &- stats.activation_bytes &- stats.packed_weight_bytes &- stats.scratch_bytes
+    return stats
+  }
+
+  /// Allocates nothing.
+  func run() throws(EdgeError) {
+    try session.run()
+    for index in times.indices {
+      let nanoseconds = session.stepNanoseconds(index) ?? 0
+      let first = times[index].runs == 0
+      times[index].runs &+= 1
+      times[index].last = nanoseconds
+      times[index].least = first ? nanoseconds : min(times[index].least, nanoseconds)
+      times[index].most = max(times[index].most, nanoseconds)
+      times[index].total &+= nanoseconds
+    }
+  }
+
+  func stepTimes(_ index: Int) -> StepTimes { times.isEmpty ? StepTimes() : times[index] }
+
+  func resetTimes() {
+    for index in times.indices { times[index] = StepTimes() }
+  }
+
+  /// A text of a step.
+  func text(_ offset: Int) -> UnsafePointer<CChar>? { names[offset] }
+}

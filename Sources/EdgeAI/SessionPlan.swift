@@ -1,0 +1,76 @@
+import CEdgeAI
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Runtime
+#endif
+
+@_cdecl("edgeai_session_plan_count") @implementation
+public func edgeai_session_plan_count(_ session: OpaquePointer!) -> Int {
+  session == nil ? 0 : object(session, SessionHandle.self).steps.count
+}
+
+@_cdecl("edgeai_session_plan_info") @implementation
+public func edgeai_session_plan_info(
+  _ session: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_step_info>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    let step = session.steps[try checked(index, below: session.steps.count, "index")]
+    var answer = edgeai_step_info()
+    answer.dtype = Int32(step.dtype.rawValue)
+    answer.name = session.text(step.name)
+    answer.op = session.text(step.op)
+    answer.kernel = session.text(step.kernel)
+    answer.isa = cString(step.isa.name)
+    answer.note = session.text(step.note)
+    answer.rank = copyDims(step.shape, to: &answer.dims)
+    answer.op_index = Int32(clamping: step.nodeIndex)
+    answer.result_bytes = UInt64(clamping: step.shape.elementCount() ?? 0) &* UInt64(step.dtype.byteCount)
+    answer.bytes = UInt64(clamping: step.byteCount)
+    answer.multiply_adds = UInt64(clamping: step.multiplyAdds)
+    answer.parts = Int32(clamping: step.parts)
+    try fill(info, "edgeai_step_info", answer)
+  }
+}
+
+@_cdecl("edgeai_session_plan_text") @implementation
+public func edgeai_session_plan_text(
+  _ session: OpaquePointer!, _ buffer: UnsafeMutablePointer<CChar>!, _ capacity: Int, _ length: UnsafeMutablePointer<Int>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    try give(try Plan(session.model.graph, session.options).text, buffer, capacity, length)
+  }
+}
+
+@_cdecl("edgeai_session_step_times") @implementation
+public func edgeai_session_step_times(
+  _ session: OpaquePointer!, _ index: Int, _ times: UnsafeMutablePointer<edgeai_step_times>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    let step = session.stepTimes(try checked(index, below: session.steps.count, "index"))
+    try fill(
+      times, "edgeai_step_times",
+      edgeai_step_times(
+        struct_size: 0, reserved: 0, runs: step.runs, last: step.last, least: step.least, most: step.most, total: step.total))
+  }
+}
+
+@_cdecl("edgeai_session_reset_times") @implementation
+public func edgeai_session_reset_times(_ session: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    try object(session, SessionHandle.self, "session").resetTimes()
+  }
+}
+
+@_cdecl("edgeai_session_memory_stats") @implementation
+public func edgeai_session_memory_stats(
+  _ session: OpaquePointer!, _ stats: UnsafeMutablePointer<edgeai_memory_stats>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    try fill(stats, "edgeai_memory_stats", try object(session, SessionHandle.self, "session").memory)
+  }
+}

@@ -1,0 +1,135 @@
+import CEdgeAI
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+import Runtime
+#endif
+
+/// The common part of describing a session's input or output.
+private func describe(
+  _ session: OpaquePointer?, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>?,
+  _ error: UnsafeMutablePointer<edgeai_error>?, _ list: (Graph) -> [ValueID]
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    let ids = list(session.model.graph)
+    let id = ids[try checked(index, below: ids.count, "index")]
+    try fill(
+      info, "edgeai_tensor_info",
+      try tensorInfo(session.model.graph.values[id], name: session.model.valueName(id), batch: session.options.batch))
+  }
+}
+
+/// The allocator of the session's model.
+func allocator(ofSession session: OpaquePointer?) -> UnsafePointer<ep_allocator>? {
+  session.map { object($0, SessionHandle.self).model.allocator } ?? nil
+}
+
+@_cdecl("edgeai_session_input_count") @implementation
+public func edgeai_session_input_count(_ session: OpaquePointer!) -> Int {
+  session == nil ? 0 : object(session, SessionHandle.self).model.graph.inputs.count
+}
+
+@_cdecl("edgeai_session_output_count") @implementation
+public func edgeai_session_output_count(_ session: OpaquePointer!) -> Int {
+  session == nil ? 0 : object(session, SessionHandle.self).model.graph.outputs.count
+}
+
+@_cdecl("edgeai_session_input_info") @implementation
+public func edgeai_session_input_info(
+  _ session: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  describe(session, index, info, error) { $0.inputs }
+}
+
+@_cdecl("edgeai_session_output_info") @implementation
+public func edgeai_session_output_info(
+  _ session: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  describe(session, index, info, error) { $0.outputs }
+}
+
+/// Exact bytes of a session's input or output; nil when the index is out of range.
+private func byteCount(_ session: SessionHandle, _ ids: [ValueID], _ index: Int) -> Int? {
+  guard index >= 0, index < ids.count else { return nil }
+  return session.model.graph.values[ids[index]].byteCount(batch: session.options.batch)
+}
+
+@_cdecl("edgeai_session_input_buffer") @implementation
+public func edgeai_session_input_buffer(
+  _ session: OpaquePointer!, _ index: Int, _ data: UnsafeMutablePointer<UnsafeMutableRawPointer?>!, _ bytes: UnsafeMutablePointer<Int>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  guard let session, let data else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or data is NULL") }
+  let object = object(session, SessionHandle.self)
+  guard let size = byteCount(object, object.model.graph.inputs, index) else {
+    return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no input of that index")
+  }
+  guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
+  data.pointee = object.session.inputPointer(index)
+  bytes?.pointee = size
+  return EDGEAI_OK
+}
+
+@_cdecl("edgeai_session_output_buffer") @implementation
+public func edgeai_session_output_buffer(
+  _ session: OpaquePointer!, _ index: Int, _ data: UnsafeMutablePointer<UnsafeRawPointer?>!, _ bytes: UnsafeMutablePointer<Int>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  guard let session, let data else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or data is NULL") }
+  let object = object(session, SessionHandle.self)
+  guard let size = byteCount(object, object.model.graph.outputs, index) else {
+    return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no output of that index")
+  }
+  guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
+  data.pointee = UnsafeRawPointer(object.session.outputPointer(index))
+  bytes?.pointee = size
+  return EDGEAI_OK
+}
+
+@_cdecl("edgeai_session_bind_input") @implementation
+public func edgeai_session_bind_input(
+  _ session: OpaquePointer!, _ index: Int, _ data: UnsafeRawPointer!, _ bytes: Int, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    try checkBinding(UnsafeRawPointer(data), bytes)
+    try session.session.bindInput(index, data, bytes: bytes)
+  }
+}
+
+@_cdecl("edgeai_session_bind_output") @implementation
+public func edgeai_session_bind_output(
+  _ session: OpaquePointer!, _ index: Int, _ data: UnsafeMutableRawPointer!, _ bytes: Int, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    try checkBinding(UnsafeRawPointer(data), bytes)
+    try session.session.bindOutput(index, data, bytes: bytes)
+  }
+}
+
+private func checkBinding(_ data: UnsafeRawPointer?, _ bytes: Int) throws(EdgeError) {
+  guard data != nil || bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0") }
+}
+
+@_cdecl("edgeai_session_run") @implementation
+public func edgeai_session_run(_ session: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
+  guard let session else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session is NULL") }
+  guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
+  do throws(EdgeError) {
+    try object(session, SessionHandle.self).run()
+    return EDGEAI_OK
+  } catch let failure {
+    failure.write(to: error)
+    return failure.status.code
+  }
+}
+
+@_cdecl("edgeai_session_cancel") @implementation
+public func edgeai_session_cancel(_ session: OpaquePointer!) {
+  guard let session else { return }
+  object(session, SessionHandle.self).session.cancel()
+}

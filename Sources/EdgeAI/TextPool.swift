@@ -1,0 +1,53 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// C strings that live as long as a handle: collected while it is made, then frozen in one block.
+struct TextPool {
+  private var bytes: [UInt8] = []
+  private var block: Storage?
+
+  init() {
+    // Offset 0 is the empty string.
+    bytes.append(0)
+  }
+
+  /// Adds a string and returns its offset. A zero byte inside ends it.
+  mutating func add(_ text: String) -> Int {
+    if text.isEmpty { return 0 }
+    let offset = bytes.count
+    bytes.append(contentsOf: text.utf8)
+    bytes.append(0)
+    return offset
+  }
+
+  /// Moves the strings to their final place; nothing may be added afterwards.
+  mutating func freeze() throws(EdgeError) {
+    let storage = try Storage.allocate(bytes.count)
+    bytes.withUnsafeBytes { source in
+      if let start = source.baseAddress { storage.base.copyMemory(from: start, byteCount: source.count) }
+    }
+    block = storage
+    bytes = []
+  }
+
+  /// The string at an offset that `add` returned.
+  subscript(offset: Int) -> UnsafePointer<CChar>? {
+    block.map { UnsafeRawPointer($0.base + offset).assumingMemoryBound(to: CChar.self) }
+  }
+}
+
+/// A C string for a literal.
+func cString(_ literal: StaticString) -> UnsafePointer<CChar> {
+  UnsafeRawPointer(literal.utf8Start).assumingMemoryBound(to: CChar.self)
+}
+
+/// snprintf's manner of giving text: as much as fits, always ended; `length` is that of the whole text.
+func give(
+  _ text: String, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int, _ length: UnsafeMutablePointer<Int>?
+) throws(EdgeError) {
+  guard capacity >= 0, buffer != nil || capacity == 0 else { throw EdgeError(.invalidArgument, "buffer is NULL") }
+  if let buffer { copyText(text.utf8, to: buffer, capacity: capacity) }
+  length?.pointee = text.utf8.count
+}
