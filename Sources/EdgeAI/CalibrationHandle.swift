@@ -1,0 +1,125 @@
+import CEdgeAI
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Compression
+import Graph
+#endif
+
+/// What an `edgeai_calibration *` points to.
+final class CalibrationHandle {
+  let model: ModelHandle
+  let quantizer: QuantizerOptions
+  let progress: CompressionProgress?
+  let threads: Int
+  private(set) var result: CalibrationResult?
+  private let calibration: Calibration
+  /// Copies of the first samples of each input, for the report.
+  private(set) var kept: [Storage] = []
+  private(set) var keptCount = 0
+  private let keptCapacity: Int
+
+  init(_ model: ModelHandle, _ options: edgeai_quantize_options) throws(EdgeError) {
+    try model.requireRunnable()
+    guard let raw = UInt8(exactly: options.calibrator), let kind = CalibratorKind(rawValue: raw) else {
+      throw EdgeError(.invalidArgument, "there is no calibrator \(options.calibrator)")
+    }
+    guard options.report_samples >= 0 else { throw EdgeError(.invalidArgument, "report_samples is negative") }
+    guard options.threads >= 1, options.threads <= 256 else {
+      throw EdgeError(.invalidArgument, "threads is \(options.threads); it must be 1 to 256")
+    }
+    progress = progressHook(options.progress, options.progress_context)
+    var calibration = CalibrationOptions()
+    calibration.calibrator = kind
+    calibration.percentile = Double(options.percentile)
+    calibration.momentum = Double(options.momentum)
+    calibration.threads = Int(options.threads)
+    calibration.progress = progress
+    var quantizer = QuantizerOptions()
+    quantizer.perChannel = options.per_channel != 0
+    quantizer.strict = options.strict != 0
+    quantizer.floatNames = try names(options.float_names, options.float_name_count, "float_names")
+    quantizer.floatTypes = try names(options.float_types, options.float_type_count, "float_types")
+    self.quantizer = quantizer
+    self.model = model
+    threads = Int(options.threads)
+    keptCapacity = Int(options.report_samples)
+    self.calibration = try Calibration(model.graph, calibration)
+    for id in model.graph.inputs {
+      let (bytes, overflow) = (try sampleBytes(model.graph, id)).multipliedReportingOverflow(by: keptCapacity)
+      guard !overflow else { throw EdgeError(.limitExceeded, "report_samples is too large") }
+      kept.append(try Storage.allocate(bytes))
+    }
+  }
+
+  var sampleCount: Int { calibration.sampleCount }
+
+  func feed(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int) throws(EdgeError) {
+    let batch = try SampleBatch(model.graph, inputs, count)
+    let before = calibration.sampleCount
+    try calibration.feed(inputs: batch.pointers, samples: batch.samples)
+    let fresh = min(keptCapacity - min(before, keptCapacity), batch.samples)
+    guard fresh > 0 else { return }
+    for (index, id) in model.graph.inputs.enumerated() {
+      let bytes = try sampleBytes(model.graph, id)
+      (kept[index].base + keptCount * bytes).copyMemory(from: batch.pointers[index], byteCount: fresh * bytes)
+    }
+    keptCount += fresh
+  }
+
+  func finish() throws(EdgeError) {
+    result = try calibration.finish()
+  }
+}
+
+/// The caller's callback as the library's; nil when there is none.
+func progressHook(_ function: edgeai_progress_fn?, _ context: UnsafeMutableRawPointer?) -> CompressionProgress? {
+  guard let function else { return nil }
+  return { stage, done, total in function(context, cString(stage), UInt64(clamping: done), UInt64(clamping: total)) == 0 }
+}
+
+/// Bytes of one sample of a graph's input.
+func sampleBytes(_ graph: Graph, _ id: ValueID) throws(EdgeError) -> Int {
+  guard let bytes = graph.values[id].byteCount(batch: 1), bytes > 0 else {
+    throw EdgeError(.shapeMismatch, "the input has no elements", tensor: graph.values[id].name)
+  }
+  return bytes
+}
+
+/// Samples a caller hands over: one span for each input.
+struct SampleBatch {
+  var pointers: [UnsafeRawPointer] = []
+  var samples = 0
+
+  init(_ graph: Graph, _ inputs: UnsafePointer<edgeai_span>?, _ count: Int) throws(EdgeError) {
+    let inputs = try required(inputs, "inputs")
+    guard count == graph.inputs.count else {
+      throw EdgeError(.shapeMismatch, "the model has \(graph.inputs.count) inputs; \(count) are given")
+    }
+    for (index, id) in graph.inputs.enumerated() {
+      let value = graph.values[id]
+      let bytes = try sampleBytes(graph, id)
+      let span = inputs[index]
+      guard let data = span.data else { throw EdgeError(.invalidArgument, "an input's data is NULL", tensor: value.name) }
+      guard span.bytes >= bytes, span.bytes % bytes == 0 else {
+        throw EdgeError(.shapeMismatch, "a sample has \(bytes) bytes; \(span.bytes) are no whole number of them", tensor: value.name)
+      }
+      guard Int(bitPattern: data) % value.dtype.byteCount == 0 else {
+        throw EdgeError(.invalidArgument, "the data is not aligned to \(value.dtype.byteCount) bytes", tensor: value.name)
+      }
+      guard index == 0 || span.bytes / bytes == samples else {
+        throw EdgeError(.shapeMismatch, "the inputs hold different numbers of samples", tensor: value.name)
+      }
+      samples = span.bytes / bytes
+      pointers.append(data)
+    }
+  }
+}
+
+/// A caller's list of strings. NULL is allowed for an empty one.
+private func names(_ list: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ what: StaticString) throws(EdgeError) -> [String] {
+  guard count != 0 else { return [] }
+  guard count > 0, let list else { throw EdgeError(.invalidArgument, "\(what) is NULL") }
+  var result: [String] = []
+  for index in 0..<count { result.append(try text(list[index], what)) }
+  return result
+}
