@@ -35,7 +35,7 @@ struct Lowering {
 
   // MARK: Errors
 
-  func error(_ status: Status, _ message: String, value: ValueID = Node.noValue) -> EdgeError {
+  func error(_ status: Status, _ message: Message, value: ValueID = Node.noValue) -> EdgeError {
     var error = EdgeError(status, message)
     if current >= 0 {
       error.node = graph.nodes[current].name
@@ -45,7 +45,7 @@ struct Lowering {
     return error
   }
 
-  func unsupported(_ message: String) -> EdgeError { error(.unsupportedOperator, message) }
+  func unsupported(_ message: Message) -> EdgeError { error(.unsupportedOperator, message) }
 
   func int32(_ value: Int) throws(EdgeError) -> Int32 {
     guard let result = Int32(exactly: value) else { throw error(.limitExceeded, "a size of \(value) is beyond 32 bits") }
