@@ -191,7 +191,7 @@ struct Lowering {
   /// `packSources` are known now, otherwise the reference kernel reads plain weights.
   mutating func emit<Arguments: BitwiseCopyable>(
     _ operation: Int, _ arguments: Arguments, _ slots: [SlotUse], packs: Int? = nil, packSources: [Int] = [],
-    inPlace: Int? = nil, multiplyAdds: Int64 = 0
+    inPlace: [Int] = [], multiplyAdds: Int64 = 0
   ) throws(EdgeError) {
     let operation = Int32(operation)
     var chosen = kernels.own(operation)
@@ -228,7 +228,7 @@ struct Lowering {
     steps.append(
       LoweredStep(
         operation: operation, node: current, kernel: chosen, isReference: isReference, arguments: words, slots: slots,
-        packedSlot: packedSlot, inPlaceSlot: inPlace, multiplyAdds: multiplyAdds, note: remark))
+        packedSlot: packedSlot, inPlaceSlots: inPlace, multiplyAdds: multiplyAdds, note: remark))
   }
 
   /// Contents are known before the first run.
