@@ -51,7 +51,8 @@ func tests(_ name: String, _ dependencies: [String], kernels: [Target.Dependency
 let shippedTargets: [Target] = [
   .target(
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
-    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE")])
+    // The code around the kernels runs once a model or once a step: small counts, fast does not.
+    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize"])])
 ]
 
 let testedTargets: [Target] = [

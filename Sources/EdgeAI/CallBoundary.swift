@@ -46,7 +46,7 @@ func report(_ error: UnsafeMutablePointer<edgeai_error>?, _ status: edgeai_statu
 /// NULL, or of a size this library knows.
 func errorIsUsable(_ error: UnsafeMutablePointer<edgeai_error>?) -> Bool {
   guard let error else { return true }
-  return Int(error.pointee.struct_size) >= MemoryLayout<edgeai_error>.stride
+  return isPlausible(UnsafePointer(error))
 }
 
 private func write(_ error: UnsafeMutablePointer<edgeai_error>?, _ status: edgeai_status, _ message: StaticString) {
