@@ -103,6 +103,11 @@ int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), voi
   return 0;
 }
 
+void *ep_swift_malloc(size_t size) {
+  void *block = NULL;
+  return ep_swift_memalign(&block, 16, size) == 0 ? block : NULL;
+}
+
 int ep_swift_memalign(void **result, size_t alignment, size_t size) {
   void *block = ep_allocate(size ? size : 1, alignment);
   if (!block) {
