@@ -119,3 +119,20 @@ int ep_swift_memalign(void **result, size_t alignment, size_t size) {
 }
 
 void ep_swift_free(void *pointer) { ep_deallocate(pointer); }
+
+/* ep_scope for Swift, whose closures are a function and a context in a register of their own. */
+typedef __attribute__((swiftcall)) void (*swift_body)(__attribute__((swift_context)) void *context);
+
+struct closure {
+  swift_body body;
+  void *context;
+};
+
+static void call_closure(void *closure) { ((struct closure *)closure)->body(((struct closure *)closure)->context); }
+
+__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, swift_body body, void *context);
+
+__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, swift_body body, void *context) {
+  struct closure closure = {body, context};
+  return ep_scope(allocator, call_closure, &closure);
+}
