@@ -26,7 +26,6 @@ SWIFT_BIN  := $(dir $(shell readlink -f "$$(command -v $(SWIFTC))"))
 EMBEDDED   := $(SWIFT_BIN)../lib/swift/embedded
 # The compiler of the link and of the examples: the system's, else the one that comes with Swift.
 CC         := $(if $(filter default,$(origin CC)),$(firstword $(shell command -v gcc || true) $(SWIFT_BIN)clang),$(CC))
-# Same directory, sibling variables set by hand: what every cross build hands to SwiftPM.
 SHIP       := EDGEAI_SHIPPED=1 swift build -c release --product edgeai-shipped -j $(JOBS)
 
 HEADERS    := Include/edgeai.h Include/edgeai_compress.h
@@ -100,3 +99,121 @@ uninstall:
 
 clean:
 	rm -rf $(OUT) dist .build .build-*
+
+# ---- Setup: Debian packages and .venv --------------------------------------------------------------------
+
+# What `make test` uses; the library alone needs Swift and a C compiler.
+APT_BUILD  := gcc g++ binutils pkg-config cmake python3-venv libpython3-dev valgrind
+APT_CROSS  := qemu-user qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-none-eabi libnewlib-arm-none-eabi
+VENV       := .venv
+PYTHON     := $(VENV)/bin/python
+
+setup: $(VENV)/installed
+	@missing=""; for p in $(APT_BUILD) $(APT_CROSS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || echo "setup: could not install$$missing"; \
+	  else echo "setup: not installed (what needs them is skipped):$$missing"; fi; fi
+
+$(VENV)/installed: Tests/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -q -y --no-install-recommends python3-venv libpython3-dev; } || \
+	  { echo "setup: python3-venv is needed: apt-get install python3-venv libpython3-dev"; exit 1; }
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q -r Tests/requirements.txt
+	touch $@
+
+# ---- Tests -----------------------------------------------------------------------------------------------
+
+# Each part by itself: make test-swift, test-c, test-cross, test-python, test-fuzz.
+test: setup
+	$(MAKE) library
+	$(MAKE) test-c
+	$(MAKE) test-cross
+	$(MAKE) test-python
+	$(MAKE) test-swift
+	$(MAKE) test-fuzz
+	@echo "make test: all parts passed"
+
+test-long: test
+	EDGEAI_TEST_LONG=1 $(MAKE) test-swift test-python
+
+SWIFT_TEST := -c release -Xswiftc -enable-testing -j $(JOBS)
+test-swift:
+	swift build --build-tests $(SWIFT_TEST)
+	swift test --skip-build $(SWIFT_TEST)
+
+test-c: library
+	Tests/c/run.sh
+
+test-cross:
+	Tests/cross/run.sh
+
+# ---- Fuzzing ---------------------------------------------------------------------------------------------
+
+FUZZ_SECONDS ?= 3600
+fuzz: ; $(MAKE) run-fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)
+test-fuzz: ; $(MAKE) run-fuzz FUZZ_SECONDS=60
+.PHONY: test-fuzz run-fuzz
+run-fuzz:
+	@if [ -x Tests/fuzz/run.sh ]; then Tests/fuzz/run.sh $(FUZZ_SECONDS); else echo "skip  fuzz: this checkout has no Tests/fuzz/run.sh"; fi
+
+# ---- Python: the package, its tests, the demo, the benchmarks --------------------------------------------
+
+wheel: library $(VENV)/installed
+	$(PYTHON) -m pip wheel -q --no-deps --no-build-isolation -w dist ./Bindings/python
+
+$(VENV)/edgeai: $(SOFILE) $(VENV)/installed $(shell find Bindings/python -name '*.py' -o -name '*.c' -o -name '*.pyi' -o -name '*.toml' 2>/dev/null)
+	$(MAKE) wheel
+	$(PYTHON) -m pip install -q --force-reinstall --no-deps dist/edgeai-$(VERSION)-*.whl
+	touch $@
+
+test-python: $(VENV)/edgeai
+	$(PYTHON) -m pytest -q Tests/python
+
+demo: setup
+	$(MAKE) library examples $(VENV)/edgeai
+	$(PYTHON) Examples/python/demo.py
+
+bench: setup
+	$(MAKE) library $(VENV)/edgeai
+	$(PYTHON) Benchmarks/run.py
+
+# ---- Cross builds ----------------------------------------------------------------------------------------
+
+AARCH64_RELEASE := .build-aarch64/aarch64-none-none-elf/release
+AARCH64_CC      := aarch64-linux-gnu-gcc
+AARCH64_KERNELS := KernelsReference:ek_fill_reference KernelsNEON:ek_fill_neon KernelsNEONDot:ek_fill_neondot
+
+cross-aarch64: $(OUT)/aarch64/libedgeai.so.$(VERSION)
+	Tests/cross/run.sh aarch64
+
+$(OUT)/aarch64/libedgeai.a: $(SOURCES)
+	@command -v $(AARCH64_CC) >/dev/null || { echo "cross-aarch64 needs: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"; exit 1; }
+	EDGEAI_ARCH=aarch64 $(SHIP) --triple aarch64-none-none-elf --scratch-path .build-aarch64 \
+	  -Xcc -isystem/usr/aarch64-linux-gnu/include -Xcc -fPIC
+	$(call compile_packaging,$(AARCH64_RELEASE),$(AARCH64_CC))
+	Packaging/pack.sh $(AARCH64_RELEASE) $(OUT)/aarch64 aarch64elf $(EMBEDDED)/aarch64-none-none-elf/libswiftUnicodeDataTables.a $(AARCH64_KERNELS)
+
+$(OUT)/aarch64/libedgeai.so.$(VERSION): $(OUT)/aarch64/libedgeai.a
+	$(AARCH64_CC) $(LINK_SHARED) $(OUT)/aarch64/edgeai.o -lm -o $@
+	ln -sf libedgeai.so.$(VERSION) $(OUT)/aarch64/$(SONAME)
+	ln -sf $(SONAME) $(OUT)/aarch64/libedgeai.so
+
+M4_RELEASE := .build-cortex-m4/armv7em-none-none-eabi/release
+M4_FLAGS   := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft
+M4_CC      := arm-none-eabi-gcc
+
+cross-cortex-m4: $(OUT)/cortex-m4/sensor_node.elf
+	Tests/cross/run.sh cortex-m4
+
+$(OUT)/cortex-m4/libedgeai.a: $(SOURCES)
+	@command -v $(M4_CC) >/dev/null || { echo "cross-cortex-m4 needs: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"; exit 1; }
+	EDGEAI_ARCH=armv7em $(SHIP) --triple armv7em-none-none-eabi --scratch-path .build-cortex-m4 -Xswiftc -DEDGEAI_FREESTANDING \
+	  -Xcc -DEDGEAI_FREESTANDING -Xcc -isystem/usr/lib/arm-none-eabi/include -Xcc -isystem/usr/include/newlib -Xcc -mcpu=cortex-m4 -Xcc -fshort-enums
+	$(call compile_packaging,$(M4_RELEASE),$(M4_CC) $(M4_FLAGS) -fno-pic)
+	Packaging/pack.sh $(M4_RELEASE) $(OUT)/cortex-m4 armelf $(EMBEDDED)/armv7em-none-none-eabi/libswiftUnicodeDataTables.a \
+	  KernelsReference:ek_fill_reference
+
+$(OUT)/cortex-m4/sensor_node.elf: $(OUT)/cortex-m4/libedgeai.a Examples/c/sensor_node.c $(wildcard Tests/cross/*)
+	$(M4_CC) $(M4_FLAGS) -std=gnu99 -O2 -ffunction-sections -IInclude Examples/c/sensor_node.c Tests/cross/start.c $(OUT)/cortex-m4/edgeai.o \
+	  -T Tests/cross/mps2.ld -nostartfiles --specs=rdimon.specs -Wl,--gc-sections -lm -o $@
+	arm-none-eabi-size $@

@@ -28,7 +28,7 @@ objects() {
 }
 
 # Swift's heap becomes the allocator hook's.
-hook="--redefine-sym posix_memalign=ep_swift_memalign --redefine-sym free=ep_swift_free"
+hook="--redefine-sym malloc=ep_swift_malloc --redefine-sym posix_memalign=ep_swift_memalign --redefine-sym free=ep_swift_free"
 
 parts=""
 for pair in "$@"; do

@@ -103,6 +103,11 @@ int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), voi
   return 0;
 }
 
+void *ep_swift_malloc(size_t size) {
+  void *block = NULL;
+  return ep_swift_memalign(&block, 16, size) == 0 ? block : NULL;
+}
+
 int ep_swift_memalign(void **result, size_t alignment, size_t size) {
   void *block = ep_allocate(size ? size : 1, alignment);
   if (!block) {
@@ -114,3 +119,20 @@ int ep_swift_memalign(void **result, size_t alignment, size_t size) {
 }
 
 void ep_swift_free(void *pointer) { ep_deallocate(pointer); }
+
+/* ep_scope for Swift, whose closures are a function and a context in a register of their own. */
+typedef __attribute__((swiftcall)) void (*swift_body)(__attribute__((swift_context)) void *context);
+
+struct closure {
+  swift_body body;
+  void *context;
+};
+
+static void call_closure(void *closure) { ((struct closure *)closure)->body(((struct closure *)closure)->context); }
+
+__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, swift_body body, void *context);
+
+__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, swift_body body, void *context) {
+  struct closure closure = {body, context};
+  return ep_scope(allocator, call_closure, &closure);
+}

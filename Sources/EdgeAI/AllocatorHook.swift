@@ -22,6 +22,5 @@ func platformAllocator(_ allocator: UnsafePointer<edgeai_allocator>?) -> UnsafeP
 /// Whether an allocator may be called. Checked before the call that will use it begins.
 func isUsable(_ allocator: UnsafePointer<edgeai_allocator>?) -> Bool {
   guard let allocator else { return true }
-  return Int(allocator.pointee.struct_size) >= MemoryLayout<edgeai_allocator>.stride && allocator.pointee.allocate != nil
-    && allocator.pointee.deallocate != nil
+  return isPlausible(allocator) && allocator.pointee.allocate != nil && allocator.pointee.deallocate != nil
 }

@@ -15,7 +15,7 @@ func call(
 ) -> edgeai_status {
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
   var status: edgeai_status = EDGEAI_OK
-  let guarded = {
+  let result = swiftScope(allocator) {
     do throws(EdgeError) {
       try body()
     } catch let failure {
@@ -23,18 +23,15 @@ func call(
       failure.write(to: error)
     }
   }
-  let result = withoutActuallyEscaping(guarded) { guarded in
-    var frame = CallFrame(body: guarded)
-    return ep_scope(allocator, { $0?.assumingMemoryBound(to: CallFrame.self).pointee.body() }, &frame)
-  }
   if result == 0 { return status }
   write(error, EDGEAI_ERROR_OUT_OF_MEMORY, "no memory for the library's tables")
   return EDGEAI_ERROR_OUT_OF_MEMORY
 }
 
-private struct CallFrame {
-  let body: () -> Void
-}
+/// `ep_scope` of a Swift closure. A C function pointer would need a closure that escapes, which is allocated, and
+/// that before the caller's allocator is in force; this passes it on the stack.
+@_silgen_name("ep_swift_scope")
+private func swiftScope(_ allocator: UnsafePointer<ep_allocator>?, _ body: () -> Void) -> Int32
 
 /// For calls that must not allocate, even to report: the same without a scope.
 func report(_ error: UnsafeMutablePointer<edgeai_error>?, _ status: edgeai_status, _ message: StaticString) -> edgeai_status {
@@ -46,7 +43,7 @@ func report(_ error: UnsafeMutablePointer<edgeai_error>?, _ status: edgeai_statu
 /// NULL, or of a size this library knows.
 func errorIsUsable(_ error: UnsafeMutablePointer<edgeai_error>?) -> Bool {
   guard let error else { return true }
-  return Int(error.pointee.struct_size) >= MemoryLayout<edgeai_error>.stride
+  return isPlausible(UnsafePointer(error))
 }
 
 private func write(_ error: UnsafeMutablePointer<edgeai_error>?, _ status: edgeai_status, _ message: StaticString) {

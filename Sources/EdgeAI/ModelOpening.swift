@@ -74,7 +74,7 @@ private func open(
 ) -> edgeai_status {
   // The allocator must be known before anything is allocated, so it is looked at first, by itself.
   var hook: UnsafePointer<edgeai_allocator>?
-  if let caller, Int(caller.pointee.struct_size) >= MemoryLayout<edgeai_model_options>.stride { hook = caller.pointee.allocator }
+  if let caller, isPlausible(caller) { hook = caller.pointee.allocator }
   guard isUsable(hook) else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the allocator is not filled in") }
   return call(error, allocator: platformAllocator(hook)) { () throws(EdgeError) in
     let model = try required(model, "model")

@@ -13,6 +13,11 @@ private func callerSize(_ pointer: UnsafeRawPointer) -> Int {
   Int(pointer.loadUnaligned(as: UInt32.self))
 }
 
+/// The structure's size is one that a caller's header may have given it.
+func isPlausible<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>) -> Bool {
+  callerSize(pointer) >= MemoryLayout<T>.stride && callerSize(pointer) <= largestStruct
+}
+
 /// The default value of an options structure, as its `init` function leaves it.
 func initialize<T: BitwiseCopyable>(_ pointer: UnsafeMutablePointer<T>?, _ size: Int, _ defaults: T) {
   guard let pointer, size >= MemoryLayout<T>.stride, size <= largestStruct else { return }
@@ -27,7 +32,7 @@ func initialize<T: BitwiseCopyable>(_ pointer: UnsafeMutablePointer<T>?, _ size:
 func options<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>?, _ defaults: T, _ name: StaticString) throws(EdgeError) -> T {
   guard let pointer else { return defaults }
   let size = callerSize(pointer)
-  guard size >= MemoryLayout<T>.stride, size <= largestStruct else {
+  guard isPlausible(pointer) else {
     throw EdgeError(.abiMismatch, "\(name).struct_size is \(size), not \(MemoryLayout<T>.stride): was its init function called?")
   }
   let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
@@ -41,7 +46,7 @@ func options<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>?, _ defaults: T, _ 
 func fill<T: BitwiseCopyable>(_ pointer: UnsafeMutablePointer<T>?, _ name: StaticString, _ value: T) throws(EdgeError) {
   guard let pointer else { throw EdgeError(.invalidArgument, "\(name) is NULL") }
   let size = callerSize(pointer)
-  guard size >= MemoryLayout<T>.stride, size <= largestStruct else {
+  guard isPlausible(UnsafePointer(pointer)) else {
     throw EdgeError(.abiMismatch, "\(name).struct_size is \(size), not \(MemoryLayout<T>.stride): set it before the call")
   }
   pointer.pointee = value

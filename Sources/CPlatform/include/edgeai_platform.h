@@ -26,7 +26,9 @@ void ep_system_deallocate(void *pointer);
  * Swift runtime found no memory: body was then left in the middle and the blocks it had made are freed. Scopes nest. */
 int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context);
 
-/* The shipped library's posix_memalign and free: packaging renames the Swift objects' references to these. */
+/* The shipped library's malloc (of accessors that are coroutines), posix_memalign and free: packaging renames the
+ * Swift objects' references to these. */
+void *ep_swift_malloc(size_t size);
 int ep_swift_memalign(void **result, size_t alignment, size_t size);
 void ep_swift_free(void *pointer);
 

@@ -1,0 +1,6 @@
+#!/bin/bash
+# The stripped library stays below 1 MB (1,000,000 bytes).
+set -eu
+bytes=$(stat -Lc %s "$1/lib/libedgeai.so")
+echo "$bytes bytes"
+test "$bytes" -lt 1000000
