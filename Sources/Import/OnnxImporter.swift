@@ -115,7 +115,9 @@ struct OnnxImporter {
     do throws(EdgeError) {
       guard let family else {
         throw reject(
-          node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
+          node.type == "QuantizeLinear" || node.type == "DequantizeLinear" || node.type == "DynamicQuantizeLinear"
+            ? "quantized ONNX models are not supported; import the float model and quantize it here"
+            : node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
       }
       if !isPoisoned { return try importNode(family) }
     } catch {

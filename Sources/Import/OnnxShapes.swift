@@ -323,6 +323,7 @@ extension OnnxImporter {
       guard let shape = Shape([depth, h, w]).elementCount(), shape <= Int.max / block / block else { throw malformed("the result overflows") }
       joined = [n, depth, h * block, w * block]
     } else {
+      if try textAttribute("mode", "DCR") != "DCR" { throw reject("attribute 'mode'") }
       guard h % block == 0, w % block == 0 else { throw wrongShape("\(shape.text) is not divisible by \(block)", operand: x) }
       split = [n, c, h / block, block, w / block, block]
       permutation = [0, 3, 5, 1, 2, 4]

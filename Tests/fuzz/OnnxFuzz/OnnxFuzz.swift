@@ -1,0 +1,28 @@
+// libFuzzer entry for the ONNX importer: any bytes give a graph, a list of unsupported operators or a typed
+// error, and a graph that comes out is valid and prints. Compiled as one module with Sources/Graph and
+// Sources/Import (see Tests/fuzz/README.md).
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzOnnx(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
+  var limits = Limits()
+  // Small, so that inputs stay fast and a size that is not checked shows up as an allocation.
+  limits.maximumNodes = 2000
+  limits.maximumValues = 8000
+  limits.maximumTensorBytes = 1 << 16
+  do throws(EdgeError) {
+    let result = try importOnnx(
+      UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits: limits,
+      externalData: { (location: String) throws(EdgeError) -> Storage in
+        if !location.hasPrefix("w") { throw EdgeError(.ioError, "no such file") }
+        return try Storage.allocate(256)
+      })
+    if result.unsupported.isEmpty {
+      try result.graph.validate()
+      _ = result.graph.text.utf8.count
+    }
+  } catch {
+    // An error must say something; one that blames the library is a finding.
+    if error.message.isEmpty || error.status == .internalError || error.status == .ok { fatalError(error.message) }
+  }
+  return 0
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Writes the broken ONNX files beside this script and expected.txt, the errors they must give.
+
+Standard library only. Each line of expected.txt: file, status code, node, tensor, part of the message;
+separated by tabs. Status 0 means that the file is read but lists that operator as unsupported.
+"""
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def varint(value):
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def num(field, value):
+    return varint(field << 3) + varint(value)
+
+
+def raw(field, data):
+    data = data.encode() if isinstance(data, str) else data
+    return varint(field << 3 | 2) + varint(len(data)) + data
+
+
+def info(name, dims, kind=1):
+    shape = b"".join(raw(1, num(1, d) if isinstance(d, int) else raw(2, d)) for d in dims)
+    return raw(1, name) + raw(2, raw(1, num(1, kind) + raw(2, shape)))
+
+
+def node(kind, inputs, outputs, attributes=b"", domain=""):
+    body = b"".join(raw(1, i) for i in inputs) + b"".join(raw(2, o) for o in outputs)
+    body += raw(3, kind.lower()) + raw(4, kind) + attributes
+    return raw(1, body + (raw(7, domain) if domain else b""))
+
+
+def ints(name, values):
+    return raw(5, raw(1, name) + num(20, 7) + raw(8, b"".join(varint(v) for v in values)))
+
+
+def integer(name, value):
+    return raw(5, raw(1, name) + num(20, 2) + num(3, value))
+
+
+def floats(name, dims, count=None, kind=1):
+    total = 1
+    for dim in dims:
+        total *= dim
+    total = total if count is None else count
+    data = struct.pack(f"<{total}f", *range(total))
+    return raw(5, raw(1, b"".join(varint(d) for d in dims)) + num(2, kind) + raw(8, name) + raw(9, data))
+
+
+def model(graph, opset=13):
+    return num(1, 8) + raw(8, num(2, opset)) + raw(7, graph)
+
+
+X = raw(11, info("x", ["N", 3, 8, 8]))
+V = raw(11, info("x", ["N", 4]))
+Y = raw(12, raw(1, "y"))
+RELU = node("Relu", ["x"], ["y"])
+GOOD = model(V + RELU + Y)
+
+CASES = {
+    "empty": (b"", 201, "", "", "empty"),
+    "not-a-model": (b"\x7fELF\x02\x01\x01", 200, "", "", "wire type"),
+    "truncated": (GOOD[:-4], 201, "", "", "the file ends"),
+    "inner-length": (num(1, 8) + raw(7, b"\x0a\x7f\0\0") + num(5, 1), 200, "", "", "reaches beyond"),
+    "endless-number": (b"\x08" + b"\xff" * 11, 200, "", "", "more than 64 bits"),
+    "no-graph": (num(1, 8) + raw(8, num(2, 13)), 200, "", "", "no graph"),
+    "old-opset": (model(V + RELU + Y, 6), 401, "", "", "too old"),
+    "new-opset": (model(V + RELU + Y, 99), 203, "", "", "too new"),
+    "no-outputs": (model(V + RELU), 204, "", "", "no outputs"),
+    "missing-tensor": (model(V + node("Add", ["x", "gone"], ["y"]) + Y), 204, "add", "gone", "defined nowhere"),
+    "duplicate-tensor": (model(V + RELU + node("Abs", ["x"], ["y"]) + Y), 204, "abs", "y", "defined twice"),
+    "cycle": (model(V + node("Add", ["x", "y"], ["z"]) + node("Neg", ["z"], ["y"]) + Y), 204, "add", "", "cycle"),
+    "zero-dimension": (model(raw(11, info("x", ["N", 0])) + RELU + Y), 101, "", "x", "dimension 0"),
+    "negative-dimension": (model(raw(11, info("x", ["N", -5])) + RELU + Y), 101, "", "x", "dimension -5"),
+    "huge-dimension": (model(raw(11, info("x", [1 << 30, 1 << 30])) + RELU + Y), 301, "", "x", "more than"),
+    "open-dimension": (model(raw(11, info("x", ["N", 3, "height", 8])) + RELU + Y), 401, "", "x", "'height' at axis 2"),
+    "text-input": (model(raw(11, info("x", [1], 8)) + RELU + Y), 401, "", "x", "text"),
+    "short-weights": (model(X + floats("w", [2, 3, 3, 3], 7) + node("Conv", ["x", "w"], ["y"]) + Y), 200, "conv", "w", "28 bytes"),
+    "huge-weights": (model(V + floats("w", [1 << 40, 1 << 40], 1) + node("Add", ["x", "w"], ["y"]) + Y), 301, "", "w", "overflows"),
+    "wrong-channels": (model(X + floats("w", [2, 5, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 101, "conv", "", "do not fit"),
+    "wrong-dtype": (model(V + floats("w", [4], 4, 99) + node("Add", ["x", "w"], ["y"]) + Y), 0, "add", "", "element type 99"),
+    "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
+    "attribute-type": (model(V + node("Flatten", ["x"], ["y"], ints("axis", [1])) + Y), 200, "flatten", "", "has type 7, not 2"),
+    "wrong-axis": (model(V + node("Softmax", ["x"], ["y"], integer("axis", 9)) + Y), 204, "softmax", "", "axis 9"),
+    "unknown-operator": (model(V + node("Frobnicate", ["x"], ["y"]) + Y), 0, "frobnicate", "", "not supported"),
+    "other-domain": (model(V + node("Relu", ["x"], ["y"], domain="com.example") + Y), 0, "relu", "", "not supported"),
+    "escaping-path": (
+        model(V + raw(5, raw(1, varint(4)) + num(2, 1) + raw(8, "w") + raw(13, raw(1, "location") + raw(2, "../secret")) + num(14, 1))
+              + node("Add", ["x", "w"], ["y"]) + Y), 200, "add", "w", "below the model's folder"),
+}
+
+
+def main():
+    lines = []
+    for name, (data, status, where, tensor, message) in sorted(CASES.items()):
+        (HERE / f"{name}.onnx").write_bytes(data)
+        lines.append("\t".join([f"{name}.onnx", str(status), where, tensor, message]))
+    (HERE / "expected.txt").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
