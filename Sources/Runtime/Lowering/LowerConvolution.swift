@@ -106,7 +106,7 @@ extension Lowering {
     }
     if let bias {
       guard dtype(bias) == (integer ? .int32 : .float32), try count(bias) == channels else {
-        throw error(.dtypeMismatch, integer ? "the bias must be int32, one for each channel" : "the bias must be float32, one for each channel", value: bias)
+        throw error(.dtypeMismatch, integer ? "needs one int32 for each channel" : "needs one float32 for each channel", value: bias)
       }
       slots.append(.read(2, try operand(bias)))
     }
