@@ -51,8 +51,8 @@ func tests(_ name: String, _ dependencies: [String], kernels: [Target.Dependency
 let shippedTargets: [Target] = [
   .target(
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
-    // The code around the kernels runs once a model or once a step: small counts, fast does not.
-    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize"])])
+    // Planning and reading run once: small before fast. The kernels keep -O.
+    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked"])])
 ]
 
 let testedTargets: [Target] = [

@@ -10,9 +10,9 @@ struct LogSink {
   var function: edgeai_log_fn?
   var context: UnsafeMutableRawPointer?
 
-  func write(_ level: Int32, _ message: String) {
+  func write(_ level: Int32, _ message: Message) {
     guard let function else { return }
-    message.withCString { function(context, level, $0) }
+    message.text.withCString { function(context, level, $0) }
   }
 }
 
@@ -107,7 +107,7 @@ func unsupportedError(_ unsupported: [UnsupportedOperator]) -> EdgeError {
     message += item.node.isEmpty ? " (node \(item.nodeIndex)" : " ('\(item.node)'"
     message += "; \(item.reason));"
   }
-  return EdgeError(.unsupportedOperator, message, node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
+  return EdgeError(.unsupportedOperator, Message(message), node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
 }
 
 /// The C strings of a graph's metadata.

@@ -17,7 +17,7 @@ struct FormatByteReader {
   var remaining: Int { bytes.count - position }
   var fileOffset: Int { origin + position }
 
-  func malformed(_ message: String) -> EdgeError { EdgeError(.malformedModel, message, byteOffset: fileOffset) }
+  func malformed(_ message: Message) -> EdgeError { EdgeError(.malformedModel, message, byteOffset: fileOffset) }
 
   mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type) throws(EdgeError) -> T {
     let size = T.bitWidth / 8

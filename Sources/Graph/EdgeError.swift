@@ -31,24 +31,65 @@ public struct Status: Equatable, Sendable {
 }
 
 /// Every error of the library: what went wrong, and where.
-public struct EdgeError: Error {
-  public var status: Status
-  public var message: String
-  /// Name of the node (operator) concerned; empty when none is.
-  public var node: String = ""
-  /// Index of that node in its model, or -1.
-  public var nodeIndex: Int = -1
-  /// Name of the tensor concerned; empty when none is.
-  public var tensor: String = ""
-  /// Offset in the model file, in bytes, or -1.
-  public var byteOffset: Int = -1
+///
+/// One reference wide, so that handing an error up through many functions costs little code.
+public struct EdgeError: Error, @unchecked Sendable {
+  private final class Content {
+    var status: Status
+    var message: String
+    var node: String
+    var nodeIndex: Int
+    var tensor: String
+    var byteOffset: Int
 
-  public init(_ status: Status, _ message: String, node: String = "", nodeIndex: Int = -1, tensor: String = "", byteOffset: Int = -1) {
-    self.status = status
-    self.message = message
-    self.node = node
-    self.nodeIndex = nodeIndex
-    self.tensor = tensor
-    self.byteOffset = byteOffset
+    init(_ status: Status, _ message: String, _ node: String, _ nodeIndex: Int, _ tensor: String, _ byteOffset: Int) {
+      self.status = status
+      self.message = message
+      self.node = node
+      self.nodeIndex = nodeIndex
+      self.tensor = tensor
+      self.byteOffset = byteOffset
+    }
+  }
+
+  private var content: Content
+
+  @inline(never)
+  public init(
+    _ status: Status, _ message: Message, node: String = "", nodeIndex: Int = -1, tensor: String = "", byteOffset: Int = -1
+  ) {
+    content = Content(status, message.text, node, nodeIndex, tensor, byteOffset)
+  }
+
+  @inline(never)
+  private mutating func makeUnique() {
+    if isKnownUniquelyReferenced(&content) { return }
+    content = Content(content.status, content.message, content.node, content.nodeIndex, content.tensor, content.byteOffset)
+  }
+
+  public var status: Status {
+    get { content.status }
+    set { makeUnique(); content.status = newValue }
+  }
+  public var message: String { content.message }
+  /// Name of the node (operator) concerned; empty when none is.
+  public var node: String {
+    get { content.node }
+    set { makeUnique(); content.node = newValue }
+  }
+  /// Index of that node in its model, or -1.
+  public var nodeIndex: Int {
+    get { content.nodeIndex }
+    set { makeUnique(); content.nodeIndex = newValue }
+  }
+  /// Name of the tensor concerned; empty when none is.
+  public var tensor: String {
+    get { content.tensor }
+    set { makeUnique(); content.tensor = newValue }
+  }
+  /// Offset in the model file, in bytes, or -1.
+  public var byteOffset: Int {
+    get { content.byteOffset }
+    set { makeUnique(); content.byteOffset = newValue }
   }
 }

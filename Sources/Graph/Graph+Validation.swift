@@ -37,7 +37,7 @@ extension Graph {
   }
 
   private func validate(_ node: Node, _ index: Int, _ made: inout [Bool]) throws(EdgeError) {
-    func failure(_ status: Status, _ message: String, _ tensor: String = "") -> EdgeError {
+    func failure(_ status: Status, _ message: Message, _ tensor: String = "") -> EdgeError {
       EdgeError(status, message, node: node.name, nodeIndex: index, tensor: tensor)
     }
     for input in node.inputs where input != Node.noValue {
@@ -88,7 +88,7 @@ extension Graph {
   }
 
   private func validate(_ quantization: Quantization, _ value: Value) throws(EdgeError) {
-    func failure(_ message: String) -> EdgeError { EdgeError(.invalidGraph, message, tensor: value.name) }
+    func failure(_ message: Message) -> EdgeError { EdgeError(.invalidGraph, message, tensor: value.name) }
     let range: ClosedRange<Int32>
     switch value.dtype {
     case .uint8: range = 0...255

@@ -88,7 +88,7 @@ extension OnnxImporter {
     let name = operands[id].name
     guard let tensor = constantTensor(id) else { throw reject("'\(name)' is not a constant of the file") }
     let type = try elementType(tensor, name)
-    func failure(_ status: Status, _ message: String) -> EdgeError {
+    func failure(_ status: Status, _ message: Message) -> EdgeError {
       EdgeError(status, "tensor '\(name)' \(message)", tensor: name, byteOffset: tensor.byteOffset)
     }
     guard let count = tensor.elementCount, count <= limits.maximumTensorBytes / max(type.byteCount, type.imported.byteCount) else {
@@ -174,7 +174,7 @@ extension OnnxImporter {
   }
 
   private mutating func external(_ tensor: OnnxTensor, _ name: String, _ byteCount: Int) throws(EdgeError) -> TensorData {
-    func failure(_ status: Status, _ message: String) -> EdgeError {
+    func failure(_ status: Status, _ message: Message) -> EdgeError {
       EdgeError(status, "tensor '\(name)' \(message)", tensor: name, byteOffset: tensor.byteOffset)
     }
     let location = tensor.location

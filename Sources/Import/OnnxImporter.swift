@@ -155,16 +155,16 @@ struct OnnxImporter {
   // Errors.
 
   /// This operator, or what its attributes ask for, is not supported.
-  func reject(_ reason: String) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
+  func reject(_ reason: Message) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
 
   /// The node contradicts the ONNX specification.
-  func malformed(_ message: String, operand: Int = -1) -> EdgeError {
+  func malformed(_ message: Message, operand: Int = -1) -> EdgeError {
     EdgeError(.invalidGraph, "\(node.type): \(message)", node: nodeName, nodeIndex: nodeIndex,
       tensor: operand >= 0 ? operands[operand].name : "", byteOffset: node.byteOffset)
   }
 
   /// A tensor has a shape that the node cannot take.
-  func wrongShape(_ message: String, operand: Int) -> EdgeError {
+  func wrongShape(_ message: Message, operand: Int) -> EdgeError {
     var error = malformed(message, operand: operand)
     error.status = .shapeMismatch
     return error

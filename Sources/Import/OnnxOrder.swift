@@ -143,7 +143,7 @@ extension OnnxImporter {
   }
 
   private func inputShape(_ input: OnnxValueInfo) throws(EdgeError) -> Shape {
-    func failure(_ status: Status, _ message: String) -> EdgeError {
+    func failure(_ status: Status, _ message: Message) -> EdgeError {
       EdgeError(status, "graph input '\(input.name)' \(message)", tensor: input.name, byteOffset: input.byteOffset)
     }
     guard let dims = input.dims else { throw failure(.unsupportedFeature, "has no shape; export the model with one") }

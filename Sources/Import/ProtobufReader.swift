@@ -44,7 +44,7 @@ struct ProtobufReader {
     self.depth = depth
   }
 
-  func error(_ message: String, at offset: Int) -> EdgeError {
+  func error(_ message: Message, at offset: Int) -> EdgeError {
     EdgeError(.malformedModel, message, byteOffset: offset)
   }
 

@@ -81,72 +81,94 @@ private struct PartSink: TileSink {
   minimum(VF(repeating: target.high), maximum(VF(repeating: target.low), v))
 }
 
-/// Multiplies `rows` rows of `k` floats, `stride` bytes apart, with the panels that hold `columns` columns.
-func multiplyBlock(
-  _ rows: Int, _ columns: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panels: UnsafePointer<Float>,
-  _ target: FloatTarget
-) {
+/// Rows of activations: `lines` lines of `count` rows, each row a window.
+struct FloatRows {
+  var lines = 1
+  var count: Int
+  var window: TileWindow
+  var a: UnsafeRawPointer
+  /// Bytes from row to row and from line to line.
+  var stride: Int
+  var lineStride = 0
+
+  /// `count` rows of `k` floats.
+  @inline(__always) init(_ count: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int) {
+    self.count = count
+    window = TileWindow(steps: k)
+    self.a = a
+    self.stride = stride
+  }
+}
+
+/// Multiplies rows with the panels that hold `columns` columns. Lines follow one another in the target.
+func multiplyBlock(_ rows: FloatRows, _ columns: Int, _ panels: UnsafePointer<Float>, _ target: FloatTarget) {
+  let size = panelSize(rows.window.total)
   var column = 0
   var panel = panels
   while column < columns {
-    let count = columns &- column
-    multiplyPanel(rows, count, k, a, stride, panel, target.moved(rows: 0, columns: column))
-    panel += panelSize(k)
+    var line = 0
+    while line < rows.lines {
+      multiplyPanel(
+        rows.count, columns &- column, rows.window, rows.a + line &* rows.lineStride, rows.stride, panel,
+        target.moved(rows: line &* rows.count, columns: column))
+      line &+= 1
+    }
+    panel += size
     column &+= panelWidth
   }
 }
 
 @inline(__always)
 private func multiplyPanel(
-  _ rows: Int, _ columns: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
+  _ rows: Int, _ columns: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
   _ target: FloatTarget
 ) {
   if columns >= panelWidth {
     let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
     var row = 0
     while row &+ tileRows <= rows {
-      wholeTile(k, a + row &* stride, stride, bias, target.moved(rows: row, columns: 0))
+      wholeTile(window, a + row &* stride, stride, bias, target.moved(rows: row, columns: 0))
       row &+= tileRows
     }
-    lastRows(rows, row, k, a, stride, panel, target)
+    lastRows(rows, row, window, a, stride, panel, target)
   } else {
-    partPanel(rows, columns, k, a, stride, panel, target)
+    partPanel(rows, columns, window, a, stride, panel, target)
   }
 }
 
 @inline(never)
 private func wholeTile(
-  _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget
+  _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget
 ) {
-  MainTile<WideRow<FloatStep>>.product(k, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
+  MainTile<WideRow<FloatStep>>.product(window, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
 }
 
 /// The rows after the last whole tile.
 @inline(never)
 private func lastRows(
-  _ rows: Int, _ done: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
+  _ rows: Int, _ done: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
   _ target: FloatTarget
 ) {
   let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
   var row = done
   typealias Row = WideRow<FloatStep>
   if row &+ MiddleTile<Row>.rows <= rows {
-    MiddleTile<Row>.product(k, a + row &* stride, stride, bias + 2)
+    MiddleTile<Row>.product(window, a + row &* stride, stride, bias + 2)
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
     row &+= MiddleTile<Row>.rows
   }
   while row &+ 4 <= rows {
-    Rows4<Row>.product(k, a + row &* stride, stride, bias + 2)
+    Rows4<Row>.product(window, a + row &* stride, stride, bias + 2)
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
     row &+= 4
   }
   while row &+ 2 <= rows {
-    Rows2<Row>.product(k, a + row &* stride, stride, bias + 2)
+    Rows2<Row>.product(window, a + row &* stride, stride, bias + 2)
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
     row &+= 2
   }
   if row < rows {
-    Row.product(k, a + row &* stride, stride, bias + 2)
+    Row.product(window, a + row &* stride, stride, bias + 2)
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
   }
 }
@@ -154,33 +176,33 @@ private func lastRows(
 /// A last panel with fewer columns than its width.
 @inline(never)
 private func partPanel(
-  _ rows: Int, _ columns: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
+  _ rows: Int, _ columns: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Float>,
   _ target: FloatTarget
 ) {
   let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
   let sink = PartSink(target: target, bias: bias, columns: columns)
   if columns > lanes {
-    partRows(WideRow<FloatStep>(), rows, k, a, stride, sink)
+    partRows(WideRow<FloatStep>(), rows, window, a, stride, sink)
   } else {
-    partRows(NarrowRow<FloatStep>(), rows, k, a, stride, sink)
+    partRows(NarrowRow<FloatStep>(), rows, window, a, stride, sink)
   }
 }
 
 @inline(__always)
 private func partRows<Row: Tile>(
-  _: Row, _ rows: Int, _ k: Int, _ a: UnsafeRawPointer, _ stride: Int, _ sink: PartSink
+  _: Row, _ rows: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ sink: PartSink
 ) where Row.Operation == FloatStep {
   var row = 0
   while row &+ tileRows <= rows {
-    MainTile<Row>.product(k, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    MainTile<Row>.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
     row &+= tileRows
   }
   while row &+ 4 <= rows {
-    Rows4<Row>.product(k, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    Rows4<Row>.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
     row &+= 4
   }
   while row < rows {
-    Row.product(k, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    Row.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
     row &+= 1
   }
 }

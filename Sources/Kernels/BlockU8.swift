@@ -23,6 +23,8 @@ struct OutputU8 {
   var residualStride: Int
   let residualZeroPoint: Int32
   let residualScale: Float
+  /// Added to all sums of a row; only products of two activations have it.
+  var rowCorrections: UnsafePointer<Int32>?
   let zeroPoint: Int32
   let low: Int32
   let high: Int32
@@ -34,16 +36,36 @@ struct OutputU8 {
     residualStride = Int(a.residual_stride)
     residualZeroPoint = a.residual_zero_point
     residualScale = a.residual_scale
+    rowCorrections = nil
     zeroPoint = a.y_zero_point
     low = a.q_min
     high = a.q_max
+  }
+
+  init(_ a: ek_matmul) {
+    y = a.y.assumingMemoryBound(to: UInt8.self)
+    stride = Int(a.n)
+    residual = nil
+    residualStride = 0
+    residualZeroPoint = 0
+    residualScale = 0
+    rowCorrections = nil
+    zeroPoint = a.y_zero_point
+    low = 0
+    high = 255
   }
 
   @inline(__always) func moved(rows: Int, columns: Int) -> OutputU8 {
     var moved = self
     moved.y += rows &* stride &+ columns
     if let residual { moved.residual = residual + (rows &* residualStride &+ columns) }
+    if let rowCorrections { moved.rowCorrections = rowCorrections + rows }
     return moved
+  }
+
+  @inline(__always) func corrected(_ sum: VI, _ row: Int) -> VI {
+    if let rowCorrections { return sum &+ VI(repeating: rowCorrections[row]) }
+    return sum
   }
 
   @inline(__always) func quantized(_ t: VF) -> VI {
@@ -62,8 +84,8 @@ private struct WideSinkU8: TileSink {
   let scales: UnsafePointer<VF>
 
   @inline(__always) func take(_ row: Int, _ low: VI, _ high: VI) {
-    var low = toFloat(low &+ corrections[0]) * scales[0]
-    var high = toFloat(high &+ corrections[1]) * scales[1]
+    var low = toFloat(output.corrected(low &+ corrections[0], row)) * scales[0]
+    var high = toFloat(output.corrected(high &+ corrections[1], row)) * scales[1]
     if let residual = output.residual {
       let r = residual + row &* output.residualStride
       low += output.residualTerm(widenBytes(r))
@@ -80,7 +102,7 @@ private struct NarrowSinkU8: TileSink {
   let scales: UnsafePointer<VF>
 
   @inline(__always) func take(_ row: Int, _ low: VI, _: VI) {
-    var low = toFloat(low &+ corrections[0]) * scales[0]
+    var low = toFloat(output.corrected(low &+ corrections[0], row)) * scales[0]
     if let residual = output.residual {
       low += output.residualTerm(widenBytes(residual + row &* output.residualStride))
     }

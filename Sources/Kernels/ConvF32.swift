@@ -2,17 +2,28 @@ import CPlatform
 
 // Convolution as matrix multiplication: rows are output pixels, columns output channels of one group, and the
 // inner dimension runs over (kh, kw, c). A unit of work is a block of rows by a block of panels of one group.
-// The inner dimension is never split, so any partition adds in the same order.
+// The inner dimension is never split and always runs in the same order, so the partition and the way rows are
+// read do not show in the result.
+
+/// How the tile reads rows.
+private enum RowSource {
+  /// The activations are the rows: 1x1, stride 1, no padding.
+  case image
+  /// Windows lie in padded copies of image lines; the rows of one output line are evenly spaced there.
+  case lines
+  /// Each window is copied out: images too narrow for lines, strided 1x1.
+  case windows
+}
 
 /// The matrix form of a convolution and its split into units.
 private struct ConvPlan {
   let args: UnsafePointer<ek_conv>
   /// Channels of a group.
   let depth: Int, columns: Int
-  /// Inner dimension, output pixels, panels of a group.
-  let k: Int, pixels: Int, panels: Int
-  /// True when the activations are the rows already.
-  let inPlace: Bool
+  /// Inner dimension, panels of a group.
+  let k: Int, panels: Int
+  let source: RowSource
+  /// Rows of a block; with lines, output lines of a block, which does not cross images.
   let blockRows: Int, rowBlocks: Int
   let blockPanels: Int, panelBlocks: Int
 
@@ -23,33 +34,54 @@ private struct ConvPlan {
     depth = Int(c.c_in) / groups
     columns = Int(c.c_out) / groups
     k = Int(c.kh) &* Int(c.kw) &* depth
-    pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
     panels = divideUp(columns, panelWidth)
-    inPlace = c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
-      && c.h == c.oh && c.w == c.ow
+    let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
 
-    // Rows of one block, read again for each panel, stay in the second level cache.
-    let cacheFloats: Int = 96 << 10
-    var rows: Int = cacheFloats / k / tileRows
-    if rows > 12 { rows = 12 }
-    if rows < 1 { rows = 1 }
-    blockRows = rows &* tileRows
-    rowBlocks = divideUp(pixels, blockRows)
+    // Rows of one block are read again for each panel. Where all panels stay in the second level cache, short
+    // blocks keep copied rows near the first; where panels stream from memory, tall blocks read them less often.
+    let streams = panels &* panelSize(k) > 256 << 10
+    let rowsOfBlock: Int
+    if c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
+      && c.h == c.oh && c.w == c.ow
+    {
+      source = .image
+      blockRows = larger(smaller((streams ? 128 << 10 : 64 << 10) / k / tileRows, 12), 1) &* tileRows
+      rowBlocks = divideUp(pixels, blockRows)
+      rowsOfBlock = smaller(blockRows, pixels)
+    } else {
+      // Two lines at least share what their windows overlap.
+      let most = smaller(larger(divideUp(Int(c.n) &* Int(c.oh), 32), 2), Int(c.oh))
+      let lines = PaddedLines(c, depth).linesWithin(streams ? 128 << 10 : 64 << 10, most)
+      if lines > 0 {
+        source = .lines
+        blockRows = lines
+        rowBlocks = Int(c.n) &* divideUp(Int(c.oh), lines)
+        rowsOfBlock = lines &* Int(c.ow)
+      } else {
+        source = .windows
+        blockRows = larger(smaller((streams ? 128 << 10 : 16 << 10) / k / tileRows, 12), 1) &* tileRows
+        rowBlocks = divideUp(pixels, blockRows)
+        rowsOfBlock = smaller(blockRows, pixels)
+      }
+    }
 
     // Panels are split when rows alone give too few units to share, but not below a useful amount of work.
     let wanted = divideUp(32, rowBlocks &* groups)
-    var panelsPerBlock = divideUp(panels, wanted)
-    let rowsHere = pixels < blockRows ? pixels : blockRows
-    let smallest = divideUp(1 << 18, rowsHere &* k &* panelWidth)
-    if panelsPerBlock < smallest { panelsPerBlock = smallest }
-    if !inPlace && panelsPerBlock < 4 { panelsPerBlock = 4 }
-    if panelsPerBlock > panels { panelsPerBlock = panels }
-    blockPanels = panelsPerBlock
+    var most = larger(divideUp(panels, wanted), divideUp(1 << 18, rowsOfBlock &* k &* panelWidth))
+    if source != .image { most = larger(most, 4) }
+    blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
   }
 
   var units: Int { Int(args.pointee.groups) &* rowBlocks &* panelBlocks }
   var groupFloats: Int { panels &* panelSize(k) }
+  var scratchFloats: Int {
+    switch source {
+    case .image: 0
+    case .lines: PaddedLines(args.pointee, depth).floats(blockRows)
+    case .windows: blockRows &* k
+    }
+  }
 }
 
 func convUnits(_ args: UnsafeRawPointer?) -> Int64 {
@@ -59,8 +91,7 @@ func convUnits(_ args: UnsafeRawPointer?) -> Int64 {
 
 func convScratch(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
-  let plan = ConvPlan(args)
-  return plan.inPlace ? 0 : Int64(plan.blockRows &* plan.k &* 4)
+  return Int64(ConvPlan(args).scratchFloats &* 4)
 }
 
 func convPackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
@@ -83,7 +114,7 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
     var column = 0
     while column < plan.columns {
       let first = group &* plan.columns &+ column
-      let count = plan.columns &- column < panelWidth ? plan.columns &- column : panelWidth
+      let count = smaller(plan.columns &- column, panelWidth)
       packPanel(weights + first &* plan.k, plan.k, 1, bias.map { $0 + first }, plan.k, count, out)
       out += panelSize(plan.k)
       column &+= panelWidth
@@ -96,36 +127,63 @@ func convRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch:
   guard let args else { return }
   let plan = ConvPlan(args)
   let c = plan.args.pointee
-  guard let xBase = c.x, let yBase = c.y, let packed = c.packed else { return }
-  let x = xBase.assumingMemoryBound(to: Float.self)
+  guard let x = c.x, let y = c.y, let packed = c.packed else { return }
   let whole = FloatTarget(
-    y: yBase.assumingMemoryBound(to: Float.self), stride: Int(c.y_stride),
+    y: y.assumingMemoryBound(to: Float.self), stride: Int(c.y_stride),
     residual: c.residual?.assumingMemoryBound(to: Float.self), residualStride: Int(c.residual_stride),
     low: c.clamp_min, high: c.clamp_max)
-  var gathered = -1  // the row block, over all groups, that scratch holds
+  var rows = FloatRows(0, plan.k, x, 0)
+  var firstRow = 0
+  var prepared = -1  // the row block, over all groups, that `rows` describes
   var unit = Int(begin)
   while unit < Int(end) {
     let panelBlock = unit % plan.panelBlocks
     let block = unit / plan.panelBlocks
-    let rowBlock = block % plan.rowBlocks, group = block / plan.rowBlocks
-    let row = rowBlock &* plan.blockRows
-    let rows = plan.pixels &- row < plan.blockRows ? plan.pixels &- row : plan.blockRows
-    let column = panelBlock &* plan.blockPanels &* panelWidth
+    let group = block / plan.rowBlocks
+    if prepared != block {
+      firstRow = prepare(plan, block % plan.rowBlocks, group &* plan.depth, scratch, &rows)
+      prepared = block
+    }
     let width = plan.blockPanels &* panelWidth
-    let columns = plan.columns &- column < width ? plan.columns &- column : width
+    let column = panelBlock &* width
     let panels = packed.assumingMemoryBound(to: Float.self)
       + (group &* plan.groupFloats &+ panelBlock &* plan.blockPanels &* panelSize(plan.k))
-    let target = whole.moved(rows: row, columns: group &* plan.columns &+ column)
-    if plan.inPlace {
-      let a = x + (row &* Int(c.x_stride) &+ group &* plan.depth)
-      multiplyBlock(rows, columns, plan.k, a, Int(c.x_stride) &* 4, panels, target)
-    } else if let scratch {
-      if gathered != block {
-        gatherRows(plan.args, row, rows, group &* plan.depth, plan.depth, scratch.assumingMemoryBound(to: Float.self))
-        gathered = block
-      }
-      multiplyBlock(rows, columns, plan.k, scratch, plan.k &* 4, panels, target)
-    }
+    multiplyBlock(
+      rows, smaller(width, plan.columns &- column), panels,
+      whole.moved(rows: firstRow, columns: group &* plan.columns &+ column))
     unit &+= 1
+  }
+}
+
+/// Makes the rows of a block readable by the tile. Returns the number of the first.
+private func prepare(
+  _ plan: ConvPlan, _ rowBlock: Int, _ channel: Int, _ scratch: UnsafeMutableRawPointer?, _ rows: inout FloatRows
+) -> Int {
+  let c = plan.args.pointee
+  guard let base = c.x else { return 0 }
+  let x = base.assumingMemoryBound(to: Float.self) + channel
+  let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
+  switch plan.source {
+  case .image:
+    let row = rowBlock &* plan.blockRows
+    rows = FloatRows(
+      smaller(plan.blockRows, pixels &- row), plan.k, x + row &* Int(c.x_stride), Int(c.x_stride) &* 4)
+    return row
+  case .windows:
+    let row = rowBlock &* plan.blockRows
+    guard let scratch else { return 0 }
+    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.k &* 4)
+    gatherRows(c, x, row, rows.count, plan.depth, scratch.assumingMemoryBound(to: Float.self))
+    return row
+  case .lines:
+    let blocks = divideUp(Int(c.oh), plan.blockRows)
+    let image = rowBlock / blocks, line = rowBlock % blocks &* plan.blockRows
+    guard let scratch else { return 0 }
+    let lines = PaddedLines(c, plan.depth)
+    let copied = scratch.assumingMemoryBound(to: Float.self)
+    let count = smaller(plan.blockRows, Int(c.oh) &- line)
+    lines.copy(c, x + image &* Int(c.h) &* Int(c.w) &* Int(c.x_stride), line, count, copied)
+    rows = lines.rows(c, count, copied)
+    return (image &* Int(c.oh) &+ line) &* Int(c.ow)
   }
 }

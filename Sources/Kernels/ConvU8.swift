@@ -153,7 +153,8 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
       stride = Int(a.x_stride)
       source = x + (firstRow &* stride &+ group &* shape.k)
     } else if block != blockInScratch {
-      WindowsU8(args, group: group).gather(firstRow, rows, gathered, shape.rowBytes)
+      WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
+        .gather(firstRow, rows, gathered)
       blockInScratch = block
     }
     multiplyBlockU8(

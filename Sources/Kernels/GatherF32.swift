@@ -1,14 +1,10 @@
 import CPlatform
 
-/// Copies the windows of output pixels first ..< first + count, channels channel ..< channel + depth, into rows of
+/// Copies the windows of output pixels first ..< first + count, `depth` channels from `x`, into rows of
 /// (kh, kw, depth) floats. Padding is 0.
 func gatherRows(
-  _ args: UnsafePointer<ek_conv>, _ first: Int, _ count: Int, _ channel: Int, _ depth: Int,
-  _ rows: UnsafeMutablePointer<Float>
+  _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ rows: UnsafeMutablePointer<Float>
 ) {
-  let c = args.pointee
-  guard let base = c.x else { return }
-  let x = base.assumingMemoryBound(to: Float.self) + channel
   let stride = Int(c.x_stride), h = Int(c.h), w = Int(c.w), kh = Int(c.kh), kw = Int(c.kw)
   let dilationH = Int(c.dilation_h), dilationW = Int(c.dilation_w)
   // Taps of one window row are one run of memory.
@@ -29,6 +25,8 @@ func gatherRows(
     while tapRow < kh {
       if iy < 0 || iy >= h {
         zeroFloats(out, rowFloats)
+      } else if dense && firstTap == 0 && endTap == kw {
+        copyFloats(out, image + (iy &* w &+ x0) &* stride, rowFloats)
       } else {
         zeroFloats(out, firstTap &* depth)
         let line = image + (iy &* w &+ x0) &* stride

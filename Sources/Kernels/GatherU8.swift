@@ -1,115 +1,171 @@
 import CPlatform
 
-// Lays out the input windows of output pixels as rows of a matrix (im2col of one block).
+// Lays out the input windows of output pixels as rows of a matrix (im2col of one block). Most pixels have windows
+// inside the image, whose lines are runs of neighbouring bytes at an even distance: those are copied in a tight
+// loop. The others go tap by tap.
 
 /// Copies windows of one group of channels.
 struct WindowsU8 {
-  private let args: UnsafePointer<ek_conv>
   private let x: UnsafePointer<UInt8>
   private let end: UnsafePointer<UInt8>
   private let channels: Int
-  private let pixelStride: Int
+  /// Bytes from pixel to pixel, from line to line, from image to image.
+  private let pixel: Int, line: Int, image: Int
+  private let h: Int, w: Int, oh: Int, ow: Int
+  private let kh: Int, kw: Int
+  private let strideH: Int, strideW: Int, dilationH: Int, dilationW: Int, padTop: Int, padLeft: Int
+  private let zeroPoint: UInt8
+  private let rowBytes: Int
+  /// A window's line is one run.
+  private let hasRuns: Bool
+  /// Output columns whose windows are inside the image's width.
+  private let insideFrom: Int, insideTo: Int
 
-  init(_ args: UnsafePointer<ek_conv>, group: Int) {
-    let a = args.pointee
-    self.args = args
+  /// `rowBytes`: distance of the rows to be written.
+  init(_ a: ek_conv, _ first: UnsafePointer<UInt8>, group: Int, rowBytes: Int) {
+    (h, w, oh, ow) = (Int(a.h), Int(a.w), Int(a.oh), Int(a.ow))
+    (kh, kw) = (Int(a.kh), Int(a.kw))
+    (strideH, strideW) = (Int(a.stride_h), Int(a.stride_w))
+    (dilationH, dilationW) = (Int(a.dilation_h), Int(a.dilation_w))
+    (padTop, padLeft) = (Int(a.pad_top), Int(a.pad_left))
+    zeroPoint = UInt8(truncatingIfNeeded: a.x_zero_point)
+    self.rowBytes = rowBytes
     channels = Int(a.c_in / a.groups)
-    pixelStride = Int(a.x_stride)
-    let first = a.x.assumingMemoryBound(to: UInt8.self)
+    pixel = Int(a.x_stride)
+    line = w &* pixel
+    image = h &* line
     x = first + group &* channels
-    end = first + ((Int(a.n) &* Int(a.h) &* Int(a.w) &- 1) &* pixelStride &+ Int(a.c_in))
+    end = first + (Int(a.n) &* image &- pixel &+ Int(a.c_in))
+    hasRuns = kw == 1 || dilationW == 1 && channels == pixel
+    insideFrom = divideUp(padLeft, strideW)
+    let room = w &- 1 &- (kw &- 1) &* dilationW &+ padLeft
+    insideTo = room < 0 ? 0 : smaller(room / strideW &+ 1, ow)
   }
 
-  /// Writes `count` windows from output pixel `first` on, `rowBytes` apart. The bytes between a window and the
-  /// next row are left undefined; up to 64 bytes beyond the last row are overwritten.
+  /// Writes `count` windows from output pixel `first` on. The bytes between a window and the next row are left
+  /// undefined; up to 64 bytes beyond the last row are overwritten.
   @inline(never)
-  func gather(_ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer, _ rowBytes: Int) {
-    let a = args.pointee
-    let width = Int(a.ow), height = Int(a.oh)
-    var column = first % width
-    var line = first / width % height
-    var image = x + first / (width &* height) &* Int(a.h) &* Int(a.w) &* pixelStride
+  func gather(_ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer) {
+    var column = first % ow
+    var y = first / ow % oh
+    var picture = x + first / (ow &* oh) &* image
     var row = rows
     var left = count
     while left > 0 {
-      window(a, image, line, column, row)
-      row += rowBytes
-      left &-= 1
-      column &+= 1
-      if column == width {
-        column = 0
-        line &+= 1
-        if line == height {
-          line = 0
-          image += Int(a.h) &* Int(a.w) &* pixelStride
-        }
+      let part = smaller(left, ow &- column)
+      outputLine(picture, y &* strideH &- padTop, column, part, row)
+      row += part &* rowBytes
+      left &-= part
+      column = 0
+      y &+= 1
+      if y == oh {
+        y = 0
+        picture += image
       }
     }
   }
 
-  @inline(__always)
-  private func window(
-    _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ line: Int, _ column: Int, _ row: UnsafeMutableRawPointer
+  /// Windows of neighbouring output columns, whose first line is `top`.
+  private func outputLine(
+    _ picture: UnsafePointer<UInt8>, _ top: Int, _ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer
   ) {
-    let h = Int(a.h), w = Int(a.w), kw = Int(a.kw)
-    let top = line &* Int(a.stride_h) &- Int(a.pad_top)
-    let leftEdge = column &* Int(a.stride_w) &- Int(a.pad_left)
-    let tapBytes = channels &* activationBytes
-    let lineBytes = kw &* tapBytes
-    let oneRun = a.dilation_w == 1 && channels == pixelStride && leftEdge >= 0 && leftEdge &+ kw <= w
-    var to = row
-    var tap = 0
-    while tap < Int(a.kh) {
-      let y = top &+ tap &* Int(a.dilation_h)
-      if y < 0 || y >= h {
-        fill(to, kw &* channels, a.x_zero_point)
-      } else if oneRun {
-        copy(to, image + (y &* w &+ leftEdge) &* pixelStride, kw &* channels)
-      } else {
-        var part = to
-        var column = leftEdge
-        var left = kw
-        while left > 0 {
-          if column < 0 || column >= w {
-            fill(part, channels, a.x_zero_point)
-          } else {
-            copy(part, image + (y &* w &+ column) &* pixelStride, channels)
-          }
-          part += tapBytes
-          column &+= Int(a.dilation_w)
-          left &-= 1
-        }
+    var column = first
+    var row = rows
+    let last = first &+ count
+    let isInside = hasRuns && top >= 0 && top &+ (kh &- 1) &* dilationH < h
+    while column < last {
+      let left = column &* strideW &- padLeft
+      if isInside && column >= insideFrom && column < insideTo {
+        let from = picture + (top &* line &+ left &* pixel)
+        let copied = copyInside(from, smaller(insideTo, last) &- column, row)
+        column &+= copied
+        row += copied &* rowBytes
+        if copied > 0 { continue }
       }
-      to += lineBytes
-      tap &+= 1
+      window(picture, top, left, row)
+      column &+= 1
+      row += rowBytes
     }
   }
 
-  /// Copies in whole sixteens where that stays inside the tensor: what is written too much is overwritten by the
-  /// next run, or lies behind the last row.
+  /// Copies windows inside the image in whole sixteens, as many as that keeps within the tensor. What is written
+  /// too much is overwritten by the next line, or lies behind the last row.
+  private func copyInside(_ first: UnsafePointer<UInt8>, _ count: Int, _ rows: UnsafeMutableRawPointer) -> Int {
+    let run = kw &* channels
+    let lineStep = dilationH &* line, pixelStep = strideW &* pixel
+    let reach = (kh &- 1) &* lineStep &+ roundedUp(run, 16)
+    let room = end - first &- reach
+    if room < 0 { return 0 }
+    let windows = pixelStep > 0 ? smaller(count, room / pixelStep &+ 1) : count
+    let runBytes = run &* activationBytes
+    var from = first
+    var row = rows
+    var left = windows
+    while left > 0 {
+      var to = row
+      var p = from
+      var tap = kh
+      while tap > 0 {
+        moveActivations(to, p)
+        var i = 16
+        while i < run {
+          moveActivations(to + i &* activationBytes, p + i)
+          i &+= 16
+        }
+        to += runBytes
+        p += lineStep
+        tap &-= 1
+      }
+      row += rowBytes
+      from += pixelStep
+      left &-= 1
+    }
+    return windows
+  }
+
+  /// One window of any kind, touching nothing outside the tensor.
+  private func window(
+    _ picture: UnsafePointer<UInt8>, _ top: Int, _ left: Int, _ row: UnsafeMutableRawPointer
+  ) {
+    var to = row
+    var tapY = 0
+    while tapY < kh {
+      let y = top &+ tapY &* dilationH
+      var tapX = 0
+      while tapX < kw {
+        let column = left &+ tapX &* dilationW
+        if y < 0 || y >= h || column < 0 || column >= w {
+          fill(to)
+        } else {
+          copy(to, picture + (y &* line &+ column &* pixel))
+        }
+        to += channels &* activationBytes
+        tapX &+= 1
+      }
+      tapY &+= 1
+    }
+  }
+
   @inline(__always)
-  private func copy(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>, _ count: Int) {
-    if count &+ 15 <= end - from {
-      var i = 0
-      while i < count {
+  private func copy(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
+    var i = 0
+    if channels &+ 15 <= end - from {
+      while i < channels {
         moveActivations(to + i &* activationBytes, from + i)
         i &+= 16
       }
-    } else {
-      var i = 0
-      while i < count {
-        put(to, i, from[i])
-        i &+= 1
-      }
+    }
+    while i < channels {
+      put(to, i, from[i])
+      i &+= 1
     }
   }
 
   @inline(__always)
-  private func fill(_ to: UnsafeMutableRawPointer, _ count: Int, _ value: Int32) {
-    let byte = UInt8(truncatingIfNeeded: value)
+  private func fill(_ to: UnsafeMutableRawPointer) {
     var i = 0
-    while i < count {
-      put(to, i, byte)
+    while i < channels {
+      put(to, i, zeroPoint)
       i &+= 1
     }
   }

@@ -2,7 +2,7 @@
 //
 //   VF, VI                      a register of Float, of Int32 (equal lane counts)
 //   MainTile, MiddleTile        the row counts of a register tile (Tile.swift)
-//   minimum, maximum            float: the second operand where either is NaN on x86, so put the data second
+//   minimum, maximum            float: NaN where the second operand is, so put the data second
 //   multiplyAdd(a, b, c)        a * b + c, fused where the CPU fuses
 //   squareRoot, toFloat, toInteger
 //   loadPart(p, n)              the first n lanes from memory, 0 <= n <= lanes, the others zero

@@ -70,10 +70,10 @@ func matmulRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
       y: yBase.assumingMemoryBound(to: Float.self) + ((item &* plan.m &+ row) &* plan.n &+ column), stride: plan.n,
       residual: nil, residualStride: 0, low: c.clamp_min, high: c.clamp_max)
     if plan.rowsInPlace {
-      multiplyBlock(rows, columns, plan.k, a, Int(c.a_row_stride) &* 4, panels, target)
+      multiplyBlock(FloatRows(rows, plan.k, a, Int(c.a_row_stride) &* 4), columns, panels, target)
     } else {
       copyRows(a, Int(c.a_row_stride), Int(c.a_column_stride), rows, plan.k, copies)
-      multiplyBlock(rows, columns, plan.k, copies, plan.k &* 4, panels, target)
+      multiplyBlock(FloatRows(rows, plan.k, copies, plan.k &* 4), columns, panels, target)
     }
     unit &+= 1
   }

@@ -13,6 +13,11 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.depthwise), run: depthwiseRunU8, units: depthwiseUnitsU8,
       scratch_bytes: depthwiseScratchU8, packed_bytes: depthwisePackedBytesU8, pack: depthwisePackU8))
+  enter(
+    table, EK_MATMUL_U8,
+    ek_kernel(
+      name: cString(Name.matmul), run: matmulRunU8, units: matmulUnitsU8, scratch_bytes: matmulScratchU8,
+      packed_bytes: nil, pack: nil))
   enter(table, EK_MAX_POOL_U8, Name.maxPool, maxPoolRunU8, poolUnitsU8)
   enter(table, EK_AVERAGE_POOL_U8, Name.averagePool, averagePoolRunU8, poolUnitsU8)
   enter(table, EK_REDUCE_U8, Name.reduce, reduceRunU8, reduceUnitsU8)
@@ -45,6 +50,7 @@ private func enter(_ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ 
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_sse2_4x8" }
   static var depthwise: StaticString { "depthwise_u8_sse2_8" }
+  static var matmul: StaticString { "matmul_u8_sse2" }
   static var maxPool: StaticString { "max_pool_u8_sse2" }
   static var averagePool: StaticString { "average_pool_u8_sse2" }
   static var reduce: StaticString { "reduce_u8_sse2" }
@@ -57,6 +63,7 @@ private enum IntegerKernelName {
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx2_6x16" }
   static var depthwise: StaticString { "depthwise_u8_avx2_16" }
+  static var matmul: StaticString { "matmul_u8_avx2" }
   static var maxPool: StaticString { "max_pool_u8_avx2" }
   static var averagePool: StaticString { "average_pool_u8_avx2" }
   static var reduce: StaticString { "reduce_u8_avx2" }
@@ -69,6 +76,7 @@ private enum IntegerKernelName {
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx512vnni_14x32" }
   static var depthwise: StaticString { "depthwise_u8_avx512vnni_64" }
+  static var matmul: StaticString { "matmul_u8_avx512vnni" }
   static var maxPool: StaticString { "max_pool_u8_avx512vnni" }
   static var averagePool: StaticString { "average_pool_u8_avx512vnni" }
   static var reduce: StaticString { "reduce_u8_avx512vnni" }
@@ -81,6 +89,7 @@ private enum IntegerKernelName {
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_neon_12x8" }
   static var depthwise: StaticString { "depthwise_u8_neon_8" }
+  static var matmul: StaticString { "matmul_u8_neon" }
   static var maxPool: StaticString { "max_pool_u8_neon" }
   static var averagePool: StaticString { "average_pool_u8_neon" }
   static var reduce: StaticString { "reduce_u8_neon" }
@@ -93,6 +102,7 @@ private enum IntegerKernelName {
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_neondot_12x8" }
   static var depthwise: StaticString { "depthwise_u8_neondot_8" }
+  static var matmul: StaticString { "matmul_u8_neondot" }
   static var maxPool: StaticString { "max_pool_u8_neondot" }
   static var averagePool: StaticString { "average_pool_u8_neondot" }
   static var reduce: StaticString { "reduce_u8_neondot" }

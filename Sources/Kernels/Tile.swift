@@ -51,6 +51,52 @@ extension Tile {
   }
 }
 
+/// The inner dimension as the runs of memory it is made of: `lines` lines of `taps` taps of `steps` neighbouring
+/// elements. A plain matrix row is one run; a convolution window read in place has a run for each line or tap.
+struct TileWindow {
+  var lines = 1, taps = 1
+  var steps: Int
+  /// Bytes from line to line and from tap to tap.
+  var lineStride = 0, tapStride = 0
+
+  @inline(__always) init(steps: Int) { self.steps = steps }
+
+  /// Length of the inner dimension.
+  @inline(__always) var total: Int { lines &* taps &* steps }
+}
+
+extension Tile {
+  /// Multiplies `rows` windows, `stride` bytes apart, with a panel.
+  @inline(__always)
+  static func product(
+    _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>
+  ) -> Self {
+    var tile = Self()
+    var panel = panel
+    var line = a
+    var lines = window.lines
+    while lines > 0 {
+      var tap = line
+      var taps = window.taps
+      while taps > 0 {
+        var a = tap
+        var left = window.steps
+        while left > 0 {
+          tile.step(a, stride, panel[0], panel[1])
+          a += Operation.elementBytes
+          panel += 2
+          left &-= 1
+        }
+        tap += window.tapStride
+        taps &-= 1
+      }
+      line += window.lineStride
+      lines &-= 1
+    }
+    return tile
+  }
+}
+
 /// One row by two vectors of columns.
 struct WideRow<Operation: TileOperation>: Tile {
   var low: Operation.Sum, high: Operation.Sum

@@ -72,17 +72,10 @@ extension Lowering {
       for use in steps[index].slots.indices {
         steps[index].slots[use].place.buffer = replacement[steps[index].slots[use].place.buffer]
       }
-      guard let slot = steps[index].inPlaceSlot else { continue }
-      var operand: BufferPlace?
-      var result: BufferPlace?
-      for use in steps[index].slots {
-        if use.slot == slot { operand = use.place }
-        if use.writes { result = use.place }
-      }
-      guard let operand, let result, operand.buffer != result.buffer, operand.offset == 0, result.offset == 0 else { continue }
-      let x = buffers[operand.buffer]
+      guard let result = steps[index].slots.first(where: { $0.writes })?.place,
+        let operand = replaceableOperand(steps[index], result, at: index)
+      else { continue }
       let y = buffers[result.buffer]
-      guard x.isArena, y.isArena, !x.isObserved, x.lastStep == index, y.firstStep == index, y.byteCount <= x.byteCount else { continue }
       // From here on the operand's buffer is the result's.
       replacement[result.buffer] = operand.buffer
       buffers[operand.buffer].lastStep = y.lastStep
@@ -95,6 +88,26 @@ extension Lowering {
     for value in places.indices {
       if let place = places[value] { places[value] = BufferPlace(buffer: replacement[place.buffer], offset: place.offset) }
     }
+  }
+
+  /// The operand of a step whose memory the result may take: it dies there, and nothing else in the step reads it
+  /// in another way.
+  private func replaceableOperand(_ step: LoweredStep, _ result: BufferPlace, at index: Int) -> BufferPlace? {
+    let y = buffers[result.buffer]
+    guard y.isArena, y.firstStep == index, result.offset == 0 else { return nil }
+    for slot in step.inPlaceSlots {
+      guard let operand = step.slots.first(where: { $0.slot == slot })?.place else { continue }
+      let x = buffers[operand.buffer]
+      guard operand.offset == 0, operand.buffer != result.buffer, x.isArena, !x.isObserved, x.lastStep == index,
+        y.byteCount <= x.byteCount
+      else { continue }
+      var isShared = false
+      for use in step.slots where use.place.buffer == operand.buffer {
+        if use.place != operand || !step.inPlaceSlots.contains(use.slot) { isShared = true }
+      }
+      if !isShared { return operand }
+    }
+    return nil
   }
 
   /// Gives every arena buffer its offset; the arena's size. Observed buffers live to the end.

@@ -11,7 +11,8 @@ public struct SessionOptions {
   /// How long an idle thread spins before it sleeps. 0 sleeps at once: no CPU time between runs, slower wake-up.
   public var spinMicroseconds = 100
   /// Makes it an error, naming the node, when a step would compute with reference kernels although a faster
-  /// instruction set is active, or in float although the graph is quantized.
+  /// instruction set is active, or in float although the graph is quantized. Steps that only move bytes, and
+  /// quantize and dequantize, are exempt.
   public var strict = false
   /// nil: what EDGEAI_ISA says, else the fastest.
   public var isa: InstructionSet?

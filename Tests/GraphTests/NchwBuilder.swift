@@ -96,12 +96,12 @@ struct NchwBuilder {
 
   mutating func binary(_ function: BinaryFunction, _ a: ValueID, _ b: ValueID) throws -> ValueID { try add(.binary(function, .none), a, b) }
 
-  mutating func pool(_ kind: Pool.Kind, _ x: ValueID) throws -> ValueID {
+  mutating func pool(_ kind: Pool.Kind, _ x: ValueID, ceil: Bool = false) throws -> ValueID {
     var window = Window()
     (window.kernelHeight, window.kernelWidth, window.strideHeight, window.strideWidth) = (3, 3, 2, 2)
     (window.padTop, window.padLeft, window.padBottom, window.padRight) = (1, 1, 1, 1)
     var pool = Pool(kind, window: window)
-    pool.ceilMode = random.chance(50)
+    pool.ceilMode = ceil
     return try spatial(.pool(pool), x)
   }
 
@@ -161,7 +161,7 @@ func randomGraph(seed: UInt64) throws -> Graph {
     case 0: x = try b.clamp(try b.normalization(try b.convolution(x, 8, kernel: 3, bias: b.random.chance(50))))
     case 1: x = try b.clamp(try b.normalization(try b.convolution(x, c, kernel: 3, groups: c)), 0, 6)
     case 2: x = try b.clamp(try b.normalization(x))
-    case 3 where h > 3 && w > 3: x = try b.pool(b.random.chance(50) ? .max : .average, x)
+    case 3 where h > 3 && w > 3: x = try b.pool(b.random.chance(50) ? .max : .average, x, ceil: b.random.chance(50))
     case 4:
       let main = try b.convolution(try b.clamp(try b.convolution(x, 6)), c, kernel: 3)
       x = try b.clamp(b.random.chance(50) ? try b.binary(.add, main, x) : try b.binary(.add, x, main))

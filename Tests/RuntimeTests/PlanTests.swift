@@ -49,6 +49,27 @@ import Testing
     #expect(try Plan(graph, options).arenaBytes == 2 * 4032)
   }
 
+  /// y = |x| * |x|[first row]: the second operand is a broadcast view of the first, which must survive the step.
+  @Test func aBroadcastViewIsNotOverwritten() throws {
+    var graph = Graph()
+    let x = graph.input("x", [3, 40])
+    let a = try graph.addNode(.unary(UnaryFunction(.abs)), name: "abs", inputs: [x], outputNames: ["a"])[0]
+    let row = try graph.addNode(.slice(starts: [0, 0], ends: [1, 40], steps: [1, 1]), name: "row", inputs: [a], outputNames: ["row"])[0]
+    let m = try graph.addNode(.binary(.multiply, .none), name: "mul", inputs: [a, row], outputNames: ["m"])[0]
+    let s = try graph.addNode(.binary(.add, .none), name: "add", inputs: [m, m], outputNames: ["s"])[0]
+    graph.outputs = [try graph.addNode(.unary(UnaryFunction(.negate)), name: "neg", inputs: [s], outputNames: ["y"])[0]]
+    var random = Random(9)
+    let input = random.floats(120)
+    let runner = try Runner(graph)
+    // |x| and the product live together; the sum replaces the product.
+    #expect(runner.plan.arenaBytes == 2 * 512)
+    runner.setInput(0, input)
+    try runner.session.run()
+    for (a, e) in zip(runner.output(0, Float.self), interpret(graph, batch: 1, [input])[graph.outputs[0]]!.data) {
+      #expect(abs(Double(a) - e) < 1e-5)
+    }
+  }
+
   @Test func optionsOutOfRangeAreRefused() throws {
     let graph = try Graph.classifier()
     for configure: (inout SessionOptions) -> Void in [

@@ -139,7 +139,7 @@ typedef struct {
  * max, min: integer on x, then t = Float(x - zx) * (x.scale / y.scale); others are not offered in u8. */
 
 typedef struct {
-  const void *a, *b; void *y;          /* slots 0...2; y dense of shape dims */
+  const void *a, *b; void *y;          /* slots 0...2; y dense of shape dims; a or b may be y where its strides are y's */
   int32_t rank, function; int64_t dims[EK_MAX_RANK], a_stride[EK_MAX_RANK], b_stride[EK_MAX_RANK];
   float clamp_min, clamp_max;          /* f32 */
   ek_quant a_quant, b_quant, y_quant; int32_t q_min, q_max;
@@ -147,7 +147,7 @@ typedef struct {
 /* u8: v = f(Float(a - za) * sa, Float(b - zb) * sb); t = v * (1 / sy) with the reciprocal taken once in float. NaN -> 0. */
 
 typedef struct { const void *x; void *y; int64_t count; int32_t function; float alpha, beta; } ek_unary;    /* slots 0, 1; x == y allowed */
-typedef struct { const void *x, *table; void *y; int64_t count; } ek_lookup;                               /* slots 0...2; table 256 bytes */
+typedef struct { const void *x, *table; void *y; int64_t count; } ek_lookup;                               /* slots 0...2; table 256 bytes; x == y allowed */
 typedef struct {
   const void *x; void *y; int64_t outer, axis, inner; int32_t log; ek_quant x_quant, y_quant;
 } ek_softmax;

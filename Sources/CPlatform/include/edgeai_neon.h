@@ -46,6 +46,5 @@ EN_INLINE void en_widen_sixteen(int16_t *to, const uint8_t *from) {
   vst1q_s16(to + 8, vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(bytes))));
 }
 /* Half to even. */
-EN_INLINE int32x4_t en_round(float32x4_t v) { return vcvtnq_s32_f32(v); }
 #endif
 #endif

@@ -77,9 +77,9 @@ struct TypeInference {
 
   // MARK: Inputs
 
-  func failure(_ status: Status, _ message: String, _ tensor: ValueID? = nil) -> EdgeError {
+  func failure(_ status: Status, _ message: Message, _ tensor: ValueID? = nil) -> EdgeError {
     let tensorName = tensor.map { $0 >= 0 && $0 < values.count ? values[$0].name : "" } ?? ""
-    return EdgeError(status, op.name + ": " + message, node: name, nodeIndex: index, tensor: tensorName)
+    return EdgeError(status, "\(op.name): \(message)", node: name, nodeIndex: index, tensor: tensorName)
   }
 
   /// Checks the number of inputs; those past `required` may be absent.

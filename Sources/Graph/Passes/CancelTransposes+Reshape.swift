@@ -25,7 +25,7 @@ extension TransposeSinking {
     }
     addUnits(target, &groups)
     let axes = groups.flatMap { $0.to }
-    let result = try reshaped(base, to: Shape(axes.map { target[$0] }))
+    let result = try reshaped(base, to: Shape(axes.map { target[$0] }), for: node)
     store(node.outputs[0], result, order: axes.inverse)
   }
 
@@ -47,7 +47,7 @@ extension TransposeSinking {
     guard storedAxes.count + max(1, target.rank - 1) <= Shape.maximumRank else { return false }
     let dims = storedAxes.map { shape[$0] }
     guard !dims.contains(Shape.batch) else { return false }
-    let result = try reshaped(x.base, to: target)
+    let result = try reshaped(x.base, to: target, for: node)
     store(node.outputs[0], StoredValue(base: result, order: Array(0..<target.rank), columns: (dims, permutation)))
     return true
   }

@@ -127,16 +127,17 @@ struct TransposeSinking {
     return result
   }
 
-  mutating func reshaped(_ base: ValueID, to shape: Shape) throws(EdgeError) -> ValueID {
+  /// The base in another shape; the node, when there is one, gives its names.
+  mutating func reshaped(_ base: ValueID, to shape: Shape, for node: Node? = nil) throws(EdgeError) -> ValueID {
     var value = rewriter.value(base)
     if value.shape == shape { return base }
-    let name = value.name + "_reshaped"
+    let name = node.map { source.values[$0.outputs[0]].name } ?? value.name + "_reshaped"
     if value.constant != nil && value.quantization?.axis == nil {
       value.name = name
       value.shape = shape
       return rewriter.add(value)
     }
-    return try rewriter.add(.reshape(shape), name: name, inputs: [base], outputNames: [name])[0]
+    return try rewriter.add(.reshape(shape), name: node?.name ?? name, inputs: [base], outputNames: [name])[0]
   }
 
   /// Emits an operator whose results are typed by inference, and remembers all of them under one order.
@@ -161,8 +162,12 @@ struct TransposeSinking {
   mutating func commonOrder(_ olds: [ValueID]) -> [Int] {
     var best: [Int] = Array(0..<source.values[olds[0]].shape.rank)
     var bestCost = Int.max
+    var tried: [[Int]] = []
     for candidate in olds {
       let order = lookUp(candidate).order
+      // Networks have one or two; the bound keeps odd graphs from taking quadratic time.
+      if tried.count == 8 || tried.contains(order) { continue }
+      tried.append(order)
       var total = 0
       for old in olds {
         let (sum, overflow) = total.addingReportingOverflow(cost(old, as: order))

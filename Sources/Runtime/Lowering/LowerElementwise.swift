@@ -18,7 +18,7 @@ extension Lowering {
     arguments.function = Int32(function.kind.rawValue)
     arguments.alpha = function.alpha
     arguments.beta = function.beta
-    try emit(Int(EK_UNARY_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))], inPlace: 0)
+    try emit(Int(EK_UNARY_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))], inPlace: [0])
   }
 
   mutating func lowerBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
@@ -41,6 +41,10 @@ extension Lowering {
     arguments.clamp_min = clamp.min
     arguments.clamp_max = clamp.max
     arguments.q_max = 255
+    // An operand without broadcasting is read element by element, like the result.
+    var inPlace: [Int] = []
+    if shape(a) == dims { inPlace.append(0) }
+    if shape(b) == dims { inPlace.append(1) }
     let integer = try isQuantized([a, b, y])
     if integer {
       arguments.a_quant = try quantized(a)
@@ -51,7 +55,7 @@ extension Lowering {
     }
     try emit(
       Int(integer ? EK_BINARY_U8 : EK_BINARY_F32), arguments,
-      [.read(0, try operand(a)), .read(1, try operand(b)), .write(2, try result(y))])
+      [.read(0, try operand(a)), .read(1, try operand(b)), .write(2, try result(y))], inPlace: inPlace)
   }
 
   /// One that no convolution could take in: a depthwise convolution with a 1x1 window.

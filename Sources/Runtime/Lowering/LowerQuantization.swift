@@ -59,7 +59,7 @@ extension Lowering {
   mutating func emitLookup(from: BufferPlace, to: BufferPlace, table: [UInt8], count: Int) throws(EdgeError) {
     var arguments = ek_lookup()
     arguments.count = Int64(count)
-    try emit(Int(EK_LOOKUP_U8), arguments, [.read(0, from), .read(1, try derived(table)), .write(2, to)], inPlace: 0)
+    try emit(Int(EK_LOOKUP_U8), arguments, [.read(0, from), .read(1, try derived(table)), .write(2, to)], inPlace: [0])
   }
 
   /// What a function does to each of the 256 bytes. Always the reference kernels' answer, whatever set runs the

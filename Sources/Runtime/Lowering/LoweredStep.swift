@@ -56,8 +56,8 @@ struct LoweredStep {
   var slots: [SlotUse]
   /// Slot to receive the packed weights, when the kernel packs.
   var packedSlot: Int?
-  /// The result may take the place of the operand in this slot.
-  var inPlaceSlot: Int?
+  /// Operands that the kernel reads just before it writes the same element: the result may take their place.
+  var inPlaceSlots: [Int]
   var multiplyAdds: Int64 = 0
   var note = ""
 

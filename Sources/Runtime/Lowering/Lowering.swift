@@ -35,7 +35,7 @@ struct Lowering {
 
   // MARK: Errors
 
-  func error(_ status: Status, _ message: String, value: ValueID = Node.noValue) -> EdgeError {
+  func error(_ status: Status, _ message: Message, value: ValueID = Node.noValue) -> EdgeError {
     var error = EdgeError(status, message)
     if current >= 0 {
       error.node = graph.nodes[current].name
@@ -45,7 +45,7 @@ struct Lowering {
     return error
   }
 
-  func unsupported(_ message: String) -> EdgeError { error(.unsupportedOperator, message) }
+  func unsupported(_ message: Message) -> EdgeError { error(.unsupportedOperator, message) }
 
   func int32(_ value: Int) throws(EdgeError) -> Int32 {
     guard let result = Int32(exactly: value) else { throw error(.limitExceeded, "a size of \(value) is beyond 32 bits") }
@@ -191,7 +191,7 @@ struct Lowering {
   /// `packSources` are known now, otherwise the reference kernel reads plain weights.
   mutating func emit<Arguments: BitwiseCopyable>(
     _ operation: Int, _ arguments: Arguments, _ slots: [SlotUse], packs: Int? = nil, packSources: [Int] = [],
-    inPlace: Int? = nil, multiplyAdds: Int64 = 0
+    inPlace: [Int] = [], multiplyAdds: Int64 = 0
   ) throws(EdgeError) {
     let operation = Int32(operation)
     var chosen = kernels.own(operation)
@@ -228,7 +228,7 @@ struct Lowering {
     steps.append(
       LoweredStep(
         operation: operation, node: current, kernel: chosen, isReference: isReference, arguments: words, slots: slots,
-        packedSlot: packedSlot, inPlaceSlot: inPlace, multiplyAdds: multiplyAdds, note: remark))
+        packedSlot: packedSlot, inPlaceSlots: inPlace, multiplyAdds: multiplyAdds, note: remark))
   }
 
   /// Contents are known before the first run.
