@@ -1,7 +1,8 @@
 """Trains the motion classifier of Examples/c/sensor_node.c and writes it as ONNX.
 
-    python train_sensor.py sensor.onnx
+    python train_sensor.py sensor.onnx samples.raw
 
+samples.raw gets 128 windows to calibrate on, float32 one after another; make_sensor_model.sh does the rest.
 Windows of 64 samples of a three-axis accelerometer become one of three classes: still, walking, shaking. The
 data is made here, by the generator that sensor_node.c has in C: triangle waves of a class's period and amplitude
 on every axis, plus noise, in 1/256 g.
@@ -37,7 +38,7 @@ def windows(count, rng):
     return torch.from_numpy(x), torch.from_numpy(y)
 
 
-def main(path):
+def main(path, samples):
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     net = nn.Sequential(
@@ -52,6 +53,7 @@ def main(path):
         loss.backward()
         optimizer.step()
     x, y = windows(2000, np.random.default_rng(2))
+    windows(128, np.random.default_rng(3))[0].numpy().tofile(samples)
     print(f"accuracy {(net(x).argmax(1) == y).float().mean():.4f}, {sum(p.numel() for p in net.parameters())} parameters")
     torch.onnx.export(
         net.eval(), torch.zeros(1, 3, WINDOW, 1), path, input_names=["window"], output_names=["scores"], opset_version=17,

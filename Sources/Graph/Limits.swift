@@ -1,6 +1,7 @@
 /// What a reader of model files accepts. A file that asks for more is refused with `limitExceeded`.
 public struct Limits: Equatable, Sendable {
-  public var maximumFileBytes = 2 << 30
+  // Two gigabytes, or as much as 32-bit addresses can name.
+  public var maximumFileBytes = Int(clamping: Int64(2) << 30)
   public var maximumNodes = 100_000
   public var maximumValues = 400_000
   public var maximumTensorBytes = 1 << 30

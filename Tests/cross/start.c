@@ -15,6 +15,8 @@ void reset(void) {
   uint32_t *from = &data_load, *to;
   for (to = &data_start; to < &data_end;) *to++ = *from++;
   for (to = &bss_start; to < &bss_end;) *to++ = 0;
+  *(volatile uint32_t *)0xE000ED88 |= 0xFu << 20; /* switch the floating-point unit on */
+  __asm volatile("dsb; isb");
   initialise_monitor_handles();
   exit(main());
 }
