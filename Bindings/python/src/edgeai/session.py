@@ -14,6 +14,10 @@ from .errors import ArgumentError, ShapeError
 from .model import Model, Tensor, _tensor
 
 
+#: Batch sizes a session stays planned for.
+_PLANS_KEPT = 8
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a plan: a kernel and what it works on."""
@@ -25,9 +29,14 @@ class Step:
     dtype: str
     shape: tuple[int, ...]
     note: str
+    #: Bytes of the result.
     result_bytes: int
-    weight_bytes: int
+    #: Bytes of everything it reads and writes, weights included.
+    bytes: int
+    #: Multiply-adds of one run.
     macs: int
+    #: Pieces handed out to the threads.
+    parts: int
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ class Session:
     Args:
         model: What to run.
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
-            seen, and remembers the plans.
+            seen, and remembers the last eight plans.
         threads: Working threads, the caller's included.
         spin_us: How long idle workers look for work before they sleep; None is the library's default.
         strict: Refuse a quantized model of which some operator would run in float.
@@ -126,6 +135,8 @@ class Session:
         self._closed = False
         self._plans: dict[int, _core.Session] = {}
         self._current = self._plan_for(1 if batch is None else batch, memory)
+        if batch is None:
+            self._plans[1] = self._current
 
     @staticmethod
     def memory_required(
@@ -147,10 +158,11 @@ class Session:
         if self._fixed_batch is not None or not self._symbolic:
             return self._current
         batch = next((_batch_of(a, t) for a, t in zip(arrays, self.model.inputs, strict=False) if None in t.shape), 1)
-        if batch not in self._plans:
-            self._plans[batch] = self._plan_for(batch)
-        self._current = self._plans[batch]
-        return self._current
+        session = self._plans.pop(batch, None) or self._plan_for(batch)
+        self._plans[batch] = self._current = session
+        while len(self._plans) > _PLANS_KEPT:
+            self._plans.pop(next(iter(self._plans)), None)  # the one used longest ago; a run in it ends undisturbed
+        return session
 
     def _arrays(self, x: Any) -> tuple[Any, ...]:
         if isinstance(x, Mapping):
@@ -191,7 +203,7 @@ class Session:
         )
 
     def run_bound(self) -> None:
-        """Runs on the arrays of :meth:`bind`. Inputs may be overwritten: fill them before each run."""
+        """Runs on the arrays of :meth:`bind`, without looking for NaN in them."""
         self._current.run_bound()
 
     def cancel(self) -> None:
@@ -242,7 +254,7 @@ class Session:
         return Profile(events, runs)
 
     def close(self) -> None:
-        """Gives the memory back and stops the threads. Arrays of :meth:`bind` must not be used after."""
+        """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
         self._closed = True
         for session in {id(s): s for s in (*self._plans.values(), self._current)}.values():
             session.close()
