@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from ._arrays import as_array
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
 from .errors import ArgumentError, ShapeError
 from .model import Model, Tensor, _tensor
@@ -170,10 +171,10 @@ class Session:
             if set(x) != set(names):
                 message = f"the model's inputs are {names}; arrays were given for {sorted(x)}"
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-            return tuple(_as_array(x[name]) for name in names)
+            return tuple(as_array(x[name]) for name in names)
         if isinstance(x, (tuple, list)):
-            return tuple(_as_array(a) for a in x)
-        return (_as_array(x),)
+            return tuple(as_array(a) for a in x)
+        return (as_array(x),)
 
     def run(self, x: Any, *, out: Sequence[np.ndarray[Any, Any]] | None = None) -> tuple[np.ndarray[Any, Any], ...]:
         """Computes the outputs.
@@ -281,13 +282,6 @@ class Session:
 
 def _step(fields: dict[str, Any]) -> Step:
     return Step(**{k: fields[k] for k in Step.__dataclass_fields__ if k != "shape"}, shape=tuple(fields["shape"]))
-
-
-def _as_array(x: Any) -> Any:
-    """Arrays and buffers as they are; anything else that speaks DLPack without a copy."""
-    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
-        return x
-    return np.from_dlpack(x)
 
 
 def _batch_of(array: Any, tensor: Tensor) -> int:
