@@ -21,7 +21,7 @@ static void calibration_dealloc(PyObject *self) {
 static int32_t report_progress(void *context, const char *stage, uint64_t done, uint64_t total) {
   PyGILState_STATE state = PyGILState_Ensure();
   PyObject *callable = ((CalibrationObject *)context)->progress;
-  int stop = PyErr_CheckSignals();
+  int stop = PyErr_Occurred() ? -1 : PyErr_CheckSignals();
   if (!stop && callable && callable != Py_None) {
     PyObject *result = PyObject_CallFunction(callable, "sKK", stage, (unsigned long long)done, (unsigned long long)total);
     stop = result ? 0 : -1;

@@ -13,6 +13,8 @@ typedef struct {
   Py_buffer memory;      /* caller's memory of the session; obj is NULL otherwise */
   PyThread_type_lock lock;
   int check_finite;
+  int closed;
+  int lent;              /* arrays over the session's memory were given out: it lives until they are gone */
   size_t input_count, output_count;
   edgeai_tensor_info inputs[MAX_TENSORS], outputs[MAX_TENSORS];
 } SessionObject;
@@ -33,7 +35,7 @@ static void session_dealloc(PyObject *self) {
 }
 
 static int session_open(SessionObject *session) {
-  if (session->handle) return 1;
+  if (session->handle && !session->closed) return 1;
   raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the session is closed");
   return 0;
 }
@@ -246,6 +248,7 @@ static PyObject *session_array(PyObject *self, PyObject *argument, int input) {
     data = writable;
   } else status = edgeai_session_output_buffer(session->handle, index, &data, &bytes, &error);
   if (status != EDGEAI_OK) return raise_error(&error);
+  session->lent = 1;
   return array_over(self, data, input ? &session->inputs[index] : &session->outputs[index], input);
 }
 static PyObject *session_input_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 1); }
@@ -294,7 +297,8 @@ static PyObject *session_plan(PyObject *self, PyObject *unused) {
         dict_take(dict, "isa", text_or_none(info.isa)) || dict_take(dict, "note", text_or_none(info.note)) ||
         dict_take(dict, "dtype", text_or_none(edgeai_dtype_name(info.dtype))) ||
         dict_take(dict, "result_bytes", PyLong_FromUnsignedLongLong(info.result_bytes)) ||
-        dict_take(dict, "weight_bytes", PyLong_FromUnsignedLongLong(info.weight_bytes)) ||
+        dict_take(dict, "bytes", PyLong_FromUnsignedLongLong(info.bytes)) ||
+        dict_take(dict, "parts", PyLong_FromLong(info.parts)) ||
         dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)) ||
         dict_take(dict, "runs", PyLong_FromUnsignedLongLong(times.runs)) ||
         dict_take(dict, "least_ns", PyLong_FromUnsignedLongLong(times.least)) ||
@@ -354,7 +358,8 @@ static PyObject *session_close(PyObject *self, PyObject *unused) {
   (void)unused;
   SessionObject *session = (SessionObject *)self;
   session_lock(session);
-  session_release(session);
+  session->closed = 1;
+  if (!session->lent) session_release(session);
   PyThread_release_lock(session->lock);
   Py_RETURN_NONE;
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from . import _core
+from ._arrays import as_array
 from ._text import bytes_text
 from .errors import ArgumentError
 from .model import Model
@@ -53,6 +54,7 @@ class Result:
 def _batches(model: Model, data: Any) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
     """Batches of contiguous arrays in the order of the model's inputs, from one array or any iterable of batches."""
     names = [t.name for t in model.inputs]
+    data = as_array(data)
     if isinstance(data, np.ndarray):
         if len(names) != 1:
             message = f"the model has {len(names)} inputs; give an iterable of tuples or mappings"
@@ -68,7 +70,7 @@ def _batches(model: Model, data: Any) -> Iterator[tuple[np.ndarray[Any, Any], ..
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=missing[0])
             item = tuple(item[name] for name in names)
         arrays = item if isinstance(item, (tuple, list)) else (item,)
-        yield tuple(np.ascontiguousarray(a) for a in arrays)
+        yield tuple(np.ascontiguousarray(as_array(a)) for a in arrays)
 
 
 @contextlib.contextmanager

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from ._arrays import as_array
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
 from .errors import ArgumentError, ShapeError
 from .model import Model, Tensor, _tensor
+
+
+#: Batch sizes a session stays planned for.
+_PLANS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,14 @@ class Step:
     dtype: str
     shape: tuple[int, ...]
     note: str
+    #: Bytes of the result.
     result_bytes: int
-    weight_bytes: int
+    #: Bytes of everything it reads and writes, weights included.
+    bytes: int
+    #: Multiply-adds of one run.
     macs: int
+    #: Pieces handed out to the threads.
+    parts: int
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class Session:
     Args:
         model: What to run.
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
-            seen, and remembers the plans.
+            seen, and remembers the last eight plans.
         threads: Working threads, the caller's included.
         spin_us: How long idle workers look for work before they sleep; None is the library's default.
         strict: Refuse a quantized model of which some operator would run in float.
@@ -126,6 +136,8 @@ class Session:
         self._closed = False
         self._plans: dict[int, _core.Session] = {}
         self._current = self._plan_for(1 if batch is None else batch, memory)
+        if batch is None:
+            self._plans[1] = self._current
 
     @staticmethod
     def memory_required(
@@ -147,10 +159,11 @@ class Session:
         if self._fixed_batch is not None or not self._symbolic:
             return self._current
         batch = next((_batch_of(a, t) for a, t in zip(arrays, self.model.inputs, strict=False) if None in t.shape), 1)
-        if batch not in self._plans:
-            self._plans[batch] = self._plan_for(batch)
-        self._current = self._plans[batch]
-        return self._current
+        session = self._plans.pop(batch, None) or self._plan_for(batch)
+        self._plans[batch] = self._current = session
+        while len(self._plans) > _PLANS_KEPT:
+            self._plans.pop(next(iter(self._plans)), None)  # the one used longest ago; a run in it ends undisturbed
+        return session
 
     def _arrays(self, x: Any) -> tuple[Any, ...]:
         if isinstance(x, Mapping):
@@ -158,10 +171,10 @@ class Session:
             if set(x) != set(names):
                 message = f"the model's inputs are {names}; arrays were given for {sorted(x)}"
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-            return tuple(_as_array(x[name]) for name in names)
+            return tuple(as_array(x[name]) for name in names)
         if isinstance(x, (tuple, list)):
-            return tuple(_as_array(a) for a in x)
-        return (_as_array(x),)
+            return tuple(as_array(a) for a in x)
+        return (as_array(x),)
 
     def run(self, x: Any, *, out: Sequence[np.ndarray[Any, Any]] | None = None) -> tuple[np.ndarray[Any, Any], ...]:
         """Computes the outputs.
@@ -191,7 +204,7 @@ class Session:
         )
 
     def run_bound(self) -> None:
-        """Runs on the arrays of :meth:`bind`. Inputs may be overwritten: fill them before each run."""
+        """Runs on the arrays of :meth:`bind`, without looking for NaN in them."""
         self._current.run_bound()
 
     def cancel(self) -> None:
@@ -242,7 +255,7 @@ class Session:
         return Profile(events, runs)
 
     def close(self) -> None:
-        """Gives the memory back and stops the threads. Arrays of :meth:`bind` must not be used after."""
+        """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
         self._closed = True
         for session in {id(s): s for s in (*self._plans.values(), self._current)}.values():
             session.close()
@@ -269,13 +282,6 @@ class Session:
 
 def _step(fields: dict[str, Any]) -> Step:
     return Step(**{k: fields[k] for k in Step.__dataclass_fields__ if k != "shape"}, shape=tuple(fields["shape"]))
-
-
-def _as_array(x: Any) -> Any:
-    """Arrays and buffers as they are; anything else that speaks DLPack without a copy."""
-    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack__"):
-        return x
-    return np.from_dlpack(x)
 
 
 def _batch_of(array: Any, tensor: Tensor) -> int:
