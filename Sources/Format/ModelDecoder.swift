@@ -94,6 +94,9 @@ private struct SectionTable {
       guard range.offset == FormatLayout.aligned(end), range.byteCount >= 0, range.offset <= bytes.count,
         range.byteCount <= bytes.count - range.offset
       else { throw EdgeError(.malformedModel, "section \(number) is not where the one before it ends, or leaves the file", byteOffset: entry) }
+      for position in end..<range.offset where bytes[position] != 0 {
+        throw EdgeError(.malformedModel, "bytes between two sections are not zero", byteOffset: position)
+      }
       try SectionTable.check(bytes, range.offset, range.byteCount, checksum, "section")
       end = range.offset + range.byteCount
       ranges.append(range)

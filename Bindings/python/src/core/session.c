@@ -147,11 +147,24 @@ static int bind_inputs(SessionObject *session, PyObject *arrays, Py_buffer *view
   return 0;
 }
 
-static int bind_outputs(SessionObject *session, PyObject *arrays, Py_buffer *views, size_t *bound) {
+static int overlap(const Py_buffer *a, const Py_buffer *b) {
+  uintptr_t x = (uintptr_t)a->buf, y = (uintptr_t)b->buf;
+  return a->len > 0 && b->len > 0 && x < y + (uintptr_t)b->len && y < x + (uintptr_t)a->len;
+}
+
+/* inputs: what bind_inputs borrowed; an output must not lie over one of them, nor over another output. */
+static int bind_outputs(SessionObject *session, PyObject *arrays, const Py_buffer *inputs, Py_buffer *views, size_t *bound) {
   for (size_t i = 0; i < session->output_count; i++) {
     PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
     if (!array || array_borrow(array, &session->outputs[i], 0, 1, &views[i])) return -1;
     *bound = i + 1;
+    for (size_t j = 0; j < session->input_count + i; j++) {
+      int is_input = j < session->input_count;
+      if (!overlap(&views[i], is_input ? &inputs[j] : &views[j - session->input_count])) continue;
+      raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, session->outputs[i].name, "the array for tensor '%s' overlaps the one for '%s'",
+                   session->outputs[i].name, is_input ? session->inputs[j].name : session->outputs[j - session->input_count].name);
+      return -1;
+    }
     ERROR_INIT(error);
     if (edgeai_session_bind_output(session->handle, i, views[i].buf, (size_t)views[i].len, &error) != EDGEAI_OK) {
       raise_error(&error);
@@ -175,7 +188,7 @@ static PyObject *run_locked(SessionObject *session, PyObject *inputs, PyObject *
   size_t inputs_bound = 0, outputs_bound = 0;
   ERROR_INIT(error);
   int done = 0;
-  if (bind_inputs(session, inputs, in, &inputs_bound) == 0 && bind_outputs(session, outputs, out, &outputs_bound) == 0) {
+  if (bind_inputs(session, inputs, in, &inputs_bound) == 0 && bind_outputs(session, outputs, in, out, &outputs_bound) == 0) {
     edgeai_session *handle = session->handle;
     edgeai_status status;
     Py_BEGIN_ALLOW_THREADS

@@ -240,11 +240,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EdgeAIError as error:
         print(f"edgeai: {error.status}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        return 0
+    except (OSError, ValueError) as error:
+        print(f"edgeai: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("edgeai: cancelled", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 if __name__ == "__main__":

@@ -129,6 +129,11 @@ class Session:
         self._symbolic = any(None in t.shape for t in model.inputs)
         if memory is not None and batch is None and self._symbolic:
             raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a session in given memory needs a batch size")
+        if batch is not None and not self._symbolic:
+            dims = {t.shape[0] for t in model.inputs if t.shape}
+            if batch not in dims:
+                message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
+                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
         self._fixed_batch = batch
         self._options = (threads, -1 if spin_us is None else spin_us, strict)
         self._isa = isa

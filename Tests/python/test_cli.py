@@ -1,0 +1,137 @@
+"""The `edgeai` command, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSIFIER, ROOT, small_model
+from onnx import helper
+
+import edgeai
+
+COMMAND = Path(sys.executable).parent / "edgeai"
+
+
+def run(*arguments: object, status: int = 0) -> str:
+    done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, subset: dict[str, np.ndarray]) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    np.save(folder / "x.npy", subset["images"][:3])
+    np.savez(folder / "both.npz", calibration=subset["calibration"][:32], x=subset["images"][:3])
+    run("quantize", CLASSIFIER, "-d", folder / "both.npz:calibration", "-o", folder / "net.edgeai", "--report", folder / "report.json")
+    return folder
+
+
+def test_version() -> None:
+    assert run("--version").startswith("edgeai 0.1.0")
+    module = subprocess.run([sys.executable, "-m", "edgeai", "--version"], capture_output=True, text=True, check=True)
+    assert module.stdout == run("--version")
+
+
+def test_help_lists_the_commands() -> None:
+    text = run("--help")
+    for command in ("info", "check", "run", "quantize", "compare", "bench", "convert"):
+        assert command in text
+        assert "usage" in run(command, "--help")
+
+
+def test_info(files: Path) -> None:
+    text = run("info", CLASSIFIER)
+    assert "image: float32 N×1×28×28" in text
+    assert "/classify/Gemm" in text
+    assert "input.mean = 0.286" in text
+    plan = run("info", files / "net.edgeai", "--plan", "--threads", "2", "--batch", "4", "--isa", "reference")
+    assert "batch 4, 2 threads" in plan
+    assert "memory" in plan
+
+
+def test_check(tmp_path: Path) -> None:
+    assert "every operator can run" in run("check", CLASSIFIER)
+    (tmp_path / "odd.onnx").write_bytes(small_model([helper.make_node("Det", ["x"], ["y"], name="odd")], {"x": (2, 3, 3)}, ["y"]))
+    text = run("check", tmp_path / "odd.onnx", status=1)
+    assert "Det" in text
+    assert "odd" in text
+
+
+def test_run(files: Path, classifier: edgeai.Model) -> None:
+    run("run", CLASSIFIER, files / "x.npy", "-o", files / "y.npz")
+    expected = edgeai.Session(classifier)(np.load(files / "x.npy"))
+    assert np.array_equal(np.load(files / "y.npz")["logits"], expected)
+    run("run", CLASSIFIER, f"image={files / 'both.npz'}:x", "-o", files / "named.npz", "--threads", "2")
+    assert np.array_equal(np.load(files / "named.npz")["logits"], expected)
+    assert "logits: float32 3×10" in run("run", CLASSIFIER, files / "x.npy")
+
+
+def test_quantize(files: Path, classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
+    expected = edgeai.quantize(classifier, subset["calibration"][:32])
+    assert (files / "net.edgeai").read_bytes() == expected.model.to_bytes()
+    assert json.loads((files / "report.json").read_text()) == expected.report.to_dict()
+    text = run(
+        "quantize", CLASSIFIER, "-d", files / "both.npz:calibration", "-o", files / "other.edgeai", "-n", "8",
+        "--calibrator", "mse", "--per-tensor", "--ignore", "/stem/stem.0/Conv", "--ignore-type", "Dense", "--threads", "2",
+    )  # fmt: skip
+    assert "kept in float by name" in text
+    assert "kept in float by type" in text
+    assert edgeai.load(files / "other.edgeai").quantized
+
+
+def test_compare(files: Path) -> None:
+    text = run("compare", CLASSIFIER, files / "net.edgeai", files / "x.npy")
+    assert "SQNR" in text
+    assert "/classify/Gemm" in text
+
+
+def test_bench(files: Path) -> None:
+    text = run("bench", files / "net.edgeai", "--seconds", "0.05", "--threads", "2", "--batch", "2", "--plan", "--profile")
+    assert "median" in text
+    assert "GOP/s" in text
+    assert "kernel" in text
+    assert "median" in run("bench", CLASSIFIER, files / "x.npy", "--seconds", "0.05")
+
+
+def test_convert_to_a_file(files: Path, tmp_path: Path, classifier: edgeai.Model) -> None:
+    run("convert", CLASSIFIER, "-o", tmp_path / "float.edgeai")
+    assert (tmp_path / "float.edgeai").read_bytes() == classifier.to_bytes()
+
+
+def test_convert_to_a_c_array_that_compiles(files: Path, tmp_path: Path) -> None:
+    run("convert", files / "net.edgeai", "-o", tmp_path / "my-net.c", "--name", "net")
+    main = tmp_path / "main.c"
+    main.write_text(
+        "#include <stdint.h>\n#include <stdio.h>\n#include <stddef.h>\n"
+        "extern const uint8_t net[];\nextern const size_t net_size;\n"
+        "int main(void) { return (uintptr_t)net % 64 != 0 || fwrite(net, 1, net_size, stdout) != net_size; }\n"
+    )
+    subprocess.run(
+        ["cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", main, tmp_path / "my-net.c", "-o", tmp_path / "main"], check=True
+    )
+    out = subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout
+    assert out == (files / "net.edgeai").read_bytes()
+    assert "uint8_t my_net[" in run("convert", files / "net.edgeai", "-o", tmp_path / "my-net.h") + (tmp_path / "my-net.h").read_text()
+
+
+def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
+    for arguments, text in (
+        (("info", tmp_path / "none.onnx"), "EDGEAI_ERROR_IO"),
+        (("info", ROOT / "Makefile"), "EDGEAI_ERROR_"),
+        (("run", CLASSIFIER, ROOT / "Examples/data/fashion_mnist_subset.npz:images"), "EDGEAI_ERROR_DTYPE_MISMATCH"),
+        (("convert", CLASSIFIER, "-o", tmp_path / "a.c", "--name", "1"), "identifier"),
+        (("run", CLASSIFIER, tmp_path / "none.npy"), "cannot read"),
+        (("run", CLASSIFIER, files / "both.npz"), "name one"),
+        (("run", CLASSIFIER, files / "x.npy", files / "x.npy"), "1 inputs"),
+    ):
+        done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+        assert done.returncode not in (0, -6, -11)
+        assert text in done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
