@@ -15,7 +15,11 @@ let library: [SwiftSetting] = [.unsafeFlags(["-Werror", "EmbeddedRestrictions"])
 // -num-threads 0: one object for the whole module, so that code which several files need is in it once.
 let embedded: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
-  .unsafeFlags(["-wmo", "-num-threads", "0", "-O", "-Xfrontend", "-function-sections", "-Xfrontend", "-mergeable-traps"]),
+  .unsafeFlags([
+    "-wmo", "-num-threads", "0", "-O", "-Xfrontend", "-function-sections", "-Xfrontend", "-mergeable-traps",
+    // One C function with an unwind table would give every function of the module one.
+    "-Xcc", "-fno-asynchronous-unwind-tables",
+  ]),
 ]
 
 // One kernel folder, a target for each instruction set: only the flags differ. Optimized in debug builds too.
