@@ -14,11 +14,25 @@ final class CalibrationHandle {
   private(set) var result: CalibrationResult?
   private let calibration: Calibration
   /// Copies of the first samples of each input, for the report.
-  private(set) var kept: [Storage] = []
+  let kept: [Storage]
   private(set) var keptCount = 0
   private let keptCapacity: Int
 
-  init(_ model: ModelHandle, _ options: edgeai_quantize_options) throws(EdgeError) {
+  private init(
+    _ model: ModelHandle, _ quantizer: QuantizerOptions, _ calibration: Calibration, _ progress: CompressionProgress?, threads: Int,
+    kept: [Storage], keptCapacity: Int
+  ) {
+    self.model = model
+    self.quantizer = quantizer
+    self.calibration = calibration
+    self.progress = progress
+    self.threads = threads
+    self.kept = kept
+    self.keptCapacity = keptCapacity
+  }
+
+  /// Throws `invalidArgument` for an option, and what `Calibration` throws.
+  static func make(_ model: ModelHandle, _ options: edgeai_quantize_options) throws(EdgeError) -> CalibrationHandle {
     try model.requireRunnable()
     guard let raw = UInt8(exactly: options.calibrator), let kind = CalibratorKind(rawValue: raw) else {
       throw EdgeError(.invalidArgument, "there is no calibrator \(options.calibrator)")
@@ -27,28 +41,27 @@ final class CalibrationHandle {
     guard options.threads >= 1, options.threads <= 256 else {
       throw EdgeError(.invalidArgument, "threads is \(options.threads); it must be 1 to 256")
     }
-    progress = progressHook(options.progress, options.progress_context)
-    var calibration = CalibrationOptions()
-    calibration.calibrator = kind
-    calibration.percentile = Double(options.percentile)
-    calibration.momentum = Double(options.momentum)
-    calibration.threads = Int(options.threads)
-    calibration.progress = progress
+    let progress = progressHook(options.progress, options.progress_context)
+    var settings = CalibrationOptions()
+    settings.calibrator = kind
+    settings.percentile = Double(options.percentile)
+    settings.momentum = Double(options.momentum)
+    settings.threads = Int(options.threads)
+    settings.progress = progress
     var quantizer = QuantizerOptions()
     quantizer.perChannel = options.per_channel != 0
     quantizer.strict = options.strict != 0
     quantizer.floatNames = try names(options.float_names, options.float_name_count, "float_names")
     quantizer.floatTypes = try names(options.float_types, options.float_type_count, "float_types")
-    self.quantizer = quantizer
-    self.model = model
-    threads = Int(options.threads)
-    keptCapacity = Int(options.report_samples)
-    self.calibration = try Calibration(model.graph, calibration)
+    var kept: [Storage] = []
     for id in model.graph.inputs {
-      let (bytes, overflow) = (try sampleBytes(model.graph, id)).multipliedReportingOverflow(by: keptCapacity)
+      let (bytes, overflow) = (try sampleBytes(model.graph, id)).multipliedReportingOverflow(by: Int(options.report_samples))
       guard !overflow else { throw EdgeError(.limitExceeded, "report_samples is too large") }
       kept.append(try Storage.allocate(bytes))
     }
+    return CalibrationHandle(
+      model, quantizer, try Calibration(model.graph, settings), progress, threads: Int(options.threads), kept: kept,
+      keptCapacity: Int(options.report_samples))
   }
 
   var sampleCount: Int { calibration.sampleCount }

@@ -4,10 +4,16 @@ import Graph
 #endif
 
 /// A whole file, mapped read-only as long as the object lives.
+///
+/// Like all classes of the C interface it has no initializer that throws: Embedded Swift does not free the object
+/// of one that does. What can fail is done by a static function, before there is an object.
 final class MappedFile {
   let bytes: UnsafeRawBufferPointer
 
-  init(_ path: UnsafePointer<CChar>, limits: Limits) throws(EdgeError) {
+  private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  /// Maps a file. Throws `ioError`, `limitExceeded`, `unsupportedFeature` in a build without files.
+  static func open(_ path: UnsafePointer<CChar>, limits: Limits) throws(EdgeError) -> MappedFile {
     var data: UnsafeRawPointer?
     var size = 0
     let code = ep_file_map(path, &data, &size)
@@ -16,11 +22,12 @@ final class MappedFile {
         ? EdgeError(.unsupportedFeature, "this build has no files")
         : EdgeError(.ioError, "could not read '\(String(cString: path))': \(String(cString: ep_error_text(code)))")
     }
-    bytes = UnsafeRawBufferPointer(start: data, count: size)
+    let file = MappedFile(UnsafeRawBufferPointer(start: data, count: size))
     guard size <= limits.maximumFileBytes else {
       throw EdgeError(
         .limitExceeded, "'\(String(cString: path))' has \(size) bytes; the limit is \(limits.maximumFileBytes)")
     }
+    return file
   }
 
   deinit { ep_file_unmap(bytes.baseAddress, bytes.count) }
@@ -49,7 +56,7 @@ final class CompanionFiles {
     var mapped: MappedFile?
     var failure: EdgeError?
     path.withCString { pointer in
-      do throws(EdgeError) { mapped = try MappedFile(pointer, limits: limits) } catch let error { failure = error }
+      do throws(EdgeError) { mapped = try MappedFile.open(pointer, limits: limits) } catch let error { failure = error }
     }
     if let failure { throw failure }
     guard let mapped, let storage = Storage.borrow(mapped.bytes, owner: mapped) else {

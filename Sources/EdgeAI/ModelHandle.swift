@@ -23,60 +23,37 @@ final class ModelHandle {
   let unsupported: [UnsupportedOperator]
   let allocator: UnsafePointer<ep_allocator>?
   let log: LogSink
-  /// Names of values, nodes and unsupported operators, in the order of `init`.
-  private let names: TextPool
-  private let valueNames: [Int]
-  private let nodeNames: [Int]
-  private let nodeTypes: [Int]
-  private let unsupportedTexts: [(node: Int, type: Int, reason: Int)]
-  private let graphName: Int
+  private let texts: ModelTexts
   private var metadata: MetadataTexts
 
-  init(
-    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
-  ) throws(EdgeError) {
-    var pool = TextPool()
-    var valueNames: [Int] = []
-    for value in graph.values { valueNames.append(pool.add(value.name)) }
-    var nodeNames: [Int] = []
-    var nodeTypes: [Int] = []
-    // Few different types: each stands in the pool once.
-    var types: [String: Int] = [:]
-    for node in graph.nodes {
-      nodeNames.append(pool.add(node.name))
-      let type = node.op.name
-      if let known = types[type] {
-        nodeTypes.append(known)
-      } else {
-        let offset = pool.add(type)
-        types[type] = offset
-        nodeTypes.append(offset)
-      }
-    }
-    var texts: [(node: Int, type: Int, reason: Int)] = []
-    for item in unsupported { texts.append((pool.add(item.node), pool.add(item.type), pool.add(item.reason))) }
-    graphName = pool.add(graph.name)
-    try pool.freeze()
-    names = pool
-    metadata = try MetadataTexts(graph)
-    self.valueNames = valueNames
-    self.nodeNames = nodeNames
-    self.nodeTypes = nodeTypes
-    unsupportedTexts = texts
+  private init(
+    _ graph: Graph, _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
+    _ texts: ModelTexts, _ metadata: MetadataTexts
+  ) {
     self.graph = graph
     self.source = source
     self.unsupported = unsupported
     self.allocator = allocator
     self.log = log
+    self.texts = texts
+    self.metadata = metadata
   }
 
-  var name: UnsafePointer<CChar>? { names[graphName] }
-  func valueName(_ id: ValueID) -> UnsafePointer<CChar>? { names[valueNames[id]] }
-  func nodeName(_ index: Int) -> UnsafePointer<CChar>? { names[nodeNames[index]] }
-  func nodeType(_ index: Int) -> UnsafePointer<CChar>? { names[nodeTypes[index]] }
+  /// Throws `outOfMemory`.
+  static func make(
+    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
+  ) throws(EdgeError) -> ModelHandle {
+    let texts = try ModelTexts(graph, unsupported)
+    return ModelHandle(graph, source, unsupported, allocator, log, texts, try MetadataTexts(graph))
+  }
+
+  var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }
+  func valueName(_ id: ValueID) -> UnsafePointer<CChar>? { texts.pool[texts.values[id]] }
+  func nodeName(_ index: Int) -> UnsafePointer<CChar>? { texts.pool[texts.nodes[index].name] }
+  func nodeType(_ index: Int) -> UnsafePointer<CChar>? { texts.pool[texts.nodes[index].type] }
   func unsupportedText(_ index: Int) -> (node: UnsafePointer<CChar>?, type: UnsafePointer<CChar>?, reason: UnsafePointer<CChar>?) {
-    let texts = unsupportedTexts[index]
-    return (names[texts.node], names[texts.type], names[texts.reason])
+    let offsets = texts.unsupported[index]
+    return (texts.pool[offsets.node], texts.pool[offsets.type], texts.pool[offsets.reason])
   }
   func metadataText(_ index: Int) -> (key: UnsafePointer<CChar>?, value: UnsafePointer<CChar>?) { metadata[index] }
 
@@ -108,6 +85,30 @@ func unsupportedError(_ unsupported: [UnsupportedOperator]) -> EdgeError {
     message += "; \(item.reason));"
   }
   return EdgeError(.unsupportedOperator, Message(message), node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
+}
+
+/// The C strings of a graph: offsets into one pool.
+private struct ModelTexts {
+  var pool = TextPool()
+  var graph = 0
+  var values: [Int] = []
+  var nodes: [(name: Int, type: Int)] = []
+  var unsupported: [(node: Int, type: Int, reason: Int)] = []
+
+  init(_ source: Graph, _ missing: [UnsupportedOperator]) throws(EdgeError) {
+    for value in source.values { values.append(pool.add(value.name)) }
+    // Few different types: each stands in the pool once.
+    var types: [String: Int] = [:]
+    for node in source.nodes {
+      let type = node.op.name
+      let offset = types[type] ?? pool.add(type)
+      types[type] = offset
+      nodes.append((pool.add(node.name), offset))
+    }
+    for item in missing { unsupported.append((pool.add(item.node), pool.add(item.type), pool.add(item.reason))) }
+    graph = pool.add(source.name)
+    try pool.freeze()
+  }
 }
 
 /// The C strings of a graph's metadata.

@@ -40,7 +40,7 @@ public func edgeai_model_open_file(
 ) -> edgeai_status {
   open(options, model, error) { limits throws(EdgeError) in
     let path = try required(path, "path")
-    let file = try MappedFile(path, limits: limits)
+    let file = try MappedFile.open(path, limits: limits)
     let companions = CompanionFiles(besideFile: String(cString: path), limits: limits)
     return try read(file.bytes, owner: file, limits) { (location) throws(EdgeError) in try companions.contents(location) }
   }
@@ -82,7 +82,7 @@ private func open(
     let opened = try body(Limits(chosen))
     if chosen.allow_unsupported == 0, !opened.unsupported.isEmpty { throw unsupportedError(opened.unsupported) }
     let log = LogSink(function: chosen.log, context: chosen.log_context)
-    let object = try ModelHandle(
+    let object = try ModelHandle.make(
       opened.graph, source: opened.source, unsupported: opened.unsupported, allocator: platformAllocator(hook), log: log)
     if log.function != nil {
       log.write(EDGEAI_LOG_INFO, "opened '\(opened.graph.name)': \(opened.graph.nodes.count) operators, \(opened.graph.values.count) tensors")

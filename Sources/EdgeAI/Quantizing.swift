@@ -39,7 +39,7 @@ private func create(
     let model = try object(model, ModelHandle.self, "model")
     let calibration = try required(calibration, "calibration")
     let chosen = try options(caller, defaultQuantizeOptions(), "edgeai_quantize_options")
-    calibration.pointee = handle(try CalibrationHandle(model, chosen))
+    calibration.pointee = handle(try CalibrationHandle.make(model, chosen))
   }
 }
 
@@ -84,7 +84,7 @@ public func edgeai_quantize(
     guard let ranges = calibration.result else { throw EdgeError(.invalidArgument, "the calibration is not finished") }
     let source = calibration.model
     let result = try source.graph.quantized(ranges, calibration.quantizer)
-    let model = try ModelHandle(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
+    let model = try ModelHandle.make(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
     for warning in result.warnings { source.log.write(EDGEAI_LOG_WARNING, Message(warning)) }
     if let report {
       let comparison = try Comparison(source.graph, result.graph, reasons: result.reasons, threads: calibration.threads)
@@ -93,7 +93,7 @@ public func edgeai_quantize(
       try comparison.feed(inputs: inputs, samples: calibration.keptCount, progress: calibration.progress)
       var measured = comparison.report()
       measured.warnings = result.warnings
-      report.pointee = handle(try ReportHandle(&measured, source.graph, result.graph, source.allocator))
+      report.pointee = handle(try ReportHandle.make(&measured, source.graph, result.graph, source.allocator))
     }
     quantized.pointee = handle(model)
   }
@@ -126,6 +126,6 @@ public func edgeai_compare(
     }
     guard index > 0 else { throw EdgeError(.invalidArgument, "there are no samples to compare with") }
     var measured = comparison.report()
-    report.pointee = handle(try ReportHandle(&measured, model.graph, other.graph, model.allocator))
+    report.pointee = handle(try ReportHandle.make(&measured, model.graph, other.graph, model.allocator))
   }
 }

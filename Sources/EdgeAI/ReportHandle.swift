@@ -13,20 +13,27 @@ final class ReportHandle {
   private let names: TextPool
   private let texts: [(name: Int, op: Int, tensor: Int, reason: Int)]
 
+  private init(
+    _ report: CompressionReport, _ allocator: UnsafePointer<ep_allocator>?, _ names: TextPool,
+    _ texts: [(name: Int, op: Int, tensor: Int, reason: Int)]
+  ) {
+    self.report = report
+    self.allocator = allocator
+    self.names = names
+    self.texts = texts
+  }
+
   /// Completes the report with the real sizes of both files.
-  init(
+  static func make(
     _ report: inout CompressionReport, _ before: Graph, _ after: Graph, _ allocator: UnsafePointer<ep_allocator>?
-  ) throws(EdgeError) {
+  ) throws(EdgeError) -> ReportHandle {
     report.fileBytesBefore = try encodeModel(before).count
     report.fileBytesAfter = try encodeModel(after).count
     var pool = TextPool()
     var texts: [(name: Int, op: Int, tensor: Int, reason: Int)] = []
     for layer in report.layers { texts.append((pool.add(layer.name), pool.add(layer.op), pool.add(layer.tensor), pool.add(layer.reason))) }
     try pool.freeze()
-    names = pool
-    self.texts = texts
-    self.report = report
-    self.allocator = allocator
+    return ReportHandle(report, allocator, pool, texts)
   }
 
   func layer(_ index: Int) -> edgeai_layer_info {

@@ -95,7 +95,7 @@ private func create(
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
     let session = try required(session, "session")
-    let object = try SessionHandle(model, try sessionOptions(options), memory: memory)
+    let object = try SessionHandle.make(model, try sessionOptions(options), memory: memory)
     session.pointee = handle(object)
   }
 }

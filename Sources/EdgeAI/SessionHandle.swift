@@ -36,8 +36,23 @@ final class SessionHandle {
     var runs: UInt64 = 0, last: UInt64 = 0, least: UInt64 = 0, most: UInt64 = 0, total: UInt64 = 0
   }
 
-  /// `caller` nil: a block of its own. Starting the session is the last thing that can fail.
-  init(_ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?) throws(EdgeError) {
+  private init(
+    _ model: ModelHandle, _ plan: Plan, _ steps: [Step], _ names: TextPool, _ times: [StepTimes], _ session: Session, _ block: Storage?
+  ) {
+    self.model = model
+    options = plan.options
+    self.steps = steps
+    self.names = names
+    self.times = times
+    self.session = session
+    self.block = block
+    memory = SessionHandle.memoryStats(plan)
+  }
+
+  /// `caller` nil: a block of its own. Starting the session, and its threads, is the last thing that can fail.
+  static func make(
+    _ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?
+  ) throws(EdgeError) -> SessionHandle {
     try model.requireRunnable()
     let plan = try Plan(model.graph, options)
     if let caller, caller.count < plan.memoryRequired {
@@ -53,25 +68,17 @@ final class SessionHandle {
           multiplyAdds: step.multiplyAdds, parts: step.chunks))
     }
     try pool.freeze()
-    names = pool
-    self.steps = steps
-    self.model = model
-    self.options = plan.options
-    memory = SessionHandle.memoryStats(plan)
-    times = options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
-    if let base = caller?.baseAddress {
-      block = nil
-      session = try Session(plan, memory: base, size: plan.memoryRequired)
-    } else {
-      let own = try Storage.allocate(plan.memoryRequired)
-      block = own
-      session = try Session(plan, memory: own.base, size: plan.memoryRequired)
-    }
+    let times = options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO,
         "session of '\(model.graph.name)': \(steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
     }
+    if let base = caller?.baseAddress {
+      return SessionHandle(model, plan, steps, pool, times, try Session(plan, memory: base, size: plan.memoryRequired), nil)
+    }
+    let block = try Storage.allocate(plan.memoryRequired)
+    return SessionHandle(model, plan, steps, pool, times, try Session(plan, memory: block.base, size: plan.memoryRequired), block)
   }
 
   deinit { session.destroy() }

@@ -117,7 +117,7 @@ extension OnnxImporter {
     if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
       if dims.contains(0) { throw wrongShape("weights of shape \(operands[id].shape.text) have no elements", operand: id) }
       let data = try OnnxConversion.permuted(try constantData(id), dims: dims, permutation)
-      return graph.addValue(Value(name: helperName(name), dtype: .float32, shape: result, constant: data))
+      return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: data))
     }
     guard operands[id].isConstant else { throw reject("weights ('\(name)') must be constant") }
     var value = try tensor(id)

@@ -71,7 +71,7 @@ extension OnnxImporter {
       input = pixels.x
       contents = pixels.weights
     }
-    let weights = graph.addValue(Value(name: helperName(operands[id].name), dtype: .float32, shape: result, constant: contents))
+    let weights = graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: contents))
     return [input, weights]
   }
 
@@ -83,7 +83,7 @@ extension OnnxImporter {
       return nil
     }
     let contents = try OnnxConversion.scaled(data, by: factor)
-    return graph.addValue(Value(name: helperName(operands[id].name), dtype: .float32, shape: Shape([columns]), constant: contents))
+    return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: Shape([columns]), constant: contents))
   }
 
   /// numpy's matmul.

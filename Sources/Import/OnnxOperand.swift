@@ -84,9 +84,9 @@ extension OnnxImporter {
         value = try emit(.transpose([0, 2, 1]), [flat], name)
       }
     } else if let known = operand.known {
-      value = try addConstant(operand.name, try known.data(), known.dtype, Shape(known.dims), operand: id)
+      value = try addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims), operand: id)
     } else {
-      value = try addConstant(operand.name, try constantData(id), operand.dtype, operand.shape, operand: id)
+      value = try addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape, operand: id)
     }
     operands[id].value = value
     return value
@@ -172,6 +172,14 @@ extension OnnxImporter {
         .shapeMismatch, "shape \(shape.text) has no elements", node: nodeName, nodeIndex: nodeIndex, tensor: graph.values[value].name,
         byteOffset: node.byteOffset)
     }
+  }
+
+  /// Name for a constant made from an operand: the operand's own the first time.
+  mutating func constantName(_ id: Int) -> String {
+    let name = operands[id].name
+    guard helperNames[name] == nil else { return helperName(name) }
+    helperNames[name] = 1
+    return name
   }
 
   /// A name no other helper value has.

@@ -41,15 +41,23 @@ func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
   let b = args.assumingMemoryBound(to: ek_binary.self).pointee
   if Int(b.function) == EK_BINARY_POWER { return referenceBinary().run(args, begin, end, scratch) }
   let begin = Int(begin), end = Int(end)
-  switch Int(b.function) {
+  // The two usual functions have loops of their own; the others share one, which is a sixth of the code.
+  let function = Int(b.function)
+  switch function {
   case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
-  case EK_BINARY_SUBTRACT: combine(b, begin, end) { $0 - $1 }
   case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
-  case EK_BINARY_DIVIDE: combine(b, begin, end) { $0 / $1 }
-  case EK_BINARY_MINIMUM: combine(b, begin, end) { minimumOrNaN($0, $1) }
-  case EK_BINARY_MAXIMUM: combine(b, begin, end) { maximumOrNaN($0, $1) }
-  case EK_BINARY_PRELU: combine(b, begin, end) { $0.replacing(with: $0 * $1, where: $0 .< all(0)) }
-  default: break
+  default: combine(b, begin, end) { rareFunction(function, $0, $1) }
+  }
+}
+
+@inline(__always)
+private func rareFunction(_ function: Int, _ a: VF, _ b: VF) -> VF {
+  switch function {
+  case EK_BINARY_SUBTRACT: return a - b
+  case EK_BINARY_DIVIDE: return a / b
+  case EK_BINARY_MINIMUM: return minimumOrNaN(a, b)
+  case EK_BINARY_MAXIMUM: return maximumOrNaN(a, b)
+  default: return a.replacing(with: a * b, where: a .< all(0))  // PReLU
   }
 }
 

@@ -31,15 +31,24 @@ func binaryUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
 func binaryRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args else { return }
   let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  switch Int(b.function) {
+  // The two usual functions have loops of their own; the others share one, which is a sixth of the code.
+  let function = Int(b.function)
+  switch function {
   case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
-  case EK_BINARY_SUBTRACT: combine(b, begin, end) { $0 - $1 }
   case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
-  case EK_BINARY_DIVIDE: combine(b, begin, end) { $0 / $1 }
-  case EK_BINARY_MINIMUM: combine(b, begin, end) { minimum($0, $1) }
-  case EK_BINARY_MAXIMUM: combine(b, begin, end) { maximum($0, $1) }
-  case EK_BINARY_PRELU: combine(b, begin, end) { $0.replacing(with: $0 * $1, where: $0 .< VF(repeating: 0)) }
-  default: referenceKernel().run(args, begin, end, scratch)
+  case EK_BINARY_POWER: referenceKernel().run(args, begin, end, scratch)
+  default: combine(b, begin, end) { rareFunction(function, $0, $1) }
+  }
+}
+
+@inline(__always)
+private func rareFunction(_ function: Int, _ a: VF, _ b: VF) -> VF {
+  switch function {
+  case EK_BINARY_SUBTRACT: return a - b
+  case EK_BINARY_DIVIDE: return a / b
+  case EK_BINARY_MINIMUM: return minimum(a, b)
+  case EK_BINARY_MAXIMUM: return maximum(a, b)
+  default: return a.replacing(with: a * b, where: a .< VF(repeating: 0))  // PReLU
   }
 }
 

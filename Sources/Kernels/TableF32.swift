@@ -1,7 +1,9 @@
 import CPlatform
 
-/// Enters this instruction set's float kernels.
+/// Enters this instruction set's float kernels. What wider vectors or dot products do not make faster is left to the
+/// set below (AVX2, NEON), which every CPU with this one has: `InstructionSet.base`.
 func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
+  #if !ISA_NEONDOT
   enter(
     table, EK_CONV_F32,
     ek_kernel(
@@ -9,13 +11,16 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
       packed_bytes: convPackedBytes, pack: convPack))
   enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
   enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
+  enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
+  enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
+  #endif
+  #if !ISA_NEONDOT && !ISA_AVX512VNNI
   enter(table, EK_MAX_POOL_F32, FloatKernelName.maxPool, maxPoolRun, poolUnits, noScratch)
   enter(table, EK_AVERAGE_POOL_F32, FloatKernelName.averagePool, averagePoolRun, poolUnits, noScratch)
   enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
   enter(table, EK_BINARY_F32, FloatKernelName.binary, binaryRun, binaryUnits, noScratch)
-  enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
-  enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
   enter(table, EK_COPY, FloatKernelName.copy, copyRun, copyUnits, noScratch)
+  #endif
 }
 
 /// A kernel that reads plain weights, or none.
@@ -66,15 +71,10 @@ private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_avx512_14x32" }
   static var depthwise: StaticString { "depthwise_f32_avx512" }
   static var matmul: StaticString { "matmul_f32_avx512_14x32" }
-  static var maxPool: StaticString { "max_pool_f32_avx512" }
-  static var averagePool: StaticString { "average_pool_f32_avx512" }
-  static var reduce: StaticString { "reduce_f32_avx512" }
-  static var binary: StaticString { "binary_f32_avx512" }
   static var unary: StaticString { "unary_f32_avx512" }
   static var softmax: StaticString { "softmax_f32_avx512" }
-  static var copy: StaticString { "copy_avx512" }
 }
-#elseif ISA_NEON || ISA_NEONDOT
+#elseif ISA_NEON
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_neon_12x8" }
   static var depthwise: StaticString { "depthwise_f32_neon" }

@@ -1,6 +1,6 @@
 import CPlatform
 
-/// Enters this instruction set's integer kernels.
+/// Enters this instruction set's integer kernels; see `fillFloatKernels` for what is left out.
 func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
   typealias Name = IntegerKernelName
   enter(
@@ -18,6 +18,7 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.matmul), run: matmulRunU8, units: matmulUnitsU8, scratch_bytes: matmulScratchU8,
       packed_bytes: nil, pack: nil))
+  #if !ISA_NEONDOT && !ISA_AVX512VNNI
   enter(table, EK_MAX_POOL_U8, Name.maxPool, maxPoolRunU8, poolUnitsU8)
   enter(table, EK_AVERAGE_POOL_U8, Name.averagePool, averagePoolRunU8, poolUnitsU8)
   enter(table, EK_REDUCE_U8, Name.reduce, reduceRunU8, reduceUnitsU8)
@@ -25,6 +26,7 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_LOOKUP_U8, Name.lookup, lookupRunU8, lookupUnitsU8)
   enter(table, EK_QUANTIZE, Name.quantize, quantizeRunU8, quantizeUnitsU8)
   enter(table, EK_DEQUANTIZE, Name.dequantize, dequantizeRunU8, quantizeUnitsU8)
+  #endif
 }
 
 /// A kernel without weights and scratch.
@@ -77,13 +79,6 @@ private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx512vnni_14x32" }
   static var depthwise: StaticString { "depthwise_u8_avx512vnni_64" }
   static var matmul: StaticString { "matmul_u8_avx512vnni" }
-  static var maxPool: StaticString { "max_pool_u8_avx512vnni" }
-  static var averagePool: StaticString { "average_pool_u8_avx512vnni" }
-  static var reduce: StaticString { "reduce_u8_avx512vnni" }
-  static var binary: StaticString { "binary_u8_avx512vnni" }
-  static var lookup: StaticString { "lookup_u8_avx512vnni" }
-  static var quantize: StaticString { "quantize_avx512vnni" }
-  static var dequantize: StaticString { "dequantize_avx512vnni" }
 }
 #elseif ISA_NEON
 private enum IntegerKernelName {
@@ -103,12 +98,5 @@ private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_neondot_12x8" }
   static var depthwise: StaticString { "depthwise_u8_neondot_8" }
   static var matmul: StaticString { "matmul_u8_neondot" }
-  static var maxPool: StaticString { "max_pool_u8_neondot" }
-  static var averagePool: StaticString { "average_pool_u8_neondot" }
-  static var reduce: StaticString { "reduce_u8_neondot" }
-  static var binary: StaticString { "binary_u8_neondot" }
-  static var lookup: StaticString { "lookup_u8_neondot" }
-  static var quantize: StaticString { "quantize_neondot" }
-  static var dequantize: StaticString { "dequantize_neondot" }
 }
 #endif

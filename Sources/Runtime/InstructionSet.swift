@@ -22,6 +22,15 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
     }
   }
 
+  /// The set that every CPU with this one has too, and that serves the operations this one leaves out.
+  var base: InstructionSet? {
+    switch self {
+    case .avx512vnni: return .avx2
+    case .neondot: return .neon
+    default: return nil
+    }
+  }
+
   /// The set is in this build and this CPU runs it.
   public var isAvailable: Bool {
     if self == .reference { return true }
@@ -69,16 +78,18 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
   }
 }
 
-/// The kernels a plan chooses from: those of one instruction set, and the reference for what it lacks.
+/// The kernels a plan chooses from: those of one instruction set and its base, and the reference for what both lack.
 struct KernelSet {
   let isa: InstructionSet
   private let fast: [ek_kernel]
+  private let base: [ek_kernel]?
   private let reference: [ek_kernel]
 
   init(_ isa: InstructionSet) {
     self.isa = isa
     reference = KernelSet.load(.reference)
     fast = isa == .reference ? reference : KernelSet.load(isa)
+    base = isa.base.map { KernelSet.load($0) }
   }
 
   private static func load(_ isa: InstructionSet) -> [ek_kernel] {
@@ -102,10 +113,12 @@ struct KernelSet {
     return kernels
   }
 
-  /// The kernel of this set; nil where it has none.
-  func own(_ operation: Int32) -> ek_kernel? {
+  /// The kernel of this set or its base; nil where they have none.
+  func own(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
     let kernel = fast[Int(operation)]
-    return kernel.run == nil ? nil : kernel
+    if kernel.run != nil { return (kernel, isa) }
+    guard let base, let baseSet = isa.base, base[Int(operation)].run != nil else { return nil }
+    return (base[Int(operation)], baseSet)
   }
 
   /// The reference kernel; nil where the build has none.

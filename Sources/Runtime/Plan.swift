@@ -81,7 +81,7 @@ public struct Plan {
     let isQuantized = Plan.hasQuantizedActivations(graph)
     for index in lowering.steps.indices {
       try lowering.steps[index].measure()
-      var info = try Plan.describe(lowering.steps[index], lowering, isa: isa, isQuantized: isQuantized)
+      var info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
       lowering.steps[index].share(threads: options.threads, byteCount: info.byteCount)
       info.chunks = Int(lowering.steps[index].chunks)
       steps.append(info)
@@ -122,12 +122,12 @@ public struct Plan {
   }
 
   private static func describe(
-    _ step: LoweredStep, _ lowering: Lowering, isa: InstructionSet, isQuantized: Bool
+    _ step: LoweredStep, _ lowering: Lowering, isQuantized: Bool
   ) throws(EdgeError) -> StepInfo {
     let graph = lowering.graph
     var info = StepInfo(
       node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "" : String(cString: step.kernel.name),
-      isa: step.isReference ? .reference : isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
+      isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
       multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
     for use in step.slots {
       info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount
@@ -153,7 +153,7 @@ public struct Plan {
     _ steps: [StepInfo], _ lowered: [LoweredStep], isa: InstructionSet, isQuantized: Bool
   ) throws(EdgeError) {
     for (info, step) in zip(steps, lowered) {
-      if step.isReference, isa != .reference, !isMovement(step) {
+      if step.isa == .reference, isa != .reference, !isMovement(step) {
         throw EdgeError(
           .unsupportedOperator, "strict: \(info.operatorName) would run on a reference kernel", node: info.node,
           nodeIndex: info.nodeIndex)
@@ -173,7 +173,7 @@ extension LoweredStep {
     chunks = 1
     if threads < 2 || units < 2 { return }
     let moved = Int64(byteCount)
-    let nanoseconds = isReference ? multiplyAdds &+ moved : multiplyAdds / 16 &+ moved / 8
+    let nanoseconds = isa == .reference ? multiplyAdds &+ moved : multiplyAdds / 16 &+ moved / 8
     if nanoseconds < 2000 { return }
     chunks = Int32(min(units, Int64(threads &* 4), max(Int64(threads), nanoseconds / 1000)))
   }

@@ -132,7 +132,7 @@ nonisolated(unsafe) let operatorCases: [OperatorCase] = [
     return try net.finish(try net.add(.expand(Shape([Shape.batch, 4, 6])), "op", [x]))
   },
   OperatorCase(name: "split and concat", bound: 30) { net in
-    let x = net.input("x", imageDims)
+    let x = try net.convolution("conv", net.input("x", imageDims), 6)
     let parts = try net.graph.addNode(.split(axis: 3, sizes: [2, 4]), name: "op", inputs: [x], outputNames: ["p", "q"])
     let y = try net.add(.unary(UnaryFunction(.tanh)), "tanh", [parts[0]])
     return try net.finish(try net.add(.concat(axis: 3), "concat", [parts[1], y]))

@@ -6,7 +6,7 @@ import Testing
 /// A model with one node over input x.
 private func model(
   _ opset: Int, _ shape: [Any], _ type: String, extra: [String] = [], _ attributes: [(String, Attribute)] = [], outputs: [String] = ["y"],
-  _ prepare: (inout OnnxFile) -> Void = { _ in }
+  prepare: (inout OnnxFile) -> Void = { _ in }
 ) throws -> Graph {
   var file = OnnxFile(opset: opset)
   file.input("x", shape)
@@ -117,9 +117,9 @@ private func shape(_ graph: Graph, _ output: Int = 0) -> [Int] { graph.values[gr
 
   @Test func upsampleAndResize() throws {
     func scales(_ file: inout OnnxFile) { file.initializer(floatTensor("s", [4], [1, 1, 2, 3])) }
-    let nine = try #require(resize(try model(9, ["N", 2, 4, 4], "Upsample", extra: ["s"], scales)))
-    let ten = try #require(resize(try model(10, ["N", 2, 4, 4], "Resize", extra: ["s"], [("mode", .text("linear"))], scales)))
-    let eleven = try #require(resize(try model(11, ["N", 2, 4, 4], "Resize", extra: ["", "s"], scales)))
+    let nine = try #require(resize(try model(9, ["N", 2, 4, 4], "Upsample", extra: ["s"], prepare: scales)))
+    let ten = try #require(resize(try model(10, ["N", 2, 4, 4], "Resize", extra: ["s"], [("mode", .text("linear"))], prepare: scales)))
+    let eleven = try #require(resize(try model(11, ["N", 2, 4, 4], "Resize", extra: ["", "s"], prepare: scales)))
     #expect(nine.height == 8 && nine.width == 12 && nine.coordinates == .asymmetric && nine.nearest == .floor)
     #expect(ten.mode == .linear && ten.coordinates == .asymmetric)
     #expect(eleven.coordinates == .halfPixel && eleven.nearest == .roundPreferFloor)

@@ -141,7 +141,7 @@ static void sessions(const edgeai_model *model) {
   edgeai_tensor_info info;
   edgeai_step_info step;
   size_t bytes = 0, alignment = 0, x_bytes, y_bytes, length = 0, i;
-  unsigned char *memory;
+  unsigned char *allocated, *memory;
   void *x;
   const void *y;
   float *mine, *first;
@@ -168,18 +168,18 @@ static void sessions(const edgeai_model *model) {
 
   CHECK_STATUS(edgeai_session_memory_required(model, NULL, NULL, &alignment, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_session_memory_required(model, NULL, &bytes, &alignment, &error), EDGEAI_OK);
-  memory = (unsigned char *)malloc(bytes + 3 * alignment);
-  if (!memory) return;
-  x = memory + (alignment - (uintptr_t)memory % alignment);
+  allocated = (unsigned char *)malloc(bytes + 3 * alignment);
+  if (!allocated) return;
+  memory = allocated + (alignment - (uintptr_t)allocated % alignment);
+  x = memory;
   CHECK_STATUS(edgeai_session_create_in(model, NULL, x, bytes - 1, &session, &error), EDGEAI_ERROR_BUFFER_TOO_SMALL);
   CHECK_STATUS(edgeai_session_create_in(model, NULL, x, 0, &session, &error), EDGEAI_ERROR_BUFFER_TOO_SMALL);
   CHECK_STATUS(edgeai_session_create_in(model, NULL, (char *)x + 8, bytes + 64, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_session_create_in(model, NULL, NULL, bytes, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_session_create_in(model, NULL, x, SIZE_MAX, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK(session == untouched_session);
-  memset(memory, 0xA5, bytes + 3 * alignment);
+  memset(allocated, 0xA5, bytes + 3 * alignment);
   CHECK_STATUS(edgeai_session_create_in(model, NULL, x, bytes, &session, &error), EDGEAI_OK);
-  memory = (unsigned char *)x; /* freed below by its own pointer; guard bytes after the block */
 
   CHECK_STATUS(edgeai_session_input_buffer(session, 7, &x, &x_bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_session_input_buffer(NULL, 0, &x, &x_bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
@@ -233,6 +233,7 @@ static void sessions(const edgeai_model *model) {
   edgeai_session_destroy(NULL);
   free(first);
   free(mine);
+  free(allocated);
 }
 
 int main(int argc, char **argv) {

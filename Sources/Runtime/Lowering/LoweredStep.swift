@@ -50,7 +50,8 @@ struct LoweredStep {
   /// Index of the graph node it belongs to, or -1 (copies to outputs).
   var node: Int
   var kernel: ek_kernel
-  var isReference: Bool
+  /// The set the kernel is from.
+  var isa: InstructionSet
   /// The argument structure. 8-byte elements keep it aligned.
   var arguments: [UInt64]
   var slots: [SlotUse]

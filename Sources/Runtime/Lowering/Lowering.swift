@@ -189,37 +189,33 @@ struct Lowering {
 
   /// Appends a kernel call. `packs`: slot for packed weights; a kernel that packs is chosen only when all
   /// `packSources` are known now, otherwise the reference kernel reads plain weights.
+  @inline(__always)
   mutating func emit<Arguments: BitwiseCopyable>(
     _ operation: Int, _ arguments: Arguments, _ slots: [SlotUse], packs: Int? = nil, packSources: [Int] = [],
     inPlace: [Int] = [], multiplyAdds: Int64 = 0
   ) throws(EdgeError) {
-    let operation = Int32(operation)
-    var chosen = kernels.own(operation)
-    var isReference = kernels.isa == .reference
-    var packedSlot: Int?
-    if let kernel = chosen, kernel.packed_bytes != nil {
-      packedSlot = packs
-      for use in slots where packSources.contains(use.slot) && !isConstant(use.place) { chosen = nil }
-    }
+    var words = [UInt64](repeating: 0, count: (MemoryLayout<Arguments>.size &+ 7) / 8)
+    words.withUnsafeMutableBytes { $0.storeBytes(of: arguments, as: Arguments.self) }
+    try emit(
+      Int32(operation), words: words, slots, packs: packs, packSources: packSources, inPlace: inPlace, multiplyAdds: multiplyAdds)
+  }
+
+  @inline(never)
+  private mutating func emit(
+    _ operation: Int32, words: [UInt64], _ slots: [SlotUse], packs: Int?, packSources: [Int], inPlace: [Int], multiplyAdds: Int64
+  ) throws(EdgeError) {
+    var own = kernels.own(operation)
     var remark = note
-    if chosen == nil {
-      guard let reference = kernels.reference(operation) else { throw unsupported("this build has no kernel for it") }
-      chosen = reference
-      packedSlot = reference.packed_bytes == nil ? nil : packs
-      if !isReference {
-        if !remark.isEmpty { remark += "; " }
-        remark += kernels.own(operation) == nil ? "reference kernel: \(kernels.isa.name) has none" : "reference kernel: weights are not constant"
+    if let kernel = own?.kernel, kernel.packed_bytes != nil {
+      for use in slots where packSources.contains(use.slot) && !isConstant(use.place) {
+        own = nil
+        remark = note.isEmpty ? "reference kernel: weights are not constant" : note + "; reference kernel: weights are not constant"
       }
-      isReference = true
+    } else if own == nil {
+      if !remark.isEmpty { remark += "; " }
+      remark += Message("reference kernel: \(kernels.isa.name) has none").text
     }
-    guard let chosen else { throw unsupported("this build has no kernel for it") }
-    let size = MemoryLayout<Arguments>.size
-    var words = [UInt64](repeating: 0, count: (size &+ 7) / 8)
-    words.withUnsafeMutableBytes { bytes in
-      withUnsafeBytes(of: arguments) { source in
-        if let base = source.baseAddress { bytes.baseAddress?.copyMemory(from: base, byteCount: size) }
-      }
-    }
+    guard let kernel = own?.kernel ?? kernels.reference(operation) else { throw unsupported("this build has no kernel for it") }
     let index = steps.count
     for use in slots {
       buffers[use.place.buffer].firstStep = min(buffers[use.place.buffer].firstStep, index)
@@ -227,8 +223,8 @@ struct Lowering {
     }
     steps.append(
       LoweredStep(
-        operation: operation, node: current, kernel: chosen, isReference: isReference, arguments: words, slots: slots,
-        packedSlot: packedSlot, inPlaceSlots: inPlace, multiplyAdds: multiplyAdds, note: remark))
+        operation: operation, node: current, kernel: kernel, isa: own?.isa ?? .reference, arguments: words, slots: slots,
+        packedSlot: kernel.packed_bytes == nil ? nil : packs, inPlaceSlots: inPlace, multiplyAdds: multiplyAdds, note: remark))
   }
 
   /// Contents are known before the first run.

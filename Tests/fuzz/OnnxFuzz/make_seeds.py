@@ -2,6 +2,7 @@
 """Writes the seed corpus of the ONNX fuzz target: small models that reach every operator family."""
 import importlib.util
 import pathlib
+import struct
 
 HERE = pathlib.Path(__file__).resolve().parent
 SPEC = importlib.util.spec_from_file_location("make", HERE.parent.parent / "golden-errors" / "onnx" / "make.py")
@@ -16,6 +17,10 @@ def text(name, value):
 def indices(name, values):
     data = b"".join(v.to_bytes(8, "little", signed=True) for v in values)
     return M.raw(5, M.num(1, len(values)) + M.num(2, 7) + M.raw(8, name) + M.raw(9, data))
+
+
+def numbers(name, values):
+    return M.raw(5, M.num(1, len(values)) + M.num(2, 1) + M.raw(8, name) + M.raw(9, struct.pack(f"<{len(values)}f", *values)))
 
 
 IMAGE = M.raw(11, M.info("x", ["N", 4, 6, 6]))
@@ -50,8 +55,8 @@ SEEDS = {
     "lrn": one("LRN", attributes=M.integer("size", 3)),
     "reduce": one("ReduceMean", "a", head=IMAGE + indices("a", [-1, 2]), opset=18),
     "softmax": one("Softmax", opset=11),
-    "resize": one("Resize", "", "", "z", head=IMAGE + indices("z", [4, 4, 9, 3]), attributes=text("mode", "linear")),
-    "upsample": one("Upsample", "z", head=IMAGE + M.floats("z", [4]), opset=9),
+    "resize": one("Resize", "", "", "z", head=M.raw(11, M.info("x", [1, 4, 6, 6])) + indices("z", [1, 4, 9, 3]), attributes=text("mode", "linear")),
+    "upsample": one("Upsample", "z", head=IMAGE + numbers("z", [1, 1, 2, 1.5]), opset=9),
     "slice": one("Slice", "s", "e", "a", "t", head=IMAGE + indices("s", [-1]) + indices("e", [-99]) + indices("a", [2]) + indices("t", [-2])),
     "split": one("Split", "s", head=ROW + indices("s", [3, 5]), attributes=M.integer("axis", 1), outputs=("y", "z")),
     "pad": one("Pad", "p", head=IMAGE + indices("p", [0, 0, 1, 2, 0, 0, 3, 0]), attributes=text("mode", "reflect")),
