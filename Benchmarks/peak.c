@@ -14,20 +14,20 @@ static double seconds(void) {
 
 enum { ROUNDS = 200000, TRIES = 15, CHAINS = 12 };
 
-/* CHAINS independent accumulators hide the latency of the multiply-add; the asm statement keeps the compiler from
- * folding the loop. */
+/* CHAINS independent accumulators hide the latency of the multiply-add. Each is a variable of its own: compilers
+ * keep an array on the stack, and then the time measured is that of the stores. body(c) adds to one of them; the asm
+ * statement in it keeps the compiler from folding the loop. */
+#define ALL(body) body(c0) body(c1) body(c2) body(c3) body(c4) body(c5) body(c6) body(c7) body(c8) body(c9) body(c10) body(c11)
 #define MEASURE(name, attribute, vector, lanes, body)                          \
   attribute static double name(void) {                                        \
     double best = 1e9;                                                        \
-    vector c[CHAINS], a, b;                                                   \
-    for (int i = 0; i < CHAINS; i++) c[i] = (vector){0};                      \
-    a = (vector){0};                                                          \
-    b = (vector){0};                                                          \
+    vector a = {0}, b = {0}, c0 = {0}, c1 = {0}, c2 = {0}, c3 = {0}, c4 = {0}, c5 = {0}, c6 = {0}, c7 = {0}, c8 = {0}, \
+           c9 = {0}, c10 = {0}, c11 = {0};                                    \
+    KEEP(a);                                                                  \
+    KEEP(b);                                                                  \
     for (int t = 0; t < TRIES; t++) {                                         \
       double start = seconds();                                               \
-      for (int r = 0; r < ROUNDS; r++) {                                      \
-        _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) { body; }   \
-      }                                                                       \
+      for (int r = 0; r < ROUNDS; r++) { ALL(body) }                          \
       double time = seconds() - start;                                        \
       if (time < best) best = time;                                           \
     }                                                                         \
@@ -37,10 +37,14 @@ enum { ROUNDS = 200000, TRIES = 15, CHAINS = 12 };
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define KEEP(x) __asm__ volatile("" : "+v"(x))
-MEASURE(fp32_512, __attribute__((target("avx512f"))), __m512, 16, c[i] = _mm512_fmadd_ps(a, b, c[i]); KEEP(c[i]))
-MEASURE(int8_512, __attribute__((target("avx512f,avx512vnni"))), __m512i, 64, c[i] = _mm512_dpbusd_epi32(c[i], a, b); KEEP(c[i]))
-MEASURE(fp32_256, __attribute__((target("avx2,fma"))), __m256, 8, c[i] = _mm256_fmadd_ps(a, b, c[i]); KEEP(c[i]))
-MEASURE(int8_256, __attribute__((target("avx2"))), __m256i, 16, c[i] = _mm256_add_epi32(c[i], _mm256_madd_epi16(a, b)); KEEP(c[i]))
+#define BODY_fp32_512(c) c = _mm512_fmadd_ps(a, b, c); KEEP(c);
+MEASURE(fp32_512, __attribute__((target("avx512f"))), __m512, 16, BODY_fp32_512)
+#define BODY_int8_512(c) c = _mm512_dpbusd_epi32(c, a, b); KEEP(c);
+MEASURE(int8_512, __attribute__((target("avx512f,avx512vnni"))), __m512i, 64, BODY_int8_512)
+#define BODY_fp32_256(c) c = _mm256_fmadd_ps(a, b, c); KEEP(c);
+MEASURE(fp32_256, __attribute__((target("avx2,fma"))), __m256, 8, BODY_fp32_256)
+#define BODY_int8_256(c) c = _mm256_add_epi32(c, _mm256_madd_epi16(a, b)); KEEP(c);
+MEASURE(int8_256, __attribute__((target("avx2"))), __m256i, 16, BODY_int8_256)
 int main(void) {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512vnni"))
@@ -56,11 +60,14 @@ int main(void) {
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define KEEP(x) __asm__ volatile("" : "+w"(x))
-MEASURE(fp32_neon, , float32x4_t, 4, c[i] = vfmaq_f32(c[i], a, b); KEEP(c[i]))
+#define BODY_fp32_neon(c) c = vfmaq_f32(c, a, b); KEEP(c);
+MEASURE(fp32_neon, , float32x4_t, 4, BODY_fp32_neon)
 #if defined(__ARM_FEATURE_DOTPROD)
-MEASURE(int8_neon, , int32x4_t, 16, c[i] = vdotq_s32(c[i], vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)); KEEP(c[i]))
+#define BODY_int8_neon(c) c = vdotq_s32(c, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)); KEEP(c);
+MEASURE(int8_neon, , int32x4_t, 16, BODY_int8_neon)
 #else
-MEASURE(int8_neon, , int32x4_t, 4, c[i] = vmlal_s16(c[i], vget_low_s16(vreinterpretq_s16_s32(a)), vget_low_s16(vreinterpretq_s16_s32(b))); KEEP(c[i]))
+#define BODY_int8_neon(c) c = vmlal_s16(c, vget_low_s16(vreinterpretq_s16_s32(a)), vget_low_s16(vreinterpretq_s16_s32(b))); KEEP(c);
+MEASURE(int8_neon, , int32x4_t, 4, BODY_int8_neon)
 #endif
 int main(void) {
   printf("{\"isa\": \"neon\", \"fp32_gflops\": %.1f, \"int8_gops\": %.1f}\n", fp32_neon(), int8_neon());
