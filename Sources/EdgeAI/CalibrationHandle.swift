@@ -60,7 +60,7 @@ final class CalibrationHandle {
       kept.append(try Storage.allocate(bytes))
     }
     return CalibrationHandle(
-      model, quantizer, try Calibration(model.graph, settings), progress, threads: Int(options.threads), kept: kept,
+      model, quantizer, try Calibration.make(model.graph, settings), progress, threads: Int(options.threads), kept: kept,
       keptCapacity: Int(options.report_samples))
   }
 
