@@ -445,7 +445,8 @@ EDGEAI_API edgeai_status edgeai_session_plan_info(const edgeai_session *session,
                                                   edgeai_error *error);
 
 /* The plan as a table for people. Writes at most `capacity` bytes, the last one zero (buffer may be NULL when
- * capacity is 0); length: bytes of the whole text without the zero. Memory: the text, during the call. Since 0.1. */
+ * capacity is 0); length: optional, bytes of the whole text without the zero. Memory: the text, during the call.
+ * Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_plan_text(const edgeai_session *session, char *buffer, size_t capacity, size_t *length,
                                                   edgeai_error *error);
 
