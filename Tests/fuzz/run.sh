@@ -31,7 +31,7 @@ build() {
   local pids=()
   for target in OnnxFuzz EdgeAIFuzz; do
     $swift -sanitize=fuzzer,address -module-name $target $(find Sources/Graph Sources/Import Sources/Format Sources/Runtime -name '*.swift') \
-      Tests/fuzz/Shared/*.swift Tests/fuzz/$target/$target.swift -c -o "$work/$target.o" &
+      Tests/fuzz/Shared/*.swift Tests/fuzz/$target/*.swift -c -o "$work/$target.o" &
     pids+=($!)
   done
   wait $kernels && wait "${pids[0]}" && wait "${pids[1]}" || return 1
