@@ -52,7 +52,7 @@ let shippedTargets: [Target] = [
   .target(
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
     // Planning and reading run once: small before fast. The kernels keep -O.
-    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked"])])
+    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked", "-num-threads", "0", "-Xfrontend", "-mergeable-traps"])])
 ]
 
 let testedTargets: [Target] = [
