@@ -12,8 +12,10 @@ let arch = Context.environment["EDGEAI_ARCH"] ?? "x86_64"
 
 let library: [SwiftSetting] = [.unsafeFlags(["-Werror", "EmbeddedRestrictions"])]
 
+// -num-threads 0: one object for the whole module, so that code which several files need is in it once.
 let embedded: [SwiftSetting] = [
-  .enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-O", "-Xfrontend", "-function-sections"]),
+  .enableExperimentalFeature("Embedded"),
+  .unsafeFlags(["-wmo", "-num-threads", "0", "-O", "-Xfrontend", "-function-sections", "-Xfrontend", "-mergeable-traps"]),
 ]
 
 // One kernel folder, a target for each instruction set: only the flags differ. Optimized in debug builds too.
@@ -51,8 +53,10 @@ func tests(_ name: String, _ dependencies: [String], kernels: [Target.Dependency
 let shippedTargets: [Target] = [
   .target(
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
-    // Planning and reading run once: small before fast. The kernels keep -O.
-    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked"])])
+    // Planning and reading run once: small before fast (retaining is not inlined, for one). The kernels keep -O.
+    swiftSettings: embedded + [
+      .define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked", "-Xllvm", "-inline-threshold=-25"]),
+    ])
 ]
 
 let testedTargets: [Target] = [
@@ -72,6 +76,5 @@ let testedTargets: [Target] = [
 
 let package = Package(
   name: "edgeai",
-  products: shipped ? [.library(name: "edgeai-shipped", type: .static, targets: ["Shipped"])] : [],
   targets: common + (shipped ? shippedTargets : testedTargets)
 )

@@ -9,7 +9,7 @@ import Graph
 /// - Nodes that move data go with their input; when that is float or a graph input they go with their consumers,
 ///   so the conversion happens once and early.
 /// - Nodes without weights that lie between float nodes only would need two conversions each: they stay in float.
-struct DomainAssignment {
+final class DomainAssignment {
   enum Domain: Equatable {
     case integer
     /// No kernel, or no range.
@@ -70,7 +70,7 @@ struct DomainAssignment {
     return false
   }
 
-  private mutating func keepFirst() {
+  private func keepFirst() {
     var isPast = [Bool](repeating: false, count: graph.values.count)
     for (index, node) in graph.nodes.enumerated() {
       var past = false
@@ -80,7 +80,7 @@ struct DomainAssignment {
     }
   }
 
-  private mutating func keepLast() {
+  private func keepLast() {
     var isBefore = [Bool](repeating: false, count: graph.values.count)
     for (index, node) in graph.nodes.enumerated().reversed() {
       var before = false
@@ -97,7 +97,7 @@ struct DomainAssignment {
     return false
   }
 
-  private mutating func placeMoves() {
+  private func placeMoves() {
     let reason = "moves data between float operators"
     var pending: [Int] = []
     for (index, node) in graph.nodes.enumerated() where moves(index) && isInteger(index) {
@@ -132,7 +132,7 @@ struct DomainAssignment {
   // MARK: Lone operators
 
   /// Connected groups of integer nodes without weights whose every border is a float node turn float.
-  private mutating func demoteIsolated() {
+  private func demoteIsolated() {
     var visited = [Bool](repeating: false, count: graph.nodes.count)
     for start in graph.nodes.indices where isInteger(start) && !isHeavy(start) && !visited[start] {
       var group = [start]

@@ -31,14 +31,14 @@ extension Graph {
     guard calibration.ranges.count == values.count else {
       throw EdgeError(.invalidArgument, "the calibration belongs to another graph")
     }
-    var quantizer = GraphQuantizer(self, calibration, options)
+    let quantizer = GraphQuantizer(self, calibration, options)
     return try quantizer.run()
   }
 }
 
 /// Rewrites a float graph node by node. Every value of it has up to two counterparts in the result, one float and
 /// one integer; a missing one is made by a conversion when a node asks for it.
-private struct GraphQuantizer {
+private final class GraphQuantizer {
   private let source: Graph
   private let options: QuantizerOptions
   private let domains: DomainAssignment
@@ -73,7 +73,7 @@ private struct GraphQuantizer {
     }
   }
 
-  mutating func run() throws(EdgeError) -> QuantizationResult {
+  func run() throws(EdgeError) -> QuantizationResult {
     for input in source.inputs {
       floats[input] = result.addValue(source.values[input])
       result.inputs.append(floats[input])
@@ -99,7 +99,7 @@ private struct GraphQuantizer {
     return QuantizationResult(graph: result, reasons: reasons, warnings: warnings)
   }
 
-  private mutating func refuse(_ index: Int, _ reason: String) throws(EdgeError) {
+  private func refuse(_ index: Int, _ reason: String) throws(EdgeError) {
     if options.strict {
       let node = source.nodes[index]
       throw EdgeError(.unsupportedOperator, "\(node.op.name) would stay in float: \(reason)", node: node.name, nodeIndex: index)
@@ -109,7 +109,7 @@ private struct GraphQuantizer {
 
   // MARK: Values
 
-  private mutating func unique(_ name: String) -> String {
+  private func unique(_ name: String) -> String {
     var candidate = name
     var number = 2
     while !names.insert(candidate).inserted {
@@ -119,12 +119,12 @@ private struct GraphQuantizer {
     return candidate
   }
 
-  private mutating func addNode(_ op: Operator, _ name: String, _ inputs: [ValueID], _ outputs: [ValueID]) {
+  private func addNode(_ op: Operator, _ name: String, _ inputs: [ValueID], _ outputs: [ValueID]) {
     result.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs))
   }
 
   /// The float counterpart of a value.
-  private mutating func float(_ value: ValueID) throws(EdgeError) -> ValueID {
+  private func float(_ value: ValueID) throws(EdgeError) -> ValueID {
     if floats[value] != Node.noValue { return floats[value] }
     let original = source.values[value]
     if original.constant != nil {
@@ -149,7 +149,7 @@ private struct GraphQuantizer {
   }
 
   /// The integer counterpart of a value, with the given parameters.
-  private mutating func integer(_ value: ValueID, as wanted: Quantization) throws(EdgeError) -> ValueID {
+  private func integer(_ value: ValueID, as wanted: Quantization) throws(EdgeError) -> ValueID {
     let original = source.values[value]
     if let constant = original.constant { return try quantizedConstant(value, original, constant, wanted) }
     if integers[value] == Node.noValue {
@@ -173,7 +173,7 @@ private struct GraphQuantizer {
     return nil
   }
 
-  private mutating func quantizedConstant(
+  private func quantizedConstant(
     _ value: ValueID, _ original: Value, _ constant: TensorData, _ wanted: Quantization
   ) throws(EdgeError) -> ValueID {
     if let done = converted(value, wanted) { return done }
@@ -194,7 +194,7 @@ private struct GraphQuantizer {
 
   // MARK: Nodes
 
-  private mutating func addFloat(_ node: Node) throws(EdgeError) {
+  private func addFloat(_ node: Node) throws(EdgeError) {
     var inputs: [ValueID] = []
     for input in node.inputs { inputs.append(input == Node.noValue ? input : try float(input)) }
     for output in node.outputs { floats[output] = result.addValue(source.values[output]) }
@@ -202,7 +202,7 @@ private struct GraphQuantizer {
   }
 
   /// Adds a node in integers; the reason when that turns out to be impossible, with nothing added.
-  private mutating func addInteger(_ node: Node) throws(EdgeError) -> String? {
+  private func addInteger(_ node: Node) throws(EdgeError) -> String? {
     var inputs = node.inputs
     switch node.op {
     case .convolution, .transposedConvolution, .dense:
@@ -246,7 +246,7 @@ private struct GraphQuantizer {
       data, channels: channels, depth: count / channels, bias: bias, inputScale: inputScale, perChannel: options.perChannel)
   }
 
-  private mutating func addWeights(_ weights: QuantizedWeights, _ node: Node, _ inputs: inout [ValueID]) throws(EdgeError) {
+  private func addWeights(_ weights: QuantizedWeights, _ node: Node, _ inputs: inout [ValueID]) throws(EdgeError) {
     let original = source.values[node.inputs[1]]
     let name = unique(original.name + "_quantized")
     let zeros = [Int32](repeating: 0, count: weights.scales.count)

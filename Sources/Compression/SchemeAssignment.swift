@@ -8,7 +8,7 @@ import Graph
 /// from. A concatenation wants one scheme for all inputs and its result (the union of their ranges): a class that
 /// goes nowhere else, or whose range would at most double, takes part in it; another one keeps its own scheme and
 /// is requantized at the concatenation's input.
-struct SchemeAssignment {
+final class SchemeAssignment {
   /// A range at most this much wider costs one bit: less than a requantization's extra rounding and step.
   private static let toleratedGrowth = 2.0
 
@@ -84,7 +84,7 @@ struct SchemeAssignment {
     return value
   }
 
-  private mutating func join(_ value: ValueID, into other: ValueID) {
+  private func join(_ value: ValueID, into other: ValueID) {
     let from = root(value)
     let to = root(other)
     guard from != to else { return }
@@ -104,14 +104,14 @@ struct SchemeAssignment {
   }
 
   /// Makes room for a padding value that is near the range; one far away saturates instead of spoiling it.
-  private mutating func extend(_ value: ValueID, to element: Float) {
+  private func extend(_ value: ValueID, to element: Float) {
     let class_ = root(value)
     guard case .range(let old) = schemes[class_] else { return }
     let extended = old.union(ValueRange(min: element, max: element))
     if element != 0, extended.widthWithZero <= old.widthWithZero * SchemeAssignment.toleratedGrowth { schemes[class_] = .range(extended) }
   }
 
-  private mutating func concatenate(_ index: Int, _ node: Node, _ consumers: [[Int]]) {
+  private func concatenate(_ index: Int, _ node: Node, _ consumers: [[Int]]) {
     let result = root(node.outputs[0])
     var union: ValueRange?
     var first: Quantization?

@@ -2,21 +2,60 @@
 public typealias ValueID = Int
 
 /// A tensor: an input, a constant or the result of one node.
+///
+/// A value type one reference wide: passes hand tensors and nodes around a lot, and copying every field at every
+/// place costs much code. The fields are copied when one of a shared tensor is changed.
 public struct Value {
-  public var name: String
-  public var dtype: DType
-  public var shape: Shape
-  /// Non-nil when the integers stand for real numbers.
-  public var quantization: Quantization?
-  /// Contents, when known.
-  public var constant: TensorData?
+  private final class Content {
+    var name: String
+    var dtype: DType
+    var shape: Shape
+    var quantization: Quantization?
+    var constant: TensorData?
 
+    init(_ name: String, _ dtype: DType, _ shape: Shape, _ quantization: Quantization?, _ constant: TensorData?) {
+      self.name = name
+      self.dtype = dtype
+      self.shape = shape
+      self.quantization = quantization
+      self.constant = constant
+    }
+  }
+
+  private var content: Content
+
+  @inline(never)
   public init(name: String, dtype: DType, shape: Shape, quantization: Quantization? = nil, constant: TensorData? = nil) {
-    self.name = name
-    self.dtype = dtype
-    self.shape = shape
-    self.quantization = quantization
-    self.constant = constant
+    content = Content(name, dtype, shape, quantization, constant)
+  }
+
+  @inline(never)
+  private mutating func makeUnique() {
+    if isKnownUniquelyReferenced(&content) { return }
+    content = Content(content.name, content.dtype, content.shape, content.quantization, content.constant)
+  }
+
+  public var name: String {
+    get { content.name }
+    set { makeUnique(); content.name = newValue }
+  }
+  public var dtype: DType {
+    get { content.dtype }
+    set { makeUnique(); content.dtype = newValue }
+  }
+  public var shape: Shape {
+    get { content.shape }
+    set { makeUnique(); content.shape = newValue }
+  }
+  /// Non-nil when the integers stand for real numbers.
+  public var quantization: Quantization? {
+    get { content.quantization }
+    set { makeUnique(); content.quantization = newValue }
+  }
+  /// Contents, when known.
+  public var constant: TensorData? {
+    get { content.constant }
+    set { makeUnique(); content.constant = newValue }
   }
 
   /// Bytes of the tensor for a batch size; nil on overflow.
@@ -27,24 +66,57 @@ public struct Value {
   }
 }
 
-/// One operation.
+/// One operation. A value type one reference wide, like `Value`.
 public struct Node {
   /// Stands for a missing optional input.
   public static let noValue: ValueID = -1
 
-  public var name: String
-  public var op: Operator
-  public var inputs: [ValueID]
-  public var outputs: [ValueID]
+  private final class Content {
+    var name: String
+    var op: Operator
+    var inputs: [ValueID]
+    var outputs: [ValueID]
 
+    init(_ name: String, _ op: Operator, _ inputs: [ValueID], _ outputs: [ValueID]) {
+      self.name = name
+      self.op = op
+      self.inputs = inputs
+      self.outputs = outputs
+    }
+  }
+
+  private var content: Content
+
+  @inline(never)
   public init(name: String, op: Operator, inputs: [ValueID], outputs: [ValueID]) {
-    self.name = name
-    self.op = op
-    self.inputs = inputs
-    self.outputs = outputs
+    content = Content(name, op, inputs, outputs)
+  }
+
+  @inline(never)
+  private mutating func makeUnique() {
+    if isKnownUniquelyReferenced(&content) { return }
+    content = Content(content.name, content.op, content.inputs, content.outputs)
+  }
+
+  public var name: String {
+    get { content.name }
+    set { makeUnique(); content.name = newValue }
+  }
+  public var op: Operator {
+    get { content.op }
+    set { makeUnique(); content.op = newValue }
+  }
+  public var inputs: [ValueID] {
+    get { content.inputs }
+    set { makeUnique(); content.inputs = newValue }
+  }
+  public var outputs: [ValueID] {
+    get { content.outputs }
+    set { makeUnique(); content.outputs = newValue }
   }
 
   /// The input at an index, or nil when it is absent.
+  @inline(never)
   public func input(_ index: Int) -> ValueID? {
     index < inputs.count && inputs[index] != Node.noValue ? inputs[index] : nil
   }

@@ -5,7 +5,7 @@ import Graph
 // Functions of one number, PRelu and Clip.
 
 extension OnnxImporter {
-  mutating func importActivation() throws(EdgeError) {
+  func importActivation() throws(EdgeError) {
     switch node.type {
     case "PRelu": try importBinary(.prelu, try input(0), try input(1))
     case "Clip": try importClip()
@@ -14,7 +14,7 @@ extension OnnxImporter {
   }
 
   /// Appends a function of one number, in the layout its input is in.
-  mutating func importUnary(_ function: UnaryFunction) throws(EdgeError) {
+  func importUnary(_ function: UnaryFunction) throws(EdgeError) {
     let x = try input(0)
     try requireFloat(x)
     if isImage(x) {
@@ -70,7 +70,7 @@ extension OnnxImporter {
   }
 
   /// Limits are attributes up to operator set 10, inputs since.
-  private mutating func importClip() throws(EdgeError) {
+  private func importClip() throws(EdgeError) {
     let x = try input(0)
     var lower: Float? = -Float.infinity
     var upper: Float? = Float.infinity
@@ -100,7 +100,7 @@ extension OnnxImporter {
   }
 
   /// A limit of Clip; nil when it is not constant.
-  private mutating func limit(_ index: Int, _ standard: Float) throws(EdgeError) -> Float? {
+  private func limit(_ index: Int, _ standard: Float) throws(EdgeError) -> Float? {
     guard let id = try optionalInput(index) else { return standard }
     guard let known = operands[id].known, let values = known.reals else { return nil }
     guard values.count == 1, let value = values.first else { throw wrongShape("a limit has shape \(operands[id].shape.text)", operand: id) }

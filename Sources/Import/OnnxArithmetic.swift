@@ -5,7 +5,7 @@ import Graph
 // Arithmetic with broadcasting.
 
 extension OnnxImporter {
-  mutating func importArithmetic() throws(EdgeError) {
+  func importArithmetic() throws(EdgeError) {
     switch node.type {
     case "Add": try importBinary(.add, try input(0), try input(1))
     case "Sub": try importBinary(.subtract, try input(0), try input(1))
@@ -19,7 +19,7 @@ extension OnnxImporter {
   }
 
   /// Appends a function of two tensors; with the channels last when an input is an image.
-  mutating func importBinary(_ function: BinaryFunction, _ a: Int, _ b: Int) throws(EdgeError) {
+  func importBinary(_ function: BinaryFunction, _ a: Int, _ b: Int) throws(EdgeError) {
     try requireFloat(a)
     try requireFloat(b)
     let rank = max(operands[a].shape.rank, operands[b].shape.rank)
@@ -32,7 +32,7 @@ extension OnnxImporter {
 
   /// An operand of elementwise arithmetic with the channels last, or nil when it cannot be had that way:
   /// images as they are, small constants with their axes moved.
-  private mutating func imageOperand(_ id: Int, rank: Int) throws(EdgeError) -> ValueID? {
+  private func imageOperand(_ id: Int, rank: Int) throws(EdgeError) -> ValueID? {
     guard rank == 3 || rank == 4 else { return nil }
     let shape = operands[id].shape
     if shape.rank == rank, !operands[id].isConstant { return try image(id) }
@@ -48,14 +48,14 @@ extension OnnxImporter {
   }
 
   /// Contents of a float constant that is in the file or known; nil when it is computed by nodes of the graph.
-  mutating func floatConstant(_ id: Int) throws(EdgeError) -> TensorData? {
+  func floatConstant(_ id: Int) throws(EdgeError) -> TensorData? {
     guard operands[id].dtype == .float32, !operands[id].shape.dims.contains(0) else { return nil }
     if constantTensor(id) != nil { return try constantData(id) }
     guard let known = operands[id].known else { return nil }
     return known.reals == nil ? nil : try known.data()
   }
 
-  private mutating func importPower() throws(EdgeError) {
+  private func importPower() throws(EdgeError) {
     let x = try input(0)
     let exponent = try input(1)
     // The exponent may be of an integer type.
@@ -70,7 +70,7 @@ extension OnnxImporter {
   }
 
   /// Min, Max, Sum and Mean take any number of inputs.
-  private mutating func importVariadic(_ function: BinaryFunction) throws(EdgeError) {
+  private func importVariadic(_ function: BinaryFunction) throws(EdgeError) {
     let first = try input(0)
     let isMean = node.type == "Mean"
     if inputs.count == 1 {

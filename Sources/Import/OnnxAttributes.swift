@@ -36,7 +36,7 @@ extension OnnxImporter {
   }
 
   /// Elements of an input that must be known integers; nil when the input is absent.
-  mutating func integersInput(_ index: Int, _ what: String) throws(EdgeError) -> [Int]? {
+  func integersInput(_ index: Int, _ what: String) throws(EdgeError) -> [Int]? {
     guard let id = try optionalInput(index) else { return nil }
     guard let known = operands[id].known else { throw reject("\(what) ('\(operands[id].name)') must be constant") }
     guard known.dims.count <= 1 else { throw malformed("\(what) must be a vector", operand: id) }
@@ -46,7 +46,7 @@ extension OnnxImporter {
   }
 
   /// Elements of an input that must be a known float vector; nil when the input is absent.
-  mutating func floatsInput(_ index: Int, _ what: String) throws(EdgeError) -> [Float]? {
+  func floatsInput(_ index: Int, _ what: String) throws(EdgeError) -> [Float]? {
     guard let id = try optionalInput(index) else { return nil }
     guard let known = operands[id].known, let reals = known.reals else {
       throw reject("\(what) ('\(operands[id].name)') must be constant")
@@ -55,7 +55,7 @@ extension OnnxImporter {
   }
 
   /// Axes from an attribute up to an operator set, from an input since. Not normalized; nil when absent.
-  mutating func axes(inputSince opset: Int, input: Int = 1) throws(EdgeError) -> [Int]? {
+  func axes(inputSince opset: Int, input: Int = 1) throws(EdgeError) -> [Int]? {
     self.opset < opset ? try integersAttribute("axes") : try integersInput(input, "axes")
   }
 

@@ -62,7 +62,7 @@ extension OnnxImporter {
   }
 
   /// Checks a constant's type, size and place, and reads it at once when it is small.
-  mutating func prepareConstant(_ id: Int, _ tensor: OnnxTensor) throws(EdgeError) {
+  func prepareConstant(_ id: Int, _ tensor: OnnxTensor) throws(EdgeError) {
     let type = try elementType(tensor, operands[id].name)
     operands[id].dtype = type.imported
     operands[id].shape = Shape(tensor.dims)
@@ -84,7 +84,7 @@ extension OnnxImporter {
 
   /// Contents of an initializer or attribute in the imported element type: borrowed from the file where
   /// type and alignment allow, else converted.
-  mutating func constantData(_ id: Int) throws(EdgeError) -> TensorData {
+  func constantData(_ id: Int) throws(EdgeError) -> TensorData {
     let name = operands[id].name
     guard let tensor = constantTensor(id) else { throw reject("'\(name)' is not a constant of the file") }
     let type = try elementType(tensor, name)
@@ -173,7 +173,7 @@ extension OnnxImporter {
     return TensorData(storage, offset: 0, byteCount: count * size)
   }
 
-  private mutating func external(_ tensor: OnnxTensor, _ name: String, _ byteCount: Int) throws(EdgeError) -> TensorData {
+  private func external(_ tensor: OnnxTensor, _ name: String, _ byteCount: Int) throws(EdgeError) -> TensorData {
     func failure(_ status: Status, _ message: Message) -> EdgeError {
       EdgeError(status, "tensor '\(name)' \(message)", tensor: name, byteOffset: tensor.byteOffset)
     }

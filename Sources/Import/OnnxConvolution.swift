@@ -5,7 +5,7 @@ import Graph
 // Conv and ConvTranspose.
 
 extension OnnxImporter {
-  mutating func importConvolution() throws(EdgeError) {
+  func importConvolution() throws(EdgeError) {
     let x = try input(0)
     let w = try input(1)
     let shape = operands[x].shape
@@ -23,7 +23,7 @@ extension OnnxImporter {
     }
   }
 
-  private mutating func importConv(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
+  private func importConv(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
     let shape = operands[x].shape
     let weights = operands[w].shape
     var window = try window(over: shape, kernel: Array(weights.dims[2...]))
@@ -39,7 +39,7 @@ extension OnnxImporter {
     try setImageResult(y, rank: shape.rank)
   }
 
-  private mutating func importConvTranspose(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
+  private func importConvTranspose(_ x: Int, _ w: Int, _ groups: Int) throws(EdgeError) {
     let shape = operands[x].shape
     let weights = operands[w].shape
     let rank = shape.rank - 2
@@ -111,7 +111,7 @@ extension OnnxImporter {
 
   /// Weights reshaped to `dims`, permuted and reshaped to `result`: at once when they are a constant of the
   /// file, by nodes that are folded later when other constants compute them.
-  private mutating func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
+  private func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
     try requireFloat(id)
     let name = operands[id].name
     if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
@@ -127,7 +127,7 @@ extension OnnxImporter {
     return value
   }
 
-  private mutating func convolutionBias(_ index: Int, channels: Int) throws(EdgeError) -> ValueID? {
+  private func convolutionBias(_ index: Int, channels: Int) throws(EdgeError) -> ValueID? {
     guard let id = try optionalInput(index) else { return nil }
     guard operands[id].isConstant else { throw reject("the bias ('\(operands[id].name)') must be constant") }
     guard operands[id].shape.dims == [channels] else {

@@ -7,7 +7,7 @@ import Graph
 
 extension OnnxImporter {
   /// Computes the current node if all its inputs are known numbers.
-  mutating func foldKnown() throws(EdgeError) -> Bool {
+  func foldKnown() throws(EdgeError) -> Bool {
     guard !inputs.isEmpty, outputs.count == 1, OnnxImporter.isFoldable(node.type) else { return false }
     var known: [OnnxKnown] = []
     for index in inputs.indices {
@@ -34,7 +34,7 @@ extension OnnxImporter {
     }
   }
 
-  private mutating func folded(_ known: [OnnxKnown]) throws(EdgeError) -> OnnxKnown? {
+  private func folded(_ known: [OnnxKnown]) throws(EdgeError) -> OnnxKnown? {
     let x = known[0]
     switch node.type {
     case "Add": return try combined(known, .add)
@@ -205,7 +205,7 @@ extension OnnxImporter {
   }
 
   /// Reduction of a vector to one number.
-  private mutating func reduced(_ x: OnnxKnown) throws(EdgeError) -> OnnxKnown? {
+  private func reduced(_ x: OnnxKnown) throws(EdgeError) -> OnnxKnown? {
     let axes = try axes(inputSince: node.type == "ReduceSum" ? 13 : 18)
     guard x.dims.count == 1, axes == nil || axes?.count == 1, var result = x.elements.first else { return nil }
     let operation: OnnxNumber.Operation =

@@ -31,7 +31,7 @@ public func importOnnx(
 ) throws(EdgeError) -> OnnxImport {
   let model = try OnnxReader.read(bytes, limits)
   guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
-  var importer = OnnxImporter(model, file, limits, externalData)
+  let importer = OnnxImporter(model, file, limits, externalData)
   try importer.run()
   if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
   let graph = try importer.graph.optimized()
@@ -40,7 +40,7 @@ public func importOnnx(
 }
 
 /// The importer's state. Each operator family adds its part in an extension.
-struct OnnxImporter {
+final class OnnxImporter {
   let model: OnnxModel
   let file: Storage
   let limits: Limits
@@ -81,7 +81,7 @@ struct OnnxImporter {
   /// The node's name or, when it has none, that of its first result.
   var nodeName: String { node.name.isEmpty ? (node.outputs.first ?? "") : node.name }
 
-  mutating func run() throws(EdgeError) {
+  func run() throws(EdgeError) {
     try readOpset()
     graph.name = model.name
     graph.metadata = model.metadata
@@ -95,7 +95,7 @@ struct OnnxImporter {
     unsupported.sort { $0.nodeIndex < $1.nodeIndex }
   }
 
-  private mutating func readOpset() throws(EdgeError) {
+  private func readOpset() throws(EdgeError) {
     for (domain, version) in model.opsets where domain == "" || domain == "ai.onnx" { opset = max(opset, version) }
     guard opset >= 7 else {
       throw EdgeError(.unsupportedFeature, opset == 0 ? "the model names no ONNX operator set" : "operator set \(opset) is too old; 7 to 22 are supported")
@@ -104,7 +104,7 @@ struct OnnxImporter {
   }
 
   /// Runs one node, and adds it to the unsupported ones instead of failing when it is that.
-  private mutating func importNode(_ index: Int) throws(EdgeError) {
+  private func importNode(_ index: Int) throws(EdgeError) {
     node = model.nodes[index]
     nodeIndex = index
     inputs = nodeInputs[index]
@@ -134,7 +134,7 @@ struct OnnxImporter {
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
   }
 
-  private mutating func importNode(_ family: OnnxFamily) throws(EdgeError) {
+  private func importNode(_ family: OnnxFamily) throws(EdgeError) {
     guard !outputs.isEmpty else { throw malformed("the node has no results") }
     if try foldKnown() { return }
     switch family {

@@ -20,7 +20,7 @@ enum OnnxOrigin {
 extension OnnxImporter {
   /// Reshape, Flatten, Squeeze or Unsqueeze of an image to `shape`, where that needs no transpose.
   /// - Returns: whether the result is set.
-  mutating func reshapeImage(_ x: Int, to shape: Shape) throws(EdgeError) -> Bool {
+  func reshapeImage(_ x: Int, to shape: Shape) throws(EdgeError) -> Bool {
     let from = operands[x].shape
     if case .exchangedGroups(let source, let groups)? = operands[x].origin, operands[source].shape == shape {
       return try shuffleChannels(source, groups)
@@ -36,7 +36,7 @@ extension OnnxImporter {
   }
 
   /// What the current node's result is made of, for the operators after it.
-  mutating func noteReshape(_ x: Int, to shape: Shape) {
+  func noteReshape(_ x: Int, to shape: Shape) {
     let from = operands[x].shape
     guard let id = outputs.first, id >= 0, operands[x].channelsLast != Node.noValue, from.rank == 4, shape[0] == from[0] else { return }
     if shape.rank == 2 {
@@ -48,13 +48,13 @@ extension OnnxImporter {
     }
   }
 
-  mutating func noteTranspose(_ x: Int, _ permutation: [Int]) {
+  func noteTranspose(_ x: Int, _ permutation: [Int]) {
     guard let id = outputs.first, id >= 0, case .channelGroups(let source, let groups)? = operands[x].origin else { return }
     if permutation == [0, 2, 1, 3, 4] { operands[id].origin = .exchangedGroups(source: source, groups: groups) }
   }
 
   /// ShuffleNet's channel shuffle, with the channels last.
-  private mutating func shuffleChannels(_ source: Int, _ groups: Int) throws(EdgeError) -> Bool {
+  private func shuffleChannels(_ source: Int, _ groups: Int) throws(EdgeError) -> Bool {
     let value = try image(source)
     let dims = graph.values[value].shape.dims
     guard dims.count == 4, groups > 0 else { return false }
@@ -66,7 +66,7 @@ extension OnnxImporter {
   }
 
   /// An image for a convolution: zeros around it become part of the window's padding.
-  mutating func convolutionInput(_ x: Int, _ window: inout Window) throws(EdgeError) -> ValueID {
+  func convolutionInput(_ x: Int, _ window: inout Window) throws(EdgeError) -> ValueID {
     guard case .padded(let source, let top, let left, let bottom, let right)? = operands[x].origin else { return try image(x) }
     window.padTop += top
     window.padLeft += left
@@ -77,7 +77,7 @@ extension OnnxImporter {
 
   /// Input and weights of a dense layer over flattened pixels, in the order of the channels-last image; nil
   /// when the layer's input is something else. `weights` are [O, K].
-  mutating func denseOverPixels(_ x: Int, _ weights: TensorData, outputs: Int) throws(EdgeError) -> (x: ValueID, weights: TensorData)? {
+  func denseOverPixels(_ x: Int, _ weights: TensorData, outputs: Int) throws(EdgeError) -> (x: ValueID, weights: TensorData)? {
     guard case .flattened(let source)? = operands[x].origin, operands[source].channelsLast != Node.noValue else { return nil }
     let shape = operands[source].shape
     let moved = try OnnxConversion.permuted(weights, dims: [outputs] + shape.dims[1...], [0, 2, 3, 1])

@@ -5,12 +5,12 @@ import Graph
 // Gemm and MatMul. A constant second factor makes a dense layer with weights [O, K].
 
 extension OnnxImporter {
-  mutating func importMatrix() throws(EdgeError) {
+  func importMatrix() throws(EdgeError) {
     if node.type == "Gemm" { try importGemm() } else { try importMatMul() }
   }
 
   /// alpha A' B' + beta C, where ' is an optional transpose.
-  private mutating func importGemm() throws(EdgeError) {
+  private func importGemm() throws(EdgeError) {
     let a = try input(0)
     let b = try input(1)
     let c = try optionalInput(2)
@@ -50,7 +50,7 @@ extension OnnxImporter {
     try setResult(y)
   }
 
-  private mutating func scaled(_ id: Int, _ factor: Float) throws(EdgeError) -> ValueID {
+  private func scaled(_ id: Int, _ factor: Float) throws(EdgeError) -> ValueID {
     let value = try floatTensor(id)
     if factor == 1 { return value }
     let constant = try graph.addConstant(helperName(operands[id].name + ".beta"), .float32, Shape([]), [factor])
@@ -59,7 +59,7 @@ extension OnnxImporter {
 
   /// Input and weights [O, K] of a dense layer, or nil when the second factor is no constant of the file.
   /// `x` is the operand that `left` stands for, if it does.
-  private mutating func dense(_ x: Int?, _ left: ValueID, _ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> [ValueID]? {
+  private func dense(_ x: Int?, _ left: ValueID, _ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> [ValueID]? {
     try requireFloat(id)
     let shape = operands[id].shape
     guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
@@ -76,7 +76,7 @@ extension OnnxImporter {
   }
 
   /// A constant that adds the same number to every element of a column, as a bias [O]; nil when it is not that.
-  private mutating func denseBias(_ id: Int, columns: Int, factor: Float) throws(EdgeError) -> ValueID? {
+  private func denseBias(_ id: Int, columns: Int, factor: Float) throws(EdgeError) -> ValueID? {
     try requireFloat(id)
     let dims = operands[id].shape.dims
     guard operands[id].isConstant, dims.last == columns, dims.dropLast().allSatisfy({ $0 == 1 }), let data = try floatConstant(id) else {
@@ -87,7 +87,7 @@ extension OnnxImporter {
   }
 
   /// numpy's matmul.
-  private mutating func importMatMul() throws(EdgeError) {
+  private func importMatMul() throws(EdgeError) {
     let a = try input(0)
     let b = try input(1)
     let left = operands[a].shape

@@ -3,7 +3,7 @@ import Graph
 #endif
 
 /// What the importer needs of an ONNX ModelProto. Tensors keep their place in the file; nothing is copied.
-struct OnnxModel {
+final class OnnxModel {
   var opsets: [(domain: String, version: Int)] = []
   var name = ""
   var nodes: [OnnxNode] = []
@@ -16,7 +16,7 @@ struct OnnxModel {
 }
 
 /// ValueInfoProto: a graph input or output.
-struct OnnxValueInfo {
+final class OnnxValueInfo {
   enum Dimension {
     case known(Int)
     case symbolic(String)
@@ -30,7 +30,7 @@ struct OnnxValueInfo {
 }
 
 /// NodeProto.
-struct OnnxNode {
+final class OnnxNode {
   var name = ""
   var type = ""
   var domain = ""
@@ -41,7 +41,7 @@ struct OnnxNode {
 }
 
 /// AttributeProto. Which content is there is told by `kind` or, in old files, by the fields seen.
-struct OnnxAttribute {
+final class OnnxAttribute {
   /// AttributeProto.AttributeType, as far as it is used.
   enum Kind: Int {
     case float = 1, integer = 2, text = 3, tensor = 4, graph = 5, floats = 6, integers = 7
@@ -60,7 +60,7 @@ struct OnnxAttribute {
 }
 
 /// TensorProto: a constant, by its place in the file or in an external one.
-struct OnnxTensor {
+final class OnnxTensor {
   var name = ""
   var dims: [Int] = []
   /// TensorProto.DataType.

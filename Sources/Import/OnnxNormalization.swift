@@ -5,11 +5,11 @@ import Graph
 // BatchNormalization and LRN.
 
 extension OnnxImporter {
-  mutating func importNormalization() throws(EdgeError) {
+  func importNormalization() throws(EdgeError) {
     if node.type == "LRN" { try importLocalResponse() } else { try importBatchNormalization() }
   }
 
-  private mutating func importBatchNormalization() throws(EdgeError) {
+  private func importBatchNormalization() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
     if try integerAttribute("training_mode", 0) != 0 { throw reject("training mode") }
@@ -36,7 +36,7 @@ extension OnnxImporter {
     try setImageResult(y, rank: shape.rank)
   }
 
-  private mutating func importLocalResponse() throws(EdgeError) {
+  private func importLocalResponse() throws(EdgeError) {
     let x = try input(0)
     guard let size = try integerAttribute("size"), size > 0, size <= 1 << 24 else { throw malformed("attribute 'size' is missing or not positive") }
     let y = try emit(

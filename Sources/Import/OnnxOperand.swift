@@ -5,7 +5,7 @@ import Graph
 /// A tensor of the file while it is imported. It may exist as numbers the importer knows, as a constant of
 /// the file, as a value of the graph in the file's layout, and as one with the channels last; each form is
 /// made when it is first asked for.
-struct OnnxOperand {
+final class OnnxOperand {
   var name: String
   /// Index among the initializers, or -1.
   var initializer = -1
@@ -35,7 +35,7 @@ struct OnnxOperand {
 
   init(name: String) { self.name = name }
 
-  mutating func define(value: ValueID, dtype: DType, shape: Shape) {
+  func define(value: ValueID, dtype: DType, shape: Shape) {
     self.value = value
     self.dtype = dtype
     self.shape = shape
@@ -47,19 +47,19 @@ extension OnnxImporter {
   // Inputs of the current node.
 
   /// The operand at an input, or nil when it is absent. Reads what is needed to know its type.
-  mutating func optionalInput(_ index: Int) throws(EdgeError) -> Int? {
+  func optionalInput(_ index: Int) throws(EdgeError) -> Int? {
     guard index < inputs.count, inputs[index] >= 0 else { return nil }
     try prepare(inputs[index])
     return inputs[index]
   }
 
-  mutating func input(_ index: Int) throws(EdgeError) -> Int {
+  func input(_ index: Int) throws(EdgeError) -> Int {
     guard let id = try optionalInput(index) else { throw malformed("input \(index) is missing") }
     return id
   }
 
   /// Type and shape of an operand that may be an initializer not looked at so far.
-  mutating func prepare(_ id: Int) throws(EdgeError) {
+  func prepare(_ id: Int) throws(EdgeError) {
     guard !operands[id].isDefined else { return }
     guard operands[id].initializer >= 0 else { throw malformed("input '\(operands[id].name)' has no contents", operand: id) }
     try prepareConstant(id, model.initializers[operands[id].initializer])
@@ -68,7 +68,7 @@ extension OnnxImporter {
   // Forms of an operand.
 
   /// The value in the file's layout.
-  mutating func tensor(_ id: Int) throws(EdgeError) -> ValueID {
+  func tensor(_ id: Int) throws(EdgeError) -> ValueID {
     try prepare(id)
     if operands[id].value != Node.noValue { return operands[id].value }
     let operand = operands[id]
@@ -92,18 +92,18 @@ extension OnnxImporter {
     return value
   }
 
-  private mutating func addConstant(_ name: String, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
+  private func addConstant(_ name: String, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
     if shape.dims.contains(0) { throw wrongShape("a constant of shape \(shape.text) has no elements", operand: operand) }
     return graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
   }
 
   /// The value in the file's layout, of float32 elements: what every operator that computes needs.
-  mutating func floatTensor(_ id: Int) throws(EdgeError) -> ValueID {
+  func floatTensor(_ id: Int) throws(EdgeError) -> ValueID {
     try requireFloat(id)
     return try tensor(id)
   }
 
-  mutating func requireFloat(_ id: Int) throws(EdgeError) {
+  func requireFloat(_ id: Int) throws(EdgeError) {
     try prepare(id)
     if operands[id].dtype != .float32 {
       throw reject("input '\(operands[id].name)' has element type \(operands[id].dtype.name); only floating point is computed")
@@ -111,7 +111,7 @@ extension OnnxImporter {
   }
 
   /// The value as an image [N, H, W, C]; a tensor [N, C, L] becomes [N, 1, L, C].
-  mutating func image(_ id: Int) throws(EdgeError) -> ValueID {
+  func image(_ id: Int) throws(EdgeError) -> ValueID {
     try requireFloat(id)
     if operands[id].channelsLast != Node.noValue { return operands[id].channelsLast }
     let shape = operands[id].shape
@@ -145,13 +145,13 @@ extension OnnxImporter {
   // Results.
 
   /// Appends a node with one result.
-  mutating func emit(_ op: Operator, _ inputs: [ValueID], _ name: String) throws(EdgeError) -> ValueID {
+  func emit(_ op: Operator, _ inputs: [ValueID], _ name: String) throws(EdgeError) -> ValueID {
     let results = try emit(op, inputs, [name])
     guard let result = results.first else { throw EdgeError(.internalError, "a node without a result", node: nodeName) }
     return result
   }
 
-  mutating func emit(_ op: Operator, _ inputs: [ValueID], _ names: [String]) throws(EdgeError) -> [ValueID] {
+  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [String]) throws(EdgeError) -> [ValueID] {
     guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
     }
@@ -175,7 +175,7 @@ extension OnnxImporter {
   }
 
   /// Name for a constant made from an operand: the operand's own the first time.
-  mutating func constantName(_ id: Int) -> String {
+  func constantName(_ id: Int) -> String {
     let name = operands[id].name
     guard helperNames[name] == nil else { return helperName(name) }
     helperNames[name] = 1
@@ -183,7 +183,7 @@ extension OnnxImporter {
   }
 
   /// A name no other helper value has.
-  mutating func helperName(_ base: String) -> String {
+  func helperName(_ base: String) -> String {
     let count = helperNames[base] ?? 0
     helperNames[base] = count + 1
     let name = count == 0 ? base : "\(base).\(count)"
@@ -191,7 +191,7 @@ extension OnnxImporter {
   }
 
   /// Name for the value that a result is first made as.
-  mutating func resultName(_ output: Int = 0, image: Bool = false) -> String {
+  func resultName(_ output: Int = 0, image: Bool = false) -> String {
     guard output < outputs.count, outputs[output] >= 0 else { return helperName(nodeName + ".unused") }
     let operand = operands[outputs[output]]
     return image && operand.isGraphOutput ? helperName(operand.name + ".nhwc") : operand.name
@@ -203,7 +203,7 @@ extension OnnxImporter {
     return operands[outputs[output]].uses > 0 || operands[outputs[output]].isGraphOutput
   }
 
-  private mutating func noteConstancy(_ id: Int, _ value: ValueID) throws(EdgeError) {
+  private func noteConstancy(_ id: Int, _ value: ValueID) throws(EdgeError) {
     guard dependsOnConstantsAlone else { return }
     operands[id].isConstant = true
     foldedBytes += graph.values[value].byteCount() ?? 0
@@ -213,7 +213,7 @@ extension OnnxImporter {
   }
 
   /// The current node's result, in the file's layout.
-  mutating func setResult(_ value: ValueID, output: Int = 0) throws(EdgeError) {
+  func setResult(_ value: ValueID, output: Int = 0) throws(EdgeError) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     let id = outputs[output]
     operands[id].define(value: value, dtype: graph.values[value].dtype, shape: graph.values[value].shape)
@@ -221,7 +221,7 @@ extension OnnxImporter {
   }
 
   /// The current node's result as an image [N, H, W, C] that stands for a tensor of rank 4 or 3.
-  mutating func setImageResult(_ value: ValueID, rank: Int, output: Int = 0) throws(EdgeError) {
+  func setImageResult(_ value: ValueID, rank: Int, output: Int = 0) throws(EdgeError) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     let id = outputs[output]
     let dims = graph.values[value].shape.dims
@@ -233,7 +233,7 @@ extension OnnxImporter {
   }
 
   /// The current node's result is another tensor under a new name.
-  mutating func setAlias(_ source: Int, output: Int = 0) throws(EdgeError) {
+  func setAlias(_ source: Int, output: Int = 0) throws(EdgeError) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     try prepare(source)
     let from = operands[source]
@@ -251,7 +251,7 @@ extension OnnxImporter {
   }
 
   /// The current node's result is known element by element.
-  mutating func setKnown(_ known: OnnxKnown, output: Int = 0) {
+  func setKnown(_ known: OnnxKnown, output: Int = 0) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     let id = outputs[output]
     operands[id].known = known

@@ -6,7 +6,7 @@ import Graph
 
 extension OnnxImporter {
   /// Gives every tensor name one operand and checks that each is defined once and used only when defined.
-  mutating func collectOperands() throws(EdgeError) {
+  func collectOperands() throws(EdgeError) {
     for (index, tensor) in model.initializers.enumerated() {
       guard !tensor.name.isEmpty else {
         throw EdgeError(.malformedModel, "an initializer has no name", byteOffset: tensor.byteOffset)
@@ -69,7 +69,7 @@ extension OnnxImporter {
     guard !model.outputs.isEmpty else { throw EdgeError(.invalidGraph, "the graph has no outputs") }
   }
 
-  private mutating func define(_ name: String, at offset: Int) throws(EdgeError) -> Int {
+  private func define(_ name: String, at offset: Int) throws(EdgeError) -> Int {
     guard operandIDs[name] == nil else {
       throw EdgeError(.invalidGraph, "tensor '\(name)' is defined twice", tensor: name, byteOffset: offset)
     }
@@ -126,7 +126,7 @@ extension OnnxImporter {
     return order.filter { isLive[$0] }
   }
 
-  mutating func addGraphInputs() throws(EdgeError) {
+  func addGraphInputs() throws(EdgeError) {
     for input in model.inputs {
       guard let id = operandIDs[input.name], operands[id].initializer < 0, operands[id].producer < 0, !operands[id].isDefined else { continue }
       guard let type = OnnxElementType(rawValue: input.elementType) else {
@@ -166,7 +166,7 @@ extension OnnxImporter {
     return Shape(result)
   }
 
-  mutating func addGraphOutputs() throws(EdgeError) {
+  func addGraphOutputs() throws(EdgeError) {
     var borders = Set(graph.inputs)
     for output in model.outputs {
       guard let id = operandIDs[output.name] else { continue }

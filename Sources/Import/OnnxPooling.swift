@@ -5,7 +5,7 @@ import Graph
 // MaxPool, AveragePool, GlobalMaxPool and GlobalAveragePool.
 
 extension OnnxImporter {
-  mutating func importPooling() throws(EdgeError) {
+  func importPooling() throws(EdgeError) {
     let x = try input(0)
     let rank = operands[x].shape.rank
     if node.type == "GlobalAveragePool" || node.type == "GlobalMaxPool" {

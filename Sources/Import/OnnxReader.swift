@@ -4,7 +4,7 @@ import Graph
 
 /// Reads the messages of `onnx.proto` that a model is made of. Field numbers are those of the public schema.
 /// Repetition is limited by `limits`, so memory stays within a small multiple of the file's size.
-struct OnnxReader {
+final class OnnxReader {
   private let limits: Limits
   private var nodeCount = 0
   /// Tensors, tensor names in nodes and attributes seen.
@@ -18,7 +18,7 @@ struct OnnxReader {
       throw EdgeError(.limitExceeded, "the file has \(bytes.count) bytes, more than \(limits.maximumFileBytes)")
     }
     guard bytes.count > 0 else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
-    var reader = OnnxReader(limits)
+    let reader = OnnxReader(limits)
     return try reader.model(ProtobufReader(bytes))
   }
 
@@ -26,23 +26,23 @@ struct OnnxReader {
     try reader.string(field, maximumBytes: limits.maximumNameBytes)
   }
 
-  private mutating func countItem(at offset: Int) throws(EdgeError) {
+  private func countItem(at offset: Int) throws(EdgeError) {
     itemCount &+= 1
     if itemCount > limits.maximumValues {
       throw EdgeError(.limitExceeded, "the model has more than \(limits.maximumValues) tensors, tensor names and attributes", byteOffset: offset)
     }
   }
 
-  private mutating func model(_ message: ProtobufReader) throws(EdgeError) -> OnnxModel {
+  private func model(_ message: ProtobufReader) throws(EdgeError) -> OnnxModel {
     var message = message
-    var model = OnnxModel()
+    let model = OnnxModel()
     var hasGraph = false
     while let field = try message.nextField() {
       switch field.number {
       case 7:
         if hasGraph { throw message.error("the model has two graphs", at: field.offset) }
         hasGraph = true
-        try graph(try message.message(field), into: &model)
+        try graph(try message.message(field), into: model)
       case 8:
         try countItem(at: field.offset)
         model.opsets.append(try operatorSet(try message.message(field)))
@@ -89,7 +89,7 @@ struct OnnxReader {
     return (key: key, value: value)
   }
 
-  private mutating func graph(_ message: ProtobufReader, into model: inout OnnxModel) throws(EdgeError) {
+  private func graph(_ message: ProtobufReader, into model: OnnxModel) throws(EdgeError) {
     var message = message
     while let field = try message.nextField() {
       switch field.number {
@@ -116,9 +116,9 @@ struct OnnxReader {
     }
   }
 
-  private mutating func node(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxNode {
+  private func node(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxNode {
     var message = message
-    var node = OnnxNode()
+    let node = OnnxNode()
     node.byteOffset = offset
     while let field = try message.nextField() {
       switch field.number {
@@ -144,7 +144,7 @@ struct OnnxReader {
 
   private func attribute(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxAttribute {
     var message = message
-    var attribute = OnnxAttribute()
+    let attribute = OnnxAttribute()
     attribute.byteOffset = offset
     var seen = 0
     while let field = try message.nextField() {
@@ -184,7 +184,7 @@ struct OnnxReader {
 
   private func tensor(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxTensor {
     var message = message
-    var tensor = OnnxTensor()
+    let tensor = OnnxTensor()
     tensor.byteOffset = offset
     tensor.body = message.position..<message.end
     var typedFields = 0
@@ -210,7 +210,7 @@ struct OnnxReader {
         }
       case 8: tensor.name = try name(&message, field)
       case 9: tensor.raw = try message.range(field)
-      case 13: try externalEntry(try message.message(field), into: &tensor)
+      case 13: try externalEntry(try message.message(field), into: tensor)
       case 14: tensor.isExternal = try message.integer(field) == 1
       default: try message.skip(field)
       }
@@ -225,7 +225,7 @@ struct OnnxReader {
   }
 
   /// One of the entries location, offset, length (others, such as a checksum, are not needed).
-  private func externalEntry(_ message: ProtobufReader, into tensor: inout OnnxTensor) throws(EdgeError) {
+  private func externalEntry(_ message: ProtobufReader, into tensor: OnnxTensor) throws(EdgeError) {
     let entry = try entry(message)
     switch entry.key {
     case "location": tensor.location = entry.value
@@ -240,7 +240,7 @@ struct OnnxReader {
 
   private func valueInfo(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxValueInfo {
     var message = message
-    var info = OnnxValueInfo()
+    let info = OnnxValueInfo()
     info.byteOffset = offset
     while let field = try message.nextField() {
       switch field.number {
@@ -250,7 +250,7 @@ struct OnnxReader {
         info.elementType = -1
         while let inner = try type.nextField() {
           // TypeProto.tensor_type; sequences, maps and optionals stay -1.
-          if inner.number == 1 { try tensorType(try type.message(inner), into: &info) } else { try type.skip(inner) }
+          if inner.number == 1 { try tensorType(try type.message(inner), into: info) } else { try type.skip(inner) }
         }
       default: try message.skip(field)
       }
@@ -259,7 +259,7 @@ struct OnnxReader {
   }
 
   /// TypeProto.Tensor.
-  private func tensorType(_ message: ProtobufReader, into info: inout OnnxValueInfo) throws(EdgeError) {
+  private func tensorType(_ message: ProtobufReader, into info: OnnxValueInfo) throws(EdgeError) {
     var message = message
     while let field = try message.nextField() {
       switch field.number {

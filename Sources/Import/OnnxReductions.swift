@@ -5,7 +5,7 @@ import Graph
 // Reductions, Softmax and LogSoftmax.
 
 extension OnnxImporter {
-  mutating func importReduction() throws(EdgeError) {
+  func importReduction() throws(EdgeError) {
     switch node.type {
     case "ReduceMean": try importReduce(.mean)
     case "ReduceSum": try importReduce(.sum)
@@ -20,7 +20,7 @@ extension OnnxImporter {
   }
 
   /// Axes are an attribute up to operator set 12 (ReduceSum) or 17 (the others), an input since.
-  private mutating func importReduce(_ function: ReduceFunction) throws(EdgeError) {
+  private func importReduce(_ function: ReduceFunction) throws(EdgeError) {
     let x = try input(0)
     try requireFloat(x)
     let rank = operands[x].shape.rank
@@ -40,7 +40,7 @@ extension OnnxImporter {
     try setResult(try emit(.reduce(function, axes: axes, keepDims: keepDims), [try tensor(x)], resultName()))
   }
 
-  private mutating func importSoftmax() throws(EdgeError) {
+  private func importSoftmax() throws(EdgeError) {
     let x = try input(0)
     try requireFloat(x)
     let shape = operands[x].shape

@@ -5,7 +5,7 @@ import Graph
 // Resize (operator sets 10, 11, 13, 18, 19) and Upsample (7, 9).
 
 extension OnnxImporter {
-  mutating func importResize() throws(EdgeError) {
+  func importResize() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
     guard shape.rank == 3 || shape.rank == 4 else {
@@ -59,7 +59,7 @@ extension OnnxImporter {
   }
 
   /// Size and scale of each spatial axis. The others must stay as they are.
-  private mutating func spatialTarget(_ x: Int) throws(EdgeError) -> [OnnxResampling] {
+  private func spatialTarget(_ x: Int) throws(EdgeError) -> [OnnxResampling] {
     let shape = operands[x].shape
     for axis in 1..<shape.rank where shape[axis] <= 0 { throw reject("the input's size must be known") }
     var axes = Array(0..<shape.rank)

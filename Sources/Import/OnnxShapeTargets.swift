@@ -18,7 +18,7 @@ struct OnnxSliceBounds {
 
 extension OnnxImporter {
   /// Shape after Reshape, Flatten, Squeeze or Unsqueeze.
-  mutating func targetShape(_ shape: Shape) throws(EdgeError) -> Shape {
+  func targetShape(_ shape: Shape) throws(EdgeError) -> Shape {
     switch node.type {
     case "Reshape": return try reshapeTarget(shape)
     case "Flatten":
@@ -62,7 +62,7 @@ extension OnnxImporter {
     reject("the open batch of \(shape.text) would be mixed with other dimensions; export the model with a fixed batch size")
   }
 
-  private mutating func reshapeTarget(_ shape: Shape) throws(EdgeError) -> Shape {
+  private func reshapeTarget(_ shape: Shape) throws(EdgeError) -> Shape {
     let id = try input(1)
     guard let known = operands[id].known else { throw reject("the new shape ('\(operands[id].name)') must be constant") }
     guard known.dims.count == 1, known.dtype != .float32 else { throw malformed("the new shape must be a vector of integers", operand: id) }
@@ -133,7 +133,7 @@ extension OnnxImporter {
   }
 
   /// Bounds of Slice for every axis of a shape.
-  mutating func sliceBounds(_ shape: Shape) throws(EdgeError) -> OnnxSliceBounds {
+  func sliceBounds(_ shape: Shape) throws(EdgeError) -> OnnxSliceBounds {
     let fromInputs = opset >= 10
     guard let starts = fromInputs ? try integersInput(1, "starts") : try integersAttribute("starts"),
       let (ends, endsWithBatch) = fromInputs ? try sliceEnds() : try integersAttribute("ends").map({ ($0, [Bool](repeating: false, count: $0.count)) })
@@ -177,7 +177,7 @@ extension OnnxImporter {
   }
 
   /// The ends of a slice, and which of them are the batch size.
-  private mutating func sliceEnds() throws(EdgeError) -> ([Int], [Bool])? {
+  private func sliceEnds() throws(EdgeError) -> ([Int], [Bool])? {
     guard let id = try optionalInput(2) else { return nil }
     guard let known = operands[id].known else { throw reject("ends ('\(operands[id].name)') must be constant") }
     guard known.dims.count <= 1, known.dtype != .float32 else { throw malformed("ends must be a vector of integers", operand: id) }

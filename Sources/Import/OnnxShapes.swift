@@ -5,7 +5,7 @@ import Graph
 // Operators that move data or make constants.
 
 extension OnnxImporter {
-  mutating func importShape() throws(EdgeError) {
+  func importShape() throws(EdgeError) {
     switch node.type {
     case "Constant": try importConstant()
     case "ConstantOfShape": try importConstantOfShape()
@@ -45,7 +45,7 @@ extension OnnxImporter {
 
   // Constants.
 
-  private mutating func importConstant() throws(EdgeError) {
+  private func importConstant() throws(EdgeError) {
     guard let id = outputs.first, id >= 0 else { return }
     if let tensor = try tensorAttribute("value") {
       operands[id].attributeTensor = [tensor]
@@ -62,7 +62,7 @@ extension OnnxImporter {
     throw reject("the constant is neither a tensor nor a short list of numbers")
   }
 
-  private mutating func importConstantOfShape() throws(EdgeError) {
+  private func importConstantOfShape() throws(EdgeError) {
     let id = try input(0)
     guard let known = operands[id].known, known.dims.count == 1 else { throw reject("the shape ('\(operands[id].name)') must be constant") }
     var dims: [Int] = []
@@ -76,7 +76,7 @@ extension OnnxImporter {
     var value = OnnxKnown(.float32, [], [.real(0)])
     if let tensor = try tensorAttribute("value") {
       guard tensor.elementCount == 1 else { throw malformed("attribute 'value' has not exactly one element") }
-      var holder = OnnxOperand(name: nodeName)
+      let holder = OnnxOperand(name: nodeName)
       holder.attributeTensor = [tensor]
       operands.append(holder)
       defer { operands.removeLast() }
@@ -92,7 +92,7 @@ extension OnnxImporter {
     try setResult(try emit(.expand(Shape(dims)), [scalar], resultName()))
   }
 
-  private mutating func importShapeOf() throws(EdgeError) {
+  private func importShapeOf() throws(EdgeError) {
     let shape = operands[try input(0)].shape
     func position(_ value: Int) -> Int { min(max(value < 0 ? max(value, -shape.rank) + shape.rank : value, 0), shape.rank) }
     let start = position(try integerAttribute("start", 0))
@@ -100,7 +100,7 @@ extension OnnxImporter {
     setKnown(OnnxKnown(shape: shape, range: start..<max(start, end)))
   }
 
-  private mutating func importSizeOf() throws(EdgeError) {
+  private func importSizeOf() throws(EdgeError) {
     let shape = operands[try input(0)].shape
     guard let count = Shape(shape.dims.filter { $0 != Shape.batch }).elementCount() else { throw malformed("the size overflows") }
     let batches = shape.dims.filter { $0 == Shape.batch }.count
@@ -108,7 +108,7 @@ extension OnnxImporter {
     setKnown(OnnxKnown(.int64, [], [batches == 0 || count == 0 ? .integer(count) : .batch(count)]))
   }
 
-  private mutating func importCast() throws(EdgeError) {
+  private func importCast() throws(EdgeError) {
     let x = try input(0)
     let to = try integerAttribute("to", 0)
     guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
@@ -124,7 +124,7 @@ extension OnnxImporter {
     ids.contains { isImage($0) } && ids.allSatisfy { operands[$0].dtype == .float32 && [3, 4].contains(operands[$0].shape.rank) }
   }
 
-  private mutating func importConcat() throws(EdgeError) {
+  private func importConcat() throws(EdgeError) {
     var parts: [Int] = []
     for index in inputs.indices {
       let part = try input(index)
@@ -149,7 +149,7 @@ extension OnnxImporter {
     }
   }
 
-  private mutating func importSplit() throws(EdgeError) {
+  private func importSplit() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
     let axis = try normalized(try integerAttribute("axis", 0), rank: shape.rank)
@@ -176,7 +176,7 @@ extension OnnxImporter {
     }
   }
 
-  private mutating func slice(_ x: Int, _ bounds: OnnxSliceBounds) throws(EdgeError) {
+  private func slice(_ x: Int, _ bounds: OnnxSliceBounds) throws(EdgeError) {
     let shape = operands[x].shape
     let isWhole = shape.dims.indices.allSatisfy { bounds.starts[$0] == 0 && bounds.ends[$0] == shape[$0] && bounds.steps[$0] == 1 }
     if isWhole { return try setAlias(x) }
@@ -196,7 +196,7 @@ extension OnnxImporter {
     try setResult(try emit(.slice(starts: bounds.starts, ends: bounds.ends, steps: bounds.steps), [try tensor(x)], resultName()))
   }
 
-  private mutating func importPad() throws(EdgeError) {
+  private func importPad() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
     let mode: PadMode
@@ -242,7 +242,7 @@ extension OnnxImporter {
     try slice(x, bounds)
   }
 
-  private mutating func pad(_ x: Int, _ mode: PadMode, _ before: [Int], _ after: [Int], _ fill: Float) throws(EdgeError) {
+  private func pad(_ x: Int, _ mode: PadMode, _ before: [Int], _ after: [Int], _ fill: Float) throws(EdgeError) {
     let shape = operands[x].shape
     if before.allSatisfy({ $0 == 0 }), after.allSatisfy({ $0 == 0 }) { return try setAlias(x) }
     if mode == .constant, fill == 0, shape.rank == 4, before[0] == 0, before[1] == 0, after[0] == 0, after[1] == 0, let id = outputs.first, id >= 0 {
@@ -261,7 +261,7 @@ extension OnnxImporter {
     try setResult(try emit(.pad(mode, before: before, after: after, value: fill), [try tensor(x)], resultName()))
   }
 
-  private mutating func importExpand() throws(EdgeError) {
+  private func importExpand() throws(EdgeError) {
     let x = try input(0)
     let id = try input(1)
     guard let known = operands[id].known, known.dims.count == 1 else { throw reject("the new shape ('\(operands[id].name)') must be constant") }
@@ -281,7 +281,7 @@ extension OnnxImporter {
     try setResult(try emit(.expand(Shape(dims)), [try tensor(x)], resultName()))
   }
 
-  private mutating func importGather() throws(EdgeError) {
+  private func importGather() throws(EdgeError) {
     let x = try input(0)
     let id = try input(1)
     let shape = operands[x].shape
@@ -303,7 +303,7 @@ extension OnnxImporter {
   }
 
   /// DepthToSpace and SpaceToDepth, as reshapes around a transpose.
-  private mutating func importBlocks() throws(EdgeError) {
+  private func importBlocks() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
     let block = try integerAttribute("blocksize", 0)

@@ -65,7 +65,7 @@ struct MemoryPlan {
 
 extension Lowering {
   /// Lets results take the place of operands that die in the same step, where the kernel allows it.
-  mutating func mergeInPlace() {
+  func mergeInPlace() {
     var replacement: [Int] = []
     for index in buffers.indices { replacement.append(index) }
     for index in steps.indices {
@@ -111,7 +111,7 @@ extension Lowering {
   }
 
   /// Gives every arena buffer its offset; the arena's size. Observed buffers live to the end.
-  mutating func placeBuffers() throws(EdgeError) -> Int {
+  func placeBuffers() throws(EdgeError) -> Int {
     var requests: [MemoryPlan.Request] = []
     var owners: [Int] = []
     for index in buffers.indices where buffers[index].isArena && buffers[index].lastStep >= 0 {

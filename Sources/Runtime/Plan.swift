@@ -70,7 +70,8 @@ public struct Plan {
     let isa = try InstructionSet.resolve(options.isa)
     options.isa = isa
 
-    var lowering = try Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
+    let lowering = Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
+    try lowering.run()
     for value in options.observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
       let place = try lowering.operand(value)
@@ -88,7 +89,7 @@ public struct Plan {
     }
     if options.strict { try Plan.checkStrict(steps, lowering.steps, isa: isa, isQuantized: isQuantized) }
 
-    layout = try BlockLayout(&lowering, arenaBytes: arenaBytes, options: options)
+    layout = try BlockLayout(lowering, arenaBytes: arenaBytes, options: options)
     memoryRequired = layout.byteCount
     packedBytes = layout.packedBytes
     scratchBytes = layout.scratchStride &* options.threads

@@ -79,7 +79,7 @@ struct BlockLayout {
 
   /// Lays out a lowered graph; sets the packed offsets of steps and the offsets of derived constants, from the
   /// beginning of the packed part. Throws `limitExceeded` when a size overflows.
-  init(_ lowering: inout Lowering, arenaBytes: Int, options: SessionOptions) throws(EdgeError) {
+  init(_ lowering: Lowering, arenaBytes: Int, options: SessionOptions) throws(EdgeError) {
     var cursor = LayoutCursor()
     try cursor.take(1, MemoryLayout<SessionBlock.Header>.stride)
     steps = try cursor.take(lowering.steps.count, MemoryLayout<SessionBlock.Step>.stride)

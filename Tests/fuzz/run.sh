@@ -18,7 +18,7 @@ echo 'import Swift
 swiftc -parse-as-library -sanitize=fuzzer,address "$work/probe.swift" -o "$work/probe" 2> "$work/probe.log" ||
   skip "swiftc -sanitize=fuzzer,address does not link here: $(tail -1 "$work/probe.log")"
 
-# ---- Build: one module of readers and runtime, kernels without checks of coverage, and a target for each reader ------
+# ---- Build: each target is one module with the readers and the runtime, without the fast kernels -----------------------
 include="-I Sources/CPlatform/include"
 build() {
   for source in Sources/CPlatform/*.c Tests/fuzz/Shared/no_kernels.c; do
@@ -28,11 +28,10 @@ build() {
   $swift -sanitize=address -D ISA_REFERENCE -module-name KernelsReference -c Sources/KernelsReference/*.swift \
     -o "$work/kernels.o" &
   local kernels=$! target
-  # Sources are compiled once for each target, as one module with it: both at once.
   local pids=()
   for target in OnnxFuzz EdgeAIFuzz; do
     $swift -sanitize=fuzzer,address -module-name $target $(find Sources/Graph Sources/Import Sources/Format Sources/Runtime -name '*.swift') \
-      Tests/fuzz/Shared/*.swift Tests/fuzz/$target/$target.swift -c -o "$work/$target.o" &
+      Tests/fuzz/Shared/*.swift Tests/fuzz/$target/*.swift -c -o "$work/$target.o" &
     pids+=($!)
   done
   wait $kernels && wait "${pids[0]}" && wait "${pids[1]}" || return 1

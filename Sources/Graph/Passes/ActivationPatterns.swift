@@ -1,6 +1,6 @@
 /// Recognizes activation functions that were exported as several operators. Nodes are replaced in place; what
 /// they no longer use is left for `removingDeadNodes`.
-struct ActivationPatterns {
+final class ActivationPatterns {
   private(set) var graph: Graph
   private let index: GraphIndex
 
@@ -9,7 +9,7 @@ struct ActivationPatterns {
     index = GraphIndex(graph)
   }
 
-  mutating func visit(_ number: Int) {
+  func visit(_ number: Int) {
     let node = graph.nodes[number]
     let result = node.outputs.first.map { graph.values[$0] }
     guard case .binary(let function, let clamp) = node.op, clamp.isNone, result?.dtype == .float32 else { return }

@@ -1,6 +1,6 @@
 extension TransposeSinking {
   /// Emits a node of the source, on stored orders where its operator allows that.
-  mutating func visit(_ node: Node) throws(EdgeError) {
+  func visit(_ node: Node) throws(EdgeError) {
     switch node.op {
     case .transpose(let permutation):
       let x = lookUp(node.inputs[0])
@@ -40,19 +40,19 @@ extension TransposeSinking {
   }
 
   /// The node as it is, on plain inputs.
-  mutating func keep(_ node: Node) throws(EdgeError) {
+  func keep(_ node: Node) throws(EdgeError) {
     for input in node.inputs where input != Node.noValue { rewriter.set(input, to: try plain(input)) }
     rewriter.copy(node)
   }
 
   /// An operator with one input that works in any order of axes once its attributes are permuted.
-  private mutating func onStored(_ node: Node, _ op: ([Int]) -> Operator) throws(EdgeError) {
+  private func onStored(_ node: Node, _ op: ([Int]) -> Operator) throws(EdgeError) {
     let x = lookUp(node.inputs[0])
     guard x.columns == nil else { return try keep(node) }
     try emit(op(x.order), node, inputs: [x.base], order: x.order)
   }
 
-  private mutating func elementwise(_ node: Node) throws(EdgeError) {
+  private func elementwise(_ node: Node) throws(EdgeError) {
     let x = lookUp(node.inputs[0])
     let result = try rewriter.add(
       node.op, name: node.name, inputs: [x.base], outputNames: [source.values[node.outputs[0]].name],
@@ -60,7 +60,7 @@ extension TransposeSinking {
     store(node.outputs[0], StoredValue(base: result, order: x.order, columns: x.columns))
   }
 
-  private mutating func binary(_ node: Node) throws(EdgeError) {
+  private func binary(_ node: Node) throws(EdgeError) {
     let rank = source.values[node.outputs[0]].shape.rank
     let full = node.inputs.filter { source.values[$0].shape.rank == rank }
     let moving = full.filter { source.values[$0].constant == nil }
@@ -82,7 +82,7 @@ extension TransposeSinking {
     try emit(node.op, node, inputs: inputs, order: order)
   }
 
-  private mutating func reduce(_ node: Node, _ function: ReduceFunction, _ axes: [Int], _ keepDims: Bool) throws(EdgeError) {
+  private func reduce(_ node: Node, _ function: ReduceFunction, _ axes: [Int], _ keepDims: Bool) throws(EdgeError) {
     let x = lookUp(node.inputs[0])
     guard x.columns == nil else { return try keep(node) }
     let storedAxes = axes.map { x.order[$0] }.sorted()
@@ -96,7 +96,7 @@ extension TransposeSinking {
     try emit(.reduce(function, axes: storedAxes, keepDims: keepDims), node, inputs: [x.base], order: order)
   }
 
-  private mutating func expand(_ node: Node, _ target: Shape) throws(EdgeError) {
+  private func expand(_ node: Node, _ target: Shape) throws(EdgeError) {
     let x = lookUp(node.inputs[0])
     guard x.columns == nil else { return try keep(node) }
     let extra = target.rank - x.order.count
@@ -104,7 +104,7 @@ extension TransposeSinking {
     try emit(.expand(Shape(target.dims.stored(order))), node, inputs: [x.base], order: order)
   }
 
-  private mutating func dense(_ node: Node, _ clamp: Clamp) throws(EdgeError) {
+  private func dense(_ node: Node, _ clamp: Clamp) throws(EdgeError) {
     let x = lookUp(node.inputs[0])
     guard let columns = x.columns else {
       guard !x.order.isIdentity, x.order.last == x.order.count - 1, node.input(3) == nil else { return try keep(node) }

@@ -6,7 +6,7 @@ private struct ReshapeGroup {
 
 extension TransposeSinking {
   /// Reshapes the stored value, so that the result is stored in the same order of groups.
-  mutating func reshape(_ node: Node, _ target: Shape) throws(EdgeError) {
+  func reshape(_ node: Node, _ target: Shape) throws(EdgeError) {
     let old = node.inputs[0]
     let x = lookUp(old)
     let shape = source.values[old].shape
@@ -31,7 +31,7 @@ extension TransposeSinking {
 
   /// When the last axis joins all axes that are out of order and only dense layers read the result, the value is
   /// flattened as it is stored.
-  private mutating func flattenForDense(
+  private func flattenForDense(
     _ node: Node, _ x: StoredValue, _ shape: Shape, _ target: Shape, _ groups: [ReshapeGroup], _ baseSequence: [Int]
   ) throws(EdgeError) -> Bool {
     guard let last = groups.last, last.to == [target.rank - 1], readByDense(node.outputs[0], depth: 0) else { return false }

@@ -17,7 +17,7 @@ extension Graph {
   public func cancellingTransposes() throws(EdgeError) -> Graph {
     try validate()
     guard let before = transposedElements else { return self }
-    var walk = TransposeSinking(self)
+    let walk = TransposeSinking(self)
     for node in nodes { try walk.visit(node) }
     let result = try walk.finish().removingDeadNodes()
     guard let after = result.transposedElements else { return self }
@@ -49,8 +49,8 @@ struct StoredValue {
 }
 
 /// The walk of `cancellingTransposes`.
-struct TransposeSinking {
-  var rewriter: GraphRewriter
+final class TransposeSinking {
+  let rewriter: GraphRewriter
   let index: GraphIndex
   private var stored: [StoredValue?]
   /// Transposes made so far, for each base value.
@@ -64,31 +64,31 @@ struct TransposeSinking {
 
   var source: Graph { rewriter.source }
 
-  mutating func finish() throws(EdgeError) -> Graph {
+  func finish() throws(EdgeError) -> Graph {
     for output in source.outputs { rewriter.set(output, to: try plain(output)) }
     return try rewriter.finish()
   }
 
   // MARK: Values
 
-  mutating func lookUp(_ old: ValueID) -> StoredValue {
+  func lookUp(_ old: ValueID) -> StoredValue {
     if let value = stored[old] { return value }
     let value = StoredValue(base: rewriter.place(of: old), order: Array(0..<source.values[old].shape.rank))
     stored[old] = value
     return value
   }
 
-  mutating func store(_ old: ValueID, _ value: StoredValue) {
+  func store(_ old: ValueID, _ value: StoredValue) {
     stored[old] = value
     if value.isPlain { rewriter.set(old, to: value.base) }
   }
 
-  mutating func store(_ old: ValueID, _ base: ValueID, order: [Int]) {
+  func store(_ old: ValueID, _ base: ValueID, order: [Int]) {
     store(old, StoredValue(base: base, order: order))
   }
 
   /// The value in its own order.
-  mutating func plain(_ old: ValueID) throws(EdgeError) -> ValueID {
+  func plain(_ old: ValueID) throws(EdgeError) -> ValueID {
     guard old != Node.noValue else { return Node.noValue }
     let value = lookUp(old)
     guard let columns = value.columns else { return try transposed(value.base, by: value.order) }
@@ -100,7 +100,7 @@ struct TransposeSinking {
   }
 
   /// The value stored so that transpose(result, order) gives it.
-  mutating func stored(_ old: ValueID, as order: [Int]) throws(EdgeError) -> ValueID {
+  func stored(_ old: ValueID, as order: [Int]) throws(EdgeError) -> ValueID {
     let value = lookUp(old)
     if value.columns == nil, value.order == order { return value.base }
     guard value.columns == nil else { return try transposed(try plain(old), by: order.inverse) }
@@ -108,7 +108,7 @@ struct TransposeSinking {
   }
 
   /// transpose(base, order), made at most once; constants are rearranged now.
-  mutating func transposed(_ base: ValueID, by order: [Int]) throws(EdgeError) -> ValueID {
+  func transposed(_ base: ValueID, by order: [Int]) throws(EdgeError) -> ValueID {
     if order.isIdentity { return base }
     while made.count <= base { made.append([]) }
     if let known = made[base].first(where: { $0.order == order }) { return known.value }
@@ -128,7 +128,7 @@ struct TransposeSinking {
   }
 
   /// The base in another shape; the node, when there is one, gives its names.
-  mutating func reshaped(_ base: ValueID, to shape: Shape, for node: Node? = nil) throws(EdgeError) -> ValueID {
+  func reshaped(_ base: ValueID, to shape: Shape, for node: Node? = nil) throws(EdgeError) -> ValueID {
     var value = rewriter.value(base)
     if value.shape == shape { return base }
     let name = node.map { source.values[$0.outputs[0]].name } ?? value.name + "_reshaped"
@@ -141,7 +141,7 @@ struct TransposeSinking {
   }
 
   /// Emits an operator whose results are typed by inference, and remembers all of them under one order.
-  mutating func emit(_ op: Operator, _ node: Node, inputs: [ValueID], order: [Int]) throws(EdgeError) {
+  func emit(_ op: Operator, _ node: Node, inputs: [ValueID], order: [Int]) throws(EdgeError) {
     let results = try rewriter.add(
       op, name: node.name, inputs: inputs, outputNames: node.outputs.map { source.values[$0].name },
       declared: source.declaredTypes(of: node))
@@ -159,7 +159,7 @@ struct TransposeSinking {
   }
 
   /// The order, among those the values have, in which they are cheapest to bring together.
-  mutating func commonOrder(_ olds: [ValueID]) -> [Int] {
+  func commonOrder(_ olds: [ValueID]) -> [Int] {
     var best: [Int] = Array(0..<source.values[olds[0]].shape.rank)
     var bestCost = Int.max
     var tried: [[Int]] = []

@@ -10,7 +10,7 @@ extension Graph {
   /// its result. A batch normalization that cannot be folded becomes a multiplication and an addition.
   public func foldingBatchNormalization() throws(EdgeError) -> Graph {
     try validate()
-    var fold = AffineFolding(self)
+    let fold = AffineFolding(self)
     for number in nodes.indices { try fold.visit(number) }
     return try fold.finish()
   }
@@ -22,7 +22,7 @@ private struct Affine {
   var offset: [Float]
 }
 
-private struct AffineFolding {
+private final class AffineFolding {
   private var graph: Graph
   /// Makers of values, kept up to date; a folded node's result is made by the layer.
   private var producers: [Int]
@@ -38,7 +38,7 @@ private struct AffineFolding {
     removed = [Bool](repeating: false, count: graph.nodes.count)
   }
 
-  mutating func visit(_ number: Int) throws(EdgeError) {
+  func visit(_ number: Int) throws(EdgeError) {
     let node = graph.nodes[number]
     switch node.op {
     case .batchNormalization(let epsilon):
@@ -51,7 +51,7 @@ private struct AffineFolding {
     }
   }
 
-  mutating func finish() throws(EdgeError) -> Graph {
+  func finish() throws(EdgeError) -> Graph {
     guard !additions.isEmpty else {
       graph.removeNodes(removed)
       return graph.compacted()
@@ -112,7 +112,7 @@ private struct AffineFolding {
   // MARK: Changing the graph
 
   /// Folds into the layer that makes x; false when there is none that can take it.
-  private mutating func fold(_ affine: Affine, of x: ValueID, _ number: Int) throws(EdgeError) -> Bool {
+  private func fold(_ affine: Affine, of x: ValueID, _ number: Int) throws(EdgeError) -> Bool {
     guard producers[x] >= 0, index.isUsedOnce(x), graph.values[x].dtype == .float32 else { return false }
     let producer = producers[x]
     let layer = graph.nodes[producer]
@@ -155,7 +155,7 @@ private struct AffineFolding {
   }
 
   /// x * scale, then + offset, in place of a batch normalization.
-  private mutating func separate(_ number: Int, _ affine: Affine) throws(EdgeError) {
+  private func separate(_ number: Int, _ affine: Affine) throws(EdgeError) {
     let node = graph.nodes[number]
     let shape = Shape([affine.scale.count])
     let result = graph.values[node.outputs[0]]

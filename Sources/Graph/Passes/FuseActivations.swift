@@ -14,16 +14,16 @@ extension Graph {
   /// What goes into another node has no other reader.
   public func fusingActivations() throws(EdgeError) -> Graph {
     try validate()
-    var patterns = ActivationPatterns(self)
+    let patterns = ActivationPatterns(self)
     for number in nodes.indices { patterns.visit(number) }
     let recognized = try patterns.graph.removingDeadNodes()
-    var fusion = ActivationFusion(recognized)
+    let fusion = ActivationFusion(recognized)
     for number in recognized.nodes.indices { fusion.visit(number) }
     return try fusion.finish()
   }
 }
 
-private struct ActivationFusion {
+private final class ActivationFusion {
   private var graph: Graph
   /// Makers of values, kept up to date.
   private var producers: [Int]
@@ -37,7 +37,7 @@ private struct ActivationFusion {
     removed = [Bool](repeating: false, count: graph.nodes.count)
   }
 
-  mutating func visit(_ number: Int) {
+  func visit(_ number: Int) {
     let node = graph.nodes[number]
     switch node.op {
     case .unary(let function) where function.kind == .clamp:
@@ -50,20 +50,20 @@ private struct ActivationFusion {
     }
   }
 
-  mutating func finish() throws(EdgeError) -> Graph {
+  func finish() throws(EdgeError) -> Graph {
     graph.removeNodes(removed)
     return try graph.sorted().compacted()
   }
 
   /// Makes a layer produce the result of a node that it absorbed.
-  private mutating func absorb(_ number: Int, into producer: Int) {
+  private func absorb(_ number: Int, into producer: Int) {
     let result = graph.nodes[number].outputs[0]
     graph.nodes[producer].outputs[0] = result
     producers[result] = producer
     removed[number] = true
   }
 
-  private mutating func fuse(_ clamp: Clamp, of x: ValueID, _ number: Int) {
+  private func fuse(_ clamp: Clamp, of x: ValueID, _ number: Int) {
     let producer = producers[x]
     let result = graph.values[graph.nodes[number].outputs[0]]
     guard producer >= 0, index.isUsedOnce(x), graph.values[x].dtype == result.dtype,
@@ -83,7 +83,7 @@ private struct ActivationFusion {
     absorb(number, into: producer)
   }
 
-  private mutating func addResidual(_ number: Int, layer x: ValueID, residual: ValueID, _ clamp: Clamp) -> Bool {
+  private func addResidual(_ number: Int, layer x: ValueID, residual: ValueID, _ clamp: Clamp) -> Bool {
     let producer = producers[x]
     guard producer >= 0, index.isUsedOnce(x), x != residual, graph.values[x].dtype == .float32,
       graph.values[residual].shape == graph.values[x].shape, graph.nodes[producer].input(3) == nil

@@ -1,5 +1,5 @@
 /// Builds the result of a pass node by node: the source's values are mapped to those of the new graph.
-struct GraphRewriter {
+final class GraphRewriter {
   let source: Graph
   private(set) var result: Graph
   private var places: [ValueID]
@@ -17,29 +17,29 @@ struct GraphRewriter {
   }
 
   /// The new identifier of a source's value; constants are brought over when they are first asked for.
-  mutating func place(of old: ValueID) -> ValueID {
+  func place(of old: ValueID) -> ValueID {
     guard old != Node.noValue else { return Node.noValue }
     if places[old] == Node.noValue { places[old] = result.addValue(source.values[old]) }
     return places[old]
   }
 
-  mutating func set(_ old: ValueID, to new: ValueID) { places[old] = new }
+  func set(_ old: ValueID, to new: ValueID) { places[old] = new }
 
-  mutating func add(_ value: Value) -> ValueID { result.addValue(value) }
+  func add(_ value: Value) -> ValueID { result.addValue(value) }
 
-  mutating func rename(_ new: ValueID, _ name: String) { result.values[new].name = name }
+  func rename(_ new: ValueID, _ name: String) { result.values[new].name = name }
 
   func value(_ new: ValueID) -> Value { result.values[new] }
 
   /// Appends a node whose results are typed by inference.
-  mutating func add(
+  func add(
     _ op: Operator, name: String, inputs: [ValueID], outputNames: [String], declared: [ElementType] = []
   ) throws(EdgeError) -> [ValueID] {
     try result.addNode(op, name: name, inputs: inputs, outputNames: outputNames, results: declared)
   }
 
   /// Appends a node of the source as it is.
-  mutating func copy(_ node: Node) {
+  func copy(_ node: Node) {
     var inputs: [ValueID] = []
     for input in node.inputs { inputs.append(place(of: input)) }
     var outputs: [ValueID] = []
@@ -52,7 +52,7 @@ struct GraphRewriter {
 
   /// The finished graph. An output keeps its name: the value that became it takes the name over, unless that
   /// value is an input, a constant or another output, which is then copied by a reshape to its own shape.
-  mutating func finish() throws(EdgeError) -> Graph {
+  func finish() throws(EdgeError) -> Graph {
     var made = [Bool](repeating: false, count: result.values.count)
     for node in result.nodes {
       for output in node.outputs { made[output] = true }

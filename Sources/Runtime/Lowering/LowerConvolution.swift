@@ -5,7 +5,7 @@ import Graph
 
 /// Convolution, transposed convolution and dense layers: one argument structure.
 extension Lowering {
-  mutating func lowerConvolution(_ node: Node, _ op: Convolution) throws(EdgeError) {
+  func lowerConvolution(_ node: Node, _ op: Convolution) throws(EdgeError) {
     let x = try required(node, 0)
     let weights = try required(node, 1)
     let y = node.outputs[0]
@@ -16,7 +16,7 @@ extension Lowering {
     try emitConvolution(node, arguments, clamp: op.clamp, isDepthwise ? .depthwise : .plain)
   }
 
-  mutating func lowerTransposedConvolution(_ node: Node, _ op: TransposedConvolution) throws(EdgeError) {
+  func lowerTransposedConvolution(_ node: Node, _ op: TransposedConvolution) throws(EdgeError) {
     let x = try required(node, 0)
     var arguments = try imageArguments(x, try required(node, 1), node.outputs[0], op.window, groups: op.groups)
     try setWindow(&arguments, op.window)
@@ -24,7 +24,7 @@ extension Lowering {
   }
 
   /// A dense layer is a 1x1 convolution: each row of x is an image of one pixel.
-  mutating func lowerDense(_ node: Node, _ clamp: Clamp) throws(EdgeError) {
+  func lowerDense(_ node: Node, _ clamp: Clamp) throws(EdgeError) {
     let x = try required(node, 0)
     let weights = shape(try required(node, 1))
     let dims = shape(x)
@@ -77,7 +77,7 @@ extension Lowering {
   }
 
   /// Fills in types, strides and clamp, and appends the step. Inputs: x, weights, bias?, residual?.
-  private mutating func emitConvolution(
+  private func emitConvolution(
     _ node: Node, _ geometry: ek_conv, clamp: Clamp, _ kind: ConvolutionKind
   ) throws(EdgeError) {
     let x = try required(node, 0)
@@ -161,7 +161,7 @@ extension Lowering {
   }
 
   /// [C,KH,KW,1] weights as [KH,KW,C].
-  private mutating func tapMajor(_ weights: ValueID) throws(EdgeError) -> BufferPlace {
+  private func tapMajor(_ weights: ValueID) throws(EdgeError) -> BufferPlace {
     let dims = shape(weights)
     let channels = dims[0]
     let taps = dims[1] &* dims[2]

@@ -5,7 +5,7 @@ import Graph
 
 /// Functions of one or two elements, and batch normalization, which is one multiplication and addition for each.
 extension Lowering {
-  mutating func lowerUnary(_ node: Node, _ function: UnaryFunction) throws(EdgeError) {
+  func lowerUnary(_ node: Node, _ function: UnaryFunction) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     if try isQuantized([x, y]) {
@@ -21,7 +21,7 @@ extension Lowering {
     try emit(Int(EK_UNARY_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))], inPlace: [0])
   }
 
-  mutating func lowerBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
+  func lowerBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
     let a = try required(node, 0)
     let b = try required(node, 1)
     let y = node.outputs[0]
@@ -59,7 +59,7 @@ extension Lowering {
   }
 
   /// One that no convolution could take in: a depthwise convolution with a 1x1 window.
-  mutating func lowerBatchNormalization(_ node: Node, epsilon: Float) throws(EdgeError) {
+  func lowerBatchNormalization(_ node: Node, epsilon: Float) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(x) == .float32, dtype(y) == .float32 else { throw unsupported("only float32") }

@@ -6,7 +6,7 @@ import Graph
 /// Operators that pick rows by an index table, and padding.
 extension Lowering {
   /// y[o][j] = x[o][indices[j]], rows of `innerBytes`. Indices must be inside 0..<axisIn.
-  mutating func emitGather(
+  func emitGather(
     from: BufferPlace, to: BufferPlace, outer: Int, axisIn: Int, indices: [Int32], innerBytes: Int
   ) throws(EdgeError) {
     for index in indices where index < 0 || Int(index) >= axisIn { throw error(.invalidGraph, "index \(index) is outside the axis") }
@@ -23,7 +23,7 @@ extension Lowering {
     if entries > 1 << 24 { throw error(.limitExceeded, "an index table of \(entries) entries") }
   }
 
-  mutating func lowerGather(_ node: Node, axis: Int, indices: [Int32]) throws(EdgeError) {
+  func lowerGather(_ node: Node, axis: Int, indices: [Int32]) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let dims = shape(x)
@@ -42,7 +42,7 @@ extension Lowering {
       innerBytes: inner &* dtype(x).byteCount)
   }
 
-  mutating func lowerPad(_ node: Node, _ mode: PadMode, before: [Int], after: [Int], value: Float) throws(EdgeError) {
+  func lowerPad(_ node: Node, _ mode: PadMode, before: [Int], after: [Int], value: Float) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let from = shape(x)
@@ -97,7 +97,7 @@ extension Lowering {
   }
 
   /// Every element of `y` becomes a number, in its element type.
-  private mutating func emitFill(_ y: ValueID, _ value: Float, _ target: BufferPlace) throws(EdgeError) {
+  private func emitFill(_ y: ValueID, _ value: Float, _ target: BufferPlace) throws(EdgeError) {
     var arguments = ek_fill()
     arguments.count = Int64(try count(y))
     arguments.element_bytes = try int32(dtype(y).byteCount)

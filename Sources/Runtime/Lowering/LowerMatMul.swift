@@ -5,7 +5,7 @@ import Graph
 
 extension Lowering {
   /// a [..., M, K] x b [..., K, N]. A vector on the left is one row, on the right one column.
-  mutating func lowerMatMul(_ node: Node) throws(EdgeError) {
+  func lowerMatMul(_ node: Node) throws(EdgeError) {
     let a = try required(node, 0)
     let b = try required(node, 1)
     let y = node.outputs[0]
@@ -71,7 +71,7 @@ extension Lowering {
       multiplyAdds: arguments.batch &* arguments.m &* arguments.n &* arguments.k)
   }
 
-  private mutating func spread(_ place: BufferPlace, _ value: ValueID, dims: [Int], from: [Int]) throws(EdgeError) -> BufferPlace {
+  private func spread(_ place: BufferPlace, _ value: ValueID, dims: [Int], from: [Int]) throws(EdgeError) -> BufferPlace {
     if dims == from { return place }
     guard dims.count <= Int(EK_MAX_RANK), let strides = StridedLoops.broadcast(from, to: dims),
       let elements = Shape(dims).elementCount(), elements <= Int.max / 8

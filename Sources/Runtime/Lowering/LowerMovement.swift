@@ -34,13 +34,13 @@ extension Lowering {
   }
 
   /// Copies `count` elements that follow each other.
-  mutating func emitCopy(count: Int, elementBytes: Int, from: BufferPlace, to: BufferPlace) throws(EdgeError) {
+  func emitCopy(count: Int, elementBytes: Int, from: BufferPlace, to: BufferPlace) throws(EdgeError) {
     try emitCopy(
       StridedLoops(dims: [count], strides: [[1], [1]]), elementBytes: elementBytes, from: from, to: to)
   }
 
   /// y[yOffset + i . strides[1]] = x[xOffset + i . strides[0]], in elements.
-  mutating func emitCopy(
+  func emitCopy(
     _ loops: StridedLoops, elementBytes: Int, from: BufferPlace, xOffset: Int = 0, to: BufferPlace, yOffset: Int = 0
   ) throws(EdgeError) {
     let loops = loops.collapsed()
@@ -56,7 +56,7 @@ extension Lowering {
   }
 
   /// The operand in the quantized type of `y`: itself, or a requantized copy. Data movement keeps types.
-  mutating func operand(_ x: ValueID, inTypeOf y: ValueID) throws(EdgeError) -> BufferPlace {
+  func operand(_ x: ValueID, inTypeOf y: ValueID) throws(EdgeError) -> BufferPlace {
     let place = try operand(x)
     guard dtype(x) == dtype(y) else { throw error(.unsupportedOperator, "the result has another element type", value: y) }
     if graph.values[x].quantization == graph.values[y].quantization { return place }
@@ -65,7 +65,7 @@ extension Lowering {
     return target
   }
 
-  mutating func lowerTranspose(_ node: Node, _ order: [Int]) throws(EdgeError) {
+  func lowerTranspose(_ node: Node, _ order: [Int]) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let from = StridedLoops.dense(shape(x))
@@ -81,7 +81,7 @@ extension Lowering {
       from: try operand(x, inTypeOf: y), to: try result(y))
   }
 
-  mutating func lowerExpand(_ node: Node) throws(EdgeError) {
+  func lowerExpand(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let dims = shape(y)
@@ -93,7 +93,7 @@ extension Lowering {
       from: try operand(x, inTypeOf: y), to: try result(y))
   }
 
-  mutating func lowerConcat(_ node: Node, axis: Int) throws(EdgeError) {
+  func lowerConcat(_ node: Node, axis: Int) throws(EdgeError) {
     let y = node.outputs[0]
     let dims = shape(y)
     let dense = StridedLoops.dense(dims)
@@ -113,7 +113,7 @@ extension Lowering {
     }
   }
 
-  mutating func lowerSplit(_ node: Node, axis: Int) throws(EdgeError) {
+  func lowerSplit(_ node: Node, axis: Int) throws(EdgeError) {
     let x = try required(node, 0)
     let dims = shape(x)
     let dense = StridedLoops.dense(dims)
@@ -130,7 +130,7 @@ extension Lowering {
     }
   }
 
-  mutating func lowerSlice(_ node: Node, starts: [Int], steps: [Int]) throws(EdgeError) {
+  func lowerSlice(_ node: Node, starts: [Int], steps: [Int]) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let dims = shape(x)
@@ -156,7 +156,7 @@ extension Lowering {
   }
 
   /// y = the elements of x from `offset` on with these strides: a view where they follow each other, else a copy.
-  private mutating func lowerPart(of x: ValueID, to y: ValueID, strides: [Int], offset: Int) throws(EdgeError) {
+  private func lowerPart(of x: ValueID, to y: ValueID, strides: [Int], offset: Int) throws(EdgeError) {
     let dims = shape(y)
     let bytes = dtype(x).byteCount
     let source = try operand(x, inTypeOf: y)

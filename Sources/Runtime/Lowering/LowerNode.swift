@@ -5,7 +5,7 @@ import Graph
 
 extension Lowering {
   /// Appends the steps of one node.
-  mutating func lower(_ node: Node) throws(EdgeError) {
+  func lower(_ node: Node) throws(EdgeError) {
     if let source = aliasSource(node) {
       let y = node.outputs[0]
       guard try count(source) == (try count(y)) else { throw error(.shapeMismatch, "has not the operand's size", value: y) }
@@ -42,7 +42,7 @@ extension Lowering {
   }
 
   /// A reshape into another quantized type; the others are aliases.
-  private mutating func lowerReshape(_ node: Node) throws(EdgeError) {
+  private func lowerReshape(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard try count(x) == (try count(y)) else { throw error(.shapeMismatch, "has not the operand's size", value: y) }

@@ -5,7 +5,7 @@ import Graph
 
 /// Pooling, reductions and what else runs over windows or axes.
 extension Lowering {
-  mutating func lowerPool(_ node: Node, _ op: Pool) throws(EdgeError) {
+  func lowerPool(_ node: Node, _ op: Pool) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let image = shape(x)
@@ -63,7 +63,7 @@ extension Lowering {
     if !same { try emitRequantize(from: target, xType, to: try result(y), yType, count: try count(y)) }
   }
 
-  mutating func lowerReduce(_ node: Node, _ function: ReduceFunction, axes: [Int]) throws(EdgeError) {
+  func lowerReduce(_ node: Node, _ function: ReduceFunction, axes: [Int]) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let dims = shape(x)
@@ -124,7 +124,7 @@ extension Lowering {
     try emit(Int(integer ? EK_REDUCE_U8 : EK_REDUCE_F32), arguments, [.read(0, source), .write(1, try result(y))], multiplyAdds: Int64(total))
   }
 
-  mutating func lowerSoftmax(_ node: Node, axis: Int, log: Bool) throws(EdgeError) {
+  func lowerSoftmax(_ node: Node, axis: Int, log: Bool) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let dims = shape(x)
@@ -144,7 +144,7 @@ extension Lowering {
     try emit(Int(integer ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }
 
-  mutating func lowerLocalResponseNormalization(
+  func lowerLocalResponseNormalization(
     _ node: Node, size: Int, alpha: Float, beta: Float, bias: Float
   ) throws(EdgeError) {
     let x = try required(node, 0)

@@ -5,7 +5,7 @@ import Graph
 
 /// Changes of element type.
 extension Lowering {
-  mutating func lowerQuantize(_ node: Node) throws(EdgeError) {
+  func lowerQuantize(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(x) == .float32 else { throw error(.unsupportedOperator, "needs float32", value: x) }
@@ -17,14 +17,14 @@ extension Lowering {
     try emit(Int(EK_QUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }
 
-  mutating func lowerDequantize(_ node: Node) throws(EdgeError) {
+  func lowerDequantize(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(y) == .float32 else { throw error(.unsupportedOperator, "gives float32", value: y) }
     try emitDequantize(x, try quantized(x), y)
   }
 
-  private mutating func emitDequantize(_ x: ValueID, _ type: ek_quant, _ y: ValueID) throws(EdgeError) {
+  private func emitDequantize(_ x: ValueID, _ type: ek_quant, _ y: ValueID) throws(EdgeError) {
     var arguments = ek_quantize()
     arguments.count = Int64(try count(y))
     arguments.scale = type.scale
@@ -32,7 +32,7 @@ extension Lowering {
     try emit(Int(EK_DEQUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }
 
-  mutating func lowerRequantize(_ node: Node) throws(EdgeError) {
+  func lowerRequantize(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     try emitRequantize(from: try operand(x), try quantized(x), to: try result(y), try quantized(y), count: try count(y))
@@ -40,7 +40,7 @@ extension Lowering {
 
   /// Bytes and booleans to float; to the same type it is an alias. Other casts belong to shape arithmetic, which
   /// an importer folds away.
-  mutating func lowerCast(_ node: Node) throws(EdgeError) {
+  func lowerCast(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(y) == .float32, dtype(x) == .uint8 || dtype(x) == .bool, graph.values[x].quantization == nil else {
@@ -49,14 +49,14 @@ extension Lowering {
     try emitDequantize(x, ek_quant(scale: 1, zero_point: 0), y)
   }
 
-  mutating func emitRequantize(
+  func emitRequantize(
     from: BufferPlace, _ fromType: ek_quant, to: BufferPlace, _ toType: ek_quant, count: Int
   ) throws(EdgeError) {
     let table = try lookupTable(fromType, toType, nil)
     try emitLookup(from: from, to: to, table: table, count: count)
   }
 
-  mutating func emitLookup(from: BufferPlace, to: BufferPlace, table: [UInt8], count: Int) throws(EdgeError) {
+  func emitLookup(from: BufferPlace, to: BufferPlace, table: [UInt8], count: Int) throws(EdgeError) {
     var arguments = ek_lookup()
     arguments.count = Int64(count)
     try emit(Int(EK_LOOKUP_U8), arguments, [.read(0, from), .read(1, try derived(table)), .write(2, to)], inPlace: [0])

@@ -5,7 +5,7 @@ import Graph
 
 /// Resampling of images. Positions are computed in float32, as exporters' own runtimes do, so that ties fall alike.
 extension Lowering {
-  mutating func lowerResize(_ node: Node, _ op: Resize) throws(EdgeError) {
+  func lowerResize(_ node: Node, _ op: Resize) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     let from = shape(x)
@@ -48,7 +48,7 @@ extension Lowering {
   }
 
   /// Rows where only the height changes; else whole pixels.
-  private mutating func lowerNearest(_ op: Resize, _ x: ValueID, _ y: ValueID) throws(EdgeError) {
+  private func lowerNearest(_ op: Resize, _ x: ValueID, _ y: ValueID) throws(EdgeError) {
     let from = shape(x)
     let to = shape(y)
     let rows = try nearest(op, from[1], to[1], op.scaleHeight)

@@ -5,7 +5,7 @@ import Graph
 
 /// Turns a validated graph with a fixed batch into kernel calls. Holds what grows meanwhile: buffers and steps.
 /// One file of this folder for each family of operators.
-struct Lowering {
+final class Lowering {
   let graph: Graph
   let batch: Int
   let kernels: KernelSet
@@ -18,11 +18,14 @@ struct Lowering {
   /// A remark for the steps emitted next, printed in the plan.
   var note = ""
 
-  init(_ graph: Graph, batch: Int, kernels: KernelSet) throws(EdgeError) {
+  init(_ graph: Graph, batch: Int, kernels: KernelSet) {
     self.graph = graph
     self.batch = batch
     self.kernels = kernels
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
+  }
+
+  func run() throws(EdgeError) {
     try assignBorders()
     for index in graph.nodes.indices {
       current = index
@@ -106,16 +109,16 @@ struct Lowering {
 
   // MARK: Buffers
 
-  mutating func addBuffer(_ kind: PlannedBuffer.Kind, _ byteCount: Int) -> Int {
+  func addBuffer(_ kind: PlannedBuffer.Kind, _ byteCount: Int) -> Int {
     buffers.append(PlannedBuffer(kind: kind, byteCount: byteCount))
     return buffers.count - 1
   }
 
   /// Memory for an intermediate of one node.
-  mutating func temporary(_ byteCount: Int) -> BufferPlace { BufferPlace(buffer: addBuffer(.arena, byteCount)) }
+  func temporary(_ byteCount: Int) -> BufferPlace { BufferPlace(buffer: addBuffer(.arena, byteCount)) }
 
   /// Memory with contents known now.
-  mutating func derived<T: BitwiseCopyable>(_ elements: [T]) throws(EdgeError) -> BufferPlace {
+  func derived<T: BitwiseCopyable>(_ elements: [T]) throws(EdgeError) -> BufferPlace {
     let storage = try Storage.allocate(elements.count &* MemoryLayout<T>.stride)
     elements.withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { storage.base.copyMemory(from: base, byteCount: bytes.count) }
@@ -124,7 +127,7 @@ struct Lowering {
   }
 
   /// Where a value is read. Constants are read in place when their address suits their element type.
-  mutating func operand(_ value: ValueID) throws(EdgeError) -> BufferPlace {
+  func operand(_ value: ValueID) throws(EdgeError) -> BufferPlace {
     if let place = places[value] { return place }
     guard let constant = graph.values[value].constant else {
       throw error(.invalidGraph, "the tensor is read before it is computed", value: value)
@@ -142,7 +145,7 @@ struct Lowering {
   }
 
   /// Where a value is written.
-  mutating func result(_ value: ValueID) throws(EdgeError) -> BufferPlace {
+  func result(_ value: ValueID) throws(EdgeError) -> BufferPlace {
     if let place = places[value] { return place }
     let place = temporary(try byteCount(value))
     places[value] = place
@@ -153,7 +156,7 @@ struct Lowering {
 
   /// Gives graph inputs their buffers, and each graph output its own where the value is computed by a node and
   /// not shared: then its last step writes straight into it.
-  private mutating func assignBorders() throws(EdgeError) {
+  private func assignBorders() throws(EdgeError) {
     for (index, value) in graph.inputs.enumerated() {
       places[value] = BufferPlace(buffer: addBuffer(.input(index), try byteCount(value)))
     }
@@ -175,7 +178,7 @@ struct Lowering {
   private(set) var outputBuffers: [Int] = []
 
   /// Outputs that are inputs, constants or named twice are copied at the end.
-  private mutating func copyRemainingOutputs() throws(EdgeError) {
+  private func copyRemainingOutputs() throws(EdgeError) {
     for (index, value) in graph.outputs.enumerated() {
       let place = try operand(value)
       if place == BufferPlace(buffer: outputBuffers[index]) { continue }
@@ -190,7 +193,7 @@ struct Lowering {
   /// Appends a kernel call. `packs`: slot for packed weights; a kernel that packs is chosen only when all
   /// `packSources` are known now, otherwise the reference kernel reads plain weights.
   @inline(__always)
-  mutating func emit<Arguments: BitwiseCopyable>(
+  func emit<Arguments: BitwiseCopyable>(
     _ operation: Int, _ arguments: Arguments, _ slots: [SlotUse], packs: Int? = nil, packSources: [Int] = [],
     inPlace: [Int] = [], multiplyAdds: Int64 = 0
   ) throws(EdgeError) {
@@ -201,7 +204,7 @@ struct Lowering {
   }
 
   @inline(never)
-  private mutating func emit(
+  private func emit(
     _ operation: Int32, words: [UInt64], _ slots: [SlotUse], packs: Int?, packSources: [Int], inPlace: [Int], multiplyAdds: Int64
   ) throws(EdgeError) {
     var own = kernels.own(operation)
