@@ -133,7 +133,7 @@ test: setup
 	$(MAKE) test-fuzz
 	@echo "make test: all parts passed"
 
-test-long: test
+test-long: test $(VENV)/long
 	EDGEAI_TEST_LONG=1 $(MAKE) test-swift test-python
 
 SWIFT_TEST := -c release -Xswiftc -enable-testing -j $(JOBS)
@@ -158,20 +158,28 @@ run-fuzz:
 
 # ---- Python: the package, its tests, the demo, the benchmarks --------------------------------------------
 
+venv: $(VENV)/installed
+
 wheel: library $(VENV)/installed
 	$(PYTHON) -m pip wheel -q --no-deps --no-build-isolation -w dist ./Bindings/python
 
-$(VENV)/edgeai: $(SOFILE) $(VENV)/installed $(shell find Bindings/python -name '*.py' -o -name '*.c' -o -name '*.pyi' -o -name '*.toml' 2>/dev/null)
+$(VENV)/edgeai: $(SOFILE) $(VENV)/installed $(shell find Bindings/python/src Bindings/python/*.py Bindings/python/*.toml -name '*.py' -o -name '*.[ch]' -o -name '*.pyi' -o -name '*.toml')
 	$(MAKE) wheel
 	$(PYTHON) -m pip install -q --force-reinstall --no-deps dist/edgeai-$(VERSION)-*.whl
 	touch $@
 
-test-python: $(VENV)/edgeai
-	@if ls Tests/python/test_*.py >/dev/null 2>&1; then $(PYTHON) -m pytest -q Tests/python; else echo "skip  Python tests: this checkout has none"; fi
+# The tests run against the installed wheel, from which the C examples' answers are compared too.
+test-python: $(VENV)/edgeai examples
+	$(PYTHON) -m mypy --strict Bindings/python/src/edgeai
+	$(PYTHON) -m pytest -q -rs Tests/python
+
+# The architectures of make test-long are exported with torch.
+$(VENV)/long: Tests/requirements-long.txt $(VENV)/installed
+	$(PYTHON) -m pip install -q -r Tests/requirements-long.txt && touch $@ || echo "setup: no torch here; the tests of architectures are skipped"
 
 demo: setup
 	$(MAKE) library examples $(VENV)/edgeai
-	$(PYTHON) Examples/python/demo.py
+	$(PYTHON) Examples/demo.py
 
 bench: setup
 	$(MAKE) library $(VENV)/edgeai

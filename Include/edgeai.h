@@ -141,9 +141,10 @@ EDGEAI_API void edgeai_error_init(edgeai_error *error, size_t struct_size);
 /* Where the library takes memory from. It is asked by the thread that calls the library, never by a worker
  * thread, and never during edgeai_session_run. The structure stays valid until the last handle made with it is
  * destroyed.
- * allocate: at least `size` (> 0) bytes at a multiple of `alignment` (a power of two), or NULL. A refused large
- *   block (weights, arena, file image) is reported as EDGEAI_ERROR_OUT_OF_MEMORY. The library's small bookkeeping
- *   blocks have no way to fail: when one of them is refused the process is aborted, so size a pool with a margin.
+ * allocate: at least `size` (> 0) bytes at a multiple of `alignment` (a power of two), or NULL. When a block is
+ *   refused the call that needed it gives EDGEAI_ERROR_OUT_OF_MEMORY, gives back what it took, and its handles stay
+ *   usable. If that was a small bookkeeping block, an older object the call was working on may lose track of its
+ *   users and stay in memory when its handle is destroyed: size a pool with a margin.
  * deallocate: `size` is what was asked for. */
 typedef struct edgeai_allocator {
   uint32_t struct_size;
@@ -415,8 +416,9 @@ EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, siz
  * Errors: CANCELLED; the outputs are then undefined and the session can run again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_run(edgeai_session *session, edgeai_error *error);
 
-/* Asks a run in progress to stop before its next step; without a run in progress, the next run. May be called by
- * any thread while another runs the session, and from a signal handler. Since 0.1. */
+/* Asks a run in progress to stop before its next step. The request stays until a run takes it, with CANCELLED: when
+ * none is in progress, or the last step has begun already, that is the next run. More requests until then count as
+ * one. May be called by any thread while another runs the session, and from a signal handler. Since 0.1. */
 EDGEAI_API void edgeai_session_cancel(const edgeai_session *session);
 
 /* One step of the plan: a kernel and what it works on. */
@@ -443,7 +445,8 @@ EDGEAI_API edgeai_status edgeai_session_plan_info(const edgeai_session *session,
                                                   edgeai_error *error);
 
 /* The plan as a table for people. Writes at most `capacity` bytes, the last one zero (buffer may be NULL when
- * capacity is 0); length: bytes of the whole text without the zero. Memory: the text, during the call. Since 0.1. */
+ * capacity is 0); length: optional, bytes of the whole text without the zero. Memory: the text, during the call.
+ * Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_plan_text(const edgeai_session *session, char *buffer, size_t capacity, size_t *length,
                                                   edgeai_error *error);
 

@@ -149,7 +149,7 @@ EDGEAI_API edgeai_status edgeai_report_layer(const edgeai_report *report, size_t
                                              edgeai_error *error);
 
 /* The whole report as one JSON object. Writes at most `capacity` bytes, the last one zero (buffer may be NULL when
- * capacity is 0); length: bytes of the whole text without the zero. Figures that are not finite are null.
+ * capacity is 0); length: optional, bytes of the whole text without the zero. Figures that are not finite are null.
  * Memory: the text, during the call. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_report_write_json(const edgeai_report *report, char *buffer, size_t capacity, size_t *length,
                                                   edgeai_error *error);

@@ -47,6 +47,12 @@ class BuildExtension(build_ext):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(library.resolve(), folder / LIBRARY)
 
+    def build_extensions(self) -> None:
+        # How this Python itself was linked is of no use to the extension, and its -rpath would come before $ORIGIN.
+        linker = self.compiler.linker_so
+        self.compiler.linker_so = [flag for flag in linker if not flag.startswith(("-L", "-Wl,-rpath"))]
+        super().build_extensions()
+
 
 class Wheel(bdist_wheel):
     def finalize_options(self) -> None:

@@ -1,11 +1,12 @@
 /* classify: what is in a picture?
  *
- *     classify MODEL IMAGE [MEAN STD]
+ *     classify [--raw] MODEL IMAGE [MEAN STD]
  *
  * MODEL is a .edgeai or .onnx file with one image input, [N, H, W, C] or [N, C, H, W]; IMAGE a binary PGM or PPM
  * of that size and number of channels. Every pixel p enters as (p / 255 - MEAN) / STD. Without the last two
  * arguments they come from the model's metadata ("input.mean", "input.std"), else they are 0 and 1. Names of the
- * classes come from the metadata "labels", separated by commas. */
+ * classes come from the metadata "labels", separated by commas. With --raw the bits of every score are printed
+ * instead, one hexadecimal number a line, to compare with another program's to the last bit. */
 #include <edgeai.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,15 @@ static void print_best(const float *y, size_t count, const char *labels) {
   }
 }
 
+static void print_raw(const float *y, size_t count) {
+  size_t i;
+  for (i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, &y[i], sizeof bits);
+    printf("%08lx\n", (unsigned long)bits);
+  }
+}
+
 static double number(const char *argument, const edgeai_model *model, const char *key, double otherwise) {
   const char *text = argument ? argument : edgeai_model_metadata_find(model, key);
   return text ? strtod(text, NULL) : otherwise;
@@ -106,9 +116,12 @@ int main(int argc, char **argv) {
   image img = {0, 0, 0, NULL};
   void *x;
   const void *y;
-  int channels_first, result = 1;
+  int channels_first, raw, result = 1;
 
-  if (argc != 3 && argc != 5) return fail("usage", "classify MODEL IMAGE [MEAN STD]");
+  raw = argc > 1 && strcmp(argv[1], "--raw") == 0;
+  argc -= raw;
+  argv += raw;
+  if (argc != 3 && argc != 5) return fail("usage", "classify [--raw] MODEL IMAGE [MEAN STD]");
   if (edgeai_abi_check(EDGEAI_ABI_VERSION) != EDGEAI_OK) return fail("libedgeai", "is not the one this was built for");
   edgeai_error_init(&error, sizeof error);
   in.struct_size = out.struct_size = sizeof in;
@@ -129,7 +142,8 @@ int main(int argc, char **argv) {
                  number(argc == 5 ? argv[4] : NULL, model, "input.std", 1));
       if (edgeai_session_run(session, &error) == EDGEAI_OK &&
           edgeai_session_output_buffer(session, 0, &y, NULL, &error) == EDGEAI_OK) {
-        print_best((const float *)y, (size_t)(out.bytes / sizeof(float)), edgeai_model_metadata_find(model, "labels"));
+        if (raw) print_raw((const float *)y, (size_t)(out.bytes / sizeof(float)));
+        else print_best((const float *)y, (size_t)(out.bytes / sizeof(float)), edgeai_model_metadata_find(model, "labels"));
         result = 0;
       } else {
         fail(argv[1], error.message);

@@ -24,31 +24,42 @@ public struct CalibrationResult {
 ///
 /// Memory: a session that keeps all results, and for each value a fixed number of bytes (about 32 KB for the
 /// calibrators that need the distribution). It does not grow with the samples.
+///
+/// Like all classes of the library it has no initializer that throws: Embedded Swift does not free the object of one
+/// that does. What can fail is done by a static function, before there is an object.
 public final class Calibration {
   public let graph: Graph
   private let options: CalibrationOptions
   private let runner: GraphRunner
-  private var observers: [(value: ValueID, count: Int, observer: RangeObserver)] = []
+  private typealias Observed = (value: ValueID, count: Int, observer: RangeObserver)
+  private var observers: [Observed]
   public private(set) var sampleCount = 0
   private var isFinished = false
 
+  private init(_ graph: Graph, _ options: CalibrationOptions, _ runner: GraphRunner, _ observers: [Observed]) {
+    self.graph = graph
+    self.options = options
+    self.runner = runner
+    self.observers = observers
+  }
+
   /// `graph`: float and optimized. Throws `invalidArgument` (an option), `unsupportedFeature` (quantized already),
   /// `unsupportedOperator`, `outOfMemory`.
-  public init(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) {
+  public static func make(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) -> Calibration {
     try options.validate()
     for value in graph.values where value.quantization != nil {
       throw EdgeError(.unsupportedFeature, "the model is quantized already", tensor: value.name)
     }
-    self.graph = graph
-    self.options = options
     let observed = GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
-    runner = try GraphRunner(graph, observed: observed, threads: options.threads, isa: nil)
+    let runner = try GraphRunner.make(graph, observed: observed, threads: options.threads, isa: nil)
+    var observers: [Observed] = []
     for value in observed {
       guard let count = graph.values[value].shape.elementCount() else {
         throw EdgeError(.limitExceeded, "the tensor's size overflows", tensor: graph.values[value].name)
       }
       observers.append((value, count, try RangeObserver(options)))
     }
+    return Calibration(graph, options, runner, observers)
   }
 
   /// Takes samples. `inputs`: a pointer for each input of the graph, to that many dense samples one after another.

@@ -14,20 +14,36 @@ public final class Comparison {
   private let referenceRunner: GraphRunner
   private let candidateRunner: GraphRunner
   /// Counterparts of values of the reference; compared ones only.
-  private var pairs: [(reference: ValueID, candidate: ValueID, count: Int)] = []
+  private let pairs: [Pair]
+  private typealias Pair = (reference: ValueID, candidate: ValueID, count: Int)
   private var meters: [ErrorMeter]
   private var outputMeters: [ErrorMeter]
   private var agreements: [Int]
   private var sampleCount = 0
 
-  /// `reasons`: for each node of the reference why it stayed in float, from `QuantizationResult`; may be empty.
-  /// Throws `shapeMismatch` or `dtypeMismatch` when inputs or outputs differ, `unsupportedOperator`, `outOfMemory`.
-  public init(_ reference: Graph, _ candidate: Graph, reasons: [String] = [], threads: Int = 1) throws(EdgeError) {
-    try Comparison.checkBorders(reference, candidate, reference.inputs, candidate.inputs, "inputs")
-    try Comparison.checkBorders(reference, candidate, reference.outputs, candidate.outputs, "outputs")
+  private init(
+    _ reference: Graph, _ candidate: Graph, reasons: [String], _ referenceRunner: GraphRunner, _ candidateRunner: GraphRunner,
+    _ pairs: [Pair]
+  ) {
     self.reference = reference
     self.candidate = candidate
     self.reasons = reasons
+    self.referenceRunner = referenceRunner
+    self.candidateRunner = candidateRunner
+    self.pairs = pairs
+    meters = [ErrorMeter](repeating: ErrorMeter(), count: pairs.count)
+    outputMeters = [ErrorMeter](repeating: ErrorMeter(), count: reference.outputs.count)
+    agreements = [Int](repeating: 0, count: reference.outputs.count)
+  }
+
+  /// `reasons`: for each node of the reference why it stayed in float, from `QuantizationResult`; may be empty.
+  /// Throws `shapeMismatch` or `dtypeMismatch` when inputs or outputs differ, `unsupportedOperator`, `outOfMemory`.
+  public static func make(
+    _ reference: Graph, _ candidate: Graph, reasons: [String] = [], threads: Int = 1
+  ) throws(EdgeError) -> Comparison {
+    try Comparison.checkBorders(reference, candidate, reference.inputs, candidate.inputs, "inputs")
+    try Comparison.checkBorders(reference, candidate, reference.outputs, candidate.outputs, "outputs")
+    var pairs: [Pair] = []
     var ids: [String: ValueID] = [:]
     for value in GraphRunner.computedValues(candidate) { ids[candidate.values[value].name] = value }
     for node in reference.nodes {
@@ -39,11 +55,9 @@ public final class Comparison {
         pairs.append((value, other, count))
       }
     }
-    meters = [ErrorMeter](repeating: ErrorMeter(), count: pairs.count)
-    outputMeters = [ErrorMeter](repeating: ErrorMeter(), count: reference.outputs.count)
-    agreements = [Int](repeating: 0, count: reference.outputs.count)
-    referenceRunner = try GraphRunner(reference, observed: pairs.map { $0.reference }, threads: threads, isa: nil)
-    candidateRunner = try GraphRunner(candidate, observed: pairs.map { $0.candidate }, threads: threads, isa: nil)
+    let referenceRunner = try GraphRunner.make(reference, observed: pairs.map { $0.reference }, threads: threads, isa: nil)
+    let candidateRunner = try GraphRunner.make(candidate, observed: pairs.map { $0.candidate }, threads: threads, isa: nil)
+    return Comparison(reference, candidate, reasons: reasons, referenceRunner, candidateRunner, pairs)
   }
 
   private static func checkBorders(

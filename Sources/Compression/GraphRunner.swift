@@ -11,23 +11,32 @@ final class GraphRunner {
   private let memory: Storage
   private let session: Session
   private let inputBytes: [Int]
-  private var pointers: [UnsafeRawPointer?]
+  private let pointers: [UnsafeRawPointer?]
 
-  init(_ graph: Graph, observed: [ValueID], threads: Int, isa: InstructionSet?) throws(EdgeError) {
+  private init(_ graph: Graph, _ plan: Plan, _ memory: Storage, _ session: Session, observed: [ValueID]) {
     self.graph = graph
+    self.plan = plan
+    self.memory = memory
+    self.session = session
+    var bytes: [Int] = []
+    for input in graph.inputs { bytes.append(graph.values[input].byteCount() ?? 0) }
+    inputBytes = bytes
+    var pointers = [UnsafeRawPointer?](repeating: nil, count: graph.values.count)
+    for value in observed { pointers[value] = session.pointer(of: value) }
+    self.pointers = pointers
+  }
+
+  /// Throws what `Plan` throws, `outOfMemory`.
+  static func make(_ graph: Graph, observed: [ValueID], threads: Int, isa: InstructionSet?) throws(EdgeError) -> GraphRunner {
     var options = SessionOptions()
     options.batch = 1
     options.threads = threads
     options.isa = isa
     options.observed = observed
-    plan = try Plan(graph, options)
-    memory = try Storage.allocate(plan.memoryRequired)
-    session = try Session(plan, memory: memory.base, size: plan.memoryRequired)
-    var bytes: [Int] = []
-    for input in graph.inputs { bytes.append(graph.values[input].byteCount() ?? 0) }
-    inputBytes = bytes
-    pointers = [UnsafeRawPointer?](repeating: nil, count: graph.values.count)
-    for value in observed { pointers[value] = session.pointer(of: value) }
+    let plan = try Plan(graph, options)
+    let memory = try Storage.allocate(plan.memoryRequired)
+    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired)
+    return GraphRunner(graph, plan, memory, session, observed: observed)
   }
 
   deinit { session.destroy() }

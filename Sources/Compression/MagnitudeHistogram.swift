@@ -22,10 +22,14 @@ final class MagnitudeHistogram {
   /// Numbers that are exactly 0; they are in no bin.
   private(set) var zeros: UInt64 = 0
 
-  init() throws(EdgeError) {
-    let count = 2 * MagnitudeHistogram.binCount
-    storage = try Storage.allocate(count * MemoryLayout<UInt64>.stride)
-    counts = storage.base.bindMemory(to: UInt64.self, capacity: count)
+  private init(_ storage: Storage) {
+    self.storage = storage
+    counts = storage.base.bindMemory(to: UInt64.self, capacity: 2 * MagnitudeHistogram.binCount)
+  }
+
+  /// Empty. Throws `outOfMemory`.
+  static func make() throws(EdgeError) -> MagnitudeHistogram {
+    MagnitudeHistogram(try Storage.allocate(2 * MagnitudeHistogram.binCount * MemoryLayout<UInt64>.stride))
   }
 
   /// Width of a bin.

@@ -20,7 +20,7 @@ public struct QuantizerOptions {
   public init() {}
 
   /// Throws `invalidArgument` for a name that no node has.
-  func validate(for graph: Graph) throws(EdgeError) {
+  public func validate(for graph: Graph) throws(EdgeError) {
     for pattern in floatNames where !graph.nodes.contains(where: { QuantizerOptions.matches(pattern, $0.name) }) {
       throw EdgeError(.invalidArgument, "no operator to keep in float is named \(pattern)", node: pattern)
     }

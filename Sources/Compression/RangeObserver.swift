@@ -19,7 +19,7 @@ public struct RangeObserver {
   public init(_ options: CalibrationOptions) throws(EdgeError) {
     try options.validate()
     self.options = options
-    histogram = options.calibrator.usesHistogram ? try MagnitudeHistogram() : nil
+    histogram = options.calibrator.usesHistogram ? try MagnitudeHistogram.make() : nil
   }
 
   /// Takes the values of one sample.

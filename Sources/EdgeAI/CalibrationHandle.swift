@@ -53,6 +53,7 @@ final class CalibrationHandle {
     quantizer.strict = options.strict != 0
     quantizer.floatNames = try names(options.float_names, options.float_name_count, "float_names")
     quantizer.floatTypes = try names(options.float_types, options.float_type_count, "float_types")
+    try quantizer.validate(for: model.graph)
     var kept: [Storage] = []
     for id in model.graph.inputs {
       let (bytes, overflow) = (try sampleBytes(model.graph, id)).multipliedReportingOverflow(by: Int(options.report_samples))
@@ -60,7 +61,7 @@ final class CalibrationHandle {
       kept.append(try Storage.allocate(bytes))
     }
     return CalibrationHandle(
-      model, quantizer, try Calibration(model.graph, settings), progress, threads: Int(options.threads), kept: kept,
+      model, quantizer, try Calibration.make(model.graph, settings), progress, threads: Int(options.threads), kept: kept,
       keptCapacity: Int(options.report_samples))
   }
 

@@ -87,7 +87,7 @@ public func edgeai_quantize(
     let model = try ModelHandle.make(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
     for warning in result.warnings { source.log.write(EDGEAI_LOG_WARNING, Message(warning)) }
     if let report {
-      let comparison = try Comparison(source.graph, result.graph, reasons: result.reasons, threads: calibration.threads)
+      let comparison = try Comparison.make(source.graph, result.graph, reasons: result.reasons, threads: calibration.threads)
       var inputs: [UnsafeRawPointer] = []
       for storage in calibration.kept { inputs.append(UnsafeRawPointer(storage.base)) }
       try comparison.feed(inputs: inputs, samples: calibration.keptCount, progress: calibration.progress)
@@ -111,7 +111,7 @@ public func edgeai_compare(
     let report = try required(report, "report")
     try model.requireRunnable()
     try other.requireRunnable()
-    let comparison = try Comparison(model.graph, other.graph)
+    let comparison = try Comparison.make(model.graph, other.graph)
     let count = model.graph.inputs.count
     let spans = try Storage.allocate(count * MemoryLayout<edgeai_span>.stride)
     let inputs = spans.base.bindMemory(to: edgeai_span.self, capacity: count)

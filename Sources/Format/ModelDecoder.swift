@@ -20,7 +20,7 @@ public func decodeModel(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limi
   let sections = try SectionTable(bytes, limits)
   let data = try constants(bytes, sections[.data], owner)
   var graph = Graph()
-  try readValues(sections.reader(.values, bytes), &graph, data, limits)
+  try readValues(sections.reader(.values, bytes), &graph, data, sections[.data].byteCount, limits)
   try readNodes(sections.reader(.nodes, bytes), &graph, limits)
   try readGraph(sections.reader(.graph, bytes), &graph, limits)
   try graph.validate()
@@ -141,9 +141,10 @@ private func constants(_ bytes: UnsafeRawBufferPointer, _ range: SectionTable.Ra
 }
 
 private func readValues(
-  _ section: FormatByteReader, _ graph: inout Graph, _ data: Storage, _ limits: Limits
+  _ section: FormatByteReader, _ graph: inout Graph, _ data: Storage, _ dataBytes: Int, _ limits: Limits
 ) throws(EdgeError) {
   var reader = section
+  var dataEnd = 0
   let count = try reader.count(recordBytes: 8)
   guard count <= limits.maximumValues else {
     throw EdgeError(.limitExceeded, "\(count) values; the limit is \(limits.maximumValues)", byteOffset: section.fileOffset)
@@ -173,14 +174,24 @@ private func readValues(
     }
     if isConstant {
       let position = try reader.i64()
-      guard position >= 0, position % FormatLayout.alignment == 0, let constant = TensorData(data, offset: position, byteCount: bytes) else {
-        throw EdgeError(.malformedModel, "the constant's bytes are outside the data section", tensor: name, byteOffset: start)
+      // Exactly where the constant before it ends: nothing overlaps, and nothing is in between.
+      guard position == FormatLayout.aligned(dataEnd), let constant = TensorData(data, offset: position, byteCount: bytes) else {
+        throw EdgeError(
+          .malformedModel, "the constant is not where the one before it ends, or leaves the data section", tensor: name,
+          byteOffset: start)
       }
+      for gap in dataEnd..<position where data.base.load(fromByteOffset: gap, as: UInt8.self) != 0 {
+        throw EdgeError(.malformedModel, "bytes between two constants are not zero", tensor: name, byteOffset: start)
+      }
+      dataEnd = position + bytes
       value.constant = constant
     }
     graph.values.append(value)
   }
   try reader.finish("values")
+  guard dataEnd == dataBytes else {
+    throw EdgeError(.malformedModel, "\(dataBytes - dataEnd) bytes of the data section belong to no constant", byteOffset: section.fileOffset)
+  }
 }
 
 private func readQuantization(_ reader: inout FormatByteReader) throws(EdgeError) -> Quantization {

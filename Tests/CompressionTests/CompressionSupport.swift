@@ -114,13 +114,13 @@ struct Samples {
 func calibrate(_ graph: Graph, _ samples: Samples, _ kind: CalibratorKind = .minMax) throws -> CalibrationResult {
   var options = CalibrationOptions()
   options.calibrator = kind
-  let calibration = try Calibration(graph, options)
+  let calibration = try Calibration.make(graph, options)
   try samples.withPointers { try calibration.feed(inputs: $0, samples: samples.count) }
   return try calibration.finish()
 }
 
 func compare(_ a: Graph, _ b: Graph, _ samples: Samples, reasons: [String] = []) throws -> CompressionReport {
-  let comparison = try Comparison(a, b, reasons: reasons)
+  let comparison = try Comparison.make(a, b, reasons: reasons)
   try samples.withPointers { try comparison.feed(inputs: $0, samples: samples.count) }
   return comparison.report()
 }

@@ -60,7 +60,7 @@ private func network(seed: UInt64) throws -> Graph {
   var options = CalibrationOptions()
   options.calibrator = kind
   options.threads = 2
-  let calibration = try Calibration(graph, options)
+  let calibration = try Calibration.make(graph, options)
   let size = samples.inputs[0].count / samples.count * 4
   try samples.withPointers { pointers in
     for sample in 0..<samples.count { try calibration.feed(inputs: pointers.map { $0 + sample * size }, samples: 1) }
@@ -79,7 +79,7 @@ private func network(seed: UInt64) throws -> Graph {
 
 @Test func calibrationRefusesBadCalls() throws {
   let graph = try network(seed: 9)
-  let calibration = try Calibration(graph)
+  let calibration = try Calibration.make(graph)
   #expect(throws: EdgeError.self) { try calibration.finish() }
   var samples = Samples(graph, count: 2, seed: 2)
   samples.inputs[0][800] = .nan
@@ -93,11 +93,11 @@ private func network(seed: UInt64) throws -> Graph {
   #expect(throws: EdgeError.self) { try samples.withPointers { try calibration.feed(inputs: $0, samples: 1) } }
   var options = CalibrationOptions()
   options.progress = { _, done, _ in done < 1 }
-  let stopped = try Calibration(graph, options)
+  let stopped = try Calibration.make(graph, options)
   let good = Samples(graph, count: 3, seed: 2)
   let cancelled = #expect(throws: EdgeError.self) { try good.withPointers { try stopped.feed(inputs: $0, samples: 3) } }
   #expect(cancelled?.status == .cancelled && stopped.sampleCount == 1)
-  #expect(throws: EdgeError.self) { try Calibration(try graph.quantized(unitRanges(graph)).graph) }
+  #expect(throws: EdgeError.self) { try Calibration.make(try graph.quantized(unitRanges(graph)).graph) }
 }
 
 @Test func comparisonRefusesModelsThatDoNotMatch() throws {
@@ -105,7 +105,7 @@ private func network(seed: UInt64) throws -> Graph {
   var net = NetBuilder(seed: 1)
   let x = net.input("image", [Shape.batch, 16, 16, 4])
   let other = try net.finish(try net.convolution("y", x, 2))
-  let error = #expect(throws: EdgeError.self) { try Comparison(graph, other) }
+  let error = #expect(throws: EdgeError.self) { try Comparison.make(graph, other) }
   #expect(error?.status == .shapeMismatch)
 }
 

@@ -52,6 +52,9 @@ let simdTables: [KernelTable] = {
   return tables
 }()
 
+/// Those that other sets build on, and which therefore have every tiled operation.
+let baseTables: [KernelTable] = simdTables.filter { !["avx512vnni", "neondot"].contains(String(cString: $0.table.pointee.isa)) }
+
 /// Every table this CPU can run, the reference first.
 let availableTables: [KernelTable] = [referenceTable] + simdTables
 

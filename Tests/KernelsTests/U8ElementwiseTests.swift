@@ -2,7 +2,7 @@ import CPlatform
 import Testing
 
 @Suite struct U8ElementwiseTests {
-  @Test(arguments: simdTables) func arePresent(_ table: KernelTable) {
+  @Test(arguments: baseTables) func arePresent(_ table: KernelTable) {
     for operation in [EK_BINARY_U8, EK_LOOKUP_U8, EK_QUANTIZE, EK_DEQUANTIZE] {
       #expect(table.kernel(operation) != nil)
     }

@@ -2,7 +2,7 @@ import CPlatform
 import Testing
 
 @Suite struct U8PoolTests {
-  @Test(arguments: simdTables) func arePresent(_ table: KernelTable) {
+  @Test(arguments: baseTables) func arePresent(_ table: KernelTable) {
     for operation in [EK_MAX_POOL_U8, EK_AVERAGE_POOL_U8, EK_REDUCE_U8] { #expect(table.kernel(operation) != nil) }
   }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -20,6 +23,9 @@ def test_the_installed_wheel_is_tested_and_self_contained() -> None:
     folder = Path(edgeai.__file__).parent
     assert "site-packages" in folder.parts
     assert (folder / "libedgeai.so.0").is_file()
+    if readelf := shutil.which("readelf"):
+        dynamic = subprocess.run([readelf, "-d", edgeai._core.__file__], capture_output=True, text=True, check=True).stdout
+        assert re.findall(r"R(?:UN)?PATH.*\[(.*)\]", dynamic) == ["$ORIGIN"]
     loaded = {Path(line.split()[-1]) for line in Path("/proc/self/maps").read_text().splitlines() if "libedgeai.so" in line}
     assert loaded == {folder / "libedgeai.so.0"}
 

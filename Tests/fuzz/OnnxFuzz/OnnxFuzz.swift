@@ -1,6 +1,5 @@
 // libFuzzer entry for the ONNX importer: any bytes give a graph, a list of unsupported operators or a typed
-// error, and a graph that comes out is valid and prints. Compiled as one module with Sources/Graph and
-// Sources/Import (see Tests/fuzz/README.md).
+// error, and a graph that comes out is valid, prints, plans and runs.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOnnx(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
@@ -17,12 +16,11 @@ public func fuzzOnnx(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
         return try Storage.allocate(256)
       })
     if result.unsupported.isEmpty {
-      try result.graph.validate()
-      _ = result.graph.text.utf8.count
+      do throws(EdgeError) { try result.graph.validate() } catch { fatalError("import gave a broken graph: \(error.message)") }
+      runGraph(result.graph)
     }
   } catch {
-    // An error must say something; one that blames the library is a finding.
-    if error.message.isEmpty || error.status == .internalError || error.status == .ok { fatalError(error.message) }
+    checkError(error)
   }
   return 0
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, build_info, check, compare, load, quantize
+from . import build_info, check, compare, load, quantize
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
 from .errors import EdgeAIError
@@ -178,7 +178,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edgeai", description="Compress neural networks and run them.")
-    parser.add_argument("--version", action="version", version=f"edgeai {__version__}\n{build_info()}")
+    parser.add_argument("--version", action="version", version=build_info())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     running = argparse.ArgumentParser(add_help=False)

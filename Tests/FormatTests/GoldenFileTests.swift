@@ -1,0 +1,65 @@
+import Foundation
+import Format
+import Graph
+import Testing
+
+private let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+
+private func contents(_ url: URL) throws -> [UInt8] { [UInt8](try Data(contentsOf: url)) }
+
+private func files(_ folder: String) throws -> [URL] {
+  try FileManager.default.contentsOfDirectory(at: tests.appendingPathComponent(folder), includingPropertiesForKeys: nil)
+    .filter { $0.pathExtension == "edgeai" }.sorted { $0.path < $1.path }
+}
+
+/// Files of version 1, written from the format's description alone, must be read for ever, and written as they were.
+@Test func goldenFilesAreReadAndWrittenUnchanged() throws {
+  let golden = try files("golden/edgeai")
+  #expect(golden.count >= 90)
+  for url in golden {
+    let bytes = try contents(url)
+    do {
+      let graph = try decoded(bytes)
+      #expect(try encoded(graph) == bytes, "\(url.lastPathComponent) is written differently")
+      try graph.optimized().validate()
+    } catch let error as EdgeError {
+      Issue.record("\(url.lastPathComponent): \(error.message) (node \(error.node), tensor \(error.tensor))")
+    }
+  }
+}
+
+@Test func goldenFilesHoldEveryOperator() throws {
+  var names = Set<String>()
+  for url in try files("golden/edgeai") {
+    for node in try decoded(contents(url)).nodes { names.insert(node.op.name) }
+  }
+  // 24 operators; unary, binary and reduction functions and the kinds of pooling and softmax have names of their own.
+  for name in [
+    "Convolution", "TransposedConvolution", "Dense", "MatMul", "BatchNormalization", "MaxPool", "AveragePool", "Softmax", "LogSoftmax",
+    "Concat", "Split", "Slice", "Pad", "Resize", "Transpose", "Reshape", "Expand", "Gather", "LocalResponseNormalization", "Quantize",
+    "Dequantize", "Requantize", "Cast",
+  ] { #expect(names.remove(name) != nil, "no golden file has \(name)") }
+  #expect(names.count == 27 + 8 + 8, "unary, binary and reduction functions: \(names.sorted())")
+}
+
+/// Damaged files: status, offset, node, tensor and message.
+@Test func goldenErrors() throws {
+  let folder = tests.appendingPathComponent("golden-errors/edgeai")
+  let lines = try String(contentsOf: folder.appendingPathComponent("expected.txt"), encoding: .utf8).split(separator: "\n").dropFirst()
+  #expect(lines.count == (try files("golden-errors/edgeai")).count)
+  for line in lines {
+    let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    let name = fields[0]
+    let bytes = try contents(folder.appendingPathComponent(name))
+    do throws(EdgeError) {
+      _ = try decoded(bytes)
+      Issue.record("\(name) is accepted")
+    } catch {
+      let found = "status \(error.status.code), byte \(error.byteOffset), node '\(error.node)', tensor '\(error.tensor)': \(error.message)"
+      #expect(
+        error.status.code == Int32(fields[1]) && error.byteOffset == Int(fields[2]) && error.node == fields[3] && error.tensor == fields[4],
+        "\(name): \(found)")
+      #expect(error.message.contains(fields[5]), "\(name): \(found)")
+    }
+  }
+}

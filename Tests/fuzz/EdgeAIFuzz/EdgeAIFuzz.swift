@@ -1,0 +1,43 @@
+// libFuzzer entry for the `.edgeai` reader: any bytes give a graph or a typed error. A file that is accepted is
+// exactly what writing its graph gives, and its graph plans and runs.
+
+import CPlatform
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzEdgeAI(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
+  guard let data, let image = try? Storage.allocate(size) else { return 0 }
+  image.base.copyMemory(from: data, byteCount: size)
+  // Checksums keep damage out of everything behind them, so half of the inputs get them made right again.
+  if size > 0, data[size - 1] & 1 == 0 { reseal(image.base, size) }
+  var limits = Limits()
+  limits.maximumNodes = 2000
+  limits.maximumValues = 8000
+  limits.maximumTensorBytes = 1 << 16
+  let bytes = UnsafeRawBufferPointer(start: image.base, count: size)
+  do throws(EdgeError) {
+    let graph = try decodeModel(bytes, owner: image, limits: limits)
+    let again = try encodeModel(graph)
+    guard UnsafeRawBufferPointer(start: again.base, count: again.count).elementsEqual(bytes) else {
+      fatalError("an accepted file is not what its graph is written as")
+    }
+    runGraph(graph)
+  } catch {
+    checkError(error)
+  }
+  return 0
+}
+
+/// Makes the size and the checksums of sections, section table and header right.
+private func reseal(_ file: UnsafeMutableRawPointer, _ size: Int) {
+  guard size >= 192 else { return }
+  func number(_ offset: Int) -> Int { file.loadUnaligned(fromByteOffset: offset, as: Int.self) }
+  func store(_ value: UInt32, _ offset: Int) { file.storeBytes(of: value, toByteOffset: offset, as: UInt32.self) }
+  for section in 0..<4 {
+    let entry = 64 + 32 * section
+    let (offset, count) = (number(entry + 8), number(entry + 16))
+    if offset >= 0, count >= 0, offset <= size, count <= size - offset { store(ep_crc32c(0, file + offset, count), entry + 4) }
+  }
+  file.storeBytes(of: size, toByteOffset: 16, as: Int.self)
+  store(ep_crc32c(0, file + 64, 128), 24)
+  store(ep_crc32c(0, file, 60), 60)
+}
