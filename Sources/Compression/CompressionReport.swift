@@ -86,8 +86,7 @@ public struct CompressionReport {
     for (index, layer) in layers.enumerated() {
       if let error = layer.error, error.count > 0 { order.append((error.sqnr, index)) }
     }
-    order.sort { $0.sqnr < $1.sqnr || ($0.sqnr == $1.sqnr && $0.index < $1.index) }
-    return order.map { $0.index }
+    return sortedIndices(order.count) { order[$0].sqnr < order[$1].sqnr }.map { order[$0].index }
   }
 
   private static func constantBytes(_ node: Node, _ graph: Graph) -> Int {

@@ -92,7 +92,8 @@ final class OnnxImporter {
     node = OnnxNode()
     nodeIndex = -1
     if unsupported.isEmpty { try addGraphOutputs() }
-    unsupported.sort { $0.nodeIndex < $1.nodeIndex }
+    let found = unsupported
+    unsupported = sortedIndices(found.count) { found[$0].nodeIndex < found[$1].nodeIndex }.map { found[$0] }
   }
 
   private func readOpset() throws(EdgeError) {

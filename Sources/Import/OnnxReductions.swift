@@ -30,7 +30,7 @@ extension OnnxImporter {
     let axes = listed.isEmpty ? Array(0..<rank) : try normalized(listed, rank: rank)
     // Over pixels alone, images stay as they are; without kept axes [N, C] is the result of either layout.
     if rank == 4, isImage(x), keepDims || axes == [2, 3] {
-      let imageAxes = axes.map { imageAxis($0, rank: rank) }.sorted()
+      let imageAxes = ascending(axes.map { imageAxis($0, rank: rank) })
       let value = try image(x)
       if keepDims {
         return try setImageResult(try emit(.reduce(function, axes: imageAxes, keepDims: true), [value], resultName(image: true)), rank: rank)

@@ -22,11 +22,7 @@ struct MemoryPlan {
   /// Throws `limitExceeded` when the arena's size overflows.
   init(_ requests: [Request]) throws(EdgeError) {
     offsets = [Int](repeating: 0, count: requests.count)
-    var order: [Int] = []
-    for index in requests.indices { order.append(index) }
-    order.sort { left, right in
-      requests[left].byteCount != requests[right].byteCount ? requests[left].byteCount > requests[right].byteCount : left < right
-    }
+    let order = sortedIndices(requests.count) { requests[$0].byteCount > requests[$1].byteCount }
     // Placed requests, by offset.
     var placed: [Int] = []
     for index in order {

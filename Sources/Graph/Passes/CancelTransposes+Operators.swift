@@ -85,7 +85,7 @@ extension TransposeSinking {
   private func reduce(_ node: Node, _ function: ReduceFunction, _ axes: [Int], _ keepDims: Bool) throws(EdgeError) {
     let x = lookUp(node.inputs[0])
     guard x.columns == nil else { return try keep(node) }
-    let storedAxes = axes.map { x.order[$0] }.sorted()
+    let storedAxes = ascending(axes.map { x.order[$0] })
     var order = x.order
     if !keepDims {
       // The axes that are left, renumbered.

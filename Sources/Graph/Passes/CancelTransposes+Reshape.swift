@@ -15,7 +15,7 @@ extension TransposeSinking {
     // Axes of the base that are not 1, in its order, as axes of the value.
     let baseSequence = x.order.inverse.filter { shape[$0] != 1 }
     let plainGroups = groups
-    groups.sort { x.order[$0.from[0]] < x.order[$1.from[0]] }
+    groups = sortedIndices(groups.count) { x.order[plainGroups[$0].from[0]] < x.order[plainGroups[$1].from[0]] }.map { plainGroups[$0] }
     let sequence = groups.flatMap { $0.from }
     var base = x.base
     if sequence != baseSequence {
@@ -78,8 +78,7 @@ extension TransposeSinking {
     }
     for axis in 0..<target.rank where target[axis] == 1 {
       let group = groups.firstIndex { axis > 0 && $0.to.contains(axis - 1) } ?? groups.firstIndex { $0.to.contains(0) || axis == 0 } ?? 0
-      groups[group].to.append(axis)
-      groups[group].to.sort()
+      groups[group].to = ascending(groups[group].to + [axis])
     }
   }
 }
