@@ -12,8 +12,14 @@ let arch = Context.environment["EDGEAI_ARCH"] ?? "x86_64"
 
 let library: [SwiftSetting] = [.unsafeFlags(["-Werror", "EmbeddedRestrictions"])]
 
+// -num-threads 0: one object for the whole module, so that code which several files need is in it once.
 let embedded: [SwiftSetting] = [
-  .enableExperimentalFeature("Embedded"), .unsafeFlags(["-wmo", "-O", "-Xfrontend", "-function-sections"]),
+  .enableExperimentalFeature("Embedded"),
+  .unsafeFlags([
+    "-wmo", "-num-threads", "0", "-O", "-Xfrontend", "-function-sections", "-Xfrontend", "-mergeable-traps",
+    // One C function with an unwind table would give every function of the module one.
+    "-Xcc", "-fno-asynchronous-unwind-tables",
+  ]),
 ]
 
 // One kernel folder, a target for each instruction set: only the flags differ. Optimized in debug builds too.
@@ -51,8 +57,10 @@ func tests(_ name: String, _ dependencies: [String], kernels: [Target.Dependency
 let shippedTargets: [Target] = [
   .target(
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
-    // Planning and reading run once: small before fast. The kernels keep -O.
-    swiftSettings: embedded + [.define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked", "-num-threads", "0", "-Xfrontend", "-mergeable-traps"])])
+    // Planning and reading run once: small before fast (retaining is not inlined, for one). The kernels keep -O.
+    swiftSettings: embedded + [
+      .define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked", "-Xllvm", "-inline-threshold=-25"]),
+    ])
 ]
 
 let testedTargets: [Target] = [
@@ -72,6 +80,5 @@ let testedTargets: [Target] = [
 
 let package = Package(
   name: "edgeai",
-  products: shipped ? [.library(name: "edgeai-shipped", type: .static, targets: ["Shipped"])] : [],
   targets: common + (shipped ? shippedTargets : testedTargets)
 )

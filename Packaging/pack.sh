@@ -22,23 +22,18 @@ objcopy=$tools/llvm-objcopy
 rm -rf "$out/objects"
 mkdir -p "$out/objects/unicode"
 
-# The objects of a module's present sources; the build folder may hold those of deleted ones.
-objects() {
-  tr -d "'\"" < "$release/$1.build/sources" | sed '/^$/d; s#.*/##' | while read -r name; do echo "$release/$1.build/$name.o"; done
-}
-
 # Swift's heap becomes the allocator hook's.
 hook="--redefine-sym malloc=ep_swift_malloc --redefine-sym posix_memalign=ep_swift_memalign --redefine-sym free=ep_swift_free"
 
 parts=""
 for pair in "$@"; do
   module=${pair%%:*} symbol=${pair#*:}
-  $lld $(objects "$module") -o "$out/objects/$module.o"
+  $lld "$release/$module.build/$module.o" -o "$out/objects/$module.o"
   $objcopy $hook --keep-global-symbol="$symbol" "$out/objects/$module.o"
   parts="$parts $out/objects/$module.o"
 done
 
-$lld $(objects Shipped) -o "$out/objects/Shipped.o"
+$lld "$release/Shipped.build/Shipped.o" -o "$out/objects/Shipped.o"
 $objcopy $hook "$out/objects/Shipped.o"
 
 platform=""

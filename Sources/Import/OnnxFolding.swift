@@ -24,14 +24,12 @@ extension OnnxImporter {
     throw reject("\(node.type) of these constants or of the batch size cannot be computed")
   }
 
-  private static func isFoldable(_ type: String) -> Bool {
-    switch type {
-    case "Gather", "Slice", "Unsqueeze", "Squeeze", "Concat", "Cast", "Reshape", "Flatten", "Transpose", "Expand", "Add", "Sub", "Mul",
-      "Div", "Mod", "Min", "Max", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Where", "Range",
-      "Floor", "Ceil", "Neg", "Abs", "Sqrt", "ReduceProd", "ReduceSum", "ReduceMax", "ReduceMin":
-      return true
-    default: return false
-    }
+  private static func isFoldable(_ type: OnnxName) -> Bool {
+    type.isOne(
+      of: """
+        Gather Slice Unsqueeze Squeeze Concat Cast Reshape Flatten Transpose Expand Add Sub Mul Div Mod Min Max Equal Greater \
+        GreaterOrEqual Less LessOrEqual And Or Not Where Range Floor Ceil Neg Abs Sqrt ReduceProd ReduceSum ReduceMax ReduceMin
+        """)
   }
 
   private func folded(_ known: [OnnxKnown]) throws(EdgeError) -> OnnxKnown? {

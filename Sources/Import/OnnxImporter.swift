@@ -128,7 +128,7 @@ final class OnnxImporter {
         if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
         throw error
       }
-      let type = node.domain.isEmpty ? node.type : "\(node.domain).\(node.type)"
+      let type = node.domain.isEmpty ? node.type.text : node.domain + "." + node.type.text
       unsupported.append(UnsupportedOperator(node: nodeName, nodeIndex: index, type: type, reason: error.message))
     }
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
@@ -179,27 +179,41 @@ enum OnnxFamily {
   /// Only folded, never run.
   case shapeArithmetic
 
-  init?(of type: String) {
-    switch type {
-    case "Conv", "ConvTranspose": self = .convolution
-    case "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool": self = .pooling
-    case "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Gelu", "Elu", "Selu", "Celu", "Softplus",
-      "Softsign", "Mish", "ThresholdedRelu", "Clip", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Floor", "Ceil",
-      "Round", "Sign":
+  init?(of type: OnnxName) {
+    if type.isOne(of: "Conv ConvTranspose") {
+      self = .convolution
+    } else if type.isOne(of: "MaxPool AveragePool GlobalAveragePool GlobalMaxPool") {
+      self = .pooling
+    } else if type.isOne(
+      of: """
+        Relu LeakyRelu PRelu Sigmoid Tanh HardSigmoid HardSwish Gelu Elu Selu Celu Softplus Softsign Mish ThresholdedRelu Clip Erf \
+        Exp Log Sqrt Reciprocal Abs Neg Floor Ceil Round Sign
+        """)
+    {
       self = .activation
-    case "Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "Sum", "Mean": self = .arithmetic
-    case "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Pad", "Expand", "Gather", "Shape",
-      "Size", "Cast", "Constant", "ConstantOfShape", "Identity", "Dropout", "DepthToSpace", "SpaceToDepth":
+    } else if type.isOne(of: "Add Sub Mul Div Min Max Pow Sum Mean") {
+      self = .arithmetic
+    } else if type.isOne(
+      of: """
+        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast Constant ConstantOfShape \
+        Identity Dropout DepthToSpace SpaceToDepth
+        """)
+    {
       self = .shape
-    case "Gemm", "MatMul": self = .matrix
-    case "BatchNormalization", "LRN": self = .normalization
-    case "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare", "Softmax",
-      "LogSoftmax":
+    } else if type.isOne(of: "Gemm MatMul") {
+      self = .matrix
+    } else if type.isOne(of: "BatchNormalization LRN") {
+      self = .normalization
+    } else if type.isOne(
+      of: "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare Softmax LogSoftmax")
+    {
       self = .reduction
-    case "Resize", "Upsample": self = .resize
-    case "Range", "Mod", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Where", "Not", "And", "Or":
+    } else if type.isOne(of: "Resize Upsample") {
+      self = .resize
+    } else if type.isOne(of: "Range Mod Equal Greater GreaterOrEqual Less LessOrEqual Where Not And Or") {
       self = .shapeArithmetic
-    default: return nil
+    } else {
+      return nil
     }
   }
 }

@@ -32,7 +32,7 @@ final class OnnxValueInfo {
 /// NodeProto.
 final class OnnxNode {
   var name = ""
-  var type = ""
+  var type = OnnxName(text: "")
   var domain = ""
   var inputs: [String] = []
   var outputs: [String] = []

@@ -129,7 +129,7 @@ final class OnnxReader {
         try countItem(at: field.offset)
         node.outputs.append(try name(&message, field))
       case 3: node.name = try name(&message, field)
-      case 4: node.type = try name(&message, field)
+      case 4: node.type.text = try name(&message, field)
       case 5:
         try countItem(at: field.offset)
         node.attributes.append(try attribute(try message.message(field), at: field.offset))

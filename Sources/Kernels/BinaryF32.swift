@@ -86,6 +86,12 @@ private func combine(_ b: ek_binary, _ begin: Int, _ end: Int, _ f: (VF, VF) -> 
 private func operand(_ p: UnsafePointer<Float>, _ step: Int, _ count: Int) -> VF {
   if step == 1 { return count == lanes ? VF.load(p) : loadPart(p, count) }
   if step == 0 { return all(p[0]) }
+  return spaced(p, step, count)
+}
+
+/// Rare: a call is less code than the loop at each place.
+@inline(never)
+private func spaced(_ p: UnsafePointer<Float>, _ step: Int, _ count: Int) -> VF {
   var v = all(0)
   var i = 0
   while i < count {

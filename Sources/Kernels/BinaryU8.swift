@@ -77,14 +77,20 @@ private struct OperandU8 {
   private func load(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI {
     if step == 1 { return count == lanes ? widenBytes(p) : widenBytesPart(p, count) }
     if step == 0 { return VI(repeating: Int32(p[0])) }
-    var v = VI(repeating: 0)
-    var i = 0
-    while i < count {
-      v[i] = Int32(p[i &* step])
-      i &+= 1
-    }
-    return v
+    return spaced(p, step, count)
   }
+}
+
+/// `count` elements, `step` apart. Rare: a call is less code than the loop at each place.
+@inline(never)
+private func spaced(_ p: UnsafePointer<UInt8>, _ step: Int, _ count: Int) -> VI {
+  var v = VI(repeating: 0)
+  var i = 0
+  while i < count {
+    v[i] = Int32(p[i &* step])
+    i &+= 1
+  }
+  return v
 }
 
 @inline(__always)
@@ -100,15 +106,12 @@ private func combine(_ b: ek_binary, _ begin: Int64, _ end: Int64, _ function: (
   let last = stretchEndU8(end, Int64(axes.elements))
   axes.forEachRun(Int(begin) &* stretchU8, last) { index, pOffset, qOffset, count in
     var i = 0
-    while i &+ lanes <= count {
-      let value = function(left.values(pOffset &+ i &* inner.p, lanes), right.values(qOffset &+ i &* inner.q, lanes))
-      narrowBytes(quantizer.quantizedOrZero(value * inverse), y + (index &+ i))
-      i &+= lanes
-    }
-    if i < count {
-      let n = count &- i
+    while i < count {
+      let n = smaller(lanes, count &- i)
       let value = function(left.values(pOffset &+ i &* inner.p, n), right.values(qOffset &+ i &* inner.q, n))
-      narrowBytesPart(quantizer.quantizedOrZero(value * inverse), y + (index &+ i), n)
+      let bytes = quantizer.quantizedOrZero(value * inverse)
+      if n == lanes { narrowBytes(bytes, y + (index &+ i)) } else { narrowBytesPart(bytes, y + (index &+ i), n) }
+      i &+= lanes
     }
   }
 }
