@@ -47,7 +47,7 @@ extension CompressionReport {
     json.field("name", layer.name)
     json.field("op", layer.op)
     json.field("tensor", layer.tensor)
-    json.field("dtype", "\(layer.dtype.name)")
+    json.field("dtype", Message("\(layer.dtype.name)").text)
     json.key("shape")
     json.open("[")
     for dim in layer.shape.dims { json.element(dim) }
@@ -90,7 +90,7 @@ private struct JsonText {
 
   mutating func element(_ number: Int) {
     separate()
-    text += "\(number)"
+    text += Message("\(number)").text
   }
 
   mutating func element(_ string: String) {

@@ -52,13 +52,13 @@ final class DomainAssignment {
     if let reason = options.requestedFloat(node) { return .requested(reason) }
     if case .float(let reason) = support { return .float(reason) }
     for value in node.activations where graph.values[value].constant != nil && ranges[value] == nil {
-      return .float("the constant \(graph.values[value].name) is not all finite")
+      return .float(Message("the constant \(graph.values[value].name) is not all finite").text)
     }
     if case .moves = support { return .integer }
     var needed = node.activations
     if QuantizationParameters.natural(node.op) == nil { needed += node.outputs }
     for value in needed where ranges[value] == nil {
-      return .float("calibration saw no finite value of \(graph.values[value].name)")
+      return .float(Message("calibration saw no finite value of \(graph.values[value].name)").text)
     }
     return .integer
   }

@@ -15,7 +15,7 @@ enum IntegerSupport {
 
   init(_ node: Node, in graph: Graph) {
     for value in node.inputs + node.outputs where value != Node.noValue && graph.values[value].dtype != .float32 {
-      self = .float("works on \(graph.values[value].dtype.name)")
+      self = .float(Message("works on \(graph.values[value].dtype.name)").text)
       return
     }
     switch node.op {

@@ -66,10 +66,10 @@ private final class GraphQuantizer {
     integers = floats
     for value in source.values { names.insert(value.name) }
     for (value, ignored) in calibration.ignored.enumerated() where ignored > 0 {
-      warnings.append("\(ignored) values of \(source.values[value].name) were not finite and did not count in calibration")
+      warnings.append(Message("\(ignored) values of \(source.values[value].name) were not finite and did not count in calibration").text)
     }
     for type in options.floatTypes where !source.nodes.contains(where: { QuantizerOptions.equalIgnoringCase(type, $0.op.name) }) {
-      warnings.append("no operator is of the type \(type) that was to stay in float")
+      warnings.append(Message("no operator is of the type \(type) that was to stay in float").text)
     }
   }
 
@@ -113,7 +113,7 @@ private final class GraphQuantizer {
     var candidate = name
     var number = 2
     while !names.insert(candidate).inserted {
-      candidate = "\(name)_\(number)"
+      candidate = Message("\(name)_\(number)").text
       number += 1
     }
     return candidate
@@ -264,7 +264,7 @@ private final class GraphQuantizer {
         scales: weights.scales.map { $0 * inputScale }, zeroPoints: zeros, axis: options.perChannel ? 0 : nil))
     if weights.widened > 0 {
       warnings.append(
-        "\(node.name): the bias of \(weights.widened) channels did not fit 32 bits; their weights have a coarser scale instead")
+        Message("\(node.name): the bias of \(weights.widened) channels did not fit 32 bits; their weights have a coarser scale instead").text)
     }
   }
 }

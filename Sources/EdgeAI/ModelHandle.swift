@@ -78,11 +78,11 @@ final class ModelHandle {
 
 /// One error for all unsupported operators of a file; `node` is the first one's.
 func unsupportedError(_ unsupported: [UnsupportedOperator]) -> EdgeError {
-  var message = "\(unsupported.count) unsupported operator\(unsupported.count == 1 ? "" : "s"):"
+  var message = Message("\(unsupported.count) unsupported operator\(unsupported.count == 1 ? "" : "s"):").text
   for item in unsupported {
-    message += " \(item.type)"
-    message += item.node.isEmpty ? " (node \(item.nodeIndex)" : " ('\(item.node)'"
-    message += "; \(item.reason));"
+    message += Message(" \(item.type)").text
+    message += item.node.isEmpty ? Message(" (node \(item.nodeIndex)").text : Message(" ('\(item.node)'").text
+    message += Message("; \(item.reason));").text
   }
   return EdgeError(.unsupportedOperator, Message(message), node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
 }

@@ -12,35 +12,35 @@ extension Graph {
       widths.1 = max(widths.1, min(name.utf8.count, 40))
       widths.2 = max(widths.2, min(attributes.utf8.count, 40))
     }
-    let digits = "\(nodes.count)".utf8.count
-    var text = "graph \(name)\n"
-    for input in inputs { text += "input  \(typedText(input))\n" }
+    let digits = Message("\(nodes.count)").text.utf8.count
+    var text = Message("graph \(name)\n").text
+    for input in inputs { text += Message("input  \(typedText(input))\n").text }
     for (index, node) in nodes.enumerated() {
       let (op, name, attributes) = columns[index]
-      let number = "\(index)"
+      let number = Message("\(index)").text
       text += String(repeating: " ", count: max(0, digits - number.utf8.count)) + number
       text += "  " + padded(op, widths.0) + "  " + padded(name, widths.1) + "  " + padded(attributes, widths.2)
       text += "  (" + joined(node.inputs.map { $0 == Node.noValue ? "-" : nameText($0) }) + ") -> "
       text += joined(node.outputs.map { typedText($0) }) + "\n"
     }
-    for output in outputs { text += "output \(nameText(output))\n" }
+    for output in outputs { text += Message("output \(nameText(output))\n").text }
     return text
   }
 
   private func nameText(_ id: ValueID) -> String {
-    guard id >= 0, id < values.count else { return "?\(id)" }
-    return values[id].name.isEmpty ? "%\(id)" : values[id].name
+    guard id >= 0, id < values.count else { return Message("?\(id)").text }
+    return values[id].name.isEmpty ? Message("%\(id)").text : values[id].name
   }
 
   private func typedText(_ id: ValueID) -> String {
-    guard id >= 0, id < values.count else { return "?\(id)" }
+    guard id >= 0, id < values.count else { return Message("?\(id)").text }
     let value = values[id]
     var text = nameText(id) + " " + value.dtype.text + value.shape.text
     guard let quantization = value.quantization else { return text }
     if let axis = quantization.axis {
-      text += " \(quantization.scales.count) scales along axis \(axis)"
+      text += Message(" \(quantization.scales.count) scales along axis \(axis)").text
     } else if let scale = quantization.scales.first, let zeroPoint = quantization.zeroPoints.first {
-      text += " scale \(scale) zero \(zeroPoint)"
+      text += Message(" scale \(scale) zero \(zeroPoint)").text
     }
     return text
   }
@@ -59,40 +59,40 @@ private func joined(_ parts: [String]) -> String {
   return text
 }
 
-private func list(_ numbers: [Int]) -> String { "[" + joined(numbers.map { "\($0)" }) + "]" }
+private func list(_ numbers: [Int]) -> String { "[" + joined(numbers.map { Message("\($0)").text }) + "]" }
 
 extension Operator {
   /// The attributes as text; empty when there are none worth showing.
   public var attributeText: String {
     switch self {
     case .convolution(let convolution):
-      return convolution.window.text + (convolution.groups == 1 ? "" : " groups \(convolution.groups)") + convolution.clamp.text
+      return convolution.window.text + (convolution.groups == 1 ? "" : Message(" groups \(convolution.groups)").text) + convolution.clamp.text
     case .transposedConvolution(let convolution):
       let extra = convolution.outputPadHeight == 0 && convolution.outputPadWidth == 0
-        ? "" : " output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)"
-      return convolution.window.text + (convolution.groups == 1 ? "" : " groups \(convolution.groups)") + extra + convolution.clamp.text
+        ? "" : Message(" output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)").text
+      return convolution.window.text + (convolution.groups == 1 ? "" : Message(" groups \(convolution.groups)").text) + extra + convolution.clamp.text
     case .dense(let clamp): return String(clamp.text.dropFirst())
     case .matMul, .quantize, .dequantize, .requantize: return ""
-    case .batchNormalization(let epsilon): return "epsilon \(epsilon)"
+    case .batchNormalization(let epsilon): return Message("epsilon \(epsilon)").text
     case .unary(let function): return function.text
     case .binary(_, let clamp): return String(clamp.text.dropFirst())
     case .pool(let pool):
       return pool.window.text + (pool.ceilMode ? " ceil" : "") + (pool.countIncludesPad ? " count pad" : "")
-    case .reduce(_, let axes, let keepDims): return "axes \(list(axes))" + (keepDims ? " keep" : "")
-    case .softmax(let axis, _): return "axis \(axis)"
-    case .concat(let axis): return "axis \(axis)"
-    case .split(let axis, let sizes): return "axis \(axis) sizes \(list(sizes))"
-    case .slice(let starts, let ends, let steps): return "\(list(starts)) ..< \(list(ends)) by \(list(steps))"
+    case .reduce(_, let axes, let keepDims): return Message("axes \(list(axes))").text + (keepDims ? " keep" : "")
+    case .softmax(let axis, _): return Message("axis \(axis)").text
+    case .concat(let axis): return Message("axis \(axis)").text
+    case .split(let axis, let sizes): return Message("axis \(axis) sizes \(list(sizes))").text
+    case .slice(let starts, let ends, let steps): return Message("\(list(starts)) ..< \(list(ends)) by \(list(steps))").text
     case .pad(let mode, let before, let after, let value):
-      let kind = mode == .constant ? "\(value)" : mode == .reflect ? "reflect" : "edge"
-      return "\(kind) before \(list(before)) after \(list(after))"
+      let kind = mode == .constant ? Message("\(value)").text : mode == .reflect ? "reflect" : "edge"
+      return Message("\(kind) before \(list(before)) after \(list(after))").text
     case .resize(let resize):
       let mode = resize.mode == .nearest ? "nearest" : resize.mode == .linear ? "linear" : "cubic"
-      return "\(mode) to \(resize.height)x\(resize.width)"
+      return Message("\(mode) to \(resize.height)x\(resize.width)").text
     case .transpose(let permutation): return list(permutation)
     case .reshape(let shape), .expand(let shape): return shape.text
-    case .gather(let axis, let indices, _): return "axis \(axis), \(indices.count) indices"
-    case .localResponseNormalization(let size, _, _, _): return "size \(size)"
+    case .gather(let axis, let indices, _): return Message("axis \(axis), \(indices.count) indices").text
+    case .localResponseNormalization(let size, _, _, _): return Message("size \(size)").text
     case .cast(let dtype): return dtype.text
     }
   }
@@ -100,26 +100,26 @@ extension Operator {
 
 extension Window {
   fileprivate var text: String {
-    var text = "\(kernelHeight)x\(kernelWidth)"
-    if strideHeight != 1 || strideWidth != 1 { text += " stride \(strideHeight)x\(strideWidth)" }
+    var text = Message("\(kernelHeight)x\(kernelWidth)").text
+    if strideHeight != 1 || strideWidth != 1 { text += Message(" stride \(strideHeight)x\(strideWidth)").text }
     if padTop != 0 || padLeft != 0 || padBottom != 0 || padRight != 0 {
       text += " pad " + list([padTop, padLeft, padBottom, padRight])
     }
-    if dilationHeight != 1 || dilationWidth != 1 { text += " dilation \(dilationHeight)x\(dilationWidth)" }
+    if dilationHeight != 1 || dilationWidth != 1 { text += Message(" dilation \(dilationHeight)x\(dilationWidth)").text }
     return text
   }
 }
 
 extension Clamp {
-  fileprivate var text: String { isNone ? "" : " clamp \(min)...\(max)" }
+  fileprivate var text: String { isNone ? "" : Message(" clamp \(min)...\(max)").text }
 }
 
 extension UnaryFunction {
   fileprivate var text: String {
     switch kind {
-    case .clamp: return "\(alpha)...\(beta)"
-    case .leakyRelu, .elu, .celu, .thresholdedRelu: return "alpha \(alpha)"
-    case .hardSigmoid, .selu: return "alpha \(alpha) beta \(beta)"
+    case .clamp: return Message("\(alpha)...\(beta)").text
+    case .leakyRelu, .elu, .celu, .thresholdedRelu: return Message("alpha \(alpha)").text
+    case .hardSigmoid, .selu: return Message("alpha \(alpha) beta \(beta)").text
     default: return ""
     }
   }

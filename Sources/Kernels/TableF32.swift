@@ -11,10 +11,10 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
       packed_bytes: convPackedBytes, pack: convPack))
   enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
   enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
-  enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
-  enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
   #endif
   #if !ISA_NEONDOT && !ISA_AVX512VNNI
+  enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
+  enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
   enter(table, EK_MAX_POOL_F32, FloatKernelName.maxPool, maxPoolRun, poolUnits, noScratch)
   enter(table, EK_AVERAGE_POOL_F32, FloatKernelName.averagePool, averagePoolRun, poolUnits, noScratch)
   enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
@@ -71,8 +71,6 @@ private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_avx512_14x32" }
   static var depthwise: StaticString { "depthwise_f32_avx512" }
   static var matmul: StaticString { "matmul_f32_avx512_14x32" }
-  static var unary: StaticString { "unary_f32_avx512" }
-  static var softmax: StaticString { "softmax_f32_avx512" }
 }
 #elseif ISA_NEON
 private enum FloatKernelName {

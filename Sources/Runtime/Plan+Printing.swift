@@ -10,14 +10,14 @@ extension Plan {
     for (index, step) in steps.enumerated() {
       operations = operations &+ step.multiplyAdds
       rows.append([
-        "\(index)", step.node, step.operatorName, step.kernel, "\(step.isa.name)", "\(step.dtype.name)", step.inputShape.text,
-        step.outputShape.text, "\(step.byteCount)", "\(step.multiplyAdds)", "\(step.chunks)/\(step.units)", step.notes,
+        Message("\(index)").text, step.node, step.operatorName, step.kernel, Message("\(step.isa.name)").text, Message("\(step.dtype.name)").text, step.inputShape.text,
+        step.outputShape.text, Message("\(step.byteCount)").text, Message("\(step.multiplyAdds)").text, Message("\(step.chunks)/\(step.units)").text, step.notes,
       ])
     }
     var text = Plan.table(rows)
-    text += "\(steps.count) steps, \(operations) multiply-adds, batch \(options.batch), \(options.threads) thread"
+    text += Message("\(steps.count) steps, \(operations) multiply-adds, batch \(options.batch), \(options.threads) thread").text
     text += options.threads == 1 ? "\n" : "s\n"
-    text += "memory \(memoryRequired) bytes: arena \(arenaBytes), packed weights and tables \(packedBytes), scratch \(scratchBytes)\n"
+    text += Message("memory \(memoryRequired) bytes: arena \(arenaBytes), packed weights and tables \(packedBytes), scratch \(scratchBytes)\n").text
     return text
   }
 

@@ -82,7 +82,7 @@ import Testing
   }
 
   /// Large arguments do not overflow.
-  @Test(arguments: simdTables) func softmaxOfLargeValues(_ table: KernelTable) throws {
+  @Test(arguments: baseTables) func softmaxOfLargeValues(_ table: KernelTable) throws {
     let kernel = try #require(table.kernel(EK_SOFTMAX_F32))
     let result: [Float] = withTestMemory { memory in
       let x = memory.input([1000, 1000, -3e38, 990] as [Float])
