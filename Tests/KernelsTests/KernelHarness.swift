@@ -53,7 +53,7 @@ let simdTables: [KernelTable] = {
 }()
 
 /// Those that other sets build on, and which therefore have every tiled operation.
-let baseTables: [KernelTable] = simdTables.filter { !["avx512vnni", "neondot"].contains(String(cString: $0.table.pointee.isa)) }
+let baseTables: [KernelTable] = simdTables.filter { !["avx512vnni", "neondot"].contains($0.isa) }
 
 /// Every table this CPU can run, the reference first.
 let availableTables: [KernelTable] = [referenceTable] + simdTables
