@@ -13,7 +13,7 @@ enum OnnxNumber: Equatable {
   var integer: Int? {
     switch self {
     case .integer(let value): return value
-    case .real(let value): return value.rounded() == value && abs(value) < 9e15 ? Int(value) : nil
+    case .real(let value): return abs(value) < 9e15 ? Int(exactly: value) : nil
     case .batch: return nil
     }
   }
