@@ -373,8 +373,9 @@ EDGEAI_API edgeai_status edgeai_session_memory_required(const edgeai_model *mode
                                                         size_t *bytes, size_t *alignment, edgeai_error *error);
 
 /* Makes a session in one newly allocated block. options: optional.
- * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option), UNSUPPORTED_FEATURE (an instruction set that is not there),
- * UNSUPPORTED_OPERATOR (strict, or after allow_unsupported). Since 0.1. */
+ * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option, or an unknown name of an instruction set), UNSUPPORTED_FEATURE
+ * (an instruction set that this build or processor does not have), UNSUPPORTED_OPERATOR (strict, or after
+ * allow_unsupported). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const edgeai_session_options *options,
                                                edgeai_session **session, edgeai_error *error);
 

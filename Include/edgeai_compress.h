@@ -35,7 +35,7 @@ typedef struct edgeai_span {
 
 /* How the range of an activation follows from the values seen. All work on a stream in fixed memory. */
 #define EDGEAI_CALIBRATOR_MIN_MAX 0         /* least and greatest value */
-#define EDGEAI_CALIBRATOR_MOVING_AVERAGE 1  /* of each batch's least and greatest value */
+#define EDGEAI_CALIBRATOR_MOVING_AVERAGE 1  /* of each sample's least and greatest value */
 #define EDGEAI_CALIBRATOR_PERCENTILE 2      /* leaves out the rarest values */
 #define EDGEAI_CALIBRATOR_ENTROPY 3         /* least Kullback-Leibler divergence */
 #define EDGEAI_CALIBRATOR_MSE 4             /* least mean squared error */

@@ -29,12 +29,15 @@ uint64_t ep_nanoseconds(void) {
 }
 
 int32_t ep_file_map(const char *path, const void **data, size_t *size) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  /* Without O_NONBLOCK, opening a FIFO that nobody writes to waits for ever. */
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno;
   struct stat st;
   int32_t result = 0;
   if (fstat(fd, &st) != 0) result = errno;
   else if (S_ISDIR(st.st_mode)) result = EISDIR;
+  else if (!S_ISREG(st.st_mode)) result = EINVAL;
+  else if ((uintmax_t)st.st_size > SIZE_MAX) result = EFBIG;
   else if (st.st_size == 0) { *data = NULL; *size = 0; }
   else {
     void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -49,6 +52,8 @@ void ep_file_unmap(const void *data, size_t size) {
   if (data) munmap((void *)(uintptr_t)data, size);
 }
 
+enum { TEMPORARY_DIGITS = 16 };
+
 static int32_t write_all(int fd, const char *p, size_t n) {
   while (n > 0) {
     ssize_t k = write(fd, p, n);
@@ -59,17 +64,29 @@ static int32_t write_all(int fd, const char *p, size_t n) {
   return fsync(fd) == 0 ? 0 : errno;
 }
 
+/* Makes a new file; replaces the digits at the end of its name. Not mkstemp: that gives mode 0600, and the umask,
+ * which the file is to honour, cannot be asked for without changing it for other threads. */
+static int create_temporary(char *digits, const char *name) {
+  uint64_t number = ep_nanoseconds() ^ (uint64_t)getpid() << 32;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    uint64_t rest = number += UINT64_C(0x9E3779B97F4A7C15);
+    for (int digit = 0; digit < TEMPORARY_DIGITS; ++digit, rest >>= 4) digits[digit] = "0123456789abcdef"[rest & 15];
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
 int32_t ep_file_write(const char *path, const void *data, size_t size) {
-  static const char suffix[] = ".XXXXXX";
+  static const char suffix[1 + TEMPORARY_DIGITS + 1] = ".";
   size_t length = strlen(path);
   char *temporary = ep_allocate(length + sizeof suffix, 1);
   if (!temporary) return ENOMEM;
   memcpy(temporary, path, length);
   memcpy(temporary + length, suffix, sizeof suffix);
-  int fd = mkstemp(temporary);
+  int fd = create_temporary(temporary + length + 1, temporary);
   int32_t result = fd < 0 ? errno : write_all(fd, data, size);
   if (fd >= 0) {
-    fchmod(fd, 0644);
     if (close(fd) != 0 && result == 0) result = errno;
     if (result == 0 && rename(temporary, path) != 0) result = errno;
     if (result != 0) unlink(temporary);

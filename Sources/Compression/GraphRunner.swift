@@ -66,7 +66,7 @@ final class GraphRunner {
         throw EdgeError(.invalidArgument, "element \(element) of sample \(sample) is not finite", tensor: value.name)
       }
     }
-    try session.run()
+    guard session.run() else { throw EdgeError(.cancelled, "the run was cancelled") }
   }
 
   /// Contents of an observed value after a run.

@@ -70,8 +70,18 @@ final class CalibrationHandle {
   func feed(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int) throws(EdgeError) {
     let batch = try SampleBatch(model.graph, inputs, count)
     let before = calibration.sampleCount
-    try calibration.feed(inputs: batch.pointers, samples: batch.samples)
-    let fresh = min(keptCapacity - min(before, keptCapacity), batch.samples)
+    do throws(EdgeError) {
+      try calibration.feed(inputs: batch.pointers, samples: batch.samples)
+    } catch {
+      try keep(batch, calibration.sampleCount - before)
+      throw error
+    }
+    try keep(batch, calibration.sampleCount - before)
+  }
+
+  /// Copies the first samples of a batch, of which `counted` were calibrated with, as long as there is room.
+  private func keep(_ batch: SampleBatch, _ counted: Int) throws(EdgeError) {
+    let fresh = min(keptCapacity - keptCount, counted)
     guard fresh > 0 else { return }
     for (index, id) in model.graph.inputs.enumerated() {
       let bytes = try sampleBytes(model.graph, id)

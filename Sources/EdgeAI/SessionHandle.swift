@@ -97,9 +97,9 @@ final class SessionHandle {
     return stats
   }
 
-  /// Allocates nothing.
-  func run() throws(EdgeError) {
-    try session.run()
+  /// Allocates nothing. False when the run was cancelled.
+  func run() -> Bool {
+    guard session.run() else { return false }
     for index in times.indices {
       let nanoseconds = session.stepNanoseconds(index) ?? 0
       let first = times[index].runs == 0
@@ -109,6 +109,7 @@ final class SessionHandle {
       times[index].most = max(times[index].most, nanoseconds)
       times[index].total &+= nanoseconds
     }
+    return true
   }
 
   func stepTimes(_ index: Int) -> StepTimes { times.isEmpty ? StepTimes() : times[index] }

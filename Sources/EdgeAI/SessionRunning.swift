@@ -119,13 +119,7 @@ private func checkBinding(_ data: UnsafeRawPointer?, _ bytes: Int) throws(EdgeEr
 public func edgeai_session_run(_ session: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
   guard let session else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session is NULL") }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
-  do throws(EdgeError) {
-    try object(session, SessionHandle.self).run()
-    return EDGEAI_OK
-  } catch let failure {
-    failure.write(to: error)
-    return failure.status.code
-  }
+  return object(session, SessionHandle.self).run() ? EDGEAI_OK : report(error, EDGEAI_ERROR_CANCELLED, "the run was cancelled")
 }
 
 @_cdecl("edgeai_session_cancel") @implementation

@@ -18,15 +18,34 @@ public struct Shape: Equatable, Sendable {
     set { dims[index] = newValue }
   }
 
-  /// Number of elements, with `batch` for the symbolic dimension; nil on overflow.
+  /// Number of elements, with `batch` for the symbolic dimension; nil on overflow. A dimension of zero hides no
+  /// overflow of the others: with a count, every stride and every partial product fits as well.
   public func elementCount(batch: Int = 1) -> Int? {
     var count = 1
+    var isEmpty = false
     for dim in dims {
-      let (product, overflow) = count.multipliedReportingOverflow(by: dim == Shape.batch ? batch : dim)
+      let size = dim == Shape.batch ? batch : dim
+      if size == 0 {
+        isEmpty = true
+        continue
+      }
+      let (product, overflow) = count.multipliedReportingOverflow(by: size)
       if overflow { return nil }
       count = product
     }
-    return count
+    return isEmpty ? 0 : count
+  }
+
+  /// Elements between neighbours along each axis of a dense row-major tensor without symbolic dimension. They wrap
+  /// around where `elementCount` is nil.
+  public var strides: [Int] {
+    var strides = [Int](repeating: 1, count: rank)
+    var step = 1
+    for axis in dims.indices.reversed() {
+      strides[axis] = step
+      step = step &* dims[axis]
+    }
+    return strides
   }
 
   /// The same shape with the symbolic dimension replaced.

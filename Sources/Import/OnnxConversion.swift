@@ -70,8 +70,7 @@ enum OnnxConversion {
     for index in 1..<max(moved.count, 1) where moved[index] < moved[index - 1] { isSame = false }
     if isSame { return data }
 
-    var strides = [Int](repeating: 1, count: dims.count)
-    for axis in stride(from: dims.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * dims[axis + 1] }
+    let strides = Shape(dims).strides
     let outDims = permutation.map { dims[$0] }
     let outStrides = permutation.map { strides[$0] }
     let storage = try Storage.allocate(data.byteCount)
@@ -92,9 +91,9 @@ enum OnnxConversion {
       var axis = inner - 1
       while axis >= 0 {
         index[axis] += 1
-        offset += outStrides[axis]
+        offset &+= outStrides[axis]
         if index[axis] < outDims[axis] { break }
-        offset -= outStrides[axis] * outDims[axis]
+        offset &-= outStrides[axis] &* outDims[axis]
         index[axis] = 0
         axis -= 1
       }

@@ -62,10 +62,10 @@ extension OnnxImporter {
       var offset = 0
       var dims: [Int] = []
       for axis in x.dims.indices {
-        offset += bounds.starts[axis] * strides[axis]
+        offset = offset &+ bounds.starts[axis] &* strides[axis]
         dims.append(bounds.count(axis))
       }
-      return x.gathered(dims, steps: x.dims.indices.map { strides[$0] * bounds.steps[$0] }, offset: dims.contains(0) ? 0 : offset)
+      return x.gathered(dims, steps: x.dims.indices.map { strides[$0] &* bounds.steps[$0] }, offset: dims.contains(0) ? 0 : offset)
     case "Transpose":
       let permutation = try transposePermutation(rank: x.dims.count)
       let strides = x.strides
@@ -186,9 +186,12 @@ extension OnnxImporter {
     let x = known[0]
     guard known.count == 2, let indices = known[1].integers else { return nil }
     let axis = try normalized(try integerAttribute("axis", 0), rank: x.dims.count)
-    let outer = x.dims[..<axis].reduce(1, *)
-    let inner = x.dims[(axis + 1)...].reduce(1, *)
-    guard indices.count <= OnnxKnown.maximumCount, outer * indices.count * inner <= OnnxKnown.maximumCount else { return nil }
+    // The product of all three is checked first: it fits only when that of each part does, zeros or not.
+    let parts = Array(x.dims[..<axis]) + [indices.count] + Array(x.dims[(axis + 1)...])
+    guard let count = Shape(parts).elementCount(), count <= OnnxKnown.maximumCount,
+      let outer = Shape(Array(x.dims[..<axis])).elementCount(), let inner = Shape(Array(x.dims[(axis + 1)...])).elementCount()
+    else { return nil }
+    guard count > 0 else { return OnnxKnown(x.dtype, Array(x.dims[..<axis]) + known[1].dims + Array(x.dims[(axis + 1)...]), []) }
     var elements: [OnnxNumber] = []
     for block in 0..<outer {
       for index in indices {

@@ -13,7 +13,7 @@ enum OnnxNumber: Equatable {
   var integer: Int? {
     switch self {
     case .integer(let value): return value
-    case .real(let value): return value.rounded() == value && abs(value) < 9e15 ? Int(value) : nil
+    case .real(let value): return abs(value) < 9e15 ? Int(exactly: value) : nil
     case .batch: return nil
     }
   }
@@ -102,11 +102,7 @@ struct OnnxKnown {
   }
 
   /// Distances between neighbours along each axis.
-  var strides: [Int] {
-    var strides = [Int](repeating: 1, count: dims.count)
-    for axis in stride(from: dims.count - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * dims[axis + 1] }
-    return strides
-  }
+  var strides: [Int] { Shape(dims).strides }
 
   /// The tensor that has the given dimensions and reads element offset + sum(index[i] * step[i]) of this one.
   func gathered(_ newDims: [Int], steps: [Int], offset: Int = 0) -> OnnxKnown? {
@@ -120,9 +116,9 @@ struct OnnxKnown {
       var axis = newDims.count - 1
       while axis >= 0 {
         index[axis] += 1
-        position += steps[axis]
+        position &+= steps[axis]
         if index[axis] < newDims[axis] { break }
-        position -= steps[axis] * newDims[axis]
+        position &-= steps[axis] &* newDims[axis]
         index[axis] = 0
         axis -= 1
       }

@@ -108,7 +108,7 @@ extension OnnxNumber {
     case .real(let value):
       if toBool { return .integer(value == 0 ? 0 : 1) }
       if !toInteger { return self }
-      return abs(value) < 9e15 ? .integer(Int(value)) : nil
+      return abs(value) < 9e15 ? Int(exactly: value.rounded(.towardZero)).map { .integer($0) } : nil
     }
   }
 }

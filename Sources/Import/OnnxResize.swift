@@ -122,7 +122,8 @@ extension OnnxImporter {
     guard let common else { return }
     for axis in axes where shape[axis] != Shape.batch {
       scales[axis] = common
-      sizes[axis] = max(1, Int((Double(common) * Double(shape[axis])).rounded()))
+      guard let size = Int(exactly: (Double(common) * Double(shape[axis])).rounded()) else { throw malformed("the result's size overflows") }
+      sizes[axis] = max(1, size)
     }
   }
 }

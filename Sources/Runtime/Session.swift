@@ -45,8 +45,9 @@ public struct Session {
 
   // MARK: Running
 
-  /// Runs the model once. Throws `cancelled` when `cancel` was called; the session can run again.
-  public func run() throws(EdgeError) {
+  /// Runs the model once. False when `cancel` stopped it: the outputs are then undefined and the session can run
+  /// again.
+  public func run() -> Bool {
     let header = self.header
     let steps = header.pointee.steps
     let scratch = header.pointee.scratch
@@ -54,7 +55,7 @@ public struct Session {
     for index in 0..<header.pointee.stepCount {
       if ep_atomic_load(cancelledWord) != 0 {
         ep_atomic_store(cancelledWord, 0)
-        throw EdgeError(.cancelled, "the run was cancelled")
+        return false
       }
       let begin = times == nil ? 0 : ep_nanoseconds()
       let step = steps + index
@@ -68,9 +69,11 @@ public struct Session {
       }
       if let times { times[index] = ep_nanoseconds() &- begin }
     }
+    return true
   }
 
-  /// Stops the run in progress before its next step, or the next run when none is in progress.
+  /// Stops the run in progress before its next step; the next run when none is in progress or the last step has
+  /// begun.
   public func cancel() { ep_atomic_store(cancelledWord, 1) }
 
   private var cancelledWord: UnsafeMutablePointer<UInt32> { block.assumingMemoryBound(to: UInt32.self) }

@@ -48,6 +48,7 @@ private let hostile: [(String, @Sendable (inout Graph) -> Void)] = [
   ("negative dimension", { $0.values[0].shape = Shape([-5, 3]) }),
   ("rank above the limit", { $0.values[0].shape = Shape([Int](repeating: 1, count: 9)) }),
   ("size overflows", { $0.values[0].shape = Shape([Int.max, Int.max]) }),
+  ("size overflows beside a zero", { $0.values[0].shape = Shape([0, Int.max, Int.max]) }),
   ("bytes overflow", { $0.values[0].shape = Shape([Int.max / 2, 1]) }),
   ("constant too short", { $0.values[1].shape = Shape([2, 4]) }),
   ("constant too long", { $0.values[2].shape = Shape([1]) }),
@@ -138,4 +139,13 @@ private let hostileQuantization: [(String, Quantization, DType, Shape)] = [
       }
     }
   }
+}
+
+@Test func elementCountsAndStrides() {
+  #expect(Shape([]).elementCount() == 1 && Shape([Shape.batch, 3]).elementCount(batch: 5) == 15)
+  #expect(Shape([0, 1 << 40]).elementCount() == 0 && Shape([4, 0]).elementCount() == 0)
+  #expect(Shape([Shape.batch, 3]).elementCount(batch: 0) == 0)
+  for dims in [[0, 1 << 40, 1 << 40], [1 << 40, 0, 1 << 40], [1 << 40, 1 << 40, 0]] { #expect(Shape(dims).elementCount() == nil) }
+  #expect(Shape([2, 3, 4]).strides == [12, 4, 1])
+  _ = Shape([0, 1 << 40, 1 << 40]).strides
 }

@@ -131,4 +131,36 @@ private func goodModel() -> OnnxFile {
     #expect(nodesImported == count)
     #expect(time < .seconds(20))
   }
+
+  /// A zero among the dimensions hides no overflow of the others, whatever reads the tensor.
+  @Test func overflowBesideAZero() throws {
+    for dims in [[0, 1 << 40, 1 << 40], [1 << 40, 1 << 40, 0]] {
+      for type in ["Add", "Mul", "Gather", "Where", "Transpose"] {
+        var file = OnnxFile()
+        file.input("x", ["N", 4])
+        file.initializer(intTensor("w", dims, []))
+        file.node(type, type == "Where" ? ["w", "w", "w"] : type == "Transpose" ? ["w"] : ["w", "w"], ["y"])
+        file.output("y")
+        let error = #expect(throws: EdgeError.self) { try file.load() }
+        #expect(error?.status == .limitExceeded && error?.tensor == "w", "\(type)")
+      }
+    }
+  }
+
+  /// Sizes that fit by themselves, but not with what the operator adds to them.
+  @Test func emptyTensorsOfHugeSizesDoNotTrap() throws {
+    for (type, attributes) in [("Gather", [("axis", Attribute.int(0))]), ("Slice", []), ("Reshape", [])] {
+      var file = OnnxFile()
+      file.input("x", ["N", 4])
+      file.initializer(intTensor("w", [0, 1 << 60], []))
+      file.ints("i", type == "Reshape" ? [0, 1 << 40, 1 << 40] : [Int](repeating: 0, count: 2))
+      file.ints("e", [1, 1 << 60])
+      file.ints("a", [0, 1])
+      file.ints("s", [1 << 40, 1 << 40])
+      file.node(type, type == "Slice" ? ["w", "i", "e", "a", "s"] : ["w", "i"], ["k"], attributes)
+      file.node("Add", ["k", "k"], ["y"])
+      file.output("y")
+      _ = try? file.load()
+    }
+  }
 }

@@ -64,7 +64,7 @@ import Testing
     // |x| and the product live together; the sum replaces the product.
     #expect(runner.plan.arenaBytes == 2 * 512)
     runner.setInput(0, input)
-    try runner.session.run()
+    #expect(runner.session.run())
     for (a, e) in zip(runner.output(0, Float.self), interpret(graph, batch: 1, [input])[graph.outputs[0]]!.data) {
       #expect(abs(Double(a) - e) < 1e-5)
     }
@@ -163,9 +163,36 @@ import Testing
     let inputs = [random.floats(12), random.floats(30)]
     let runner = try Runner(graph) { $0.batch = 2 }
     for (index, input) in inputs.enumerated() { runner.setInput(index, input) }
-    try runner.session.run()
+    #expect(runner.session.run())
     for (a, e) in zip(runner.output(0, Float.self), interpret(graph, batch: 2, inputs)[graph.outputs[0]]!.data) {
       #expect(abs(Double(a) - e) < 1e-5)
+    }
+  }
+
+  @Test func convolutionWeightsOfOtherTypesAreRefused() throws {
+    for (groups, quantized) in [(1, false), (1, true), (9, false), (9, true)] {
+      var graph = Graph()
+      var x = graph.input("x", [Shape.batch, 5, 5, 9])
+      let type = Quantization(scale: 0.01, zeroPoint: 128)
+      if quantized {
+        x = try graph.addNode(.quantize, name: "q", inputs: [x], outputNames: ["q"], results: [ElementType(.uint8, type)])[0]
+      }
+      let count = 9 * 3 * 3 * 9 / groups
+      let shape = Shape([9, 3, 3, 9 / groups])
+      let fitting =
+        quantized
+        ? try graph.addConstant("w", .int8, shape, [Int8](repeating: 1, count: count))
+        : try graph.addConstant("w", .float32, shape, [Float](repeating: 1, count: count))
+      if quantized { graph.values[fitting].quantization = Quantization(scale: 0.01, zeroPoint: 0) }
+      graph.outputs = try graph.addNode(
+        .convolution(Convolution(window: window(3, pad: 1), groups: groups)), name: "conv", inputs: [x, fitting], outputNames: ["y"],
+        results: quantized ? [ElementType(.uint8, type)] : nil)
+      _ = try Plan(graph, SessionOptions())
+      let bytes = try graph.addConstant("w", .uint8, shape, [UInt8](repeating: 1, count: count))
+      graph.values[bytes].quantization = Quantization(scale: 0.01, zeroPoint: 0)
+      graph.values[fitting] = graph.values[bytes]
+      let refusal = error { _ = try Plan(graph, SessionOptions()) }
+      #expect(refusal?.status == .unsupportedOperator && refusal?.tensor == "w" && refusal?.node == "conv")
     }
   }
 }

@@ -19,7 +19,7 @@ import Testing
     }
     let x = input(2)
     runner.setInput(0, x)
-    try runner.session.run()
+    #expect(runner.session.run())
     let expected = interpret(graph, batch: 2, [x])[graph.outputs[0]]!.data
     for (actual, expected) in zip(runner.output(0, Float.self), expected) { #expect(abs(Double(actual) - expected) < 1e-5) }
   }
@@ -44,7 +44,7 @@ import Testing
     } catch { #expect(error.status == .invalidArgument) }
 
     let session = try Session(plan, memory: memory, size: plan.memoryRequired)
-    try session.run()
+    #expect(session.run())
     session.destroy()
     for index in 0..<guardBytes where memory.load(fromByteOffset: plan.memoryRequired + index, as: UInt8.self) != 0xA5 {
       Issue.record("byte \(index) past the end was written")
@@ -88,7 +88,7 @@ import Testing
     let produced = graph.nodes.flatMap(\.outputs)
     let runner = try Runner(graph) { $0.observed = produced + [graph.inputs[0]] }
     runner.setInput(0, x)
-    try runner.session.run()
+    #expect(runner.session.run())
     for value in produced + [graph.inputs[0]] {
       let pointer = try #require(runner.session.pointer(of: value))
       for (index, expected) in expected[value]!.data.enumerated() {
@@ -103,10 +103,7 @@ import Testing
     let runner = try Runner(try Graph.classifier()) { $0.threads = 2 }
     let before = try runner.bytes([input(1)])
     runner.session.cancel()
-    do {
-      try runner.session.run()
-      Issue.record("the run was not cancelled")
-    } catch { #expect(error.status == .cancelled) }
+    #expect(!runner.session.run())
     #expect(try runner.bytes([input(1)]) == before)
   }
 
@@ -127,7 +124,7 @@ import Testing
     x.withUnsafeBytes { (inside + 4).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     try runner.session.bindInput(0, inside + 4, bytes: 432 * 4)
     try runner.session.bindOutput(0, outside + 4, bytes: 40)
-    try runner.session.run()
+    #expect(runner.session.run())
     #expect((0..<40).map { outside.load(fromByteOffset: 4 + $0, as: UInt8.self) } == expected)
 
     func status(_ body: () throws(EdgeError) -> Void) -> Status? {
@@ -174,7 +171,7 @@ import Testing
     graph.outputs = [flat, x, c, y]
     let runner = try Runner(graph)
     runner.setInput(0, [Float(1), 2, -3])
-    try runner.session.run()
+    #expect(runner.session.run())
     #expect(runner.output(0, Float.self) == [-1, -2, 3])
     #expect(runner.output(1, Float.self) == [1, 2, -3])
     #expect(runner.output(2, Float.self) == [4, 5])

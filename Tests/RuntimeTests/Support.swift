@@ -56,7 +56,7 @@ final class Runner {
   /// Sets all inputs, runs, gives all outputs as bytes.
   func bytes(_ inputs: [[Float]]) throws -> [[UInt8]] {
     for (index, input) in inputs.enumerated() { setInput(index, input) }
-    try session.run()
+    #expect(session.run())
     return (0..<session.outputCount).map { output($0, UInt8.self) }
   }
 }

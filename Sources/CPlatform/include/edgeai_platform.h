@@ -41,10 +41,11 @@ const char *ep_environment(const char *name);
 /* Nanoseconds of a monotonic clock; 0 when freestanding. */
 uint64_t ep_nanoseconds(void);
 
-/* Whole files. ep_file_map: read-only image; 0 on success, else errno. Empty files map to NULL with size 0. */
+/* Whole files. ep_file_map: read-only image; 0 on success, else errno (EISDIR, EINVAL: no
+ * regular file; EFBIG: larger than the address space). Empty files map to NULL with size 0. */
 int32_t ep_file_map(const char *path, const void **data, size_t *size);
 void ep_file_unmap(const void *data, size_t size);
-/* Writes atomically: a temporary file beside it, then a rename. 0 on success, else errno. */
+/* Writes atomically: a temporary file beside it, then a rename. The mode is 0666 less the umask. 0 on success, else errno. */
 int32_t ep_file_write(const char *path, const void *data, size_t size);
 /* What the file functions give in a build without files, and the text of their other results. */
 extern const int32_t ep_unsupported;

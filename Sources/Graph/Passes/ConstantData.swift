@@ -49,16 +49,3 @@ extension Value {
     return constant.base.loadUnaligned(as: Float.self)
   }
 }
-
-extension Shape {
-  /// Elements between neighbours along each axis of a dense row-major tensor. The number of elements must not overflow.
-  var strides: [Int] {
-    var strides = [Int](repeating: 1, count: rank)
-    var step = 1
-    for axis in dims.indices.reversed() {
-      strides[axis] = step
-      step = step &* dims[axis]
-    }
-    return strides
-  }
-}

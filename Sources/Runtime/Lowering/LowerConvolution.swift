@@ -98,6 +98,11 @@ extension Lowering {
     arguments.clamp_max = clamp.max
     arguments.q_max = 255
 
+    guard dtype(weights) == (integer ? .int8 : .float32) else {
+      let kind = integer ? "quantized" : "float32"
+      throw error(.unsupportedOperator, "no kernel takes \(kind) activations with \(dtype(weights).name) weights", value: weights)
+    }
+
     var slots: [SlotUse] = [.read(0, try operand(x))]
     if kind == .depthwise {
       slots.append(.read(1, try tapMajor(weights)))
@@ -126,8 +131,6 @@ extension Lowering {
         arguments.residual_zero_point = type.zero_point
         arguments.residual_scale = try factor(type.scale / yType.scale)
       }
-    } else if dtype(weights) != .float32 {
-      throw error(.unsupportedOperator, "no kernel takes float32 activations with \(dtype(weights).name) weights", value: weights)
     }
     slots.append(.write(6, try result(y)))
 

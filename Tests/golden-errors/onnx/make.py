@@ -87,6 +87,8 @@ CASES = {
     "text-input": (model(raw(11, info("x", [1], 8)) + RELU + Y), 401, "", "x", "text"),
     "short-weights": (model(X + floats("w", [2, 3, 3, 3], 7) + node("Conv", ["x", "w"], ["y"]) + Y), 200, "conv", "w", "28 bytes"),
     "huge-weights": (model(V + floats("w", [1 << 40, 1 << 40], 1) + node("Add", ["x", "w"], ["y"]) + Y), 301, "", "w", "overflows"),
+    "hidden-overflow": (model(V + raw(5, b"".join(num(1, d) for d in (0, 1 << 40, 1 << 40)) + num(2, 7) + raw(8, "w"))
+                              + node("Add", ["w", "w"], ["y"]) + Y), 301, "", "w", "overflows"),
     "wrong-channels": (model(X + floats("w", [2, 5, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 101, "conv", "w", "do not fit"),
     "wrong-dtype": (model(V + floats("w", [4], 4, 99) + node("Add", ["x", "w"], ["y"]) + Y), 0, "add", "", "element type 99"),
     "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
