@@ -142,9 +142,11 @@ EDGEAI_API void edgeai_error_init(edgeai_error *error, size_t struct_size);
  * thread, and never during edgeai_session_run. The structure stays valid until the last handle made with it is
  * destroyed.
  * allocate: at least `size` (> 0) bytes at a multiple of `alignment` (a power of two), or NULL. When a block is
- *   refused the call that needed it gives EDGEAI_ERROR_OUT_OF_MEMORY, gives back what it took, and its handles stay
- *   usable. If that was a small bookkeeping block, an older object the call was working on may lose track of its
- *   users and stay in memory when its handle is destroyed: size a pool with a margin.
+ *   refused the call that needed it gives EDGEAI_ERROR_OUT_OF_MEMORY, ends the threads it started, gives back all it
+ *   took, and its handles stay usable. But references that the call held on the model, session or calibration it
+ *   was given may never be counted down: then that object, and the model it was made from, stay in memory after
+ *   their handles are destroyed, until the process ends. So choose a pool large enough, and do not use running dry
+ *   to find out what fits.
  * deallocate: `size` is what was asked for. */
 typedef struct edgeai_allocator {
   uint32_t struct_size;

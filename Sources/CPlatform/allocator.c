@@ -2,7 +2,8 @@
  *
  * In front of each block stands a header that names its allocator, so freeing needs no scope. Inside a scope the
  * blocks made by it are on a list: when Swift's own runtime, which cannot report failure, finds no memory, the
- * scope frees them all and ends. */
+ * scope frees them all and ends. What must happen before that, such as ending threads that live on a block, is on
+ * a second list. */
 #include "edgeai_platform.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -19,6 +20,7 @@ struct scope {
   const ep_allocator *allocator;
   struct scope *outer;
   header *blocks;
+  ep_cleanup *cleanups;
   jmp_buf escape;
 };
 
@@ -88,16 +90,41 @@ void ep_deallocate(void *pointer) {
   else ep_system_deallocate(h->raw);
 }
 
+void ep_cleanup_add(ep_cleanup *cleanup, void (*run)(void *context), void *context) {
+  cleanup->run = run;
+  cleanup->context = context;
+  cleanup->next = NULL;
+  cleanup->link = NULL;
+  if (!current) return;
+  cleanup->next = current->cleanups;
+  cleanup->link = &current->cleanups;
+  if (cleanup->next) cleanup->next->link = &cleanup->next;
+  current->cleanups = cleanup;
+}
+
+void ep_cleanup_remove(ep_cleanup *cleanup) {
+  if (!cleanup->link) return;
+  *cleanup->link = cleanup->next;
+  if (cleanup->next) cleanup->next->link = cleanup->link;
+  cleanup->link = NULL;
+}
+
 int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context) {
   struct scope scope = {.allocator = allocator, .outer = current};
   if (setjmp(scope.escape) != 0) {
     struct scope *self = current; /* the same scope; the compiler may keep stale copies of the local one */
+    while (self->cleanups) {
+      ep_cleanup *cleanup = self->cleanups;
+      ep_cleanup_remove(cleanup);
+      cleanup->run(cleanup->context);
+    }
     while (self->blocks) ep_deallocate(self->blocks + 1);
     current = self->outer;
     return ENOMEM;
   }
   current = &scope;
   body(context);
+  while (scope.cleanups) ep_cleanup_remove(scope.cleanups);
   while (scope.blocks) unlink_block(scope.blocks);
   current = scope.outer;
   return 0;

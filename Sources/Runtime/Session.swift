@@ -39,7 +39,7 @@ public struct Session {
 
   /// Ends the pool's threads. The memory is the caller's again; the handle must not be used any more.
   public func destroy() {
-    if let state = header.pointee.pool { ThreadPool(state: state).stop(workers: header.pointee.threads &- 1) }
+    if let state = header.pointee.pool { ThreadPool(state: state).stop() }
     header.pointee.pool = nil
   }
 

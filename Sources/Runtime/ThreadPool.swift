@@ -5,6 +5,9 @@ import Graph
 
 /// Worker threads that share one job's chunks with the caller. All state is plain memory given by the owner.
 ///
+/// A call into the library may be abandoned for want of memory after the workers have started, and their state be
+/// freed with all else it made. So the pool leaves a cleanup with the current scope, which ends them first.
+///
 /// A job has `chunks` parts. `unclaimed` counts down; whoever lowers it from i to i - 1 owns part i - 1. The caller
 /// takes parts too and then waits only for parts that somebody claimed, so a worker that is asleep or preempted
 /// before its claim never delays a run. The job's description is written before `unclaimed` is set and rewritten
@@ -53,6 +56,9 @@ struct ThreadPool {
   private var callerWaits: UnsafeMutablePointer<UInt32> { word(4) }
   private var stopping: UnsafeMutablePointer<UInt32> { word(5) }
   private var spinNanoseconds: UnsafeMutablePointer<UInt64> { (state + 6 &* ThreadPool.line).assumingMemoryBound(to: UInt64.self) }
+  // On the spin time's line: written at the start only, too.
+  private var workerCount: UnsafeMutablePointer<Int> { (state + 6 &* ThreadPool.line + 8).assumingMemoryBound(to: Int.self) }
+  private var cleanup: UnsafeMutablePointer<ep_cleanup> { (state + 6 &* ThreadPool.line + 16).assumingMemoryBound(to: ep_cleanup.self) }
   private var job: UnsafeMutablePointer<Job> { (state + 7 &* ThreadPool.line).assumingMemoryBound(to: Job.self) }
   private var workers: UnsafeMutablePointer<Worker> { (state + 8 &* ThreadPool.line).assumingMemoryBound(to: Worker.self) }
   private func word(_ index: Int) -> UnsafeMutablePointer<UInt32> {
@@ -70,24 +76,29 @@ struct ThreadPool {
     for index in 0..<6 { pool.word(index).initialize(to: 0) }
     pool.spinNanoseconds.initialize(to: UInt64(max(spinMicroseconds, 0)) &* 1000)
     pool.job.initialize(to: Job(run: nil, arguments: nil, units: 0, chunks: 1, scratch: nil, scratchStride: 0))
+    pool.workerCount.initialize(to: 0)
+    pool.cleanup.initialize(to: ep_cleanup())
+    ep_cleanup_add(pool.cleanup, { state in if let state { ThreadPool(state: state).stop() } }, state)
     for index in 0..<(threads &- 1) {
       let worker = pool.workers + index
       worker.initialize(to: Worker(thread: ep_thread(), pool: state, participant: index &+ 1))
       let thread = UnsafeMutableRawPointer(worker).assumingMemoryBound(to: ep_thread.self)
       let failure = ep_thread_start(thread, { context in if let context { ThreadPool.work(context) } }, worker)
       if failure != 0 {
-        pool.stop(workers: index)
+        pool.stop()
         throw EdgeError(.outOfMemory, "could not start thread \(index &+ 2) of \(threads)")
       }
+      pool.workerCount.pointee = index &+ 1
     }
     return pool
   }
 
   /// Ends and joins the workers. No job may be running.
-  func stop(workers count: Int) {
+  func stop() {
+    ep_cleanup_remove(cleanup)
     ep_atomic_store_ordered(stopping, 1)
     announce()
-    for index in 0..<count { ep_thread_join(UnsafeMutableRawPointer(workers + index).assumingMemoryBound(to: ep_thread.self)) }
+    for index in 0..<workerCount.pointee { ep_thread_join(UnsafeMutableRawPointer(workers + index).assumingMemoryBound(to: ep_thread.self)) }
   }
 
   /// Runs all parts of a job and returns when they are done. Called by one thread at a time.

@@ -50,7 +50,7 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
         while ep_nanoseconds() - start < 300_000 { ep_thread_yield() }
       }
     }
-    pool.stop(workers: threads - 1)
+    pool.stop()
     #expect((0..<64).map { counts[$0] } == expected)
   }
 

@@ -1,13 +1,21 @@
 /* Counts what the C library's heap is asked for, by standing in front of it (glibc).
  *     allocations MODEL
- * A run must ask for nothing, on any number of threads; with an allocator hook the library must not ask at all. And
- * everything taken through the hook is given back, also when it runs dry at any point. */
+ * A run must ask for nothing, on any number of threads; with an allocator hook the library must not ask at all, and
+ * everything taken through the hook is given back.
+ *
+ * When the hook runs dry, at any point, the call fails, has given back what it took, has left no thread, and its
+ * handles can be used again. Not tested, because it is not so: that the objects it was given are freed with their
+ * handles afterwards (edgeai_allocator in edgeai.h). */
+#define _GNU_SOURCE
 #include "check.h"
 #include <edgeai.h>
 #include <edgeai_compress.h>
 #include <stdint.h>
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
@@ -21,19 +29,26 @@ void *aligned_alloc(size_t a, size_t n) { return memalign(a, n); }
 int posix_memalign(void **p, size_t a, size_t n) { *p = memalign(a, n); return *p ? 0 : 12; }
 void free(void *p) { __atomic_fetch_add(&heap_calls, 1, __ATOMIC_SEQ_CST); __libc_free(p); }
 
-/* The hook: counts, checks sizes, and runs dry after `budget` blocks. */
+/* The hook: counts, checks sizes, and runs dry after `budget` blocks. With `unmapping` each block has pages of its
+ * own, which go when it is given back: whoever still uses it dies. */
 static long live_blocks, live_bytes, budget, taken;
-static int wrong_size;
+static int wrong_size, unmapping;
 static void *take(void *context, size_t size, size_t alignment) {
   size_t *block;
   (void)context;
   if (budget >= 0 && taken >= budget) return NULL;
-  block = (size_t *)__libc_memalign(alignment < 64 ? 64 : alignment, size + 64);
-  if (!block) return NULL;
+  if (unmapping) {
+    block = (size_t *)mmap(NULL, size + 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) return NULL;
+  } else {
+    block = (size_t *)__libc_memalign(alignment < 64 ? 64 : alignment, size + 64);
+    if (!block) return NULL;
+  }
   taken++;
   live_blocks++;
   live_bytes += (long)size;
   block[0] = size;
+  block[1] = (size_t)unmapping;
   return (char *)block + 64;
 }
 static void give(void *context, void *pointer, size_t size) {
@@ -42,7 +57,8 @@ static void give(void *context, void *pointer, size_t size) {
   if (block[0] != size) wrong_size = 1;
   live_blocks--;
   live_bytes -= (long)size;
-  __libc_free(block);
+  if (block[1]) munmap(block, size + 64);
+  else __libc_free(block);
 }
 
 static edgeai_error error;
@@ -104,6 +120,123 @@ static edgeai_status everything(const char *path) {
   return status;
 }
 
+/* Threads of this process. A thread that was joined may be listed for a moment more, so this waits for `expected`. */
+static int threads_become(int expected) {
+  int count = 0, tries;
+  for (tries = 0; tries < 200; tries++) {
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    if (!tasks) return 0;
+    count = 0;
+    while ((entry = readdir(tasks))) count += entry->d_name[0] != '.';
+    closedir(tasks);
+    if (count == expected) return 1;
+    usleep(5000);
+  }
+  return 0;
+}
+
+/* Of each session, and of the calibration that exists all the time; both count the caller's. */
+enum { THREADS = 4, THREADS_BEFORE = THREADS, THREADS_WITH_SESSION = 2 * THREADS - 1 };
+enum creation { SESSION, SESSION_IN, CALIBRATION, QUANTIZED, CREATIONS };
+static const char *const creation_names[CREATIONS] = {"session", "session in given memory", "calibration", "quantize"};
+
+/* What the creations start from; none of it is made anew when one ran dry. */
+struct sources {
+  edgeai_model *model;
+  edgeai_calibration *calibration;
+  edgeai_session_options session_options;
+  edgeai_quantize_options quantize_options;
+  size_t bytes, alignment;
+};
+
+/* Makes one thing with worker threads and, where that succeeds, destroys it. */
+static edgeai_status create(enum creation what, const struct sources *from) {
+  edgeai_session *session = NULL;
+  edgeai_calibration *calibration = NULL;
+  edgeai_model *quantized = NULL;
+  edgeai_report *report = NULL;
+  void *memory = NULL;
+  edgeai_status status;
+  if (what == SESSION) {
+    status = edgeai_session_create(from->model, &from->session_options, &session, &error);
+  } else if (what == SESSION_IN) {
+    memory = mmap(NULL, from->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return EDGEAI_ERROR_INTERNAL;
+    status = edgeai_session_create_in(from->model, &from->session_options, memory, from->bytes, &session, &error);
+  } else if (what == CALIBRATION) {
+    status = edgeai_calibration_create(from->model, &from->quantize_options, &calibration, &error);
+  } else {
+    status = edgeai_quantize(from->calibration, &quantized, &report, &error);
+  }
+  if (session) CHECK(threads_become(THREADS_WITH_SESSION));
+  if (session) CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
+  if (status) CHECK(!session && !calibration && !quantized && !report);
+  edgeai_report_destroy(report);
+  edgeai_model_destroy(quantized);
+  edgeai_calibration_destroy(calibration);
+  edgeai_session_destroy(session);
+  if (memory) munmap(memory, from->bytes);
+  return status;
+}
+
+/* Out of memory before and after the worker threads have started. */
+static void running_dry_with_threads(const char *path) {
+  static float sample[1 << 16];
+  edgeai_model_options options;
+  edgeai_tensor_info info;
+  edgeai_span span;
+  struct sources from;
+  int what;
+  memset(&from, 0, sizeof from);
+  unmapping = 1;
+  budget = -1;
+  edgeai_model_options_init(&options, sizeof options);
+  options.allocator = &allocator;
+  edgeai_session_options_init(&from.session_options, sizeof from.session_options);
+  from.session_options.threads = THREADS;
+  from.session_options.spin_microseconds = 1000000; /* a worker that is left behind reads its block at once */
+  edgeai_quantize_options_init(&from.quantize_options, sizeof from.quantize_options);
+  from.quantize_options.threads = THREADS;
+  info.struct_size = sizeof info;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &from.model, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_model_input_info(from.model, 0, &info, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_memory_required(from.model, &from.session_options, &from.bytes, &from.alignment, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_calibration_create(from.model, &from.quantize_options, &from.calibration, &error), EDGEAI_OK);
+  span.data = sample;
+  span.bytes = (size_t)info.bytes;
+  CHECK_STATUS(edgeai_calibration_feed(from.calibration, &span, 1, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_calibration_finish(from.calibration, &error), EDGEAI_OK);
+
+  for (what = 0; what < CREATIONS; what++) {
+    const long base = live_blocks;
+    long blocks, n, step, refused = 0;
+    taken = 0;
+    budget = -1;
+    CHECK_STATUS(create((enum creation)what, &from), EDGEAI_OK);
+    CHECK(live_blocks == base);
+    blocks = taken;
+    step = blocks / 150 + 1;
+    /* The last blocks one by one: those are taken when the workers run. */
+    for (n = 0; n < blocks; n += n + step < blocks - 100 ? step : 1) {
+      edgeai_status status;
+      taken = 0;
+      budget = n;
+      status = create((enum creation)what, &from);
+      CHECK_STATUS(status, EDGEAI_ERROR_OUT_OF_MEMORY);
+      CHECK(live_blocks == base);
+      CHECK(threads_become(THREADS_BEFORE));
+      refused++;
+    }
+    budget = -1;
+    CHECK_STATUS(create((enum creation)what, &from), EDGEAI_OK);
+    printf("%s on %d threads: %ld blocks, out of memory at %ld of them\n", creation_names[what], THREADS, blocks, refused);
+  }
+  edgeai_calibration_destroy(from.calibration);
+  edgeai_model_destroy(from.model);
+  unmapping = 0;
+}
+
 int main(int argc, char **argv) {
   long before, blocks, step, n, refused = 0;
   if (argc != 2) return 2;
@@ -121,8 +254,8 @@ int main(int argc, char **argv) {
   CHECK(live_blocks == 0 && live_bytes == 0 && !wrong_size);
   blocks = taken;
 
-  /* No memory at the n-th block: an error, no crash. Blocks that a call abandoned may keep older objects alive, so
-   * only sizes are checked here. */
+  /* No memory at the n-th block: an error, no crash. Objects that a call ran dry on may stay, so only sizes are
+   * checked here. */
   step = blocks / 400 + 1;
   for (n = 0; n < blocks; n += step) {
     edgeai_status status;
@@ -134,5 +267,7 @@ int main(int argc, char **argv) {
   }
   CHECK(!wrong_size);
   printf("%ld blocks through the hook, out of memory at %ld of them\n", blocks, refused);
+  running_dry_with_threads(argv[1]);
+  CHECK(!wrong_size);
   return check_result("allocations");
 }

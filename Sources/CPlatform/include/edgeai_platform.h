@@ -23,8 +23,20 @@ void *ep_system_allocate(size_t size, size_t alignment);
 void ep_system_deallocate(void *pointer);
 
 /* Calls body(context) while this thread allocates from `allocator` (NULL: the C library). 0, or ENOMEM when the
- * Swift runtime found no memory: body was then left in the middle and the blocks it had made are freed. Scopes nest. */
+ * Swift runtime found no memory: body was then left in the middle, its cleanups are done and the blocks it had made are freed.
+ * Scopes nest. */
 int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context);
+
+/* Something to do when the current scope is abandoned, before its blocks are freed; the last added is done first.
+ * It lives in memory of its owner, who removes it before that memory goes. A scope that ends as it should forgets
+ * its cleanups; outside a scope adding is nothing. `run` must not allocate. */
+typedef struct ep_cleanup {
+  struct ep_cleanup *next, **link; /* list of the scope; link is NULL when on none */
+  void (*run)(void *context);
+  void *context;
+} ep_cleanup;
+void ep_cleanup_add(ep_cleanup *cleanup, void (*run)(void *context), void *context);
+void ep_cleanup_remove(ep_cleanup *cleanup);
 
 /* The shipped library's malloc (of accessors that are coroutines), posix_memalign and free: packaging renames the
  * Swift objects' references to these. */
