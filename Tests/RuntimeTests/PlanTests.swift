@@ -186,7 +186,7 @@ import Testing
       if quantized { graph.values[fitting].quantization = Quantization(scale: 0.01, zeroPoint: 0) }
       graph.outputs = try graph.addNode(
         .convolution(Convolution(window: window(3, pad: 1), groups: groups)), name: "conv", inputs: [x, fitting], outputNames: ["y"],
-        results: quantized ? [ElementType(.uint8, type)] : nil)
+        results: quantized ? [ElementType(.uint8, type)] : [])
       _ = try Plan(graph, SessionOptions())
       let bytes = try graph.addConstant("w", .uint8, shape, [UInt8](repeating: 1, count: count))
       graph.values[bytes].quantization = Quantization(scale: 0.01, zeroPoint: 0)
