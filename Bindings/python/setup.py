@@ -65,7 +65,7 @@ setup(
     ext_modules=[
         Extension(
             "edgeai._core",
-            [f"src/core/{name}.c" for name in ("module", "errors", "arrays", "model", "session", "calibration", "report")],
+            [f"src/core/{name}.c" for name in ("module", "errors", "locks", "arrays", "model", "session", "calibration", "report")],
             depends=["src/core/core.h"],
             py_limited_api=True,
             define_macros=[("Py_LIMITED_API", "0x030B0000")],

@@ -75,9 +75,12 @@ static PyObject *open_calibration(PyObject *module, PyObject *arguments) {
   if (type_texts) {
     options.float_names = name_texts;
     options.float_types = type_texts;
+    ModelUse use;
+    const edgeai_model *handle = model_use_begin(&use, model);
     Py_BEGIN_ALLOW_THREADS
-    status = edgeai_calibration_create(((ModelObject *)model)->handle, &options, &calibration->handle, &error);
+    status = edgeai_calibration_create(handle, &options, &calibration->handle, &error);
     Py_END_ALLOW_THREADS
+    model_use_end(&use);
     if (status != EDGEAI_OK) raise_error(&error);
   }
   PyMem_Free(name_texts);
@@ -124,9 +127,12 @@ static PyObject *calibration_feed(PyObject *self, PyObject *arrays) {
   if (count < 0) return NULL;
   ERROR_INIT(error);
   edgeai_status status;
+  ModelUse use;
+  model_use_begin(&use, calibration->model);
   Py_BEGIN_ALLOW_THREADS
   status = edgeai_calibration_feed(calibration->handle, spans, (size_t)count, &error);
   Py_END_ALLOW_THREADS
+  model_use_end(&use);
   while (count > 0) PyBuffer_Release(&views[--count]);
   if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
@@ -151,9 +157,12 @@ static PyObject *calibration_quantize(PyObject *self, PyObject *unused) {
   edgeai_report *report = NULL;
   ERROR_INIT(error);
   edgeai_status status;
+  ModelUse use;
+  model_use_begin(&use, ((CalibrationObject *)self)->model);
   Py_BEGIN_ALLOW_THREADS
   status = edgeai_quantize(((CalibrationObject *)self)->handle, &model, &report, &error);
   Py_END_ALLOW_THREADS
+  model_use_end(&use);
   if (status != EDGEAI_OK) return raise_error(&error);
   PyObject *wrapped_model = model_wrap(model), *wrapped_report = report_wrap(report), *result = NULL;
   if (wrapped_model && wrapped_report) result = PyTuple_Pack(2, wrapped_model, wrapped_report);
@@ -204,14 +213,18 @@ static PyObject *compare(PyObject *module, PyObject *arguments) {
   if (!PyArg_ParseTuple(arguments, "O!O!O", model_type, &model, model_type, &other, &iterator)) return NULL;
   Feed *feed = PyMem_Calloc(1, sizeof *feed);
   if (!feed) return PyErr_NoMemory();
-  feed->model = ((ModelObject *)model)->handle;
+  ModelUse use, use_other;
+  feed->model = model_use_begin(&use, model);
+  const edgeai_model *other_handle = model_use_begin(&use_other, other);
   feed->iterator = iterator;
   edgeai_report *report = NULL;
   ERROR_INIT(error);
   edgeai_status status;
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_compare(feed->model, ((ModelObject *)other)->handle, feed_next, feed, &report, &error);
+  status = edgeai_compare(feed->model, other_handle, feed_next, feed, &report, &error);
   Py_END_ALLOW_THREADS
+  model_use_end(&use_other);
+  model_use_end(&use);
   feed_release(feed);
   PyMem_Free(feed);
   return status == EDGEAI_OK ? report_wrap(report) : raise_error(&error);

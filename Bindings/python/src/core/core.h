@@ -12,7 +12,17 @@ typedef struct {
   PyObject_HEAD
   edgeai_model *handle;
   Py_buffer bytes;  /* the memory a model was opened from; obj is NULL otherwise */
+  PyThread_type_lock turn;  /* held by set_metadata, and by others for the moment of joining the users */
+  PyThread_type_lock busy;  /* held while users > 0 */
+  size_t users;             /* calls that read the model without the GIL */
 } ModelObject;
+
+/* One call that uses a model without the GIL; lives on that call's stack. */
+typedef struct ModelUse {
+  ModelObject *model;
+  unsigned long thread;
+  struct ModelUse *next;
+} ModelUse;
 
 extern PyTypeObject *model_type, *session_type, *calibration_type, *report_type;
 
@@ -24,6 +34,18 @@ int add_report_type(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);
+
+/* locks.c */
+void lock_without_gil(PyThread_type_lock lock);                                     /* waits with the GIL given up */
+int model_locks_init(ModelObject *model);                                           /* 0, or -1: no memory */
+void model_locks_free(ModelObject *model);
+/* Around every use of a model's handle without the GIL; both with the GIL held. Uses of one thread may nest. */
+const edgeai_model *model_use_begin(ModelUse *use, PyObject *model);
+void model_use_end(ModelUse *use);
+/* Around a change: waits for the uses to end and keeps new ones out. -1 with an exception inside a callback of a call
+ * that uses the model. */
+int model_change_begin(ModelObject *model);
+void model_change_end(ModelObject *model);
 
 /* errors.c */
 PyObject *raise_error(const edgeai_error *error);                                   /* sets the exception; NULL */

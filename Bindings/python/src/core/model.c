@@ -7,13 +7,21 @@ static void model_dealloc(PyObject *self) {
   ModelObject *model = (ModelObject *)self;
   edgeai_model_destroy(model->handle);
   if (model->bytes.obj) PyBuffer_Release(&model->bytes);
+  model_locks_free(model);
   free_object(self);
 }
 
 PyObject *model_wrap(edgeai_model *handle) {
   ModelObject *model = (ModelObject *)allocate_object(model_type);
-  if (!model) edgeai_model_destroy(handle);
-  else model->handle = handle;
+  if (!model) {
+    edgeai_model_destroy(handle);
+    return NULL;
+  }
+  model->handle = handle;
+  if (model_locks_init(model)) {
+    Py_DECREF(model);
+    return PyErr_NoMemory();
+  }
   return (PyObject *)model;
 }
 
@@ -153,8 +161,12 @@ static PyObject *model_metadata(PyObject *self, PyObject *unused) {
 static PyObject *model_set_metadata(PyObject *self, PyObject *arguments) {
   const char *key, *value;
   if (!PyArg_ParseTuple(arguments, "sz", &key, &value)) return NULL;
+  ModelObject *model = (ModelObject *)self;
   ERROR_INIT(error);
-  if (edgeai_model_metadata_set(((ModelObject *)self)->handle, key, value, &error) != EDGEAI_OK) return raise_error(&error);
+  if (model_change_begin(model)) return NULL;
+  edgeai_status status = edgeai_model_metadata_set(model->handle, key, value, &error);
+  model_change_end(model);
+  if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
 }
 
@@ -179,9 +191,12 @@ static PyObject *model_save(PyObject *self, PyObject *path) {
   if (!text) return NULL;
   ERROR_INIT(error);
   edgeai_status status;
+  ModelUse use;
+  const edgeai_model *model = model_use_begin(&use, self);
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_model_save_file(((ModelObject *)self)->handle, text, &error);
+  status = edgeai_model_save_file(model, text, &error);
   Py_END_ALLOW_THREADS
+  model_use_end(&use);
   if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
 }

@@ -81,14 +81,16 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
     Py_DECREF(session);
     return NULL;
   }
-  const edgeai_model *handle = ((ModelObject *)model)->handle;
   ERROR_INIT(error);
   edgeai_status status;
+  ModelUse use;
+  const edgeai_model *handle = model_use_begin(&use, model);
   Py_BEGIN_ALLOW_THREADS
   if (session->memory.obj)
     status = edgeai_session_create_in(handle, &options, session->memory.buf, (size_t)session->memory.len, &session->handle, &error);
   else status = edgeai_session_create(handle, &options, &session->handle, &error);
   Py_END_ALLOW_THREADS
+  model_use_end(&use);
   session->input_count = status == EDGEAI_OK ? edgeai_session_input_count(session->handle) : 0;
   session->output_count = status == EDGEAI_OK ? edgeai_session_output_count(session->handle) : 0;
   if (session->input_count > MAX_TENSORS || session->output_count > MAX_TENSORS) {
