@@ -94,7 +94,7 @@ enum { MAX_INPUTS = 64 };
 /* Borrows a tuple of arrays for the inputs of a model. The number borrowed, or -1 with an exception. */
 static int borrow_inputs(const edgeai_model *model, PyObject *arrays, Py_buffer *views, edgeai_span *spans) {
   size_t count = edgeai_model_input_count(model);
-  if (!PyTuple_Check(arrays) || (size_t)PyTuple_Size(arrays) != count || count > MAX_INPUTS) {
+  if (!PyTuple_Check(arrays) || (size_t)PyTuple_Size(arrays) != count) {
     raise_status(EDGEAI_ERROR_SHAPE_MISMATCH, NULL, "the model has %d inputs; give a tuple of as many arrays", (int)count);
     return -1;
   }
@@ -121,6 +121,10 @@ static int borrow_inputs(const edgeai_model *model, PyObject *arrays, Py_buffer 
 
 static PyObject *calibration_feed(PyObject *self, PyObject *arrays) {
   CalibrationObject *calibration = (CalibrationObject *)self;
+  if (count > MAX_INPUTS) {
+    raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs; Python feeds at most %d", (int)count, MAX_INPUTS);
+    return -1;
+  }
   Py_buffer views[MAX_INPUTS];
   edgeai_span spans[MAX_INPUTS];
   int count = borrow_inputs(((ModelObject *)calibration->model)->handle, arrays, views, spans);

@@ -74,6 +74,8 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
   session->check_finite = check_finite;
   if (!(session->lock = PyThread_allocate_lock())) {
     Py_DECREF(session);
+    raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs and %d outputs; a Python session takes at most %d of each",
+                 (int)session->input_count, (int)session->output_count, MAX_TENSORS);
     return PyErr_NoMemory();
   }
   if (memory != Py_None && PyObject_GetBuffer(memory, &session->memory, PyBUF_WRITABLE)) {
