@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array
+from ._checks import int32
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
 from .errors import ArgumentError, ShapeError
 from .model import Model, Tensor, _tensor
@@ -135,7 +136,7 @@ class Session:
                 message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
         self._fixed_batch = batch
-        self._options = (threads, -1 if spin_us is None else spin_us, strict)
+        self._options = (int32("threads", threads), _spin(spin_us), strict)
         self._isa = isa
         self._check_finite = check_finite
         self._closed = False
@@ -149,12 +150,13 @@ class Session:
         model: Model, *, batch: int = 1, threads: int = 1, spin_us: int | None = None, strict: bool = False, isa: str | None = None
     ) -> int:
         """Exact bytes of the block a session needs; one byte less is refused."""
-        return _core.memory_required(model._core, batch, threads, -1 if spin_us is None else spin_us, strict, False, isa)[0]
+        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict)
+        return _core.memory_required(model._core, *options, False, isa)[0]
 
     def _plan_for(self, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
         threads, spin, strict = self._options
         return _core.open_session(
-            self.model._core, batch, threads, spin, strict, profile, self._isa, self._check_finite, memory
+            self.model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._check_finite, memory
         )
 
     def _session(self, arrays: tuple[Any, ...]) -> _core.Session:
@@ -299,3 +301,7 @@ def _batch_of(array: Any, tensor: Tensor) -> int:
         message = f"tensor {tensor.name!r} needs at least one sample"
         raise ShapeError(101, "EDGEAI_ERROR_SHAPE_MISMATCH", message, tensor=tensor.name)
     return batch
+def _spin(spin_us: int | None) -> int:
+    return -1 if spin_us is None else int32("spin_us", spin_us)
+
+
