@@ -20,6 +20,7 @@ except ImportError:  # setuptools before 70.1
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIBRARY = "libedgeai.so.0"
+SOURCES = ("module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report")
 
 
 def pkg_config(option: str) -> str:
@@ -65,8 +66,8 @@ setup(
     ext_modules=[
         Extension(
             "edgeai._core",
-            [f"src/core/{name}.c" for name in ("module", "errors", "locks", "arrays", "model", "session", "calibration", "report")],
-            depends=["src/core/core.h"],
+            [f"src/core/{name}.c" for name in SOURCES],
+            depends=["src/core/core.h", "src/core/session.h"],
             py_limited_api=True,
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=["-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-Wno-missing-field-initializers"],

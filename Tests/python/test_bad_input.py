@@ -359,3 +359,27 @@ def test_offset_of_damage(classifier: edgeai.Model) -> None:
         edgeai.load(CLASSIFIER.read_bytes()[:1000])
     assert 0 <= caught.value.offset <= 1000
     assert f"byte {caught.value.offset}" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**80])
+@pytest.mark.parametrize("name", ["threads", "batch", "spin_us"])
+def test_numbers_beyond_32_bits(name: str, value: int, classifier: edgeai.Model) -> None:
+    with pytest.raises(edgeai.ArgumentError, match=name):
+        edgeai.Session(classifier, **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(edgeai.ArgumentError, match=name):
+        edgeai.Session.memory_required(classifier, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["threads", "report_samples"])
+def test_quantize_numbers_beyond_32_bits(name: str, classifier: edgeai.Model) -> None:
+    with pytest.raises(edgeai.ArgumentError, match=name):
+        edgeai.quantize(classifier, good(), **{name: 2**31})  # type: ignore[arg-type]
+
+
+def test_too_many_inputs() -> None:
+    names = [f"x{i}" for i in range(65)]
+    model = edgeai.load(small_model([helper.make_node("Concat", names, ["y"], axis=1)], dict.fromkeys(names, ("n", 2)), ["y"]))
+    with pytest.raises(edgeai.LimitError, match="65 inputs"):
+        edgeai.Session(model)
+    with pytest.raises(edgeai.LimitError, match="65 inputs"):
+        edgeai.quantize(model, [tuple(np.zeros((1, 2), np.float32) for _ in names)])

@@ -106,3 +106,85 @@ def test_metadata_changes_while_others_read(sensor: edgeai.Model, tmp_path: Path
     assert changes > 10
     for i in range(2):
         assert set(edgeai.load(tmp_path / f"{i}.edgeai").metadata["key"]) <= {"v"}
+
+
+@pytest.mark.parametrize("tell", ["plan", "plan_text", "memory", "input_array", "reset_times"])
+def test_telling_about_a_session_waits_for_its_run(tell: str, classifier: edgeai.Model) -> None:
+    """A run in one thread and a question in another: the answer comes when the run is over."""
+    session = edgeai._core.open_session(classifier._core, 64, 1, -1, False, True, "reference", True, None)
+    arguments = (0,) if tell == "input_array" else ()
+    started, over = threading.Event(), []
+
+    def run() -> None:
+        started.set()
+        session.run_bound()
+        over.append(time.perf_counter())
+
+    runner = in_thread(run)
+    assert started.wait(WAIT)
+    time.sleep(0.05)
+    assert not over, "the run is too short for this test"
+    getattr(session, tell)(*arguments)
+    asked = time.perf_counter()
+    runner.join(WAIT)
+    assert asked >= over[0] - 0.02
+    session.close()
+    with pytest.raises(edgeai.ArgumentError, match="closed"):
+        getattr(session, tell)(*arguments)
+
+
+def test_threads_share_a_calibration(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
+    """Every sample fed by four threads at once is counted, and the progress callback cannot come in between."""
+    refused = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        try:
+            calibration.samples()
+        except edgeai.ArgumentError as error:
+            refused.append(error)
+
+    calibration = edgeai._core.open_calibration(classifier._core, 0, True, False, 1, 0, 99.99, 0.9, [], [], progress)
+    workers = [in_thread(lambda: [calibration.feed((subset["images"][i : i + 1],)) for i in range(25)]) for _ in range(4)]
+    for worker in workers:
+        worker.join(WAIT)
+    assert calibration.samples() == 100
+    calibration.finish()
+    calibration.quantize()
+    assert refused
+    assert all("progress callback" in str(error) for error in refused)
+
+
+def test_bound_arrays_survive_runs_of_other_sizes(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
+    images = subset["images"]
+    with edgeai.Session(classifier) as session:
+        (x,), (y,) = session.bind()
+        for count in range(2, 14):  # more sizes than plans are kept
+            session.run(images[:count])
+            x[:] = images[count : count + 1]
+            session.run_bound()
+            assert np.array_equal(y, edgeai.Session(classifier)(images[count : count + 1]))
+
+
+def test_cancel_reaches_the_run_in_progress(classifier: edgeai.Model) -> None:
+    """Not only the plan used last."""
+    session = edgeai.Session(classifier, isa="reference")
+    large, small = (np.zeros((n, 1, 28, 28), np.float32) for n in (400, 1))
+    caught = []
+
+    def run() -> None:
+        try:
+            session.run(large)
+        except edgeai.Cancelled as error:
+            caught.append(error)
+
+    runner = in_thread(run)
+    end = time.monotonic() + WAIT
+    while not session._running and time.monotonic() < end:
+        time.sleep(0.001)
+    time.sleep(0.05)
+    session.run(small)
+    assert runner.is_alive(), "the run is too short for this test"
+    session.cancel()
+    runner.join(WAIT)
+    assert len(caught) == 1
+    session.run(small)  # nothing is left of the request

@@ -7,6 +7,8 @@ typedef struct {
   PyObject_HEAD
   edgeai_calibration *handle;
   PyObject *model, *progress;
+  PyThread_type_lock lock;  /* one call at a time; a second thread's waits */
+  unsigned long owner;      /* the thread that holds the lock, else 0 */
 } CalibrationObject;
 
 static void calibration_dealloc(PyObject *self) {
@@ -14,7 +16,24 @@ static void calibration_dealloc(PyObject *self) {
   edgeai_calibration_destroy(calibration->handle);
   Py_XDECREF(calibration->model);
   Py_XDECREF(calibration->progress);
+  if (calibration->lock) PyThread_free_lock(calibration->lock);
   free_object(self);
+}
+
+/* -1 with an exception when this thread already holds the lock: the call comes from the progress callback. */
+static int calibration_begin(CalibrationObject *calibration) {
+  if (calibration->owner == PyThread_get_thread_ident()) {
+    raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "a progress callback cannot use its own calibration");
+    return -1;
+  }
+  lock_without_gil(calibration->lock);
+  calibration->owner = PyThread_get_thread_ident();
+  return 0;
+}
+
+static void calibration_end(CalibrationObject *calibration) {
+  calibration->owner = 0;
+  PyThread_release_lock(calibration->lock);
 }
 
 /* Called without the GIL. Non-zero cancels: a signal (Ctrl-C) or an exception of the callable, which stays set. */
@@ -64,6 +83,10 @@ static PyObject *open_calibration(PyObject *module, PyObject *arguments) {
   options.report_samples = report_samples;
   CalibrationObject *calibration = (CalibrationObject *)allocate_object(calibration_type);
   if (!calibration) return NULL;
+  if (!(calibration->lock = PyThread_allocate_lock())) {
+    Py_DECREF(calibration);
+    return PyErr_NoMemory();
+  }
   calibration->model = Py_NewRef(model);
   calibration->progress = Py_NewRef(progress);
   options.progress = report_progress;
@@ -94,8 +117,12 @@ enum { MAX_INPUTS = 64 };
 /* Borrows a tuple of arrays for the inputs of a model. The number borrowed, or -1 with an exception. */
 static int borrow_inputs(const edgeai_model *model, PyObject *arrays, Py_buffer *views, edgeai_span *spans) {
   size_t count = edgeai_model_input_count(model);
-  if (!PyTuple_Check(arrays) || (size_t)PyTuple_Size(arrays) != count || count > MAX_INPUTS) {
+  if (!PyTuple_Check(arrays) || (size_t)PyTuple_Size(arrays) != count) {
     raise_status(EDGEAI_ERROR_SHAPE_MISMATCH, NULL, "the model has %d inputs; give a tuple of as many arrays", (int)count);
+    return -1;
+  }
+  if (count > MAX_INPUTS) {
+    raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs; Python feeds at most %d", (int)count, MAX_INPUTS);
     return -1;
   }
   for (size_t i = 0; i < count; i++) {
@@ -127,12 +154,17 @@ static PyObject *calibration_feed(PyObject *self, PyObject *arrays) {
   if (count < 0) return NULL;
   ERROR_INIT(error);
   edgeai_status status;
+  if (calibration_begin(calibration)) {
+    while (count > 0) PyBuffer_Release(&views[--count]);
+    return NULL;
+  }
   ModelUse use;
   model_use_begin(&use, calibration->model);
   Py_BEGIN_ALLOW_THREADS
   status = edgeai_calibration_feed(calibration->handle, spans, (size_t)count, &error);
   Py_END_ALLOW_THREADS
   model_use_end(&use);
+  calibration_end(calibration);
   while (count > 0) PyBuffer_Release(&views[--count]);
   if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
@@ -140,14 +172,22 @@ static PyObject *calibration_feed(PyObject *self, PyObject *arrays) {
 
 static PyObject *calibration_finish(PyObject *self, PyObject *unused) {
   (void)unused;
+  CalibrationObject *calibration = (CalibrationObject *)self;
   ERROR_INIT(error);
-  if (edgeai_calibration_finish(((CalibrationObject *)self)->handle, &error) != EDGEAI_OK) return raise_error(&error);
+  if (calibration_begin(calibration)) return NULL;
+  edgeai_status status = edgeai_calibration_finish(calibration->handle, &error);
+  calibration_end(calibration);
+  if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
 }
 
 static PyObject *calibration_samples(PyObject *self, PyObject *unused) {
   (void)unused;
-  return PyLong_FromUnsignedLongLong(edgeai_calibration_sample_count(((CalibrationObject *)self)->handle));
+  CalibrationObject *calibration = (CalibrationObject *)self;
+  if (calibration_begin(calibration)) return NULL;
+  uint64_t count = edgeai_calibration_sample_count(calibration->handle);
+  calibration_end(calibration);
+  return PyLong_FromUnsignedLongLong(count);
 }
 
 /* quantize() -> (Model, Report) */
@@ -157,12 +197,15 @@ static PyObject *calibration_quantize(PyObject *self, PyObject *unused) {
   edgeai_report *report = NULL;
   ERROR_INIT(error);
   edgeai_status status;
+  CalibrationObject *calibration = (CalibrationObject *)self;
+  if (calibration_begin(calibration)) return NULL;
   ModelUse use;
-  model_use_begin(&use, ((CalibrationObject *)self)->model);
+  model_use_begin(&use, calibration->model);
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_quantize(((CalibrationObject *)self)->handle, &model, &report, &error);
+  status = edgeai_quantize(calibration->handle, &model, &report, &error);
   Py_END_ALLOW_THREADS
   model_use_end(&use);
+  calibration_end(calibration);
   if (status != EDGEAI_OK) return raise_error(&error);
   PyObject *wrapped_model = model_wrap(model), *wrapped_report = report_wrap(report), *result = NULL;
   if (wrapped_model && wrapped_report) result = PyTuple_Pack(2, wrapped_model, wrapped_report);

@@ -1,23 +1,7 @@
 /* edgeai._core.Session: a model planned for one batch size. One run at a time; a second thread's call waits. */
-#include "core.h"
-#include <string.h>
+#include "session.h"
 
 PyTypeObject *session_type;
-
-enum { MAX_TENSORS = 64 };
-
-typedef struct {
-  PyObject_HEAD
-  edgeai_session *handle;
-  PyObject *model;       /* keeps the model, and the memory it was opened from, alive */
-  Py_buffer memory;      /* caller's memory of the session; obj is NULL otherwise */
-  PyThread_type_lock lock;
-  int check_finite;
-  int closed;
-  int lent;              /* arrays over the session's memory were given out: it lives until they are gone */
-  size_t input_count, output_count;
-  edgeai_tensor_info inputs[MAX_TENSORS], outputs[MAX_TENSORS];
-} SessionObject;
 
 static void session_release(SessionObject *session) {
   edgeai_session_destroy(session->handle);
@@ -34,18 +18,14 @@ static void session_dealloc(PyObject *self) {
   free_object(self);
 }
 
-static int session_open(SessionObject *session) {
+int session_open(SessionObject *session) {
   if (session->handle && !session->closed) return 1;
   raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the session is closed");
   return 0;
 }
 
-static void session_lock(SessionObject *session) {
-  if (PyThread_acquire_lock(session->lock, NOWAIT_LOCK) == PY_LOCK_ACQUIRED) return;
-  Py_BEGIN_ALLOW_THREADS
-  PyThread_acquire_lock(session->lock, WAIT_LOCK);
-  Py_END_ALLOW_THREADS
-}
+void session_lock(SessionObject *session) { lock_without_gil(session->lock); }
+void session_unlock(SessionObject *session) { PyThread_release_lock(session->lock); }
 
 static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, int profile, const char *isa) {
   edgeai_session_options_init(options, sizeof *options);
@@ -94,8 +74,10 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
   session->input_count = status == EDGEAI_OK ? edgeai_session_input_count(session->handle) : 0;
   session->output_count = status == EDGEAI_OK ? edgeai_session_output_count(session->handle) : 0;
   if (session->input_count > MAX_TENSORS || session->output_count > MAX_TENSORS) {
+    raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs and %d outputs; a Python session takes at most %d of each",
+                 (int)session->input_count, (int)session->output_count, MAX_TENSORS);
     Py_DECREF(session);
-    return raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the Python session handles %d inputs and outputs", MAX_TENSORS);
+    return NULL;
   }
   for (size_t i = 0; i < session->input_count && status == EDGEAI_OK; i++) {
     session->inputs[i].struct_size = sizeof session->inputs[i];
@@ -225,7 +207,7 @@ static PyObject *session_run(PyObject *self, PyObject *arguments) {
   if (!arrays) return NULL;
   session_lock(session);
   PyObject *result = session_open(session) ? run_locked(session, inputs, arrays) : NULL;
-  PyThread_release_lock(session->lock);
+  session_unlock(session);
   Py_DECREF(arrays);
   return result;
 }
@@ -243,7 +225,7 @@ static PyObject *session_run_bound(PyObject *self, PyObject *unused) {
     status = edgeai_session_run(session->handle, &error);
     Py_END_ALLOW_THREADS
   }
-  PyThread_release_lock(session->lock);
+  session_unlock(session);
   if (!open) return NULL;
   if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
@@ -252,115 +234,26 @@ static PyObject *session_run_bound(PyObject *self, PyObject *unused) {
 static PyObject *session_array(PyObject *self, PyObject *argument, int input) {
   SessionObject *session = (SessionObject *)self;
   size_t index = PyLong_AsSize_t(argument);
-  if ((index == (size_t)-1 && PyErr_Occurred()) || !session_open(session)) return NULL;
+  if (index == (size_t)-1 && PyErr_Occurred()) return NULL;
   const void *data = NULL;
   size_t bytes = 0;
   ERROR_INIT(error);
-  edgeai_status status;
-  if (input) {
+  edgeai_status status = EDGEAI_OK;
+  session_lock(session);
+  int open = session_open(session);
+  if (open && input) {
     void *writable = NULL;
     status = edgeai_session_input_buffer(session->handle, index, &writable, &bytes, &error);
     data = writable;
-  } else status = edgeai_session_output_buffer(session->handle, index, &data, &bytes, &error);
+  } else if (open) status = edgeai_session_output_buffer(session->handle, index, &data, &bytes, &error);
+  if (open && status == EDGEAI_OK) session->lent = 1;
+  session_unlock(session);
+  if (!open) return NULL;
   if (status != EDGEAI_OK) return raise_error(&error);
-  session->lent = 1;
   return array_over(self, data, input ? &session->inputs[index] : &session->outputs[index], input);
 }
 static PyObject *session_input_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 1); }
 static PyObject *session_output_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 0); }
-
-static PyObject *info_list(const edgeai_tensor_info *infos, size_t count) {
-  PyObject *list = PyList_New(0);
-  for (size_t i = 0; list && i < count; i++) {
-    PyObject *dict = tensor_dict(&infos[i]);
-    if (!dict || PyList_Append(list, dict)) Py_CLEAR(list);
-    Py_XDECREF(dict);
-  }
-  return list;
-}
-static PyObject *session_inputs(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  return session_open(session) ? info_list(session->inputs, session->input_count) : NULL;
-}
-static PyObject *session_outputs(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  return session_open(session) ? info_list(session->outputs, session->output_count) : NULL;
-}
-
-static PyObject *session_plan(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  if (!session_open(session)) return NULL;
-  PyObject *list = PyList_New(0);
-  for (size_t i = 0, n = edgeai_session_plan_count(session->handle); list && i < n; i++) {
-    edgeai_step_info info = {.struct_size = sizeof info};
-    edgeai_step_times times = {.struct_size = sizeof times};
-    ERROR_INIT(error);
-    PyObject *dict = edgeai_session_plan_info(session->handle, i, &info, &error) == EDGEAI_OK &&
-                             edgeai_session_step_times(session->handle, i, &times, &error) == EDGEAI_OK
-                         ? PyDict_New()
-                         : raise_error(&error);
-    PyObject *shape = dict ? PyList_New(info.rank) : NULL;
-    for (int32_t d = 0; shape && d < info.rank; d++) {
-      PyObject *dim = PyLong_FromLongLong(info.dims[d]);
-      if (!dim || PyList_SetItem(shape, d, dim)) Py_CLEAR(shape);
-    }
-    if (!dict || dict_take(dict, "shape", shape) || dict_take(dict, "name", text_or_none(info.name)) ||
-        dict_take(dict, "op", text_or_none(info.op)) || dict_take(dict, "kernel", text_or_none(info.kernel)) ||
-        dict_take(dict, "isa", text_or_none(info.isa)) || dict_take(dict, "note", text_or_none(info.note)) ||
-        dict_take(dict, "dtype", text_or_none(edgeai_dtype_name(info.dtype))) ||
-        dict_take(dict, "result_bytes", PyLong_FromUnsignedLongLong(info.result_bytes)) ||
-        dict_take(dict, "bytes", PyLong_FromUnsignedLongLong(info.bytes)) ||
-        dict_take(dict, "parts", PyLong_FromLong(info.parts)) ||
-        dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)) ||
-        dict_take(dict, "runs", PyLong_FromUnsignedLongLong(times.runs)) ||
-        dict_take(dict, "least_ns", PyLong_FromUnsignedLongLong(times.least)) ||
-        dict_take(dict, "most_ns", PyLong_FromUnsignedLongLong(times.most)) ||
-        dict_take(dict, "total_ns", PyLong_FromUnsignedLongLong(times.total)) || PyList_Append(list, dict))
-      Py_CLEAR(list);
-    Py_XDECREF(dict);
-  }
-  return list;
-}
-
-static PyObject *session_plan_text(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  if (!session_open(session)) return NULL;
-  size_t length = 0;
-  ERROR_INIT(error);
-  if (edgeai_session_plan_text(session->handle, NULL, 0, &length, &error) != EDGEAI_OK) return raise_error(&error);
-  char *text = PyMem_Malloc(length + 1);
-  if (!text) return PyErr_NoMemory();
-  PyObject *result = edgeai_session_plan_text(session->handle, text, length + 1, &length, &error) == EDGEAI_OK
-                         ? PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "replace")
-                         : raise_error(&error);
-  PyMem_Free(text);
-  return result;
-}
-
-static PyObject *session_memory(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  if (!session_open(session)) return NULL;
-  edgeai_memory_stats stats = {.struct_size = sizeof stats};
-  ERROR_INIT(error);
-  if (edgeai_session_memory_stats(session->handle, &stats, &error) != EDGEAI_OK) return raise_error(&error);
-  return Py_BuildValue("{sKsKsKsKsK}", "total", (unsigned long long)stats.total_bytes, "activations",
-                       (unsigned long long)stats.activation_bytes, "packed_weights", (unsigned long long)stats.packed_weight_bytes,
-                       "scratch", (unsigned long long)stats.scratch_bytes, "other", (unsigned long long)stats.other_bytes);
-}
-
-static PyObject *session_reset_times(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  ERROR_INIT(error);
-  if (!session_open(session)) return NULL;
-  if (edgeai_session_reset_times(session->handle, &error) != EDGEAI_OK) return raise_error(&error);
-  Py_RETURN_NONE;
-}
 
 static PyObject *session_cancel(PyObject *self, PyObject *unused) {
   (void)unused;
@@ -375,7 +268,7 @@ static PyObject *session_close(PyObject *self, PyObject *unused) {
   session_lock(session);
   session->closed = 1;
   if (!session->lent) session_release(session);
-  PyThread_release_lock(session->lock);
+  session_unlock(session);
   Py_RETURN_NONE;
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array
+from ._checks import int32
 from ._text import bytes_text
 from .errors import ArgumentError
 from .model import Model
@@ -133,8 +134,8 @@ def quantize(
         _CALIBRATORS[calibrator],
         per_channel,
         strict,
-        threads,
-        report_samples,
+        int32("threads", threads),
+        int32("report_samples", report_samples),
         percentile,
         momentum,
         list(ignore),

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array
+from ._checks import int32
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
 from .errors import ArgumentError, ShapeError
 from .model import Model, Tensor, _tensor
@@ -135,11 +136,13 @@ class Session:
                 message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
         self._fixed_batch = batch
-        self._options = (threads, -1 if spin_us is None else spin_us, strict)
+        self._options = (int32("threads", threads), _spin(spin_us), strict)
         self._isa = isa
         self._check_finite = check_finite
         self._closed = False
         self._plans: dict[int, _core.Session] = {}
+        self._bound: _core.Session | None = None  # the plan whose arrays bind() gave out last
+        self._running: list[_core.Session] = []  # one entry for each thread in a run
         self._current = self._plan_for(1 if batch is None else batch, memory)
         if batch is None:
             self._plans[1] = self._current
@@ -149,12 +152,13 @@ class Session:
         model: Model, *, batch: int = 1, threads: int = 1, spin_us: int | None = None, strict: bool = False, isa: str | None = None
     ) -> int:
         """Exact bytes of the block a session needs; one byte less is refused."""
-        return _core.memory_required(model._core, batch, threads, -1 if spin_us is None else spin_us, strict, False, isa)[0]
+        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict)
+        return _core.memory_required(model._core, *options, False, isa)[0]
 
     def _plan_for(self, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
         threads, spin, strict = self._options
         return _core.open_session(
-            self.model._core, batch, threads, spin, strict, profile, self._isa, self._check_finite, memory
+            self.model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._check_finite, memory
         )
 
     def _session(self, arrays: tuple[Any, ...]) -> _core.Session:
@@ -166,8 +170,10 @@ class Session:
         batch = next((_batch_of(a, t) for a, t in zip(arrays, self.model.inputs, strict=False) if None in t.shape), 1)
         session = self._plans.pop(batch, None) or self._plan_for(batch)
         self._plans[batch] = self._current = session
-        while len(self._plans) > _PLANS_KEPT:
-            self._plans.pop(next(iter(self._plans)), None)  # the one used longest ago; a run in it ends undisturbed
+        # Those used longest ago go; a run in one of them ends undisturbed. The bound one stays.
+        for size, plan in list(self._plans.items())[: max(len(self._plans) - _PLANS_KEPT, 0)]:
+            if plan is not self._bound:
+                self._plans.pop(size, None)
         return session
 
     def _arrays(self, x: Any) -> tuple[Any, ...]:
@@ -193,7 +199,12 @@ class Session:
             One array for each output.
         """
         arrays = self._arrays(x)
-        return self._session(arrays).run(arrays, None if out is None else tuple(out))
+        session = self._session(arrays)
+        self._running.append(session)
+        try:
+            return session.run(arrays, None if out is None else tuple(out))
+        finally:
+            self._running.remove(session)
 
     def __call__(self, x: Any) -> np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], ...]:
         """Like :meth:`run`, but gives a single output without its tuple."""
@@ -201,20 +212,29 @@ class Session:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def bind(self) -> tuple[tuple[np.ndarray[Any, Any], ...], tuple[np.ndarray[Any, Any], ...]]:
-        """The session's own input and output arrays: fill the inputs, call :meth:`run_bound`, read the outputs."""
-        session = self._current
+        """The session's own input and output arrays: fill the inputs, call :meth:`run_bound`, read the outputs.
+
+        They have the current plan's batch size and stay bound when :meth:`run` is called with another size.
+        """
+        session = self._bound = self._current
         return (
             tuple(session.input_array(i) for i in range(len(self.model.inputs))),
             tuple(session.output_array(i) for i in range(len(self.model.outputs))),
         )
 
     def run_bound(self) -> None:
-        """Runs on the arrays of :meth:`bind`, without looking for NaN in them."""
-        self._current.run_bound()
+        """Runs on the arrays :meth:`bind` gave last, without looking for NaN in them."""
+        session = self._bound or self._current
+        self._running.append(session)
+        try:
+            session.run_bound()
+        finally:
+            self._running.remove(session)
 
     def cancel(self) -> None:
-        """Asks a run in another thread to stop soon."""
-        self._current.cancel()
+        """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan."""
+        for session in self._running[:] or [self._current]:
+            session.cancel()
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -262,7 +282,7 @@ class Session:
     def close(self) -> None:
         """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
         self._closed = True
-        for session in {id(s): s for s in (*self._plans.values(), self._current)}.values():
+        for session in {id(s): s for s in (*self._plans.values(), self._current, self._bound) if s is not None}.values():
             session.close()
         self._plans.clear()
 
@@ -283,6 +303,10 @@ class Session:
             (s.name, s.op, s.kernel, s.dtype, shape_text(s.shape), count_text(s.macs), s.note) for s in self.plan
         ]
         return html_table(repr(self), ("step", "operator", "kernel", "dtype", "shape", "multiply-adds", "note"), rows)
+
+
+def _spin(spin_us: int | None) -> int:
+    return -1 if spin_us is None else int32("spin_us", spin_us)
 
 
 def _step(fields: dict[str, Any]) -> Step:

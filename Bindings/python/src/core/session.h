@@ -1,0 +1,34 @@
+/* What session.c and session_info.c share. */
+#ifndef EDGEAI_PYTHON_SESSION_H
+#define EDGEAI_PYTHON_SESSION_H
+#include "core.h"
+
+enum { MAX_TENSORS = 64 };
+
+typedef struct {
+  PyObject_HEAD
+  edgeai_session *handle;
+  PyObject *model;       /* keeps the model, and the memory it was opened from, alive */
+  Py_buffer memory;      /* caller's memory of the session; obj is NULL otherwise */
+  PyThread_type_lock lock;
+  int check_finite;
+  int closed;
+  int lent;              /* arrays over the session's memory were given out: it lives until they are gone */
+  size_t input_count, output_count;
+  edgeai_tensor_info inputs[MAX_TENSORS], outputs[MAX_TENSORS];
+} SessionObject;
+
+/* 1, or 0 with an exception set when the session was closed. */
+int session_open(SessionObject *session);
+/* Around every use of the handle that gives the GIL up or must not meet a run. Waiting gives the GIL up, and the session may be closed meanwhile. */
+void session_lock(SessionObject *session);
+void session_unlock(SessionObject *session);
+
+/* session_info.c: methods that tell about a session; METH_NOARGS. */
+PyObject *session_inputs(PyObject *self, PyObject *unused);
+PyObject *session_outputs(PyObject *self, PyObject *unused);
+PyObject *session_plan(PyObject *self, PyObject *unused);
+PyObject *session_plan_text(PyObject *self, PyObject *unused);
+PyObject *session_memory(PyObject *self, PyObject *unused);
+PyObject *session_reset_times(PyObject *self, PyObject *unused);
+#endif
