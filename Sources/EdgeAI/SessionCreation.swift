@@ -59,12 +59,9 @@ public func edgeai_session_memory_required(
     try model.requireRunnable()
     let plan = try Plan(model.graph, try sessionOptions(options))
     bytes.pointee = plan.memoryRequired
-    alignment.pointee = sessionAlignment
+    alignment.pointee = Session.alignment
   }
 }
-
-/// Of a session's block, in bytes.
-private let sessionAlignment = 64
 
 @_cdecl("edgeai_session_create") @implementation
 public func edgeai_session_create(
@@ -80,7 +77,7 @@ public func edgeai_session_create_in(
   _ session: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
   guard let memory else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "memory is NULL") }
-  guard Int(bitPattern: memory) & (sessionAlignment - 1) == 0 else {
+  guard Int(bitPattern: memory) & (Session.alignment - 1) == 0 else {
     return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "memory is not a multiple of the alignment")
   }
   // Sizes of half the address space and more come from a caller's arithmetic error.
