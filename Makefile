@@ -23,7 +23,6 @@ SHELL     := /bin/bash
 OUT        := build
 SWIFTC     ?= swiftc
 SWIFT_BIN  := $(dir $(shell readlink -f "$$(command -v $(SWIFTC))"))
-EMBEDDED   := $(SWIFT_BIN)../lib/swift/embedded
 # The compiler of the link and of the examples: the system's, else the one that comes with Swift.
 CC         := $(if $(filter default,$(origin CC)),$(firstword $(shell command -v gcc || true) $(SWIFT_BIN)clang),$(CC))
 SHIP       := EDGEAI_SHIPPED=1 swift build -c release --target Shipped -j $(JOBS)
@@ -50,13 +49,14 @@ NATIVE_RELEASE := .build-shipped/x86_64-unknown-linux-gnu/release
 define compile_packaging
 	@mkdir -p $1/Packaging.build
 	$2 -O2 -ffunction-sections -c Packaging/seed.c -o $1/Packaging.build/seed.c.o
+	$2 -O2 -ffunction-sections -c Packaging/unicode.c -o $1/Packaging.build/unicode.c.o
 endef
 
 $(OUT)/libedgeai.a: $(SOURCES)
 	@command -v $(SWIFTC) >/dev/null || { echo "edgeai needs Swift 6.3: swiftc is not in PATH"; exit 1; }
 	$(SHIP) --scratch-path .build-shipped
 	$(call compile_packaging,$(NATIVE_RELEASE),$(CC) -fPIC)
-	Packaging/pack.sh $(NATIVE_RELEASE) $(OUT) elf_x86_64 $(EMBEDDED)/x86_64-unknown-linux-gnu/libswiftUnicodeDataTables.a $(NATIVE_KERNELS)
+	Packaging/pack.sh $(NATIVE_RELEASE) $(OUT) elf_x86_64 $(NATIVE_KERNELS)
 
 LINK_SHARED = -shared -Wl,--version-script=Packaging/edgeai.map -Wl,-soname,$(SONAME) -Wl,--gc-sections \
   -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=sha1 -Wl,--as-needed -s
@@ -199,7 +199,7 @@ $(OUT)/aarch64/libedgeai.a: $(SOURCES)
 	EDGEAI_ARCH=aarch64 $(SHIP) --triple aarch64-none-none-elf --scratch-path .build-aarch64 \
 	  -Xcc -isystem/usr/aarch64-linux-gnu/include -Xcc -fPIC
 	$(call compile_packaging,$(AARCH64_RELEASE),$(AARCH64_CC) -fPIC)
-	Packaging/pack.sh $(AARCH64_RELEASE) $(OUT)/aarch64 aarch64elf $(EMBEDDED)/aarch64-none-none-elf/libswiftUnicodeDataTables.a $(AARCH64_KERNELS)
+	Packaging/pack.sh $(AARCH64_RELEASE) $(OUT)/aarch64 aarch64elf $(AARCH64_KERNELS)
 
 $(OUT)/aarch64/libedgeai.so.$(VERSION): $(OUT)/aarch64/libedgeai.a
 	$(AARCH64_CC) $(LINK_SHARED) $(OUT)/aarch64/edgeai.o -lm -o $@
@@ -218,8 +218,7 @@ $(OUT)/cortex-m4/libedgeai.a: $(SOURCES)
 	EDGEAI_ARCH=armv7em $(SHIP) --triple armv7em-none-none-eabi --scratch-path .build-cortex-m4 -Xswiftc -DEDGEAI_FREESTANDING \
 	  -Xcc -DEDGEAI_FREESTANDING -Xcc -isystem/usr/lib/arm-none-eabi/include -Xcc -isystem/usr/include/newlib -Xcc -mcpu=cortex-m4 -Xcc -fshort-enums
 	$(call compile_packaging,$(M4_RELEASE),$(M4_CC) $(M4_FLAGS) -fno-pic)
-	Packaging/pack.sh $(M4_RELEASE) $(OUT)/cortex-m4 armelf $(EMBEDDED)/armv7em-none-none-eabi/libswiftUnicodeDataTables.a \
-	  KernelsReference:ek_fill_reference
+	Packaging/pack.sh $(M4_RELEASE) $(OUT)/cortex-m4 armelf KernelsReference:ek_fill_reference
 
 $(OUT)/cortex-m4/sensor_node.elf: $(OUT)/cortex-m4/libedgeai.a Examples/c/sensor_node.c $(wildcard Tests/cross/*)
 	$(M4_CC) $(M4_FLAGS) -std=gnu99 -O2 -ffunction-sections -IInclude Examples/c/sensor_node.c Tests/cross/start.c $(OUT)/cortex-m4/edgeai.o \

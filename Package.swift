@@ -22,29 +22,38 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
+func llvm(_ options: String...) -> [String] { options.flatMap { ["-Xllvm", $0] } }
+
 // One kernel folder, a target for each instruction set: only the flags differ. Optimized in debug builds too.
-func kernels(_ name: String, _ define: String, _ march: [String] = []) -> Target {
+// The tiles are unrolled and vectorized by hand; what the compiler adds to the loops around them is size alone.
+func kernels(_ name: String, _ define: String, _ flags: [String] = [], march: [String] = []) -> Target {
   .target(
     name: name, dependencies: ["CPlatform"],
     swiftSettings: (shipped ? embedded : [.unsafeFlags(["-wmo", "-O", "-Werror", "EmbeddedRestrictions"])])
-      + [.define(define), .unsafeFlags(march.flatMap { ["-Xcc", $0] })])
+      + [
+        .define(define), .unsafeFlags(march.flatMap { ["-Xcc", $0] }),
+        .unsafeFlags(flags + llvm("-vectorize-loops=false", "-unroll-runtime=false", "-unroll-threshold=60")),
+      ])
 }
+
+// Kernels of processors that are old or small: for size.
+let small = shipped ? ["-Osize"] : []
 
 let isaTargets: [Target] =
   arch == "x86_64"
   ? [
-    kernels("KernelsBaseline", "ISA_SSE2"),
-    kernels("KernelsAVX2", "ISA_AVX2", ["-march=x86-64-v3"]),
-    kernels("KernelsAVX512VNNI", "ISA_AVX512VNNI", ["-march=x86-64-v4", "-mavx512vnni"]),
+    kernels("KernelsBaseline", "ISA_SSE2", small),
+    kernels("KernelsAVX2", "ISA_AVX2", march: ["-march=x86-64-v3"]),
+    kernels("KernelsAVX512VNNI", "ISA_AVX512VNNI", march: ["-march=x86-64-v4", "-mavx512vnni"]),
   ]
   : arch == "aarch64"
-    ? [kernels("KernelsNEON", "ISA_NEON"), kernels("KernelsNEONDot", "ISA_NEONDOT", ["-march=armv8.2-a+dotprod"])]
+    ? [kernels("KernelsNEON", "ISA_NEON"), kernels("KernelsNEONDot", "ISA_NEONDOT", march: ["-march=armv8.2-a+dotprod"])]
     : []
 
 let allKernels: [Target.Dependency] = ["KernelsReference"] + isaTargets.map { .byName(name: $0.name) }
 
 let common: [Target] =
-  isaTargets + [.target(name: "CPlatform"), .target(name: "CEdgeAI"), kernels("KernelsReference", "ISA_REFERENCE")]
+  isaTargets + [.target(name: "CPlatform"), .target(name: "CEdgeAI"), kernels("KernelsReference", "ISA_REFERENCE", small)]
 
 func module(_ name: String, _ dependencies: [String], kernels: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies.map { .byName(name: $0) } + kernels, swiftSettings: library)
@@ -57,9 +66,15 @@ func tests(_ name: String, _ dependencies: [String], kernels: [Target.Dependency
 let shippedTargets: [Target] = [
   .target(
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
-    // Planning and reading run once: small before fast (retaining is not inlined, for one). The kernels keep -O.
+    // Planning and reading run once: small before fast. Swift's own inliner and closure specialization grow code even
+    // under -Osize; LLVM's inliner takes what makes it smaller, and its outliner makes one function of equal pieces.
     swiftSettings: embedded + [
-      .define("EDGEAI_SINGLE_MODULE"), .unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked", "-Xllvm", "-inline-threshold=-25"]),
+      .define("EDGEAI_SINGLE_MODULE"),
+      .unsafeFlags(
+        ["-Osize", "-enforce-exclusivity=unchecked"]
+          + llvm(
+            "-sil-disable-pass=inline", "-sil-disable-pass=closure-specialize", "-inline-threshold=0",
+            "-enable-machine-outliner=always")),
     ])
 ]
 

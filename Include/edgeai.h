@@ -313,7 +313,7 @@ EDGEAI_API edgeai_status edgeai_model_op_input(const edgeai_model *model, size_t
 EDGEAI_API edgeai_status edgeai_model_op_output(const edgeai_model *model, size_t op, size_t position, int64_t *tensor,
                                                 edgeai_error *error);
 
-/* All tensors: inputs, constants and results. */
+/* All tensors: inputs, constants and results. Since 0.1. */
 EDGEAI_API size_t edgeai_model_tensor_count(const edgeai_model *model);
 EDGEAI_API edgeai_status edgeai_model_tensor_info(const edgeai_model *model, size_t index, edgeai_tensor_info *info,
                                                   edgeai_error *error);
@@ -328,11 +328,11 @@ EDGEAI_API edgeai_status edgeai_model_tensor_data(const edgeai_model *model, siz
 EDGEAI_API edgeai_status edgeai_model_tensor_scales(const edgeai_model *model, size_t index, float *scales, int32_t *zero_points,
                                                     size_t capacity, edgeai_error *error);
 
-/* Free text the file carries: pairs of key and value. */
+/* Free text the file carries: pairs of key and value. Since 0.1. */
 EDGEAI_API size_t edgeai_model_metadata_count(const edgeai_model *model);
 EDGEAI_API edgeai_status edgeai_model_metadata_at(const edgeai_model *model, size_t index, const char **key, const char **value,
                                                   edgeai_error *error);
-/* The value of a key, or NULL. */
+/* The value of a key, or NULL. Since 0.1. */
 EDGEAI_API const char *edgeai_model_metadata_find(const edgeai_model *model, const char *key);
 /* Sets the value of a key; NULL removes it. Metadata strings handed out before are no longer valid.
  * Memory: the texts. Since 0.1. */
@@ -387,7 +387,7 @@ EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const 
 EDGEAI_API edgeai_status edgeai_session_create_in(const edgeai_model *model, const edgeai_session_options *options, void *memory,
                                                   size_t size, edgeai_session **session, edgeai_error *error);
 
-/* Stops the worker threads and gives back the memory. Not during a run. */
+/* Stops the worker threads and gives back the memory. Not during a run. Since 0.1. */
 EDGEAI_API void edgeai_session_destroy(edgeai_session *session);
 
 /* Inputs and outputs with the session's batch in place of EDGEAI_DIM_BATCH. Since 0.1. */

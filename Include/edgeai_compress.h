@@ -78,7 +78,7 @@ EDGEAI_API edgeai_status edgeai_calibration_create(const edgeai_model *model, co
 EDGEAI_API edgeai_status edgeai_calibration_feed(edgeai_calibration *calibration, const edgeai_span *inputs, size_t input_count,
                                                  edgeai_error *error);
 
-/* Samples fed so far. */
+/* Samples fed so far. Since 0.1. */
 EDGEAI_API uint64_t edgeai_calibration_sample_count(const edgeai_calibration *calibration);
 
 /* Fixes the ranges. INVALID_ARGUMENT without samples, or a second time. Since 0.1. */

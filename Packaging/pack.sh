@@ -1,11 +1,10 @@
 #!/bin/sh
 # Makes one relocatable object, and an archive of it, out of the objects of a SwiftPM build:
 #
-#     pack.sh RELEASE_DIR OUT_DIR EMULATION UNICODE KERNELS...
+#     pack.sh RELEASE_DIR OUT_DIR EMULATION KERNELS...
 #
 # RELEASE_DIR  .build-*/TRIPLE/release
 # EMULATION    of ld.lld: elf_x86_64, aarch64elf, armelf
-# UNICODE      libswiftUnicodeDataTables.a of the target, or an object that stands for it
 # KERNELS      pairs MODULE:SYMBOL of the kernel targets and their one entry point
 #
 # Swift puts specialisations of the standard library, under equal names, into every module. A linker keeps one
@@ -13,14 +12,14 @@
 # an object whose only global name is its entry point, before anything is joined. In the end only edgeai_* is
 # global: the library can stand in a program beside any other Swift runtime.
 set -eu
-release=$1 out=$2 emulation=$3 unicode=$4
-shift 4
+release=$1 out=$2 emulation=$3
+shift 3
 tools=$(dirname "$(readlink -f "$(command -v "${SWIFTC:-swiftc}")")")
 here=$(cd "$(dirname "$0")" && pwd)
 lld="$tools/ld.lld -m $emulation -r --force-group-allocation"
 objcopy=$tools/llvm-objcopy
 rm -rf "$out/objects"
-mkdir -p "$out/objects/unicode"
+mkdir -p "$out/objects"
 
 # Swift's heap becomes the allocator hook's.
 hook="--redefine-sym malloc=ep_swift_malloc --redefine-sym posix_memalign=ep_swift_memalign --redefine-sym free=ep_swift_free"
@@ -42,11 +41,8 @@ for source in "$here"/*.c; do
   object=$release/Packaging.build/$(basename "$source").o
   if [ -f "$object" ]; then platform="$platform $object"; fi
 done
-case $unicode in
-*.a) (cd "$out/objects/unicode" && "$tools/llvm-ar" x "$unicode"); unicode=$(ls "$out"/objects/unicode/*.o) ;;
-esac
 
-$lld "$out/objects/Shipped.o" $parts $platform $unicode -o "$out/edgeai.o"
+$lld "$out/objects/Shipped.o" $parts $platform -o "$out/edgeai.o"
 $objcopy --strip-debug --remove-section=.swift1_autolink_entries --remove-section=.swift_modhash \
   --wildcard --keep-global-symbol='edgeai_*' "$out/edgeai.o"
 rm -f "$out/libedgeai.a"

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct header {
   const ep_allocator *allocator; /* NULL: the C library */
@@ -79,6 +80,12 @@ void *ep_allocate(size_t size, size_t alignment) {
     if (h->next) h->next->link = &h->next;
     current->blocks = h;
   }
+  return block;
+}
+
+void *ep_allocate_zeroed(size_t size, size_t alignment) {
+  void *block = ep_allocate(size, alignment);
+  if (block) memset(block, 0, size);
   return block;
 }
 

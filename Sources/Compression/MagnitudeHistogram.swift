@@ -56,8 +56,10 @@ final class MagnitudeHistogram {
   func add(_ x: UnsafePointer<Float>, count: Int, largest: Float) {
     if largest > 0 { cover(largest) }
     let limit = Float(MagnitudeHistogram.binCount)
-    for index in 0..<count {
+    var index = 0
+    while index < count {
       let value = x[index]
+      index &+= 1
       let position = value.magnitude * binsPerUnit
       // Also false for NaN and infinity.
       guard position < limit else { continue }

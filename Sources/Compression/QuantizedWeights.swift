@@ -30,7 +30,12 @@ struct QuantizedWeights {
     var largest = [Float](repeating: 0, count: channels)
     for channel in 0..<channels {
       var most: Float = 0
-      for index in channel &* depth..<(channel &+ 1) &* depth { most = max(most, weight(index).magnitude) }
+      var index = channel &* depth
+      let end = index &+ depth
+      while index < end {
+        most = max(most, weight(index).magnitude)
+        index &+= 1
+      }
       largest[channel] = most
     }
     var widened = 0
@@ -62,11 +67,14 @@ struct QuantizedWeights {
     for channel in 0..<channels {
       let inverse = 1 / Double(scales[channel])
       var sum = 0
-      for index in channel &* depth..<(channel &+ 1) &* depth {
+      var index = channel &* depth
+      let end = index &+ depth
+      while index < end {
         let rounded = QuantizationParameters.roundHalfEven(Double(weight(index)) * inverse)
         let q = Int8(max(-127, min(127, rounded)))
         storage.base.storeBytes(of: q, toByteOffset: index, as: Int8.self)
         sum &+= Int(q.magnitude)
+        index &+= 1
       }
       if Double(sum) * 255 >= QuantizedWeights.biasLimit { return nil }
     }

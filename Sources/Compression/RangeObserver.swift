@@ -26,8 +26,10 @@ public struct RangeObserver {
   public mutating func add(_ x: UnsafePointer<Float>, count: Int) {
     var low = Float.infinity
     var high = -Float.infinity
-    for index in 0..<count {
+    var index = 0
+    while index < count {
       let value = x[index]
+      index &+= 1
       guard value.isFinite else {
         ignored &+= 1
         continue

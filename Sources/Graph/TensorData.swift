@@ -17,10 +17,9 @@ public final class Storage {
 
   /// Zeroed memory, 64-byte aligned. Throws `outOfMemory`.
   public static func allocate(_ count: Int) throws(EdgeError) -> Storage {
-    guard count >= 0, let base = ep_allocate(max(count, 1), 64) else {
+    guard count >= 0, let base = ep_allocate_zeroed(max(count, 1), 64) else {
       throw EdgeError(.outOfMemory, "could not allocate \(count) bytes")
     }
-    base.initializeMemory(as: UInt8.self, repeating: 0, count: count)
     return Storage(base: base, count: count, owned: true, owner: nil)
   }
 
@@ -71,9 +70,9 @@ public struct TensorData {
   public func array<T: BitwiseCopyable>(of type: T.Type) -> [T] {
     let stride = MemoryLayout<T>.stride
     let count = byteCount / stride
-    var result: [T] = []
-    result.reserveCapacity(count)
-    for index in 0..<count { result.append(base.loadUnaligned(fromByteOffset: index &* stride, as: T.self)) }
-    return result
+    return [T](unsafeUninitializedCapacity: count) { elements, written in
+      UnsafeMutableRawBufferPointer(elements).copyMemory(from: UnsafeRawBufferPointer(start: base, count: count &* stride))
+      written = count
+    }
   }
 }

@@ -40,9 +40,11 @@ enum OnnxConversion {
   ) throws(EdgeError) -> TensorData {
     let storage = try Storage.allocate(count * MemoryLayout<To>.stride)
     let from = source.base
-    for index in 0..<count {
+    var index = 0
+    while index < count {
       let element = from.loadUnaligned(fromByteOffset: index &* MemoryLayout<From>.stride, as: From.self)
       storage.base.storeBytes(of: convert(element), toByteOffset: index &* MemoryLayout<To>.stride, as: To.self)
+      index &+= 1
     }
     return try whole(storage)
   }
@@ -81,10 +83,12 @@ enum OnnxConversion {
     let total = data.byteCount / 4
     while written < total {
       var from = offset
-      for _ in 0..<outDims[inner] {
+      let end = written &+ outDims[inner]
+      let step = outStrides[inner]
+      while written < end {
         let element = data.base.loadUnaligned(fromByteOffset: from &* 4, as: UInt32.self)
         storage.base.storeBytes(of: element, toByteOffset: written &* 4, as: UInt32.self)
-        from &+= outStrides[inner]
+        from &+= step
         written &+= 1
       }
       // Step the outer axes like an odometer.

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import CLASSIFIER, relative_error
+from conftest import CLASSIFIER, relative_error, small_model
+from onnx import helper
 
 import edgeai
 from edgeai.carray import c_array
@@ -36,6 +37,17 @@ def test_versions() -> None:
     assert edgeai.build_info().startswith("edgeai 0.1.0")
     assert edgeai.instruction_sets()[-1] == "reference"
     assert all(hasattr(edgeai, name) for name in edgeai.__all__)
+
+
+def test_names_are_bytes() -> None:
+    """One letter in its two Unicode spellings is two names, as it is for every other reader of ONNX."""
+    composed, decomposed = "\u00e9", "e\u0301"
+    nodes = [helper.make_node("Neg", ["x"], [composed]), helper.make_node("Exp", [composed], [decomposed])]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 3)}, [composed, decomposed]))
+    assert [output.name for output in model.outputs] == [composed, decomposed]
+    first, second = edgeai.Session(model).run(np.ones((1, 3), np.float32)).values()
+    np.testing.assert_allclose(first, -1)
+    np.testing.assert_allclose(second, np.exp(np.float32(-1)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["path", "str", "bytes", "bytearray", "memoryview"])

@@ -7,6 +7,7 @@
 
 /* Memory for weights, arenas and file images: NULL when there is none, never a trap. alignment: a power of two. */
 void *ep_allocate(size_t size, size_t alignment);
+void *ep_allocate_zeroed(size_t size, size_t alignment);
 void ep_deallocate(void *pointer);
 
 /* A caller's allocator; the same layout as edgeai_allocator. */

@@ -134,7 +134,14 @@ private final class AffineFolding {
     var scaled = weights
     for channel in 0..<channels {
       let scale = element(affine.scale, channel)
-      for place in 0..<perChannel { scaled[channel * perChannel + place] *= scale }
+      scaled.withUnsafeMutableBufferPointer { elements in
+        var place = channel &* perChannel
+        let end = place &+ perChannel
+        while place < end {
+          elements[place] *= scale
+          place &+= 1
+        }
+      }
       bias[channel] = Float(Double(bias[channel]) * Double(scale) + Double(element(affine.offset, channel)))
     }
     // New constants: other layers may share the old ones.
