@@ -15,7 +15,7 @@ public enum CalibratorKind: UInt8, Equatable, Sendable {
   /// Least mean squared error of quantization.
   case meanSquaredError
 
-  public static let all: [CalibratorKind] = [.minMax, .movingAverage, .percentile, .entropy, .meanSquaredError]
+  public static var all: [CalibratorKind] { [.minMax, .movingAverage, .percentile, .entropy, .meanSquaredError] }
 
   /// The kind needs the distribution, not only its ends.
   var usesHistogram: Bool { self == .percentile || self == .entropy || self == .meanSquaredError }

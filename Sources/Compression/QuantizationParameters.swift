@@ -10,8 +10,8 @@ import Graph
 /// - Scales lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. A narrower
 ///   tensor rounds towards 0, a wider one saturates.
 public enum QuantizationParameters {
-  public static let minimumScale = Float(sign: .plus, exponent: -40, significand: 1)
-  public static let maximumScale = Float(sign: .plus, exponent: 40, significand: 1)
+  public static var minimumScale: Float { 0x1p-40 }
+  public static var maximumScale: Float { 0x1p40 }
 
   /// uint8 parameters of an activation.
   public static func activation(_ range: ValueRange) -> Quantization {

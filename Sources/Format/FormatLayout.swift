@@ -1,7 +1,7 @@
 /// Constants of the `.edgeai` container, version 1. The byte-for-byte description is Documentation/format.md.
 enum FormatLayout {
   /// Not text, not a prefix of another format, and damaged visibly by line-ending conversion.
-  static let magic: [UInt8] = [0x89, 0x45, 0x44, 0x47, 0x45, 0x41, 0x49, 0x0A]
+  static var magic: [UInt8] { [0x89, 0x45, 0x44, 0x47, 0x45, 0x41, 0x49, 0x0A] }
   static let majorVersion: UInt16 = 1
   static let minorVersion: UInt16 = 0
   static let headerBytes = 64

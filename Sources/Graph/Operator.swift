@@ -62,7 +62,7 @@ public struct Clamp: Equatable, Sendable {
     self.min = min
     self.max = max
   }
-  public static let none = Clamp(min: -.infinity, max: .infinity)
+  public static var none: Clamp { Clamp(min: -.infinity, max: .infinity) }
   public var isNone: Bool { min == -.infinity && max == .infinity }
 }
 

@@ -9,7 +9,7 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
   case sse2, avx2, avx512vnni, neon, neondot
 
   /// All sets, slowest first.
-  public static let all: [InstructionSet] = [.reference, .sse2, .avx2, .avx512vnni, .neon, .neondot]
+  public static var all: [InstructionSet] { [.reference, .sse2, .avx2, .avx512vnni, .neon, .neondot] }
 
   public var name: StaticString {
     switch self {

@@ -45,7 +45,7 @@ def test_names_are_bytes() -> None:
     nodes = [helper.make_node("Neg", ["x"], [composed]), helper.make_node("Exp", [composed], [decomposed])]
     model = edgeai.load(small_model(nodes, {"x": ("n", 3)}, [composed, decomposed]))
     assert [output.name for output in model.outputs] == [composed, decomposed]
-    first, second = edgeai.Session(model).run(np.ones((1, 3), np.float32)).values()
+    first, second = edgeai.Session(model).run(np.ones((1, 3), np.float32))
     np.testing.assert_allclose(first, -1)
     np.testing.assert_allclose(second, np.exp(np.float32(-1)), rtol=1e-6)
 
