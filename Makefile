@@ -49,7 +49,6 @@ NATIVE_RELEASE := .build-shipped/x86_64-unknown-linux-gnu/release
 define compile_packaging
 	@mkdir -p $1/Packaging.build
 	$2 -O2 -ffunction-sections -c Packaging/seed.c -o $1/Packaging.build/seed.c.o
-	$2 -O2 -ffunction-sections -c Packaging/unicode.c -o $1/Packaging.build/unicode.c.o
 endef
 
 $(OUT)/libedgeai.a: $(SOURCES)

@@ -10,7 +10,7 @@ import Runtime
 public final class Comparison {
   private let reference: Graph
   private let candidate: Graph
-  private let reasons: [String]
+  private let reasons: [Text]
   private let referenceRunner: GraphRunner
   private let candidateRunner: GraphRunner
   /// Counterparts of values of the reference; compared ones only.
@@ -22,7 +22,7 @@ public final class Comparison {
   private var sampleCount = 0
 
   private init(
-    _ reference: Graph, _ candidate: Graph, reasons: [String], _ referenceRunner: GraphRunner, _ candidateRunner: GraphRunner,
+    _ reference: Graph, _ candidate: Graph, reasons: [Text], _ referenceRunner: GraphRunner, _ candidateRunner: GraphRunner,
     _ pairs: [Pair]
   ) {
     self.reference = reference
@@ -39,12 +39,12 @@ public final class Comparison {
   /// `reasons`: for each node of the reference why it stayed in float, from `QuantizationResult`; may be empty.
   /// Throws `shapeMismatch` or `dtypeMismatch` when inputs or outputs differ, `unsupportedOperator`, `outOfMemory`.
   public static func make(
-    _ reference: Graph, _ candidate: Graph, reasons: [String] = [], threads: Int = 1
+    _ reference: Graph, _ candidate: Graph, reasons: [Text] = [], threads: Int = 1
   ) throws(EdgeError) -> Comparison {
     try Comparison.checkBorders(reference, candidate, reference.inputs, candidate.inputs, "inputs")
     try Comparison.checkBorders(reference, candidate, reference.outputs, candidate.outputs, "outputs")
     var pairs: [Pair] = []
-    var ids: [String: ValueID] = [:]
+    var ids: [Text: ValueID] = [:]
     for value in GraphRunner.computedValues(candidate) { ids[candidate.values[value].name] = value }
     for node in reference.nodes {
       for value in node.outputs {

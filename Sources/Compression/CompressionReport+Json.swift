@@ -4,7 +4,7 @@ import Graph
 
 extension CompressionReport {
   /// The report as one JSON object; the same report gives the same text. Figures that are not finite are null.
-  public var json: String {
+  public var json: Text {
     var json = JsonText()
     json.open("{")
     json.field("samples", samples)
@@ -47,7 +47,7 @@ extension CompressionReport {
     json.field("name", layer.name)
     json.field("op", layer.op)
     json.field("tensor", layer.tensor)
-    json.field("dtype", Message("\(layer.dtype.name)").text)
+    json.field("dtype", Text("\(layer.dtype.name)"))
     json.key("shape")
     json.open("[")
     for dim in layer.shape.dims { json.element(dim) }
@@ -62,7 +62,7 @@ extension CompressionReport {
 
 /// Builds JSON text: commas and escapes.
 private struct JsonText {
-  private(set) var text = ""
+  private(set) var text = Text()
   private var needsComma = false
 
   private mutating func separate() {
@@ -70,18 +70,18 @@ private struct JsonText {
     needsComma = true
   }
 
-  mutating func open(_ bracket: String) {
+  mutating func open(_ bracket: Text) {
     separate()
     text += bracket
     needsComma = false
   }
 
-  mutating func close(_ bracket: String) {
+  mutating func close(_ bracket: Text) {
     text += bracket
     needsComma = true
   }
 
-  mutating func key(_ name: String) {
+  mutating func key(_ name: Text) {
     separate()
     quote(name)
     text += ":"
@@ -90,34 +90,34 @@ private struct JsonText {
 
   mutating func element(_ number: Int) {
     separate()
-    text += Message("\(number)").text
+    text += Text("\(number)")
   }
 
-  mutating func element(_ string: String) {
+  mutating func element(_ string: Text) {
     separate()
     quote(string)
   }
 
-  mutating func field(_ name: String, _ number: Int) {
+  mutating func field(_ name: Text, _ number: Int) {
     key(name)
     element(number)
   }
 
-  mutating func field(_ name: String, _ number: Int?) {
+  mutating func field(_ name: Text, _ number: Int?) {
     key(name)
     if let number { element(number) } else { null() }
   }
 
-  mutating func field(_ name: String, _ string: String) {
+  mutating func field(_ name: Text, _ string: Text) {
     key(name)
     element(string)
   }
 
-  mutating func field(_ name: String, _ number: Double) {
+  mutating func field(_ name: Text, _ number: Double) {
     key(name)
     guard number.isFinite else { return null() }
     separate()
-    text += number.description
+    text.append(number)
   }
 
   mutating func fields(of error: ErrorMeter) {
@@ -135,19 +135,17 @@ private struct JsonText {
     text += "null"
   }
 
-  private mutating func quote(_ string: String) {
+  private mutating func quote(_ string: Text) {
     text += "\""
-    for scalar in string.unicodeScalars {
-      switch scalar.value {
+    for byte in string.utf8 {
+      switch byte {
       case 0x22: text += "\\\""
       case 0x5C: text += "\\\\"
       case 0..<0x20:
-        let digits: StaticString = "0123456789abcdef"
         text += "\\u00"
-        for nibble in [scalar.value >> 4, scalar.value & 15] {
-          text.unicodeScalars.append(Unicode.Scalar(digits.utf8Start[Int(nibble)]))
-        }
-      default: text.unicodeScalars.append(scalar)
+        text.append(48 + (byte >> 4))
+        text.append((byte & 15) + (byte & 15 < 10 ? 48 : 87))
+      default: text.append(byte)
       }
     }
     text += "\""

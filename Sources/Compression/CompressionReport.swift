@@ -6,10 +6,10 @@ import Graph
 public struct CompressionReport {
   /// A node of the original graph and its counterpart.
   public struct Layer {
-    public var name: String
-    public var op: String
+    public var name: Text
+    public var op: Text
     /// The result that was measured.
-    public var tensor: String
+    public var tensor: Text
     /// What the counterpart computes in: the element type of its result.
     public var dtype: DType
     public var shape: Shape
@@ -17,13 +17,13 @@ public struct CompressionReport {
     public var bytesBefore: Int
     public var bytesAfter: Int
     /// Why it stayed in float, or "".
-    public var reason: String
+    public var reason: Text
     /// nil when it was not measured.
     public var error: ErrorMeter?
   }
 
   public struct Output {
-    public var name: String
+    public var name: Text
     public var error: ErrorMeter
     /// Samples for which both models rank the same element first; nil for outputs that are no vector.
     public var sameTop1: Int?
@@ -42,14 +42,14 @@ public struct CompressionReport {
   public var fileBytesAfter: Int?
   /// Nodes of the new graph that convert between element types or scales.
   public var conversions = 0
-  public var warnings: [String] = []
+  public var warnings: [Text] = []
 
   /// A report without measurements. `reasons` as in `QuantizationResult`; may be empty.
-  public init(_ reference: Graph, _ candidate: Graph, reasons: [String] = []) {
+  public init(_ reference: Graph, _ candidate: Graph, reasons: [Text] = []) {
     constantBytesBefore = CompressionReport.constantBytes(reference)
     constantBytesAfter = CompressionReport.constantBytes(candidate)
     // Nodes of one name correspond in their order.
-    var counterparts: [String: [Int]] = [:]
+    var counterparts: [Text: [Int]] = [:]
     for (index, node) in candidate.nodes.enumerated().reversed() {
       if node.op.isConversion { conversions += 1 } else { counterparts[node.name, default: []].append(index) }
     }

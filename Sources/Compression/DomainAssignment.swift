@@ -13,11 +13,11 @@ final class DomainAssignment {
   enum Domain: Equatable {
     case integer
     /// No kernel, or no range.
-    case float(String)
+    case float(Text)
     /// The user asked for it.
-    case requested(String)
+    case requested(Text)
     /// The nodes around it are float.
-    case follows(String)
+    case follows(Text)
   }
 
   private let graph: Graph
@@ -52,13 +52,13 @@ final class DomainAssignment {
     if let reason = options.requestedFloat(node) { return .requested(reason) }
     if case .float(let reason) = support { return .float(reason) }
     for value in node.activations where graph.values[value].constant != nil && ranges[value] == nil {
-      return .float(Message("the constant \(graph.values[value].name) is not all finite").text)
+      return .float(Text("the constant \(graph.values[value].name) is not all finite"))
     }
     if case .moves = support { return .integer }
     var needed = node.activations
     if QuantizationParameters.natural(node.op) == nil { needed += node.outputs }
     for value in needed where ranges[value] == nil {
-      return .float(Message("calibration saw no finite value of \(graph.values[value].name)").text)
+      return .float(Text("calibration saw no finite value of \(graph.values[value].name)"))
     }
     return .integer
   }
@@ -98,7 +98,7 @@ final class DomainAssignment {
   }
 
   private func placeMoves() {
-    let reason = "moves data between float operators"
+    let reason: Text = "moves data between float operators"
     var pending: [Int] = []
     for (index, node) in graph.nodes.enumerated() where moves(index) && isInteger(index) {
       var integers = 0

@@ -11,11 +11,11 @@ enum IntegerSupport {
   /// Moves data; the result has the parameters of the input.
   case moves
   /// No integer kernel, and why.
-  case float(String)
+  case float(Text)
 
   init(_ node: Node, in graph: Graph) {
     for value in node.inputs + node.outputs where value != Node.noValue && graph.values[value].dtype != .float32 {
-      self = .float(Message("works on \(graph.values[value].dtype.name)").text)
+      self = .float(Text("works on \(graph.values[value].dtype.name)"))
       return
     }
     switch node.op {

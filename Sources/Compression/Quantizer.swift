@@ -6,9 +6,9 @@ import Graph
 public struct QuantizationResult {
   public var graph: Graph
   /// For each node of the float graph: why it stayed in float, or "".
-  public var reasons: [String]
+  public var reasons: [Text]
   /// What the user should know besides.
-  public var warnings: [String]
+  public var warnings: [Text]
 }
 
 extension Graph {
@@ -44,12 +44,12 @@ private final class GraphQuantizer {
   private let domains: DomainAssignment
   private let schemes: SchemeAssignment
   private var result: Graph
-  private var reasons: [String]
-  private var warnings: [String] = []
+  private var reasons: [Text]
+  private var warnings: [Text] = []
   private var floats: [ValueID]
   private var integers: [ValueID]
   private var requantized: [(source: ValueID, id: ValueID)] = []
-  private var names: Set<String> = []
+  private var names: Set<Text> = []
 
   init(_ source: Graph, _ calibration: CalibrationResult, _ options: QuantizerOptions) {
     self.source = source
@@ -61,15 +61,15 @@ private final class GraphQuantizer {
     schemes = SchemeAssignment(source, ranges: ranges, isInteger: { domains.isInteger($0) })
     result = Graph(name: source.name)
     result.metadata = source.metadata
-    reasons = [String](repeating: "", count: source.nodes.count)
+    reasons = [Text](repeating: "", count: source.nodes.count)
     floats = [ValueID](repeating: Node.noValue, count: source.values.count)
     integers = floats
     for value in source.values { names.insert(value.name) }
     for (value, ignored) in calibration.ignored.enumerated() where ignored > 0 {
-      warnings.append(Message("\(ignored) values of \(source.values[value].name) were not finite and did not count in calibration").text)
+      warnings.append(Text("\(ignored) values of \(source.values[value].name) were not finite and did not count in calibration"))
     }
     for type in options.floatTypes where !source.nodes.contains(where: { QuantizerOptions.equalIgnoringCase(type, $0.op.name) }) {
-      warnings.append(Message("no operator is of the type \(type) that was to stay in float").text)
+      warnings.append(Text("no operator is of the type \(type) that was to stay in float"))
     }
   }
 
@@ -99,7 +99,7 @@ private final class GraphQuantizer {
     return QuantizationResult(graph: result, reasons: reasons, warnings: warnings)
   }
 
-  private func refuse(_ index: Int, _ reason: String) throws(EdgeError) {
+  private func refuse(_ index: Int, _ reason: Text) throws(EdgeError) {
     if options.strict {
       let node = source.nodes[index]
       throw EdgeError(.unsupportedOperator, "\(node.op.name) would stay in float: \(reason)", node: node.name, nodeIndex: index)
@@ -109,17 +109,17 @@ private final class GraphQuantizer {
 
   // MARK: Values
 
-  private func unique(_ name: String) -> String {
+  private func unique(_ name: Text) -> Text {
     var candidate = name
     var number = 2
     while !names.insert(candidate).inserted {
-      candidate = Message("\(name)_\(number)").text
+      candidate = Text("\(name)_\(number)")
       number += 1
     }
     return candidate
   }
 
-  private func addNode(_ op: Operator, _ name: String, _ inputs: [ValueID], _ outputs: [ValueID]) {
+  private func addNode(_ op: Operator, _ name: Text, _ inputs: [ValueID], _ outputs: [ValueID]) {
     result.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs))
   }
 
@@ -202,7 +202,7 @@ private final class GraphQuantizer {
   }
 
   /// Adds a node in integers; the reason when that turns out to be impossible, with nothing added.
-  private func addInteger(_ node: Node) throws(EdgeError) -> String? {
+  private func addInteger(_ node: Node) throws(EdgeError) -> Text? {
     var inputs = node.inputs
     switch node.op {
     case .convolution, .transposedConvolution, .dense:
@@ -264,7 +264,7 @@ private final class GraphQuantizer {
         scales: weights.scales.map { $0 * inputScale }, zeroPoints: zeros, axis: options.perChannel ? 0 : nil))
     if weights.widened > 0 {
       warnings.append(
-        Message("\(node.name): the bias of \(weights.widened) channels did not fit 32 bits; their weights have a coarser scale instead").text)
+        Text("\(node.name): the bias of \(weights.widened) channels did not fit 32 bits; their weights have a coarser scale instead"))
     }
   }
 }

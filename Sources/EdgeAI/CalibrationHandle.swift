@@ -140,10 +140,10 @@ struct SampleBatch {
 }
 
 /// A caller's list of strings. NULL is allowed for an empty one.
-private func names(_ list: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ what: StaticString) throws(EdgeError) -> [String] {
+private func names(_ list: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ what: StaticString) throws(EdgeError) -> [Text] {
   guard count != 0 else { return [] }
   guard count > 0, let list else { throw EdgeError(.invalidArgument, "\(what) is NULL") }
-  var result: [String] = []
+  var result: [Text] = []
   for index in 0..<count { result.append(try text(list[index], what)) }
   return result
 }

@@ -20,12 +20,12 @@ final class MappedFile {
     guard code == 0 else {
       throw code == ep_unsupported
         ? EdgeError(.unsupportedFeature, "this build has no files")
-        : EdgeError(.ioError, "could not read '\(String(cString: path))': \(String(cString: ep_error_text(code)))")
+        : EdgeError(.ioError, "could not read '\(Text(cString: path))': \(Text(cString: ep_error_text(code)))")
     }
     let file = MappedFile(UnsafeRawBufferPointer(start: data, count: size))
     guard size <= limits.maximumFileBytes else {
       throw EdgeError(
-        .limitExceeded, "'\(String(cString: path))' has \(size) bytes; the limit is \(limits.maximumFileBytes)")
+        .limitExceeded, "'\(Text(cString: path))' has \(size) bytes; the limit is \(limits.maximumFileBytes)")
     }
     return file
   }
@@ -35,20 +35,20 @@ final class MappedFile {
 
 /// Files beside a model file that hold its weights. Each is mapped once.
 final class CompanionFiles {
-  private let folder: String
+  private let folder: Text
   private let limits: Limits
-  private var opened: [String: Storage] = [:]
+  private var opened: [Text: Storage] = [:]
 
-  init(besideFile path: String, limits: Limits) {
+  init(besideFile path: Text, limits: Limits) {
     var folder: [UInt8] = []
     let bytes = Array(path.utf8)
     if let slash = bytes.lastIndex(of: UInt8(ascii: "/")) { folder = Array(bytes[...slash]) }
-    self.folder = String(decoding: folder, as: UTF8.self)
+    self.folder = Text(folder)
     self.limits = limits
   }
 
   /// The contents of a file named by the model. The name is hostile: it must stay inside the folder.
-  func contents(_ location: String) throws(EdgeError) -> Storage {
+  func contents(_ location: Text) throws(EdgeError) -> Storage {
     if let known = opened[location] { return known }
     try checkStaysInside(location)
     var path = folder
@@ -66,7 +66,7 @@ final class CompanionFiles {
     return storage
   }
 
-  private func checkStaysInside(_ location: String) throws(EdgeError) {
+  private func checkStaysInside(_ location: Text) throws(EdgeError) {
     var parts: [[UInt8]] = [[]]
     for byte in location.utf8 {
       guard byte != 0 else { throw EdgeError(.malformedModel, "the external data's file name holds a zero byte") }
@@ -85,6 +85,6 @@ func writeFile(_ path: UnsafePointer<CChar>, _ bytes: UnsafeRawBufferPointer) th
   guard code == 0 else {
     throw code == ep_unsupported
       ? EdgeError(.unsupportedFeature, "this build has no files")
-      : EdgeError(.ioError, "could not write '\(String(cString: path))': \(String(cString: ep_error_text(code)))")
+      : EdgeError(.ioError, "could not write '\(Text(cString: path))': \(Text(cString: ep_error_text(code)))")
   }
 }

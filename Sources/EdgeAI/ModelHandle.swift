@@ -10,9 +10,9 @@ struct LogSink {
   var function: edgeai_log_fn?
   var context: UnsafeMutableRawPointer?
 
-  func write(_ level: Int32, _ message: Message) {
+  func write(_ level: Int32, _ message: Text) {
     guard let function else { return }
-    message.text.withCString { function(context, level, $0) }
+    message.withCString { function(context, level, $0) }
   }
 }
 
@@ -57,7 +57,7 @@ final class ModelHandle {
   }
   func metadataText(_ index: Int) -> (key: UnsafePointer<CChar>?, value: UnsafePointer<CChar>?) { metadata[index] }
 
-  func setMetadata(_ key: String, _ value: String?) throws(EdgeError) {
+  func setMetadata(_ key: Text, _ value: Text?) throws(EdgeError) {
     var changed = graph
     if let index = changed.metadata.firstIndex(where: { $0.key == key }) {
       if let value { changed.metadata[index].value = value } else { changed.metadata.remove(at: index) }
@@ -78,13 +78,13 @@ final class ModelHandle {
 
 /// One error for all unsupported operators of a file; `node` is the first one's.
 func unsupportedError(_ unsupported: [UnsupportedOperator]) -> EdgeError {
-  var message = Message("\(unsupported.count) unsupported operator\(unsupported.count == 1 ? "" : "s"):").text
+  var message = Text("\(unsupported.count) unsupported operator\(unsupported.count == 1 ? Text() : "s"):")
   for item in unsupported {
-    message += Message(" \(item.type)").text
-    message += item.node.isEmpty ? Message(" (node \(item.nodeIndex)").text : Message(" ('\(item.node)'").text
-    message += Message("; \(item.reason));").text
+    message += Text(" \(item.type)")
+    message += item.node.isEmpty ? Text(" (node \(item.nodeIndex)") : Text(" ('\(item.node)'")
+    message += Text("; \(item.reason));")
   }
-  return EdgeError(.unsupportedOperator, Message(message), node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
+  return EdgeError(.unsupportedOperator, message, node: unsupported[0].node, nodeIndex: unsupported[0].nodeIndex)
 }
 
 /// The C strings of a graph: offsets into one pool.
@@ -98,7 +98,7 @@ private struct ModelTexts {
   init(_ source: Graph, _ missing: [UnsupportedOperator]) throws(EdgeError) {
     for value in source.values { values.append(pool.add(value.name)) }
     // Few different types: each stands in the pool once.
-    var types: [String: Int] = [:]
+    var types: [Text: Int] = [:]
     for node in source.nodes {
       let type = node.op.name
       let offset = types[type] ?? pool.add(type)

@@ -51,6 +51,6 @@ public func edgeai_model_metadata_set(
     let model = try object(model, ModelHandle.self, "model")
     let key = try text(key, "key")
     guard !key.isEmpty else { throw EdgeError(.invalidArgument, "key is empty") }
-    try model.setMetadata(key, value.map { String(cString: $0) })
+    try model.setMetadata(key, value == nil ? nil : try text(value, "value"))
   }
 }

@@ -41,7 +41,7 @@ public func edgeai_model_open_file(
   open(options, model, error) { limits throws(EdgeError) in
     let path = try required(path, "path")
     let file = try MappedFile.open(path, limits: limits)
-    let companions = CompanionFiles(besideFile: String(cString: path), limits: limits)
+    let companions = CompanionFiles(besideFile: Text(cString: path), limits: limits)
     return try read(file.bytes, owner: file, limits) { (location) throws(EdgeError) in try companions.contents(location) }
   }
 }
@@ -94,7 +94,7 @@ private func open(
 
 /// The graph of a file's bytes, whichever format they have.
 private func read(
-  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, externalData: ((String) throws(EdgeError) -> Storage)?
+  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, externalData: ((Text) throws(EdgeError) -> Storage)?
 ) throws(EdgeError) -> Opened {
   guard bytes.count > 0 else { throw EdgeError(.truncatedModel, "the model is empty", byteOffset: 0) }
   if isEdgeAIModel(bytes) {

@@ -85,7 +85,7 @@ public func edgeai_quantize(
     let source = calibration.model
     let result = try source.graph.quantized(ranges, calibration.quantizer)
     let model = try ModelHandle.make(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
-    for warning in result.warnings { source.log.write(EDGEAI_LOG_WARNING, Message(warning)) }
+    for warning in result.warnings { source.log.write(EDGEAI_LOG_WARNING, warning) }
     if let report {
       let comparison = try Comparison.make(source.graph, result.graph, reasons: result.reasons, threads: calibration.threads)
       var inputs: [UnsafeRawPointer] = []

@@ -44,7 +44,7 @@ private func instructionSet(_ name: UnsafePointer<CChar>) throws(EdgeError) -> I
     if equal(name, set.name) { return set }
     raw += 1
   }
-  throw EdgeError(.invalidArgument, "there is no instruction set '\(String(cString: name))'")
+  throw EdgeError(.invalidArgument, "there is no instruction set '\(Text(cString: name))'")
 }
 
 @_cdecl("edgeai_session_memory_required") @implementation

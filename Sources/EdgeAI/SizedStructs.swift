@@ -65,7 +65,10 @@ func checked(_ index: Int, below count: Int, _ name: StaticString) throws(EdgeEr
   return index
 }
 
-/// A C string argument. Throws for NULL.
-func text(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(EdgeError) -> String {
-  String(cString: try required(pointer, name))
+/// A C string argument. Throws for NULL and for what is not UTF-8.
+func text(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(EdgeError) -> Text {
+  let bytes = Text(cString: try required(pointer, name)).utf8
+  let text = bytes.withUnsafeBytes { Text(validating: $0) }
+  guard let text else { throw EdgeError(.invalidArgument, "\(name) is not UTF-8") }
+  return text
 }

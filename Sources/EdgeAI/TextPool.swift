@@ -14,7 +14,7 @@ struct TextPool {
   }
 
   /// Adds a string and returns its offset. A zero byte inside ends it.
-  mutating func add(_ text: String) -> Int {
+  mutating func add(_ text: Text) -> Int {
     if text.isEmpty { return 0 }
     let offset = bytes.count
     bytes.append(contentsOf: text.utf8)
@@ -45,7 +45,7 @@ func cString(_ literal: StaticString) -> UnsafePointer<CChar> {
 
 /// snprintf's manner of giving text: as much as fits, always ended; `length` is that of the whole text.
 func give(
-  _ text: String, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int, _ length: UnsafeMutablePointer<Int>?
+  _ text: Text, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int, _ length: UnsafeMutablePointer<Int>?
 ) throws(EdgeError) {
   guard capacity >= 0, buffer != nil || capacity == 0 else { throw EdgeError(.invalidArgument, "buffer is NULL") }
   if let buffer { copyText(text.utf8, to: buffer, capacity: capacity) }

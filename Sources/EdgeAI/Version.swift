@@ -77,7 +77,7 @@ public func edgeai_isa_name(_ index: Int32) -> UnsafePointer<CChar>! {
   return nil
 }
 
-/// Compares without making a String, so the functions above allocate nothing.
+/// Compares without making a Text, so the functions above allocate nothing.
 func equal(_ text: UnsafePointer<CChar>, _ literal: StaticString) -> Bool {
   for index in 0..<literal.utf8CodeUnitCount where UInt8(bitPattern: text[index]) != literal.utf8Start[index] { return false }
   return text[literal.utf8CodeUnitCount] == 0

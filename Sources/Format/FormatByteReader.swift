@@ -17,7 +17,7 @@ struct FormatByteReader {
   var remaining: Int { bytes.count - position }
   var fileOffset: Int { origin + position }
 
-  func malformed(_ message: Message) -> EdgeError { EdgeError(.malformedModel, message, byteOffset: fileOffset) }
+  func malformed(_ message: Text) -> EdgeError { EdgeError(.malformedModel, message, byteOffset: fileOffset) }
 
   mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type) throws(EdgeError) -> T {
     let size = T.bitWidth / 8
@@ -65,18 +65,17 @@ struct FormatByteReader {
     return values
   }
 
-  mutating func string(limit: Int) throws(EdgeError) -> String {
+  mutating func string(limit: Int) throws(EdgeError) -> Text {
     let count = try count(recordBytes: 1)
     guard count <= limit else {
       throw EdgeError(.limitExceeded, "a string of \(count) bytes; the limit is \(limit)", byteOffset: fileOffset)
     }
     let start = position
     position += count
-    let text = UnsafeRawBufferPointer(rebasing: bytes[start..<position])
-    let string = String(decoding: text, as: UTF8.self)
-    // Decoding repairs invalid UTF-8, so a difference in length or content means the file's text was broken.
-    guard string.utf8.elementsEqual(text) else { throw malformed("a string is not UTF-8") }
-    return string
+    guard let text = Text(validating: UnsafeRawBufferPointer(rebasing: bytes[start..<position])) else {
+      throw malformed("a string is not UTF-8")
+    }
+    return text
   }
 
   /// All bytes must have been read.

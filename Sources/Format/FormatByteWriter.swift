@@ -1,3 +1,7 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
 /// Little-endian bytes of the small sections.
 struct FormatByteWriter {
   var bytes: [UInt8] = []
@@ -18,7 +22,7 @@ struct FormatByteWriter {
   mutating func f32(_ value: Float) { integer(value.bitPattern) }
   mutating func flag(_ value: Bool) { u8(value ? 1 : 0) }
 
-  mutating func string(_ value: String) {
+  mutating func string(_ value: Text) {
     let start = bytes.count
     u32(0)
     for byte in value.utf8 { bytes.append(byte) }

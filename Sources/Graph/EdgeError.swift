@@ -36,13 +36,13 @@ public struct Status: Equatable, Sendable {
 public struct EdgeError: Error, @unchecked Sendable {
   private final class Content {
     var status: Status
-    var message: String
-    var node: String
+    var message: Text
+    var node: Text
     var nodeIndex: Int
-    var tensor: String
+    var tensor: Text
     var byteOffset: Int
 
-    init(_ status: Status, _ message: String, _ node: String, _ nodeIndex: Int, _ tensor: String, _ byteOffset: Int) {
+    init(_ status: Status, _ message: Text, _ node: Text, _ nodeIndex: Int, _ tensor: Text, _ byteOffset: Int) {
       self.status = status
       self.message = message
       self.node = node
@@ -56,9 +56,9 @@ public struct EdgeError: Error, @unchecked Sendable {
 
   @inline(never)
   public init(
-    _ status: Status, _ message: Message, node: String = "", nodeIndex: Int = -1, tensor: String = "", byteOffset: Int = -1
+    _ status: Status, _ message: Text, node: Text = "", nodeIndex: Int = -1, tensor: Text = "", byteOffset: Int = -1
   ) {
-    content = Content(status, message.text, node, nodeIndex, tensor, byteOffset)
+    content = Content(status, message, node, nodeIndex, tensor, byteOffset)
   }
 
   @inline(never)
@@ -71,9 +71,9 @@ public struct EdgeError: Error, @unchecked Sendable {
     get { content.status }
     set { makeUnique(); content.status = newValue }
   }
-  public var message: String { content.message }
+  public var message: Text { content.message }
   /// Name of the node (operator) concerned; empty when none is.
-  public var node: String {
+  public var node: Text {
     get { content.node }
     set { makeUnique(); content.node = newValue }
   }
@@ -83,7 +83,7 @@ public struct EdgeError: Error, @unchecked Sendable {
     set { makeUnique(); content.nodeIndex = newValue }
   }
   /// Name of the tensor concerned; empty when none is.
-  public var tensor: String {
+  public var tensor: Text {
     get { content.tensor }
     set { makeUnique(); content.tensor = newValue }
   }

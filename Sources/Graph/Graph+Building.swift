@@ -13,7 +13,7 @@ extension Graph {
   /// - Throws: `shapeMismatch`, `dtypeMismatch` or `invalidGraph`, naming node and tensor.
   @discardableResult
   public mutating func addNode(
-    _ op: Operator, name: String, inputs: [ValueID], outputNames: [String], results declared: [ElementType] = []
+    _ op: Operator, name: Text, inputs: [ValueID], outputNames: [Text], results declared: [ElementType] = []
   ) throws(EdgeError) -> [ValueID] {
     let types = try resultTypes(of: op, name: name, index: nodes.count, inputs: inputs, declared: declared)
     guard types.count == outputNames.count else {
@@ -30,7 +30,7 @@ extension Graph {
 
   /// Types a node's results have, without changing the graph. `declared` as `results` of `addNode`.
   public func resultTypes(
-    of op: Operator, name: String, index: Int = -1, inputs: [ValueID], declared: [ElementType] = []
+    of op: Operator, name: Text, index: Int = -1, inputs: [ValueID], declared: [ElementType] = []
   ) throws(EdgeError) -> [TensorType] {
     try TypeInference(values: values, name: name, index: index, op: op, inputs: inputs, declared: declared).results()
   }

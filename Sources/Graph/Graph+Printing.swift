@@ -4,7 +4,7 @@ extension Graph {
   ///     input  x float32[N, 28, 28, 1]
   ///        0  Convolution  conv1  3x3 stride 1x1 clamp 0...inf  (x, conv1.weight, conv1.bias) -> y float32[N, 26, 26, 8]
   ///     output y
-  public var text: String {
+  public var text: Text {
     let columns = nodes.map { ($0.op.name, $0.name, $0.op.attributeText) }
     var widths = (0, 0, 0)
     for (op, name, attributes) in columns {
@@ -12,46 +12,46 @@ extension Graph {
       widths.1 = max(widths.1, min(name.utf8.count, 40))
       widths.2 = max(widths.2, min(attributes.utf8.count, 40))
     }
-    let digits = Message("\(nodes.count)").text.utf8.count
-    var text = Message("graph \(name)\n").text
-    for input in inputs { text += Message("input  \(typedText(input))\n").text }
+    let digits = Text("\(nodes.count)").utf8.count
+    var text = Text("graph \(name)\n")
+    for input in inputs { text += Text("input  \(typedText(input))\n") }
     for (index, node) in nodes.enumerated() {
       let (op, name, attributes) = columns[index]
-      let number = Message("\(index)").text
-      text += String(repeating: " ", count: max(0, digits - number.utf8.count)) + number
+      let number = Text("\(index)")
+      text += Text(repeating: 32, count: max(0, digits - number.utf8.count)) + number
       text += "  " + padded(op, widths.0) + "  " + padded(name, widths.1) + "  " + padded(attributes, widths.2)
       text += "  (" + joined(node.inputs.map { $0 == Node.noValue ? "-" : nameText($0) }) + ") -> "
       text += joined(node.outputs.map { typedText($0) }) + "\n"
     }
-    for output in outputs { text += Message("output \(nameText(output))\n").text }
+    for output in outputs { text += Text("output \(nameText(output))\n") }
     return text
   }
 
-  private func nameText(_ id: ValueID) -> String {
-    guard id >= 0, id < values.count else { return Message("?\(id)").text }
-    return values[id].name.isEmpty ? Message("%\(id)").text : values[id].name
+  private func nameText(_ id: ValueID) -> Text {
+    guard id >= 0, id < values.count else { return Text("?\(id)") }
+    return values[id].name.isEmpty ? Text("%\(id)") : values[id].name
   }
 
-  private func typedText(_ id: ValueID) -> String {
-    guard id >= 0, id < values.count else { return Message("?\(id)").text }
+  private func typedText(_ id: ValueID) -> Text {
+    guard id >= 0, id < values.count else { return Text("?\(id)") }
     let value = values[id]
     var text = nameText(id) + " " + value.dtype.text + value.shape.text
     guard let quantization = value.quantization else { return text }
     if let axis = quantization.axis {
-      text += Message(" \(quantization.scales.count) scales along axis \(axis)").text
+      text += Text(" \(quantization.scales.count) scales along axis \(axis)")
     } else if let scale = quantization.scales.first, let zeroPoint = quantization.zeroPoints.first {
-      text += Message(" scale \(scale) zero \(zeroPoint)").text
+      text += Text(" scale \(scale) zero \(zeroPoint)")
     }
     return text
   }
 }
 
-private func padded(_ text: String, _ width: Int) -> String {
-  text + String(repeating: " ", count: max(0, width - text.utf8.count))
+private func padded(_ text: Text, _ width: Int) -> Text {
+  text + Text(repeating: 32, count: max(0, width - text.utf8.count))
 }
 
-private func joined(_ parts: [String]) -> String {
-  var text = ""
+private func joined(_ parts: [Text]) -> Text {
+  var text = Text()
   for (index, part) in parts.enumerated() {
     if index > 0 { text += ", " }
     text += part
@@ -59,67 +59,67 @@ private func joined(_ parts: [String]) -> String {
   return text
 }
 
-private func list(_ numbers: [Int]) -> String { "[" + joined(numbers.map { Message("\($0)").text }) + "]" }
+private func list(_ numbers: [Int]) -> Text { "[" + joined(numbers.map { Text("\($0)") }) + "]" }
 
 extension Operator {
   /// The attributes as text; empty when there are none worth showing.
-  public var attributeText: String {
+  public var attributeText: Text {
     switch self {
     case .convolution(let convolution):
-      return convolution.window.text + (convolution.groups == 1 ? "" : Message(" groups \(convolution.groups)").text) + convolution.clamp.text
+      return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + convolution.clamp.text
     case .transposedConvolution(let convolution):
       let extra = convolution.outputPadHeight == 0 && convolution.outputPadWidth == 0
-        ? "" : Message(" output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)").text
-      return convolution.window.text + (convolution.groups == 1 ? "" : Message(" groups \(convolution.groups)").text) + extra + convolution.clamp.text
-    case .dense(let clamp): return String(clamp.text.dropFirst())
+        ? "" : Text(" output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)")
+      return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + extra + convolution.clamp.text
+    case .dense(let clamp): return clamp.text.withoutFirst
     case .matMul, .quantize, .dequantize, .requantize: return ""
-    case .batchNormalization(let epsilon): return Message("epsilon \(epsilon)").text
+    case .batchNormalization(let epsilon): return Text("epsilon \(epsilon)")
     case .unary(let function): return function.text
-    case .binary(_, let clamp): return String(clamp.text.dropFirst())
+    case .binary(_, let clamp): return clamp.text.withoutFirst
     case .pool(let pool):
       return pool.window.text + (pool.ceilMode ? " ceil" : "") + (pool.countIncludesPad ? " count pad" : "")
-    case .reduce(_, let axes, let keepDims): return Message("axes \(list(axes))").text + (keepDims ? " keep" : "")
-    case .softmax(let axis, _): return Message("axis \(axis)").text
-    case .concat(let axis): return Message("axis \(axis)").text
-    case .split(let axis, let sizes): return Message("axis \(axis) sizes \(list(sizes))").text
-    case .slice(let starts, let ends, let steps): return Message("\(list(starts)) ..< \(list(ends)) by \(list(steps))").text
+    case .reduce(_, let axes, let keepDims): return Text("axes \(list(axes))") + (keepDims ? " keep" : "")
+    case .softmax(let axis, _): return Text("axis \(axis)")
+    case .concat(let axis): return Text("axis \(axis)")
+    case .split(let axis, let sizes): return Text("axis \(axis) sizes \(list(sizes))")
+    case .slice(let starts, let ends, let steps): return Text("\(list(starts)) ..< \(list(ends)) by \(list(steps))")
     case .pad(let mode, let before, let after, let value):
-      let kind = mode == .constant ? Message("\(value)").text : mode == .reflect ? "reflect" : "edge"
-      return Message("\(kind) before \(list(before)) after \(list(after))").text
+      let kind = mode == .constant ? Text("\(value)") : mode == .reflect ? "reflect" : "edge"
+      return Text("\(kind) before \(list(before)) after \(list(after))")
     case .resize(let resize):
-      let mode = resize.mode == .nearest ? "nearest" : resize.mode == .linear ? "linear" : "cubic"
-      return Message("\(mode) to \(resize.height)x\(resize.width)").text
+      let mode: StaticString = resize.mode == .nearest ? "nearest" : resize.mode == .linear ? "linear" : "cubic"
+      return Text("\(mode) to \(resize.height)x\(resize.width)")
     case .transpose(let permutation): return list(permutation)
     case .reshape(let shape), .expand(let shape): return shape.text
-    case .gather(let axis, let indices, _): return Message("axis \(axis), \(indices.count) indices").text
-    case .localResponseNormalization(let size, _, _, _): return Message("size \(size)").text
+    case .gather(let axis, let indices, _): return Text("axis \(axis), \(indices.count) indices")
+    case .localResponseNormalization(let size, _, _, _): return Text("size \(size)")
     case .cast(let dtype): return dtype.text
     }
   }
 }
 
 extension Window {
-  fileprivate var text: String {
-    var text = Message("\(kernelHeight)x\(kernelWidth)").text
-    if strideHeight != 1 || strideWidth != 1 { text += Message(" stride \(strideHeight)x\(strideWidth)").text }
+  fileprivate var text: Text {
+    var text = Text("\(kernelHeight)x\(kernelWidth)")
+    if strideHeight != 1 || strideWidth != 1 { text += Text(" stride \(strideHeight)x\(strideWidth)") }
     if padTop != 0 || padLeft != 0 || padBottom != 0 || padRight != 0 {
       text += " pad " + list([padTop, padLeft, padBottom, padRight])
     }
-    if dilationHeight != 1 || dilationWidth != 1 { text += Message(" dilation \(dilationHeight)x\(dilationWidth)").text }
+    if dilationHeight != 1 || dilationWidth != 1 { text += Text(" dilation \(dilationHeight)x\(dilationWidth)") }
     return text
   }
 }
 
 extension Clamp {
-  fileprivate var text: String { isNone ? "" : Message(" clamp \(min)...\(max)").text }
+  fileprivate var text: Text { isNone ? "" : Text(" clamp \(min)...\(max)") }
 }
 
 extension UnaryFunction {
-  fileprivate var text: String {
+  fileprivate var text: Text {
     switch kind {
-    case .clamp: return Message("\(alpha)...\(beta)").text
-    case .leakyRelu, .elu, .celu, .thresholdedRelu: return Message("alpha \(alpha)").text
-    case .hardSigmoid, .selu: return Message("alpha \(alpha) beta \(beta)").text
+    case .clamp: return Text("\(alpha)...\(beta)")
+    case .leakyRelu, .elu, .celu, .thresholdedRelu: return Text("alpha \(alpha)")
+    case .hardSigmoid, .selu: return Text("alpha \(alpha) beta \(beta)")
     default: return ""
     }
   }

@@ -10,7 +10,7 @@ extension Graph {
     for (id, value) in values.enumerated() where value.constant != nil { made[id] = true }
     try validateInputs(&made)
     for (index, node) in nodes.enumerated() { try validate(node, index, &made) }
-    var names = Set<String>()
+    var names = Set<Text>()
     for output in outputs {
       guard output >= 0, output < values.count else { throw EdgeError(.invalidGraph, "output \(output) is not a value of the graph") }
       let value = values[output]
@@ -23,7 +23,7 @@ extension Graph {
   }
 
   private func validateInputs(_ made: inout [Bool]) throws(EdgeError) {
-    var names = Set<String>()
+    var names = Set<Text>()
     for input in inputs {
       guard input >= 0, input < values.count else { throw EdgeError(.invalidGraph, "input \(input) is not a value of the graph") }
       let value = values[input]
@@ -37,7 +37,7 @@ extension Graph {
   }
 
   private func validate(_ node: Node, _ index: Int, _ made: inout [Bool]) throws(EdgeError) {
-    func failure(_ status: Status, _ message: Message, _ tensor: String = "") -> EdgeError {
+    func failure(_ status: Status, _ message: Text, _ tensor: Text = "") -> EdgeError {
       EdgeError(status, message, node: node.name, nodeIndex: index, tensor: tensor)
     }
     for input in node.inputs where input != Node.noValue {
@@ -88,7 +88,7 @@ extension Graph {
   }
 
   private func validate(_ quantization: Quantization, _ value: Value) throws(EdgeError) {
-    func failure(_ message: Message) -> EdgeError { EdgeError(.invalidGraph, message, tensor: value.name) }
+    func failure(_ message: Text) -> EdgeError { EdgeError(.invalidGraph, message, tensor: value.name) }
     let range: ClosedRange<Int32>
     switch value.dtype {
     case .uint8: range = 0...255

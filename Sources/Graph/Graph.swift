@@ -7,13 +7,13 @@ public typealias ValueID = Int
 /// place costs much code. The fields are copied when one of a shared tensor is changed.
 public struct Value {
   private final class Content {
-    var name: String
+    var name: Text
     var dtype: DType
     var shape: Shape
     var quantization: Quantization?
     var constant: TensorData?
 
-    init(_ name: String, _ dtype: DType, _ shape: Shape, _ quantization: Quantization?, _ constant: TensorData?) {
+    init(_ name: Text, _ dtype: DType, _ shape: Shape, _ quantization: Quantization?, _ constant: TensorData?) {
       self.name = name
       self.dtype = dtype
       self.shape = shape
@@ -25,7 +25,7 @@ public struct Value {
   private var content: Content
 
   @inline(never)
-  public init(name: String, dtype: DType, shape: Shape, quantization: Quantization? = nil, constant: TensorData? = nil) {
+  public init(name: Text, dtype: DType, shape: Shape, quantization: Quantization? = nil, constant: TensorData? = nil) {
     content = Content(name, dtype, shape, quantization, constant)
   }
 
@@ -35,7 +35,7 @@ public struct Value {
     content = Content(content.name, content.dtype, content.shape, content.quantization, content.constant)
   }
 
-  public var name: String {
+  public var name: Text {
     get { content.name }
     set { makeUnique(); content.name = newValue }
   }
@@ -72,12 +72,12 @@ public struct Node {
   public static let noValue: ValueID = -1
 
   private final class Content {
-    var name: String
+    var name: Text
     var op: Operator
     var inputs: [ValueID]
     var outputs: [ValueID]
 
-    init(_ name: String, _ op: Operator, _ inputs: [ValueID], _ outputs: [ValueID]) {
+    init(_ name: Text, _ op: Operator, _ inputs: [ValueID], _ outputs: [ValueID]) {
       self.name = name
       self.op = op
       self.inputs = inputs
@@ -88,7 +88,7 @@ public struct Node {
   private var content: Content
 
   @inline(never)
-  public init(name: String, op: Operator, inputs: [ValueID], outputs: [ValueID]) {
+  public init(name: Text, op: Operator, inputs: [ValueID], outputs: [ValueID]) {
     content = Content(name, op, inputs, outputs)
   }
 
@@ -98,7 +98,7 @@ public struct Node {
     content = Content(content.name, content.op, content.inputs, content.outputs)
   }
 
-  public var name: String {
+  public var name: Text {
     get { content.name }
     set { makeUnique(); content.name = newValue }
   }
@@ -125,15 +125,15 @@ public struct Node {
 /// A network: values and the nodes between them, in an order in which every node follows its inputs.
 /// A graph is a value; passes are functions `(Graph) throws(EdgeError) -> Graph`.
 public struct Graph {
-  public var name: String
+  public var name: Text
   public var values: [Value] = []
   public var nodes: [Node] = []
   public var inputs: [ValueID] = []
   public var outputs: [ValueID] = []
   /// Free text carried from the source file and to the saved one.
-  public var metadata: [(key: String, value: String)] = []
+  public var metadata: [(key: Text, value: Text)] = []
 
-  public init(name: String = "") { self.name = name }
+  public init(name: Text = "") { self.name = name }
 
   @discardableResult
   public mutating func addValue(_ value: Value) -> ValueID {
@@ -143,7 +143,7 @@ public struct Graph {
 
   /// A constant from an array.
   public mutating func addConstant<T: BitwiseCopyable>(
-    _ name: String, _ dtype: DType, _ shape: Shape, _ elements: [T], quantization: Quantization? = nil
+    _ name: Text, _ dtype: DType, _ shape: Shape, _ elements: [T], quantization: Quantization? = nil
   ) throws(EdgeError) -> ValueID {
     let data = try TensorData(elements)
     return addValue(Value(name: name, dtype: dtype, shape: shape, quantization: quantization, constant: data))

@@ -12,12 +12,12 @@ public struct Limits: Equatable, Sendable {
 
 /// An operator of a model file that this build cannot run.
 public struct UnsupportedOperator: Equatable, Sendable {
-  public var node: String
+  public var node: Text
   public var nodeIndex: Int
   /// Operator type as the source format names it, with its domain when that is not the default one.
-  public var type: String
-  public var reason: String
-  public init(node: String, nodeIndex: Int, type: String, reason: String) {
+  public var type: Text
+  public var reason: Text
+  public init(node: Text, nodeIndex: Int, type: Text, reason: Text) {
     self.node = node
     self.nodeIndex = nodeIndex
     self.type = type

@@ -1,6 +1,6 @@
 extension Operator {
   /// What the operator is called in plans, reports and messages.
-  public var name: String {
+  public var name: Text {
     switch self {
     case .convolution: return "Convolution"
     case .transposedConvolution: return "TransposedConvolution"
@@ -31,7 +31,7 @@ extension Operator {
 }
 
 extension UnaryFunction.Kind {
-  public var name: String {
+  public var name: Text {
     switch self {
     case .clamp: return "Clamp"
     case .leakyRelu: return "LeakyRelu"
@@ -65,7 +65,7 @@ extension UnaryFunction.Kind {
 }
 
 extension BinaryFunction {
-  public var name: String {
+  public var name: Text {
     switch self {
     case .add: return "Add"
     case .subtract: return "Subtract"
@@ -80,7 +80,7 @@ extension BinaryFunction {
 }
 
 extension ReduceFunction {
-  public var name: String {
+  public var name: Text {
     switch self {
     case .mean: return "ReduceMean"
     case .sum: return "ReduceSum"
@@ -96,7 +96,7 @@ extension ReduceFunction {
 
 extension DType {
   /// `name` as a string.
-  var text: String {
+  var text: Text {
     switch self {
     case .float32: return "float32"
     case .uint8: return "uint8"

@@ -52,11 +52,11 @@ public struct Shape: Equatable, Sendable {
   public func withBatch(_ batch: Int) -> Shape { Shape(dims.map { $0 == Shape.batch ? batch : $0 }) }
 
   /// "[N, 28, 28, 1]"
-  public var text: String {
-    var text = "["
+  public var text: Text {
+    var text = Text("[")
     for (index, dim) in dims.enumerated() {
       if index > 0 { text += ", " }
-      text += dim == Shape.batch ? "N" : "\(dim)"
+      text += dim == Shape.batch ? "N" : Text("\(dim)")
     }
     return text + "]"
   }

@@ -63,7 +63,7 @@ extension OnnxImporter {
     }
   }
 
-  private func parameter(_ name: String, _ standard: Float) throws(EdgeError) -> Float {
+  private func parameter(_ name: Text, _ standard: Float) throws(EdgeError) -> Float {
     let value = try floatAttribute(name, standard)
     guard value.isFinite else { throw malformed("attribute '\(name)' is \(value)") }
     return value

@@ -5,7 +5,7 @@ import Graph
 // Attributes of the current node, and parameters that moved from attributes to inputs between operator sets.
 
 extension OnnxImporter {
-  private func attribute(_ name: String, _ kind: OnnxAttribute.Kind) throws(EdgeError) -> OnnxAttribute? {
+  private func attribute(_ name: Text, _ kind: OnnxAttribute.Kind) throws(EdgeError) -> OnnxAttribute? {
     for attribute in node.attributes where attribute.name == name {
       guard attribute.kind == kind.rawValue else {
         throw EdgeError(
@@ -17,18 +17,18 @@ extension OnnxImporter {
     return nil
   }
 
-  func integerAttribute(_ name: String) throws(EdgeError) -> Int? { try attribute(name, .integer)?.integer }
-  func integerAttribute(_ name: String, _ standard: Int) throws(EdgeError) -> Int { try integerAttribute(name) ?? standard }
-  func floatAttribute(_ name: String) throws(EdgeError) -> Float? { try attribute(name, .float)?.float }
-  func floatAttribute(_ name: String, _ standard: Float) throws(EdgeError) -> Float { try floatAttribute(name) ?? standard }
-  func textAttribute(_ name: String, _ standard: String) throws(EdgeError) -> String { try attribute(name, .text)?.text ?? standard }
-  func integersAttribute(_ name: String) throws(EdgeError) -> [Int]? { try attribute(name, .integers)?.integers }
-  func floatsAttribute(_ name: String) throws(EdgeError) -> [Float]? { try attribute(name, .floats)?.floats }
-  func tensorAttribute(_ name: String) throws(EdgeError) -> OnnxTensor? { try attribute(name, .tensor)?.tensors.first }
-  func hasAttribute(_ name: String) -> Bool { node.attributes.contains { $0.name == name } }
+  func integerAttribute(_ name: Text) throws(EdgeError) -> Int? { try attribute(name, .integer)?.integer }
+  func integerAttribute(_ name: Text, _ standard: Int) throws(EdgeError) -> Int { try integerAttribute(name) ?? standard }
+  func floatAttribute(_ name: Text) throws(EdgeError) -> Float? { try attribute(name, .float)?.float }
+  func floatAttribute(_ name: Text, _ standard: Float) throws(EdgeError) -> Float { try floatAttribute(name) ?? standard }
+  func textAttribute(_ name: Text, _ standard: Text) throws(EdgeError) -> Text { try attribute(name, .text)?.text ?? standard }
+  func integersAttribute(_ name: Text) throws(EdgeError) -> [Int]? { try attribute(name, .integers)?.integers }
+  func floatsAttribute(_ name: Text) throws(EdgeError) -> [Float]? { try attribute(name, .floats)?.floats }
+  func tensorAttribute(_ name: Text) throws(EdgeError) -> OnnxTensor? { try attribute(name, .tensor)?.tensors.first }
+  func hasAttribute(_ name: Text) -> Bool { node.attributes.contains { $0.name == name } }
 
   /// A size-like attribute list: `count` numbers from `minimum` to 2^24, or the standard value.
-  func sizesAttribute(_ name: String, count: Int, standard: Int, minimum: Int) throws(EdgeError) -> [Int] {
+  func sizesAttribute(_ name: Text, count: Int, standard: Int, minimum: Int) throws(EdgeError) -> [Int] {
     guard let values = try integersAttribute(name) else { return [Int](repeating: standard, count: count) }
     guard values.count == count else { throw malformed("attribute '\(name)' has \(values.count) numbers, not \(count)") }
     for value in values where value < minimum || value > 1 << 24 { throw malformed("attribute '\(name)' has the value \(value)") }
@@ -36,7 +36,7 @@ extension OnnxImporter {
   }
 
   /// Elements of an input that must be known integers; nil when the input is absent.
-  func integersInput(_ index: Int, _ what: String) throws(EdgeError) -> [Int]? {
+  func integersInput(_ index: Int, _ what: Text) throws(EdgeError) -> [Int]? {
     guard let id = try optionalInput(index) else { return nil }
     guard let known = operands[id].known else { throw reject("\(what) ('\(operands[id].name)') must be constant") }
     guard known.dims.count <= 1 else { throw malformed("\(what) must be a vector", operand: id) }
@@ -46,7 +46,7 @@ extension OnnxImporter {
   }
 
   /// Elements of an input that must be a known float vector; nil when the input is absent.
-  func floatsInput(_ index: Int, _ what: String) throws(EdgeError) -> [Float]? {
+  func floatsInput(_ index: Int, _ what: Text) throws(EdgeError) -> [Float]? {
     guard let id = try optionalInput(index) else { return nil }
     guard let known = operands[id].known, let reals = known.reals else {
       throw reject("\(what) ('\(operands[id].name)') must be constant")

@@ -43,7 +43,7 @@ enum OnnxElementType: Int {
   }
 
   /// What is wrong with a number that is none of these.
-  static func problem(_ number: Int) -> String {
+  static func problem(_ number: Int) -> Text {
     switch number {
     case 0: return "has no element type"
     case -1: return "is not a tensor"
@@ -73,7 +73,7 @@ extension OnnxImporter {
     operands[id].known = OnnxKnown(type.imported, tensor.dims, data)
   }
 
-  private func elementType(_ tensor: OnnxTensor, _ name: String) throws(EdgeError) -> OnnxElementType {
+  private func elementType(_ tensor: OnnxTensor, _ name: Text) throws(EdgeError) -> OnnxElementType {
     guard let type = OnnxElementType(rawValue: tensor.elementType) else {
       throw EdgeError(
         tensor.elementType == 0 ? .malformedModel : .unsupportedFeature, "tensor '\(name)' \(OnnxElementType.problem(tensor.elementType))",
@@ -88,7 +88,7 @@ extension OnnxImporter {
     let name = operands[id].name
     guard let tensor = constantTensor(id) else { throw reject("'\(name)' is not a constant of the file") }
     let type = try elementType(tensor, name)
-    func failure(_ status: Status, _ message: Message) -> EdgeError {
+    func failure(_ status: Status, _ message: Text) -> EdgeError {
       EdgeError(status, "tensor '\(name)' \(message)", tensor: name, byteOffset: tensor.byteOffset)
     }
     guard let count = tensor.elementCount, count <= limits.maximumTensorBytes / max(type.byteCount, type.imported.byteCount) else {
@@ -125,7 +125,7 @@ extension OnnxImporter {
   }
 
   /// Typed data written element by element or as packed varints, as little-endian elements of the file's type.
-  private func typedElements(_ tensor: OnnxTensor, _ type: OnnxElementType, _ count: Int, _ name: String) throws(EdgeError) -> TensorData? {
+  private func typedElements(_ tensor: OnnxTensor, _ type: OnnxElementType, _ count: Int, _ name: Text) throws(EdgeError) -> TensorData? {
     let size = type.byteCount
     // Each element takes at least a byte of the file, so a short file cannot ask for much memory.
     guard count <= tensor.body.count else {
@@ -173,8 +173,8 @@ extension OnnxImporter {
     return TensorData(storage, offset: 0, byteCount: count * size)
   }
 
-  private func external(_ tensor: OnnxTensor, _ name: String, _ byteCount: Int) throws(EdgeError) -> TensorData {
-    func failure(_ status: Status, _ message: Message) -> EdgeError {
+  private func external(_ tensor: OnnxTensor, _ name: Text, _ byteCount: Int) throws(EdgeError) -> TensorData {
+    func failure(_ status: Status, _ message: Text) -> EdgeError {
       EdgeError(status, "tensor '\(name)' \(message)", tensor: name, byteOffset: tensor.byteOffset)
     }
     let location = tensor.location

@@ -112,10 +112,10 @@ enum OnnxConversion {
   }
 
   /// Whether a relative path names something below the folder it starts from.
-  static func staysBelow(_ path: String) -> Bool {
+  static func staysBelow(_ path: Text) -> Bool {
     if path.isEmpty || path.utf8.first == UInt8(ascii: "/") { return false }
     for byte in path.utf8 where byte == 0 || byte == UInt8(ascii: "\\") || byte == UInt8(ascii: ":") { return false }
-    for part in path.split(separator: "/", omittingEmptySubsequences: false) where part == ".." || part.isEmpty { return false }
+    for part in path.parts(separator: UInt8(ascii: "/")) where part == ".." || part.isEmpty { return false }
     return true
   }
 }

@@ -27,7 +27,7 @@ public struct OnnxImport {
 ///   offset as far as there are any.
 public func importOnnx(
   _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits,
-  externalData: ((String) throws(EdgeError) -> Storage)?
+  externalData: ((Text) throws(EdgeError) -> Storage)?
 ) throws(EdgeError) -> OnnxImport {
   let model = try OnnxReader.read(bytes, limits)
   guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
@@ -44,15 +44,15 @@ final class OnnxImporter {
   let model: OnnxModel
   let file: Storage
   let limits: Limits
-  let externalData: ((String) throws(EdgeError) -> Storage)?
-  var externalFiles: [String: Storage] = [:]
+  let externalData: ((Text) throws(EdgeError) -> Storage)?
+  var externalFiles: [Text: Storage] = [:]
 
   var opset = 0
   var graph = Graph()
   var unsupported: [UnsupportedOperator] = []
 
   var operands: [OnnxOperand] = []
-  var operandIDs: [String: Int] = [:]
+  var operandIDs: [Text: Int] = [:]
   /// Per node of the file: operands it reads and writes; -1 for none.
   var nodeInputs: [[Int]] = []
   var nodeOutputs: [[Int]] = []
@@ -67,10 +67,10 @@ final class OnnxImporter {
   /// Bytes of results that depend on constants alone, so that a small file cannot ask for endless folding.
   var foldedBytes = 0
   /// Names taken by helper values, so that each gets one of its own.
-  var helperNames: [String: Int] = [:]
+  var helperNames: [Text: Int] = [:]
 
   init(
-    _ model: OnnxModel, _ file: Storage, _ limits: Limits, _ externalData: ((String) throws(EdgeError) -> Storage)?
+    _ model: OnnxModel, _ file: Storage, _ limits: Limits, _ externalData: ((Text) throws(EdgeError) -> Storage)?
   ) {
     self.model = model
     self.file = file
@@ -79,7 +79,7 @@ final class OnnxImporter {
   }
 
   /// The node's name or, when it has none, that of its first result.
-  var nodeName: String { node.name.isEmpty ? (node.outputs.first ?? "") : node.name }
+  var nodeName: Text { node.name.isEmpty ? (node.outputs.first ?? "") : node.name }
 
   func run() throws(EdgeError) {
     try readOpset()
@@ -158,16 +158,16 @@ final class OnnxImporter {
   // Errors.
 
   /// This operator, or what its attributes ask for, is not supported.
-  func reject(_ reason: Message) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
+  func reject(_ reason: Text) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
 
   /// The node contradicts the ONNX specification.
-  func malformed(_ message: Message, operand: Int = -1) -> EdgeError {
+  func malformed(_ message: Text, operand: Int = -1) -> EdgeError {
     EdgeError(.invalidGraph, "\(node.type): \(message)", node: nodeName, nodeIndex: nodeIndex,
       tensor: operand >= 0 ? operands[operand].name : "", byteOffset: node.byteOffset)
   }
 
   /// A tensor has a shape that the node cannot take.
-  func wrongShape(_ message: Message, operand: Int) -> EdgeError {
+  func wrongShape(_ message: Text, operand: Int) -> EdgeError {
     var error = malformed(message, operand: operand)
     error.status = .shapeMismatch
     return error

@@ -4,13 +4,13 @@ import Graph
 
 /// What the importer needs of an ONNX ModelProto. Tensors keep their place in the file; nothing is copied.
 final class OnnxModel {
-  var opsets: [(domain: String, version: Int)] = []
-  var name = ""
+  var opsets: [(domain: Text, version: Int)] = []
+  var name = Text()
   var nodes: [OnnxNode] = []
   var initializers: [OnnxTensor] = []
   var inputs: [OnnxValueInfo] = []
   var outputs: [OnnxValueInfo] = []
-  var metadata: [(key: String, value: String)] = []
+  var metadata: [(key: Text, value: Text)] = []
   /// Model-local functions are not expanded.
   var hasFunctions = false
 }
@@ -19,9 +19,9 @@ final class OnnxModel {
 final class OnnxValueInfo {
   enum Dimension {
     case known(Int)
-    case symbolic(String)
+    case symbolic(Text)
   }
-  var name = ""
+  var name = Text()
   /// TensorProto.DataType; 0 when absent, -1 when the value is not a tensor.
   var elementType = 0
   /// Nil when the rank is not given.
@@ -31,11 +31,11 @@ final class OnnxValueInfo {
 
 /// NodeProto.
 final class OnnxNode {
-  var name = ""
+  var name = Text()
   var type = OnnxName(text: "")
-  var domain = ""
-  var inputs: [String] = []
-  var outputs: [String] = []
+  var domain = Text()
+  var inputs: [Text] = []
+  var outputs: [Text] = []
   var attributes: [OnnxAttribute] = []
   var byteOffset = 0
 }
@@ -46,12 +46,12 @@ final class OnnxAttribute {
   enum Kind: Int {
     case float = 1, integer = 2, text = 3, tensor = 4, graph = 5, floats = 6, integers = 7
   }
-  var name = ""
+  var name = Text()
   /// Raw AttributeType, 0 when the file does not say.
   var kind = 0
   var float: Float = 0
   var integer = 0
-  var text = ""
+  var text = Text()
   /// None or one.
   var tensors: [OnnxTensor] = []
   var floats: [Float] = []
@@ -61,7 +61,7 @@ final class OnnxAttribute {
 
 /// TensorProto: a constant, by its place in the file or in an external one.
 final class OnnxTensor {
-  var name = ""
+  var name = Text()
   var dims: [Int] = []
   /// TensorProto.DataType.
   var elementType = 0
@@ -73,7 +73,7 @@ final class OnnxTensor {
   /// The whole message, for typed data that is written element by element.
   var body: Range<Int> = 0..<0
   var isExternal = false
-  var location = ""
+  var location = Text()
   var externalOffset = 0
   /// -1: to the end of the external file.
   var externalLength = -1

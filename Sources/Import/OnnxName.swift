@@ -5,7 +5,7 @@ import Graph
 /// An operator's name. Comparing it with a literal is one call: the comparison of strings would be inlined at each of
 /// some two hundred places.
 struct OnnxName {
-  var text: String
+  var text: Text
 
   @inline(never)
   static func ~= (literal: StaticString, name: OnnxName) -> Bool {
@@ -36,6 +36,6 @@ struct OnnxName {
   }
 }
 
-extension Message.StringInterpolation {
+extension Text.StringInterpolation {
   mutating func appendInterpolation(_ name: OnnxName) { appendInterpolation(name.text) }
 }

@@ -6,7 +6,7 @@ import Graph
 /// the file, as a value of the graph in the file's layout, and as one with the channels last; each form is
 /// made when it is first asked for.
 final class OnnxOperand {
-  var name: String
+  var name: Text
   /// Index among the initializers, or -1.
   var initializer = -1
   /// Constant inside a node's attribute.
@@ -33,7 +33,7 @@ final class OnnxOperand {
   /// Result of an operator that is not supported.
   var isPoisoned = false
 
-  init(name: String) { self.name = name }
+  init(name: Text) { self.name = name }
 
   func define(value: ValueID, dtype: DType, shape: Shape) {
     self.value = value
@@ -92,7 +92,7 @@ extension OnnxImporter {
     return value
   }
 
-  private func addConstant(_ name: String, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
+  private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
     if shape.dims.contains(0) { throw wrongShape("a constant of shape \(shape.text) has no elements", operand: operand) }
     return graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
   }
@@ -145,13 +145,13 @@ extension OnnxImporter {
   // Results.
 
   /// Appends a node with one result.
-  func emit(_ op: Operator, _ inputs: [ValueID], _ name: String) throws(EdgeError) -> ValueID {
+  func emit(_ op: Operator, _ inputs: [ValueID], _ name: Text) throws(EdgeError) -> ValueID {
     let results = try emit(op, inputs, [name])
     guard let result = results.first else { throw EdgeError(.internalError, "a node without a result", node: nodeName) }
     return result
   }
 
-  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [String]) throws(EdgeError) -> [ValueID] {
+  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [Text]) throws(EdgeError) -> [ValueID] {
     guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
     }
@@ -175,7 +175,7 @@ extension OnnxImporter {
   }
 
   /// Name for a constant made from an operand: the operand's own the first time.
-  func constantName(_ id: Int) -> String {
+  func constantName(_ id: Int) -> Text {
     let name = operands[id].name
     guard helperNames[name] == nil else { return helperName(name) }
     helperNames[name] = 1
@@ -183,7 +183,7 @@ extension OnnxImporter {
   }
 
   /// A name no other helper value has.
-  func helperName(_ base: String) -> String {
+  func helperName(_ base: Text) -> Text {
     let count = helperNames[base] ?? 0
     helperNames[base] = count + 1
     let name = count == 0 ? base : "\(base).\(count)"
@@ -191,7 +191,7 @@ extension OnnxImporter {
   }
 
   /// Name for the value that a result is first made as.
-  func resultName(_ output: Int = 0, image: Bool = false) -> String {
+  func resultName(_ output: Int = 0, image: Bool = false) -> Text {
     guard output < outputs.count, outputs[output] >= 0 else { return helperName(nodeName + ".unused") }
     let operand = operands[outputs[output]]
     return image && operand.isGraphOutput ? helperName(operand.name + ".nhwc") : operand.name

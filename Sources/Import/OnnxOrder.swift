@@ -69,7 +69,7 @@ extension OnnxImporter {
     guard !model.outputs.isEmpty else { throw EdgeError(.invalidGraph, "the graph has no outputs") }
   }
 
-  private func define(_ name: String, at offset: Int) throws(EdgeError) -> Int {
+  private func define(_ name: Text, at offset: Int) throws(EdgeError) -> Int {
     guard operandIDs[name] == nil else {
       throw EdgeError(.invalidGraph, "tensor '\(name)' is defined twice", tensor: name, byteOffset: offset)
     }
@@ -143,7 +143,7 @@ extension OnnxImporter {
   }
 
   private func inputShape(_ input: OnnxValueInfo) throws(EdgeError) -> Shape {
-    func failure(_ status: Status, _ message: Message) -> EdgeError {
+    func failure(_ status: Status, _ message: Text) -> EdgeError {
       EdgeError(status, "graph input '\(input.name)' \(message)", tensor: input.name, byteOffset: input.byteOffset)
     }
     guard let dims = input.dims else { throw failure(.unsupportedFeature, "has no shape; export the model with one") }
@@ -156,7 +156,7 @@ extension OnnxImporter {
         result.append(size)
       case .symbolic(let name):
         guard axis == 0 else {
-          let what = name.isEmpty ? "without a size" : "'\(name)'"
+          let what: Text = name.isEmpty ? "without a size" : "'\(name)'"
           throw failure(
             .unsupportedFeature, "has a dimension \(what) at axis \(axis): only the first may be open. Export the model with a fixed size there")
         }

@@ -22,7 +22,7 @@ final class OnnxReader {
     return try reader.model(ProtobufReader(bytes))
   }
 
-  private func name(_ reader: inout ProtobufReader, _ field: ProtobufField) throws(EdgeError) -> String {
+  private func name(_ reader: inout ProtobufReader, _ field: ProtobufField) throws(EdgeError) -> Text {
     try reader.string(field, maximumBytes: limits.maximumNameBytes)
   }
 
@@ -60,9 +60,9 @@ final class OnnxReader {
   }
 
   /// OperatorSetIdProto.
-  private func operatorSet(_ message: ProtobufReader) throws(EdgeError) -> (domain: String, version: Int) {
+  private func operatorSet(_ message: ProtobufReader) throws(EdgeError) -> (domain: Text, version: Int) {
     var message = message
-    var domain = ""
+    var domain = Text()
     var version = 0
     while let field = try message.nextField() {
       switch field.number {
@@ -75,10 +75,10 @@ final class OnnxReader {
   }
 
   /// StringStringEntryProto.
-  private func entry(_ message: ProtobufReader) throws(EdgeError) -> (key: String, value: String) {
+  private func entry(_ message: ProtobufReader) throws(EdgeError) -> (key: Text, value: Text) {
     var message = message
-    var key = ""
-    var value = ""
+    var key = Text()
+    var value = Text()
     while let field = try message.nextField() {
       switch field.number {
       case 1: key = try name(&message, field)
@@ -160,7 +160,7 @@ final class OnnxReader {
       case 4:
         // The texts that matter are short words; others (labels, source code) need not be UTF-8.
         let range = try message.range(field)
-        attribute.text = range.count <= 64 ? String(decoding: message.bytes[range], as: UTF8.self) : ""
+        attribute.text = range.count <= 64 ? Text(UnsafeRawBufferPointer(rebasing: message.bytes[range])) : ""
         seen = OnnxAttribute.Kind.text.rawValue
       case 5:
         if !attribute.tensors.isEmpty { throw message.error("attribute '\(attribute.name)' has two tensors", at: field.offset) }
@@ -230,7 +230,7 @@ final class OnnxReader {
     switch entry.key {
     case "location": tensor.location = entry.value
     case "offset", "length":
-      guard let number = Int(entry.value), number >= 0 else {
+      guard let number = entry.value.decimal else {
         throw EdgeError(.malformedModel, "external data has the \(entry.key) '\(entry.value)'", tensor: tensor.name, byteOffset: message.position)
       }
       if entry.key == "offset" { tensor.externalOffset = number } else { tensor.externalLength = number }

@@ -167,7 +167,7 @@ extension OnnxImporter {
     guard let sizes, sizes.count == outputs.count else { throw malformed("the number of parts is not the number of results") }
     for size in sizes where size <= 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
     let asImage = usesImages([x])
-    var names: [String] = []
+    var names: [Text] = []
     for output in outputs.indices { names.append(resultName(output, image: asImage)) }
     let value = asImage ? try image(x) : try tensor(x)
     let results = try emit(.split(axis: asImage ? imageAxis(axis, rank: shape.rank) : axis, sizes: sizes), [value], names)

@@ -44,12 +44,12 @@ struct ProtobufReader {
     self.depth = depth
   }
 
-  func error(_ message: Message, at offset: Int) -> EdgeError {
+  func error(_ message: Text, at offset: Int) -> EdgeError {
     EdgeError(.malformedModel, message, byteOffset: offset)
   }
 
   /// The file ends too early, or an inner length contradicts the outer one.
-  private func beyondEnd(_ what: String, at offset: Int) -> EdgeError {
+  private func beyondEnd(_ what: Text, at offset: Int) -> EdgeError {
     end == bytes.count
       ? EdgeError(.truncatedModel, "the file ends inside \(what)", byteOffset: offset)
       : EdgeError(.malformedModel, "\(what) reaches beyond the message that contains it", byteOffset: offset)
@@ -154,12 +154,12 @@ struct ProtobufReader {
   }
 
   /// A `string` field of at most so many bytes, valid UTF-8.
-  mutating func string(_ field: ProtobufField, maximumBytes: Int) throws(EdgeError) -> String {
+  mutating func string(_ field: ProtobufField, maximumBytes: Int) throws(EdgeError) -> Text {
     let range = try range(field)
     guard range.count <= maximumBytes else {
       throw EdgeError(.limitExceeded, "a name has \(range.count) bytes, more than \(maximumBytes)", byteOffset: field.offset)
     }
-    guard let text = String(validating: bytes[range], as: UTF8.self) else {
+    guard let text = Text(validating: UnsafeRawBufferPointer(rebasing: bytes[range])) else {
       throw error("a text is not valid UTF-8", at: field.offset)
     }
     return text

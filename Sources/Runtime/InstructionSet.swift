@@ -65,9 +65,9 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
   /// fastest. Throws `invalidArgument` for an unknown name, `unsupportedFeature` for a set this CPU or build lacks.
   public static func resolve(_ requested: InstructionSet?) throws(EdgeError) -> InstructionSet {
     var chosen = requested
-    if chosen == nil, let text = ep_environment("EDGEAI_ISA"), text.pointee != 0 {
-      let name = String(cString: text)
-      for set in all where name == "\(set.name)" { chosen = set }
+    if chosen == nil, let text = Text("EDGEAI_ISA").withCString({ ep_environment($0) }), text.pointee != 0 {
+      let name = Text(cString: text)
+      for set in all where name == Text(set.name) { chosen = set }
       if chosen == nil { throw EdgeError(.invalidArgument, "EDGEAI_ISA names no instruction set: \(name)") }
     }
     guard let chosen else { return best }

@@ -4,24 +4,24 @@ import Graph
 
 extension Plan {
   /// A table of the steps and a summary of the memory, for people.
-  public var text: String {
-    var rows: [[String]] = [["step", "node", "operator", "kernel", "isa", "dtype", "input", "output", "bytes", "MACs", "parts", "notes"]]
+  public var text: Text {
+    var rows: [[Text]] = [["step", "node", "operator", "kernel", "isa", "dtype", "input", "output", "bytes", "MACs", "parts", "notes"]]
     var operations: Int64 = 0
     for (index, step) in steps.enumerated() {
       operations = operations &+ step.multiplyAdds
       rows.append([
-        Message("\(index)").text, step.node, step.operatorName, step.kernel, Message("\(step.isa.name)").text, Message("\(step.dtype.name)").text, step.inputShape.text,
-        step.outputShape.text, Message("\(step.byteCount)").text, Message("\(step.multiplyAdds)").text, Message("\(step.chunks)/\(step.units)").text, step.notes,
+        Text("\(index)"), step.node, step.operatorName, step.kernel, Text("\(step.isa.name)"), Text("\(step.dtype.name)"), step.inputShape.text,
+        step.outputShape.text, Text("\(step.byteCount)"), Text("\(step.multiplyAdds)"), Text("\(step.chunks)/\(step.units)"), step.notes,
       ])
     }
     var text = Plan.table(rows)
-    text += Message("\(steps.count) steps, \(operations) multiply-adds, batch \(options.batch), \(options.threads) thread").text
+    text += Text("\(steps.count) steps, \(operations) multiply-adds, batch \(options.batch), \(options.threads) thread")
     text += options.threads == 1 ? "\n" : "s\n"
-    text += Message("memory \(memoryRequired) bytes: arena \(arenaBytes), packed weights and tables \(packedBytes), scratch \(scratchBytes)\n").text
+    text += Text("memory \(memoryRequired) bytes: arena \(arenaBytes), packed weights and tables \(packedBytes), scratch \(scratchBytes)\n")
     return text
   }
 
-  private static func table(_ rows: [[String]]) -> String {
+  private static func table(_ rows: [[Text]]) -> Text {
     var widths: [Int] = []
     for row in rows {
       for (column, cell) in row.enumerated() {
@@ -29,9 +29,9 @@ extension Plan {
         widths[column] = max(widths[column], cell.utf8.count)
       }
     }
-    var text = ""
+    var text = Text()
     for row in rows {
-      var line = ""
+      var line = Text()
       for (column, cell) in row.enumerated() {
         line += cell
         if column < row.count - 1 {

@@ -6,12 +6,12 @@ import Graph
 /// One kernel call of a plan, described.
 public struct StepInfo {
   /// Name of the graph node; empty for copies to graph outputs.
-  public var node: String
+  public var node: Text
   /// Index of that node, or -1.
   public var nodeIndex: Int
-  public var operatorName: String
+  public var operatorName: Text
   /// As the kernel table names it.
-  public var kernel: String
+  public var kernel: Text
   public var isa: InstructionSet
   /// Element type the step computes in: that of its node's result.
   public var dtype: DType
@@ -26,7 +26,7 @@ public struct StepInfo {
   public var units: Int64
   public var chunks: Int
   /// Why the step is as it is; empty when there is nothing to say.
-  public var notes: String
+  public var notes: Text
 }
 
 /// Everything decided before a model runs: kernels, memory, packed sizes. A plan allocates; the session frozen
@@ -127,7 +127,7 @@ public struct Plan {
   ) throws(EdgeError) -> StepInfo {
     let graph = lowering.graph
     var info = StepInfo(
-      node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "" : String(cString: step.kernel.name),
+      node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "" : Text(cString: step.kernel.name),
       isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
       multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
     for use in step.slots {

@@ -36,23 +36,23 @@ struct NetBuilder {
 
   init(seed: UInt64) { random = Randomness(seed) }
 
-  mutating func input(_ name: String, _ dims: [Int]) -> ValueID {
+  mutating func input(_ name: Text, _ dims: [Int]) -> ValueID {
     let id = graph.addValue(Value(name: name, dtype: .float32, shape: Shape(dims)))
     graph.inputs.append(id)
     return id
   }
 
-  mutating func constant(_ name: String, _ dims: [Int], _ elements: [Float]) throws -> ValueID {
+  mutating func constant(_ name: Text, _ dims: [Int], _ elements: [Float]) throws -> ValueID {
     try graph.addConstant(name, .float32, Shape(dims), elements)
   }
 
   /// A node with one result, which is called like the node.
-  mutating func add(_ op: Operator, _ name: String, _ inputs: [ValueID]) throws -> ValueID {
+  mutating func add(_ op: Operator, _ name: Text, _ inputs: [ValueID]) throws -> ValueID {
     try graph.addNode(op, name: name, inputs: inputs, outputNames: [name])[0]
   }
 
   mutating func convolution(
-    _ name: String, _ x: ValueID, _ channels: Int, kernel: Int = 3, stride: Int = 1, groups: Int = 1, clamp: Clamp = .none,
+    _ name: Text, _ x: ValueID, _ channels: Int, kernel: Int = 3, stride: Int = 1, groups: Int = 1, clamp: Clamp = .none,
     residual: ValueID? = nil
   ) throws -> ValueID {
     let depth = graph.values[x].shape.dims[3] / groups
@@ -70,7 +70,7 @@ struct NetBuilder {
     return try add(.convolution(convolution), name, [x, weights, bias] + (residual.map { [$0] } ?? []))
   }
 
-  mutating func dense(_ name: String, _ x: ValueID, _ channels: Int, clamp: Clamp = .none) throws -> ValueID {
+  mutating func dense(_ name: Text, _ x: ValueID, _ channels: Int, clamp: Clamp = .none) throws -> ValueID {
     let depth = graph.values[x].shape.dims.last!
     let spread = 1.7 / Float(depth).squareRoot()
     let weights = try constant(name + ".w", [channels, depth], random.uniforms(channels * depth, -spread, spread))
@@ -119,7 +119,7 @@ func calibrate(_ graph: Graph, _ samples: Samples, _ kind: CalibratorKind = .min
   return try calibration.finish()
 }
 
-func compare(_ a: Graph, _ b: Graph, _ samples: Samples, reasons: [String] = []) throws -> CompressionReport {
+func compare(_ a: Graph, _ b: Graph, _ samples: Samples, reasons: [Text] = []) throws -> CompressionReport {
   let comparison = try Comparison.make(a, b, reasons: reasons)
   try samples.withPointers { try comparison.feed(inputs: $0, samples: samples.count) }
   return comparison.report()
@@ -152,8 +152,8 @@ func bytes(of graph: Graph) -> [UInt8] {
 }
 
 extension Graph {
-  func value(_ name: String) -> Value? { values.first { $0.name == name } }
-  func node(_ name: String) -> Node? { nodes.first { $0.name == name } }
+  func value(_ name: Text) -> Value? { values.first { $0.name == name } }
+  func node(_ name: Text) -> Node? { nodes.first { $0.name == name } }
   func count(_ matches: (Operator) -> Bool) -> Int { nodes.filter { matches($0.op) }.count }
   var conversionCount: Int { count { $0.isConversion } }
 }

@@ -43,7 +43,7 @@ private func network(seed: UInt64) throws -> Graph {
   }
   #expect(report.integerLayerCount == graph.nodes.count && report.floatLayerCount == 0)
   // Four bytes of a weight become one; biases and nothing else stay.
-  let biases = graph.values.filter { $0.name.hasSuffix(".b") }.reduce(0) { $0 + $1.byteCount()! }
+  let biases = graph.values.filter { $0.name.description.hasSuffix(".b") }.reduce(0) { $0 + $1.byteCount()! }
   #expect(report.constantBytesAfter == (report.constantBytesBefore - biases) / 4 + biases)
   let order = report.worstFirst().map { report.layers[$0].error!.sqnr }
   #expect(order == order.sorted() && order.count == report.layers.count)

@@ -5,16 +5,16 @@ import Testing
 
 /// A small graph around one operator, and the least SQNR its int8 form must reach with min-max calibration.
 struct OperatorCase: CustomTestStringConvertible, @unchecked Sendable {
-  var name: String
+  var name: Text
   /// dB. A tensor uniform over its range has 6.02 * 8 = 48 dB after rounding to 8 bits, a near normal one about 40; each
   /// further rounded operand costs up to 3. 30 leaves room for both; lower bounds say why.
   var bound: Double
   var low: Float = -1
   var high: Float = 1
   /// Nodes that have no integer kernel.
-  var floatNodes: [String] = []
+  var floatNodes: [Text] = []
   var build: (inout NetBuilder) throws -> Graph
-  var testDescription: String { name }
+  var testDescription: String { name.description }
 }
 
 private let imageDims = [Shape.batch, 8, 8, 6]
@@ -27,7 +27,7 @@ private func window(_ kernel: Int, _ stride: Int, pad: Int = 0) -> Window {
 }
 
 /// One operator on an image.
-private func one(_ name: String, _ op: Operator, bound: Double = 30, low: Float = -1, high: Float = 1, float: Bool = false) -> OperatorCase {
+private func one(_ name: Text, _ op: Operator, bound: Double = 30, low: Float = -1, high: Float = 1, float: Bool = false) -> OperatorCase {
   OperatorCase(name: name, bound: bound, low: low, high: high, floatNodes: float ? ["op"] : []) { net in
     let x = net.input("x", imageDims)
     return try net.finish(try net.add(op, "op", [x]))
@@ -37,11 +37,11 @@ private func one(_ name: String, _ op: Operator, bound: Double = 30, low: Float 
 private func unary(
   _ kind: UnaryFunction.Kind, _ alpha: Float = 0, _ beta: Float = 0, bound: Double = 30, low: Float = -4, high: Float = 4
 ) -> OperatorCase {
-  one("\(kind)", .unary(UnaryFunction(kind, alpha: alpha, beta: beta)), bound: bound, low: low, high: high)
+  one(Text("\(kind)" as String), .unary(UnaryFunction(kind, alpha: alpha, beta: beta)), bound: bound, low: low, high: high)
 }
 
 private func binary(_ function: BinaryFunction, bound: Double = 30, low: Float = -1, high: Float = 1, clamp: Clamp = .none) -> OperatorCase {
-  OperatorCase(name: "binary \(function)", bound: bound, low: low, high: high) { net in
+  OperatorCase(name: Text("binary \(function)" as String), bound: bound, low: low, high: high) { net in
     let a = net.input("a", imageDims)
     let b = net.input("b", [Shape.batch, 1, 1, 6])
     return try net.finish(try net.add(.binary(function, clamp), "op", [a, b]))
@@ -50,7 +50,7 @@ private func binary(_ function: BinaryFunction, bound: Double = 30, low: Float =
 
 private func resize(_ mode: Resize.Mode) -> OperatorCase {
   one(
-    "resize \(mode)",
+    Text("resize \(mode)" as String),
     .resize(Resize(mode: mode, coordinates: .halfPixel, height: 12, width: 4, scaleHeight: 1.5, scaleWidth: 0.5)))
 }
 

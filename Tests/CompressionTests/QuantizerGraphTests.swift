@@ -142,7 +142,7 @@ private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws ->
   var (graph, calibration) = try twoBranches(-1, 9, readAlone: false)
   var result = try graph.quantized(calibration)
   let common = QuantizationParameters.activation(ValueRange(min: -1, max: 9))
-  for name in ["a", "b", "joined"] { #expect(result.graph.value(name)?.quantization == common) }
+  for name: Text in ["a", "b", "joined"] { #expect(result.graph.value(name)?.quantization == common) }
   #expect(result.graph.conversionCount == 2)
   // One that is read elsewhere too keeps its own, ten times finer, and is requantized here.
   (graph, calibration) = try twoBranches(-1, 9, readAlone: true)

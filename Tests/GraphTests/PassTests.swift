@@ -1,7 +1,7 @@
 import Graph
 import Testing
 
-private func names(_ graph: Graph) -> [String] { graph.nodes.map { $0.op.name } }
+private func names(_ graph: Graph) -> [String] { graph.nodes.map { $0.op.name.description } }
 
 private func image() -> (NchwBuilder, ValueID) {
   var b = NchwBuilder(seed: 3)

@@ -103,14 +103,14 @@ struct OnnxFile {
 
   var bytes: [UInt8] { Proto().int(1, 8).message(8, Proto().int(2, opset)).message(7, graph).bytes }
 
-  func load(limits: Limits = Limits(), external: ((String) throws(EdgeError) -> Storage)? = nil) throws(EdgeError) -> OnnxImport {
+  func load(limits: Limits = Limits(), external: ((Text) throws(EdgeError) -> Storage)? = nil) throws(EdgeError) -> OnnxImport {
     try importBytes(bytes, limits: limits, external: external)
   }
 }
 
 /// Imports from an array; the graph keeps its own copy of the bytes.
 func importBytes(
-  _ bytes: [UInt8], limits: Limits = Limits(), external: ((String) throws(EdgeError) -> Storage)? = nil
+  _ bytes: [UInt8], limits: Limits = Limits(), external: ((Text) throws(EdgeError) -> Storage)? = nil
 ) throws(EdgeError) -> OnnxImport {
   let storage = try TensorData(bytes).storage
   return try importOnnx(

@@ -63,7 +63,7 @@ import Testing
     #expect(N.combine(.add, .integer(Int.max), .integer(1), isReal: false) == nil)
   }
 
-  private func constant(_ tensor: Proto, external: ((String) throws(EdgeError) -> Storage)? = nil) throws(EdgeError) -> [Float] {
+  private func constant(_ tensor: Proto, external: ((Text) throws(EdgeError) -> Storage)? = nil) throws(EdgeError) -> [Float] {
     var file = OnnxFile()
     file.input("x", ["N", 3])
     file.initializer(tensor)
@@ -93,12 +93,12 @@ import Testing
     let head = Proto().ints(1, [3]).text(8, "c").int(2, 1).int(14, 1).message(13, entry("location", "data/w.bin"))
     let file = try TensorData([9, 1, -2, 0.5] as [Float]).storage
     let inside = head.message(13, entry("offset", "4")).message(13, entry("length", "12"))
-    #expect(try constant(inside) { (_: String) throws(EdgeError) -> Storage in file } == [1, -2, 0.5])
+    #expect(try constant(inside) { (_: Text) throws(EdgeError) -> Storage in file } == [1, -2, 0.5])
     let outside = head.message(13, entry("offset", "8"))
-    let error = #expect(throws: EdgeError.self) { try constant(outside) { (_: String) throws(EdgeError) -> Storage in file } }
+    let error = #expect(throws: EdgeError.self) { try constant(outside) { (_: Text) throws(EdgeError) -> Storage in file } }
     #expect(error?.status == .truncatedModel && error?.tensor == "c")
     #expect(throws: EdgeError.self) { try constant(inside) }
-    for path in ["../w", "/etc/w", "a/../w", "", "c:w"] { #expect(!OnnxConversion.staysBelow(path)) }
+    for path in ["../w", "/etc/w", "a/../w", "", "c:w"] { #expect(!OnnxConversion.staysBelow(Text(path))) }
   }
 
   @Test func alignedWeightsAreBorrowed() throws {

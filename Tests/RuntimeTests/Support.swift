@@ -71,13 +71,13 @@ func window(_ kernel: Int, stride: Int = 1, pad: Int = 0, dilation: Int = 1) -> 
 }
 
 extension Graph {
-  mutating func input(_ name: String, _ dims: [Int]) -> ValueID {
+  mutating func input(_ name: Text, _ dims: [Int]) -> ValueID {
     let value = addValue(Value(name: name, dtype: .float32, shape: Shape(dims)))
     inputs.append(value)
     return value
   }
 
-  mutating func constant(_ name: String, _ dims: [Int], _ elements: [Float]) throws -> ValueID {
+  mutating func constant(_ name: Text, _ dims: [Int], _ elements: [Float]) throws -> ValueID {
     try addConstant(name, .float32, Shape(dims), elements)
   }
 

@@ -119,6 +119,8 @@ static void questions(edgeai_model *model) {
   CHECK(edgeai_model_tensor_count(NULL) == 0 && edgeai_model_op_count(NULL) == 0 && edgeai_model_metadata_count(NULL) == 0);
   CHECK(edgeai_model_metadata_find(model, "no such key") == NULL && edgeai_model_metadata_find(NULL, "x") == NULL);
   CHECK_STATUS(edgeai_model_metadata_set(model, NULL, "x", &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_model_metadata_set(model, "\xC3(", "x", &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_model_metadata_set(model, "key", "\xFF", &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_model_metadata_set(model, "key", "value", &error), EDGEAI_OK);
   CHECK((text = edgeai_model_metadata_find(model, "key")) && strcmp(text, "value") == 0);
   CHECK_STATUS(edgeai_model_metadata_at(model, edgeai_model_metadata_count(model) - 1, &key, &text, &error), EDGEAI_OK);

@@ -43,7 +43,8 @@ extension TypeInference {
     guard let channels = x.dims.last, channels >= 0 else {
       throw failure(.shapeMismatch, "the number of channels must be known", inputs[0])
     }
-    for (position, what) in [(1, "scale"), (2, "bias"), (3, "mean"), (4, "variance")] {
+    let names: [(Int, Text)] = [(1, "scale"), (2, "bias"), (3, "mean"), (4, "variance")]
+    for (position, what) in names {
       try checkVector(position, count: channels, what)
     }
     for position in 0..<5 { try checkFloat(position) }

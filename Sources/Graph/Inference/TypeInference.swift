@@ -34,7 +34,7 @@ public struct TensorType: Equatable, Sendable {
 /// - quantize and requantize need a declared result.
 struct TypeInference {
   let values: [Value]
-  let name: String
+  let name: Text
   let index: Int
   let op: Operator
   let inputs: [ValueID]
@@ -77,7 +77,7 @@ struct TypeInference {
 
   // MARK: Inputs
 
-  func failure(_ status: Status, _ message: Message, _ tensor: ValueID? = nil) -> EdgeError {
+  func failure(_ status: Status, _ message: Text, _ tensor: ValueID? = nil) -> EdgeError {
     let tensorName = tensor.map { $0 >= 0 && $0 < values.count ? values[$0].name : "" } ?? ""
     return EdgeError(status, "\(op.name): \(message)", node: name, nodeIndex: index, tensor: tensorName)
   }
@@ -85,7 +85,7 @@ struct TypeInference {
   /// Checks the number of inputs; those past `required` may be absent.
   func arity(_ required: Int, optional: Int = 0) throws(EdgeError) {
     guard inputs.count >= required, inputs.count <= required + optional else {
-      let expected = optional == 0 ? "\(required)" : "\(required) to \(required + optional)"
+      let expected: Text = optional == 0 ? "\(required)" : "\(required) to \(required + optional)"
       throw failure(.invalidGraph, "takes \(expected) inputs, not \(inputs.count)")
     }
     for position in 0..<required where inputs[position] == Node.noValue {
@@ -121,7 +121,7 @@ struct TypeInference {
   }
 
   /// A vector of one element for each channel.
-  func checkVector(_ position: Int, count: Int, _ what: String) throws(EdgeError) {
+  func checkVector(_ position: Int, count: Int, _ what: Text) throws(EdgeError) {
     guard let value = optionalValue(position) else { return }
     guard value.shape.dims == [count] else {
       throw failure(.shapeMismatch, "\(what) has shape \(value.shape.text), [\(count)] is required", inputs[position])

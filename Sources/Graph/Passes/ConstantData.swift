@@ -2,7 +2,7 @@
 
 extension Value {
   /// The constant with its axes in another order; nil when this is no constant or it does not fit.
-  func permuted(_ permutation: [Int], name: String) throws(EdgeError) -> Value? {
+  func permuted(_ permutation: [Int], name: Text) throws(EdgeError) -> Value? {
     guard shape.rank == permutation.count else { return nil }
     let strides = shape.strides
     let target = Shape(permutation.map { shape[$0] })
@@ -13,7 +13,7 @@ extension Value {
 
   /// A constant of another shape whose element at an index is this one's at offset + sum of index * stride.
   /// Every position must lie inside; nil when this is no constant.
-  func gathered(_ target: Shape, offset: Int, strides: [Int], name: String) throws(EdgeError) -> Value? {
+  func gathered(_ target: Shape, offset: Int, strides: [Int], name: Text) throws(EdgeError) -> Value? {
     guard let constant, !target.hasBatch, let count = target.elementCount(), let bytes = multiplyChecked(count, dtype.byteCount) else {
       return nil
     }

@@ -27,13 +27,13 @@ final class GraphRewriter {
 
   func add(_ value: Value) -> ValueID { result.addValue(value) }
 
-  func rename(_ new: ValueID, _ name: String) { result.values[new].name = name }
+  func rename(_ new: ValueID, _ name: Text) { result.values[new].name = name }
 
   func value(_ new: ValueID) -> Value { result.values[new] }
 
   /// Appends a node whose results are typed by inference.
   func add(
-    _ op: Operator, name: String, inputs: [ValueID], outputNames: [String], declared: [ElementType] = []
+    _ op: Operator, name: Text, inputs: [ValueID], outputNames: [Text], declared: [ElementType] = []
   ) throws(EdgeError) -> [ValueID] {
     try result.addNode(op, name: name, inputs: inputs, outputNames: outputNames, results: declared)
   }

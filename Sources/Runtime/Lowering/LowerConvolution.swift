@@ -99,7 +99,7 @@ extension Lowering {
     arguments.q_max = 255
 
     guard dtype(weights) == (integer ? .int8 : .float32) else {
-      let kind = integer ? "quantized" : "float32"
+      let kind: StaticString = integer ? "quantized" : "float32"
       throw error(.unsupportedOperator, "no kernel takes \(kind) activations with \(dtype(weights).name) weights", value: weights)
     }
 

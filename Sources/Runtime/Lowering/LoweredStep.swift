@@ -60,7 +60,7 @@ struct LoweredStep {
   /// Operands that the kernel reads just before it writes the same element: the result may take their place.
   var inPlaceSlots: [Int]
   var multiplyAdds: Int64 = 0
-  var note = ""
+  var note = Text()
 
   // Set by `Plan`.
   var units: Int64 = 0

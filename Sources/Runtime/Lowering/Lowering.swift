@@ -16,7 +16,7 @@ final class Lowering {
   /// Index of the node being lowered.
   var current = -1
   /// A remark for the steps emitted next, printed in the plan.
-  var note = ""
+  var note = Text()
 
   init(_ graph: Graph, batch: Int, kernels: KernelSet) {
     self.graph = graph
@@ -38,7 +38,7 @@ final class Lowering {
 
   // MARK: Errors
 
-  func error(_ status: Status, _ message: Message, value: ValueID = Node.noValue) -> EdgeError {
+  func error(_ status: Status, _ message: Text, value: ValueID = Node.noValue) -> EdgeError {
     var error = EdgeError(status, message)
     if current >= 0 {
       error.node = graph.nodes[current].name
@@ -48,7 +48,7 @@ final class Lowering {
     return error
   }
 
-  func unsupported(_ message: Message) -> EdgeError { error(.unsupportedOperator, message) }
+  func unsupported(_ message: Text) -> EdgeError { error(.unsupportedOperator, message) }
 
   func int32(_ value: Int) throws(EdgeError) -> Int32 {
     guard let result = Int32(exactly: value) else { throw error(.limitExceeded, "a size of \(value) is beyond 32 bits") }
@@ -216,7 +216,7 @@ final class Lowering {
       }
     } else if own == nil {
       if !remark.isEmpty { remark += "; " }
-      remark += Message("reference kernel: \(kernels.isa.name) has none").text
+      remark += Text("reference kernel: \(kernels.isa.name) has none")
     }
     guard let kernel = own?.kernel ?? kernels.reference(operation) else { throw unsupported("this build has no kernel for it") }
     let index = steps.count

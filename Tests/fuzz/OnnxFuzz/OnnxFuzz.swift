@@ -11,7 +11,7 @@ public func fuzzOnnx(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   do throws(EdgeError) {
     let result = try importOnnx(
       UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits: limits,
-      externalData: { (location: String) throws(EdgeError) -> Storage in
+      externalData: { (location: Text) throws(EdgeError) -> Storage in
         if !location.hasPrefix("w") { throw EdgeError(.ioError, "no such file") }
         return try Storage.allocate(256)
       })

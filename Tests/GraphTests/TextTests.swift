@@ -1,0 +1,38 @@
+import Graph
+import Testing
+
+@Suite struct TextTests {
+  @Test func validationTakesExactlyUtf8() {
+    func isValid(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { Text(validating: $0) != nil } }
+    // Every sequence of two bytes, every lead with every second byte and two continuations, against the standard library.
+    for first in UInt8.min...UInt8.max {
+      for second in UInt8.min...UInt8.max {
+        for tail in [[], [0x80], [0x80, 0xBF], [0x41]] as [[UInt8]] {
+          let bytes = [first, second] + tail
+          #expect(isValid(bytes) == (String(validating: bytes, as: UTF8.self) != nil), "\(bytes)")
+        }
+      }
+    }
+    #expect(isValid([]))
+  }
+
+  @Test func textsAreEqualWhenTheirBytesAre() {
+    #expect(Text("e\u{301}") != Text("\u{E9}"))
+    #expect(Set<Text>(["a", "b", "a", ""]).count == 3)
+    #expect(Text("ab") + "c" == "abc")
+  }
+
+  @Test func numbersArePrintedAndRead() {
+    for number in [0, 1, -1, 10, 905, Int.max, Int.min] { #expect(Text("\(number)").description == number.description) }
+    #expect(Text("\(UInt64.max)").description == UInt64.max.description)
+    for number in [0, 7, 1234567890, Int.max] { #expect(Text(number.description).decimal == number) }
+    for text in ["", "-1", "+1", "1 ", "0x1", "9223372036854775808", "99999999999999999999"] as [Text] { #expect(text.decimal == nil) }
+    #expect(Text("\(Float(0.1)) \(Float.infinity)").description == "0.1 inf")
+  }
+
+  @Test func partsStandBetweenSeparators() {
+    let slash = UInt8(ascii: "/")
+    #expect(Text("a/bc//").parts(separator: slash) == ["a", "bc", "", ""])
+    #expect(Text("").parts(separator: slash) == [""])
+  }
+}
