@@ -1,3 +1,5 @@
+import CPlatform
+
 /// UTF-8 text: names, messages, reports. Two texts are equal when their bytes are.
 ///
 /// The library's own instead of the standard library's string. Names in model files are bytes, and Unicode's rules for
@@ -167,7 +169,7 @@ extension Text: ExpressibleByStringInterpolation {
     @inline(never)
     public mutating func appendInterpolation(_ value: UInt64) { text.append(value, isNegative: false) }
     @inline(never)
-    public mutating func appendInterpolation(_ value: Float) { text.append(ascii: value.description) }
+    public mutating func appendInterpolation(_ value: Float) { text.append(Double(value), isFloat: 1) }
 
     // Other integers go through the two above.
     public mutating func appendInterpolation(_ value: Int) { appendInterpolation(Int64(value)) }
@@ -180,8 +182,16 @@ extension Text: ExpressibleByStringInterpolation {
 
 extension Text {
   /// The shortest decimal number that reads back as the same one.
+  public mutating func append(_ value: Double) { append(value, isFloat: 0) }
+
   @inline(never)
-  public mutating func append(_ value: Double) { append(ascii: value.description) }
+  fileprivate mutating func append(_ value: Double, isFloat: Int32) {
+    withUnsafeTemporaryAllocation(byteCount: Int(EP_NUMBER_CAPACITY), alignment: 1) { buffer in
+      guard let start = buffer.baseAddress else { return }
+      ep_number_text(value, isFloat, start.assumingMemoryBound(to: CChar.self))
+      utf8.append(contentsOf: Text(cString: start.assumingMemoryBound(to: CChar.self)).utf8)
+    }
+  }
 
   private mutating func append(_ magnitude: UInt64, isNegative: Bool) {
     var digits: [UInt8] = []
@@ -192,11 +202,6 @@ extension Text {
     } while rest > 0
     if isNegative { utf8.append(45) }
     while let digit = digits.popLast() { utf8.append(digit) }
-  }
-
-  private mutating func append(ascii string: String) {
-    var string = string
-    string.withUTF8 { utf8.append(contentsOf: $0) }
   }
 }
 

@@ -27,7 +27,19 @@ import Testing
     #expect(Text("\(UInt64.max)").description == UInt64.max.description)
     for number in [0, 7, 1234567890, Int.max] { #expect(Text(number.description).decimal == number) }
     for text in ["", "-1", "+1", "1 ", "0x1", "9223372036854775808", "99999999999999999999"] as [Text] { #expect(text.decimal == nil) }
-    #expect(Text("\(Float(0.1)) \(Float.infinity)").description == "0.1 inf")
+    let floats: [(Float, String)] = [
+      (0.1, "0.1"), (1, "1.0"), (-0.0, "-0.0"), (0.5, "0.5"), (16_777_216, "16777216.0"), (150, "150.0"), (-10, "-10.0"), (1e20, "1e+20"), (1.5e-5, "0.000015"), (1e-7, "1e-07"), (.infinity, "inf"), (-.infinity, "-inf"),
+      (.nan, "nan"),
+    ]
+    for (number, text) in floats { #expect(Text("\(number)").description == text) }
+    for bits in stride(from: UInt32(1), to: 0x7F80_0000, by: 1_234_567) {
+      #expect(Float(Text("\(Float(bitPattern: bits))").description) == Float(bitPattern: bits))
+    }
+    for number: Double in [0.1, 1 / 3, 1e300, 5e-324, -123456.789] {
+      var text: Text = ""
+      text.append(number)
+      #expect(Double(text.description) == number)
+    }
   }
 
   @Test func partsStandBetweenSeparators() {

@@ -51,6 +51,11 @@ uint32_t ep_cpu_features(void);
 
 /* Value of an environment variable, or NULL (always NULL when freestanding). */
 const char *ep_environment(const char *name);
+/* The shortest decimal number that reads back as the same double (float when is_float), ended by a zero byte: "0.1",
+ * "1.0", "1e-07", "1e+20", "inf", "nan"; with a point in every locale. */
+#define EP_NUMBER_CAPACITY 32
+void ep_number_text(double value, int32_t is_float, char *text);
+
 /* Nanoseconds of a monotonic clock; 0 when freestanding. */
 uint64_t ep_nanoseconds(void);
 
