@@ -44,8 +44,8 @@ public final class Comparison {
     try Comparison.checkBorders(reference, candidate, reference.inputs, candidate.inputs, "inputs")
     try Comparison.checkBorders(reference, candidate, reference.outputs, candidate.outputs, "outputs")
     var pairs: [Pair] = []
-    var ids: [Text: ValueID] = [:]
-    for value in GraphRunner.computedValues(candidate) { ids[candidate.values[value].name] = value }
+    var ids = TextMap()
+    for value in GraphRunner.computedValues(candidate) { ids.set(candidate.values[value].name, value) }
     for node in reference.nodes {
       for value in node.outputs {
         guard let other = ids[reference.values[value].name], RealView.supports(reference.values[value]),

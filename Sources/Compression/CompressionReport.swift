@@ -48,13 +48,23 @@ public struct CompressionReport {
   public init(_ reference: Graph, _ candidate: Graph, reasons: [Text] = []) {
     constantBytesBefore = CompressionReport.constantBytes(reference)
     constantBytesAfter = CompressionReport.constantBytes(candidate)
-    // Nodes of one name correspond in their order.
-    var counterparts: [Text: [Int]] = [:]
+    // Nodes of one name correspond in their order: the first that is left of a name, and after each node the next.
+    var first = TextMap()
+    var next = [Int](repeating: -1, count: candidate.nodes.count)
     for (index, node) in candidate.nodes.enumerated().reversed() {
-      if node.op.isConversion { conversions += 1 } else { counterparts[node.name, default: []].append(index) }
+      if node.op.isConversion {
+        conversions += 1
+      } else {
+        next[index] = first[node.name] ?? -1
+        first.set(node.name, index)
+      }
     }
     for (index, node) in reference.nodes.enumerated() {
-      let other = counterparts[node.name]?.popLast().map { candidate.nodes[$0] }
+      var other: Node?
+      if let counterpart = first[node.name], counterpart >= 0 {
+        other = candidate.nodes[counterpart]
+        first.set(node.name, next[counterpart])
+      }
       let result = node.outputs.first.map { reference.values[$0] }
       let otherResult = other?.outputs.first.map { candidate.values[$0] }
       layers.append(

@@ -49,7 +49,7 @@ private final class GraphQuantizer {
   private var floats: [ValueID]
   private var integers: [ValueID]
   private var requantized: [(source: ValueID, id: ValueID)] = []
-  private var names: Set<Text> = []
+  private var names = TextMap()
 
   init(_ source: Graph, _ calibration: CalibrationResult, _ options: QuantizerOptions) {
     self.source = source
@@ -64,7 +64,7 @@ private final class GraphQuantizer {
     reasons = [Text](repeating: "", count: source.nodes.count)
     floats = [ValueID](repeating: Node.noValue, count: source.values.count)
     integers = floats
-    for value in source.values { names.insert(value.name) }
+    for value in source.values { names.set(value.name, 0) }
     for (value, ignored) in calibration.ignored.enumerated() where ignored > 0 {
       warnings.append(Text("\(ignored) values of \(source.values[value].name) were not finite and did not count in calibration"))
     }
@@ -112,7 +112,7 @@ private final class GraphQuantizer {
   private func unique(_ name: Text) -> Text {
     var candidate = name
     var number = 2
-    while !names.insert(candidate).inserted {
+    while !names.insert(candidate) {
       candidate = Text("\(name)_\(number)")
       number += 1
     }

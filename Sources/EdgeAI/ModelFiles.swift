@@ -37,7 +37,8 @@ final class MappedFile {
 final class CompanionFiles {
   private let folder: Text
   private let limits: Limits
-  private var opened: [Text: Storage] = [:]
+  private var opened: [Storage] = []
+  private var places = TextMap()
 
   init(besideFile path: Text, limits: Limits) {
     var folder: [UInt8] = []
@@ -49,7 +50,7 @@ final class CompanionFiles {
 
   /// The contents of a file named by the model. The name is hostile: it must stay inside the folder.
   func contents(_ location: Text) throws(EdgeError) -> Storage {
-    if let known = opened[location] { return known }
+    if let known = places[location] { return opened[known] }
     try checkStaysInside(location)
     var path = folder
     path += location
@@ -62,7 +63,8 @@ final class CompanionFiles {
     guard let mapped, let storage = Storage.borrow(mapped.bytes, owner: mapped) else {
       throw EdgeError(.truncatedModel, "external data '\(location)' is empty")
     }
-    opened[location] = storage
+    places.set(location, opened.count)
+    opened.append(storage)
     return storage
   }
 

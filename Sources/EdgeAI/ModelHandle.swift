@@ -98,11 +98,11 @@ private struct ModelTexts {
   init(_ source: Graph, _ missing: [UnsupportedOperator]) throws(EdgeError) {
     for value in source.values { values.append(pool.add(value.name)) }
     // Few different types: each stands in the pool once.
-    var types: [Text: Int] = [:]
+    var types = TextMap()
     for node in source.nodes {
       let type = node.op.name
       let offset = types[type] ?? pool.add(type)
-      types[type] = offset
+      types.set(type, offset)
       nodes.append((pool.add(node.name), offset))
     }
     for item in missing { unsupported.append((pool.add(item.node), pool.add(item.type), pool.add(item.reason))) }

@@ -10,26 +10,26 @@ extension Graph {
     for (id, value) in values.enumerated() where value.constant != nil { made[id] = true }
     try validateInputs(&made)
     for (index, node) in nodes.enumerated() { try validate(node, index, &made) }
-    var names = Set<Text>()
+    var names = TextMap()
     for output in outputs {
       guard output >= 0, output < values.count else { throw EdgeError(.invalidGraph, "output \(output) is not a value of the graph") }
       let value = values[output]
       guard made[output] else { throw EdgeError(.invalidGraph, "nothing makes the output", tensor: value.name) }
       guard !value.name.isEmpty else { throw EdgeError(.invalidGraph, "output \(output) has no name") }
-      guard names.insert(value.name).inserted else {
+      guard names.insert(value.name) else {
         throw EdgeError(.invalidGraph, "two outputs have the same name", tensor: value.name)
       }
     }
   }
 
   private func validateInputs(_ made: inout [Bool]) throws(EdgeError) {
-    var names = Set<Text>()
+    var names = TextMap()
     for input in inputs {
       guard input >= 0, input < values.count else { throw EdgeError(.invalidGraph, "input \(input) is not a value of the graph") }
       let value = values[input]
       guard !made[input] else { throw EdgeError(.invalidGraph, "the input is a constant or listed twice", tensor: value.name) }
       guard !value.name.isEmpty else { throw EdgeError(.invalidGraph, "input \(input) has no name") }
-      guard names.insert(value.name).inserted else {
+      guard names.insert(value.name) else {
         throw EdgeError(.invalidGraph, "two inputs have the same name", tensor: value.name)
       }
       made[input] = true

@@ -183,18 +183,13 @@ extension OnnxImporter {
     }
     guard let externalData else { throw failure(.ioError, "has external data in '\(location)', which is not at hand") }
     let storage: Storage
-    if let open = externalFiles[location] {
-      storage = open
-    } else {
-      do throws(EdgeError) {
-        storage = try externalData(location)
-      } catch {
-        var error = error
-        error.tensor = name
-        error.byteOffset = tensor.byteOffset
-        throw error
-      }
-      externalFiles[location] = storage
+    do throws(EdgeError) {
+      storage = try externalData(location)
+    } catch {
+      var error = error
+      error.tensor = name
+      error.byteOffset = tensor.byteOffset
+      throw error
     }
     guard tensor.externalLength < 0 || tensor.externalLength == byteCount else {
       throw failure(.malformedModel, "has \(tensor.externalLength) bytes of external data; shape \(Shape(tensor.dims).text) needs \(byteCount)")

@@ -21,7 +21,7 @@ public struct OnnxImport {
 ///   - owner: what keeps `bytes` alive; nil when the caller guarantees that they outlive the graph.
 ///   - limits: files that ask for more are refused.
 ///   - externalData: opens a file beside the model, by the relative location that the model gives (checked to
-///     stay below the model's folder); nil to refuse external data.
+///     stay below the model's folder), once for each tensor that lies there; nil to refuse external data.
 /// - Throws: `malformedModel`, `truncatedModel`, `invalidGraph`, `shapeMismatch`, `dtypeMismatch`,
 ///   `limitExceeded`, `newerVersion`, `unsupportedFeature`, `outOfMemory`; each names node, tensor and byte
 ///   offset as far as there are any.
@@ -45,14 +45,13 @@ final class OnnxImporter {
   let file: Storage
   let limits: Limits
   let externalData: ((Text) throws(EdgeError) -> Storage)?
-  var externalFiles: [Text: Storage] = [:]
 
   var opset = 0
   var graph = Graph()
   var unsupported: [UnsupportedOperator] = []
 
   var operands: [OnnxOperand] = []
-  var operandIDs: [Text: Int] = [:]
+  var operandIDs = TextMap()
   /// Per node of the file: operands it reads and writes; -1 for none.
   var nodeInputs: [[Int]] = []
   var nodeOutputs: [[Int]] = []
@@ -67,7 +66,7 @@ final class OnnxImporter {
   /// Bytes of results that depend on constants alone, so that a small file cannot ask for endless folding.
   var foldedBytes = 0
   /// Names taken by helper values, so that each gets one of its own.
-  var helperNames: [Text: Int] = [:]
+  var helperNames = TextMap()
 
   init(
     _ model: OnnxModel, _ file: Storage, _ limits: Limits, _ externalData: ((Text) throws(EdgeError) -> Storage)?

@@ -178,14 +178,14 @@ extension OnnxImporter {
   func constantName(_ id: Int) -> Text {
     let name = operands[id].name
     guard helperNames[name] == nil else { return helperName(name) }
-    helperNames[name] = 1
+    helperNames.set(name, 1)
     return name
   }
 
   /// A name no other helper value has.
   func helperName(_ base: Text) -> Text {
     let count = helperNames[base] ?? 0
-    helperNames[base] = count + 1
+    helperNames.set(base, count + 1)
     let name = count == 0 ? base : "\(base).\(count)"
     return operandIDs[name] == nil ? name : name + "'"
   }

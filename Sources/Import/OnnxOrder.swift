@@ -76,7 +76,7 @@ extension OnnxImporter {
     guard operands.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the model has more than \(limits.maximumValues) tensors", byteOffset: offset)
     }
-    operandIDs[name] = operands.count
+    operandIDs.set(name, operands.count)
     operands.append(OnnxOperand(name: name))
     return operands.count - 1
   }

@@ -47,4 +47,18 @@ import Testing
     #expect(Text("a/bc//").parts(separator: slash) == ["a", "bc", "", ""])
     #expect(Text("").parts(separator: slash) == [""])
   }
+
+  @Test func mapsKeepTheLastNumberOfEachName() {
+    var map = TextMap()
+    var expected: [String: Int] = [:]
+    for step in 0..<3000 {
+      let name = "n\(step * 7 % 1000)"
+      #expect(map[Text(name)] == expected[name])
+      map.set(Text(name), step)
+      expected[name] = step
+    }
+    for (name, number) in expected { #expect(map[Text(name)] == number) }
+    #expect(map["absent"] == nil)
+    #expect(map.insert("absent") && !map.insert("absent") && map["absent"] == 0)
+  }
 }
