@@ -92,6 +92,7 @@ typedef int32_t edgeai_status;
 #define EDGEAI_ERROR_DTYPE_MISMATCH 102
 #define EDGEAI_ERROR_BUFFER_TOO_SMALL 103
 #define EDGEAI_ERROR_ABI_MISMATCH 104
+#define EDGEAI_ERROR_FREE_SHAPE 105  /* an input has dimensions of open size: give its shape when opening */
 /* 2xx: a model file is wrong. */
 #define EDGEAI_ERROR_MALFORMED_MODEL 200
 #define EDGEAI_ERROR_TRUNCATED_MODEL 201
@@ -215,6 +216,21 @@ typedef struct edgeai_tensor_info {
 /* A network: operators, tensors, weights. */
 typedef struct edgeai_model edgeai_model;
 
+/* The shape or the value of a network's input, given when an ONNX model is opened. The shape takes the place of
+ * dimensions that the file leaves open, in every input that names the same dimension. A value makes the input a constant:
+ * the network no longer has it, and shapes that are computed from it are known. Set struct_size to
+ * sizeof(edgeai_input_binding) in each element of an array. */
+typedef struct edgeai_input_binding {
+  uint32_t struct_size;
+  int32_t rank;                   /* number of dims in use */
+  const char *name;               /* NULL: the next input, in the file's order, not given by name */
+  int64_t dims[EDGEAI_MAX_RANK];  /* EDGEAI_DIM_BATCH in the first place leaves the batch to the session */
+  const void *data;               /* optional: the value, dense and row-major; copied */
+  uint64_t bytes;                 /* of the value */
+  int32_t dtype;                  /* of the value: the input's own EDGEAI_DTYPE_* */
+  int32_t reserved;
+} edgeai_input_binding;
+
 /* How to open a model. Limits: a file that asks for more gives EDGEAI_ERROR_LIMIT_EXCEEDED. The allocator and the
  * log serve the model and everything made from it. */
 typedef struct edgeai_model_options {
@@ -228,6 +244,8 @@ typedef struct edgeai_model_options {
   const edgeai_allocator *allocator;  /* optional: NULL is the C library */
   edgeai_log_fn log;                  /* optional */
   void *log_context;
+  const edgeai_input_binding *bindings;  /* optional: shapes and values of inputs */
+  uint64_t binding_count;
 } edgeai_model_options;
 
 /* Defaults: edgeai_model_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -238,7 +256,9 @@ EDGEAI_API void edgeai_model_options_init(edgeai_model_options *options, size_t 
  * files are looked for relative to it, never outside its folder. A `.edgeai` file stays mapped and its weights
  * are used in place: do not change it while the model lives (replacing it by a rename is fine).
  * options: optional. Memory: the model and its tables.
- * Errors: IO, LIMIT_EXCEEDED, any 2xx, UNSUPPORTED_OPERATOR (the message lists all of them),
+ * Opening a file again with other bindings is how a network is planned for another shape.
+ * Errors: IO, LIMIT_EXCEEDED, any 2xx, FREE_SHAPE (the message lists the open dimensions by name), INVALID_ARGUMENT,
+ * SHAPE_MISMATCH or DTYPE_MISMATCH for a binding that does not fit the file or another binding, UNSUPPORTED_OPERATOR (the message lists all of them),
  * UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_open_file(const char *path, const edgeai_model_options *options, edgeai_model **model,
                                                 edgeai_error *error);

@@ -33,16 +33,66 @@ extension Limits {
   }
 }
 
+/// The caller's shapes and values of inputs; values are copied.
+private func inputBindings(_ chosen: edgeai_model_options) throws(EdgeError) -> [InputBinding] {
+  guard chosen.binding_count > 0 else { return [] }
+  guard chosen.binding_count <= UInt64(Limits().maximumValues) else {
+    throw EdgeError(.invalidArgument, "binding_count is \(chosen.binding_count)")
+  }
+  var place = try required(UnsafeRawPointer(chosen.bindings), "bindings")
+  var result: [InputBinding] = []
+  for _ in 0..<Int(chosen.binding_count) {
+    let caller = place.assumingMemoryBound(to: edgeai_input_binding.self)
+    // A newer header's elements are larger, and so is the distance between them.
+    let binding = try options(caller, edgeai_input_binding(), "edgeai_input_binding")
+    guard binding.struct_size % UInt32(MemoryLayout<edgeai_input_binding>.alignment) == 0 else {
+      throw EdgeError(.abiMismatch, "edgeai_input_binding.struct_size is \(binding.struct_size)")
+    }
+    place += Int(binding.struct_size)
+    result.append(try inputBinding(binding))
+  }
+  return result
+}
+
+private func inputBinding(_ binding: edgeai_input_binding) throws(EdgeError) -> InputBinding {
+  let name: Text = binding.name == nil ? "" : try text(binding.name, "edgeai_input_binding.name")
+  guard binding.rank >= 0, binding.rank <= EDGEAI_MAX_RANK else {
+    throw EdgeError(.invalidArgument, "input '\(name)' is given \(binding.rank) dimensions", tensor: name)
+  }
+  var dims: [Int] = []
+  withUnsafeBytes(of: binding.dims) { bytes in
+    for axis in 0..<Int(binding.rank) { dims.append(Int(clamping: bytes.loadUnaligned(fromByteOffset: axis &* 8, as: Int64.self))) }
+  }
+  guard let data = binding.data else {
+    guard binding.bytes == 0 else { throw EdgeError(.invalidArgument, "the value of input '\(name)' is NULL and has bytes", tensor: name) }
+    return InputBinding(name: name, dims: dims)
+  }
+  guard let raw = UInt8(exactly: binding.dtype), let dtype = DType(rawValue: raw) else {
+    throw EdgeError(.invalidArgument, "the value of input '\(name)' has element type \(binding.dtype)", tensor: name)
+  }
+  guard let count = Int(exactly: binding.bytes) else {
+    throw EdgeError(.invalidArgument, "the value of input '\(name)' has \(binding.bytes) bytes", tensor: name)
+  }
+  guard let needed = Shape(dims).elementCount(), !needed.multipliedReportingOverflow(by: dtype.byteCount).overflow,
+    needed * dtype.byteCount == count
+  else {
+    throw EdgeError(.shapeMismatch, "the value of input '\(name)' has \(count) bytes; its shape is \(Shape(dims).text)", tensor: name)
+  }
+  let storage = try Storage.allocate(count)
+  if count > 0 { storage.base.copyMemory(from: data, byteCount: count) }
+  return InputBinding(name: name, dims: dims, dtype: dtype, data: TensorData(storage, offset: 0, byteCount: count))
+}
+
 @_cdecl("edgeai_model_open_file") @implementation
 public func edgeai_model_open_file(
   _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<edgeai_model_options>!, _ model: UnsafeMutablePointer<OpaquePointer?>!,
   _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  open(options, model, error) { limits throws(EdgeError) in
+  open(options, model, error) { (limits, bindings) throws(EdgeError) in
     let path = try required(path, "path")
     let file = try MappedFile.open(path, limits: limits)
     let companions = CompanionFiles(besideFile: Text(cString: path), limits: limits)
-    return try read(file.bytes, owner: file, limits) { (location) throws(EdgeError) in try companions.contents(location) }
+    return try read(file.bytes, owner: file, limits, bindings) { (location) throws(EdgeError) in try companions.contents(location) }
   }
 }
 
@@ -51,13 +101,13 @@ public func edgeai_model_open_memory(
   _ data: UnsafeRawPointer!, _ size: Int, _ options: UnsafePointer<edgeai_model_options>!,
   _ model: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  open(options, model, error) { limits throws(EdgeError) in
+  open(options, model, error) { (limits, bindings) throws(EdgeError) in
     let data = try required(data, "data")
     guard size >= 0 else { throw EdgeError(.invalidArgument, "size is more than an object can have") }
     guard size <= limits.maximumFileBytes else {
       throw EdgeError(.limitExceeded, "the model has \(size) bytes; the limit is \(limits.maximumFileBytes)")
     }
-    return try read(UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits, externalData: nil)
+    return try read(UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits, bindings, externalData: nil)
   }
 }
 
@@ -70,7 +120,7 @@ private struct Opened {
 /// What both ways of opening have in common: options, allocator, handle.
 private func open(
   _ caller: UnsafePointer<edgeai_model_options>?, _ model: UnsafeMutablePointer<OpaquePointer?>?,
-  _ error: UnsafeMutablePointer<edgeai_error>?, _ body: (Limits) throws(EdgeError) -> Opened
+  _ error: UnsafeMutablePointer<edgeai_error>?, _ body: (Limits, [InputBinding]) throws(EdgeError) -> Opened
 ) -> edgeai_status {
   // The allocator must be known before anything is allocated, so it is looked at first, by itself.
   var hook: UnsafePointer<edgeai_allocator>?
@@ -79,7 +129,7 @@ private func open(
   return call(error, allocator: platformAllocator(hook)) { () throws(EdgeError) in
     let model = try required(model, "model")
     let chosen = try options(caller, defaultModelOptions(), "edgeai_model_options")
-    let opened = try body(Limits(chosen))
+    let opened = try body(Limits(chosen), try inputBindings(chosen))
     if chosen.allow_unsupported == 0, !opened.unsupported.isEmpty { throw unsupportedError(opened.unsupported) }
     let log = LogSink(function: chosen.log, context: chosen.log_context)
     let object = try ModelHandle.make(
@@ -94,13 +144,17 @@ private func open(
 
 /// The graph of a file's bytes, whichever format they have.
 private func read(
-  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, externalData: ((Text) throws(EdgeError) -> Storage)?
+  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, _ bindings: [InputBinding],
+  externalData: ((Text) throws(EdgeError) -> Storage)?
 ) throws(EdgeError) -> Opened {
   guard bytes.count > 0 else { throw EdgeError(.truncatedModel, "the model is empty", byteOffset: 0) }
   if isEdgeAIModel(bytes) {
+    guard bindings.isEmpty else {
+      throw EdgeError(.unsupportedFeature, "shapes and values of inputs can be given to ONNX models only; save the model for the shape you need")
+    }
     return Opened(graph: try decodeModel(bytes, owner: owner, limits: limits), source: EDGEAI_SOURCE_EDGEAI)
   }
-  let imported = try importOnnx(bytes, owner: owner, limits: limits, externalData: externalData)
+  let imported = try importOnnx(bytes, owner: owner, limits: limits, bindings: bindings, externalData: externalData)
   return Opened(graph: imported.graph, source: EDGEAI_SOURCE_ONNX, unsupported: imported.unsupported)
 }
 

@@ -49,7 +49,7 @@ extension OnnxImporter {
 
   /// Contents of a float constant that is in the file or known; nil when it is computed by nodes of the graph.
   func floatConstant(_ id: Int) throws(EdgeError) -> TensorData? {
-    guard operands[id].dtype == .float32, !operands[id].shape.dims.contains(0) else { return nil }
+    guard operands[id].dtype == .float32 else { return nil }
     if constantTensor(id) != nil { return try constantData(id) }
     guard let known = operands[id].known else { return nil }
     return known.reals == nil ? nil : try known.data()

@@ -31,6 +31,32 @@ enum OnnxElementType: Int {
     }
   }
 
+  /// The element type itself; nil when the graph has none like it.
+  var declared: DType? {
+    switch self {
+    case .float: return .float32
+    case .uint8: return .uint8
+    case .int8: return .int8
+    case .int16: return .int16
+    case .int32: return .int32
+    case .int64: return .int64
+    case .bool: return .bool
+    case .float16: return .float16
+    case .double: return .float64
+    case .uint16, .uint32, .uint64, .bfloat16: return nil
+    }
+  }
+
+  var name: StaticString {
+    switch self {
+    case .uint16: return "uint16"
+    case .uint32: return "uint32"
+    case .uint64: return "uint64"
+    case .bfloat16: return "bfloat16"
+    default: return declared?.name ?? "unknown"
+    }
+  }
+
   /// Number of the TensorProto field that holds such elements when they are not raw.
   var typedField: Int {
     switch self {
@@ -97,7 +123,9 @@ extension OnnxImporter {
     let byteCount = count * type.byteCount
 
     var source: TensorData?
-    if tensor.isExternal {
+    if let contents = tensor.contents {
+      source = contents
+    } else if tensor.isExternal {
       source = try external(tensor, name, byteCount)
     } else if let raw = tensor.raw {
       if tensor.typedField != 0 { throw failure(.malformedModel, "has raw and typed data") }

@@ -10,28 +10,30 @@ public struct OnnxImport {
   public var unsupported: [UnsupportedOperator]
 }
 
-/// Reads an ONNX model, opset 7 to 22.
+/// Reads an ONNX model, operator sets 5 to 28.
 ///
 /// Graph inputs and outputs keep the file's layout (NCHW); between transposes at the borders images are NHWC.
-/// A symbolic or missing first dimension of a graph input is the batch. float16, bfloat16 and double tensors
+/// A symbolic or missing first dimension of a graph input is the batch, unless `bindings` give it a size; other such
+/// dimensions must be given one. float16, bfloat16 and double tensors
 /// are computed in float32. Shape arithmetic on known numbers and on the batch size is folded away.
 ///
 /// - Parameters:
 ///   - bytes: the file. Constants whose layout allows are used in place.
 ///   - owner: what keeps `bytes` alive; nil when the caller guarantees that they outlive the graph.
 ///   - limits: files that ask for more are refused.
+///   - bindings: shapes and values of inputs that the file leaves open.
 ///   - externalData: opens a file beside the model, by the relative location that the model gives (checked to
 ///     stay below the model's folder), once for each tensor that lies there; nil to refuse external data.
-/// - Throws: `malformedModel`, `truncatedModel`, `invalidGraph`, `shapeMismatch`, `dtypeMismatch`,
-///   `limitExceeded`, `newerVersion`, `unsupportedFeature`, `outOfMemory`; each names node, tensor and byte
+/// - Throws: `malformedModel`, `truncatedModel`, `invalidGraph`, `shapeMismatch`, `dtypeMismatch`, `freeShape`,
+///   `invalidArgument` (a binding), `limitExceeded`, `newerVersion`, `unsupportedFeature`, `outOfMemory`; each names node, tensor and byte
 ///   offset as far as there are any.
 public func importOnnx(
-  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits,
+  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits, bindings: [InputBinding] = [],
   externalData: ((Text) throws(EdgeError) -> Storage)?
 ) throws(EdgeError) -> OnnxImport {
   let model = try OnnxReader.read(bytes, limits)
   guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
-  let importer = OnnxImporter(model, file, limits, externalData)
+  let importer = OnnxImporter(model, file, limits, bindings, externalData)
   try importer.run()
   if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
   let graph = try importer.graph.optimized()
@@ -41,12 +43,19 @@ public func importOnnx(
 
 /// The importer's state. Each operator family adds its part in an extension.
 final class OnnxImporter {
+  static let oldestOpset = 5
+  static let newestOpset = 28
+
   let model: OnnxModel
   let file: Storage
   let limits: Limits
+  let bindings: [InputBinding]
   let externalData: ((Text) throws(EdgeError) -> Storage)?
 
   var opset = 0
+  /// Symbolic dimensions that have a size, and where each stands by its name.
+  var symbols: [OnnxSymbol] = []
+  var symbolPlaces = TextMap()
   var graph = Graph()
   var unsupported: [UnsupportedOperator] = []
 
@@ -69,11 +78,13 @@ final class OnnxImporter {
   var helperNames = TextMap()
 
   init(
-    _ model: OnnxModel, _ file: Storage, _ limits: Limits, _ externalData: ((Text) throws(EdgeError) -> Storage)?
+    _ model: OnnxModel, _ file: Storage, _ limits: Limits, _ bindings: [InputBinding],
+    _ externalData: ((Text) throws(EdgeError) -> Storage)?
   ) {
     self.model = model
     self.file = file
     self.limits = limits
+    self.bindings = bindings
     self.externalData = externalData
   }
 
@@ -84,8 +95,20 @@ final class OnnxImporter {
     try readOpset()
     graph.name = model.name
     graph.metadata = model.metadata
+    try bindInputs()
     try collectOperands()
-    try addGraphInputs()
+    do throws(EdgeError) {
+      try addGraphInputs()
+    } catch {
+      guard error.status == .freeShape else { throw error }
+      // Operators that are not there at all come first: no shape helps.
+      for index in model.nodes.indices where family(of: model.nodes[index]) == nil {
+        take(index)
+        noteUnsupported(unknownOperator().message)
+      }
+      if unsupported.isEmpty { throw error }
+      return
+    }
     let order = try liveNodes(try sortedNodes())
     for index in order { try importNode(index) }
     node = OnnxNode()
@@ -97,28 +120,47 @@ final class OnnxImporter {
 
   private func readOpset() throws(EdgeError) {
     for (domain, version) in model.opsets where domain == "" || domain == "ai.onnx" { opset = max(opset, version) }
-    guard opset >= 7 else {
-      throw EdgeError(.unsupportedFeature, opset == 0 ? "the model names no ONNX operator set" : "operator set \(opset) is too old; 7 to 22 are supported")
+    if opset == 0 {
+      // A model of another domain's operators alone names that domain; they are then refused by name.
+      guard !model.opsets.isEmpty else { throw EdgeError(.unsupportedFeature, "the model names no ONNX operator set") }
+      opset = OnnxImporter.newestOpset
     }
-    guard opset <= 22 else { throw EdgeError(.newerVersion, "operator set \(opset) is too new; 7 to 22 are supported") }
+    guard opset >= OnnxImporter.oldestOpset else {
+      throw EdgeError(.unsupportedFeature, "operator set \(opset) is too old; \(OnnxImporter.oldestOpset) to \(OnnxImporter.newestOpset) are supported")
+    }
+    guard opset <= OnnxImporter.newestOpset else {
+      throw EdgeError(.newerVersion, "operator set \(opset) is too new; \(OnnxImporter.oldestOpset) to \(OnnxImporter.newestOpset) are supported")
+    }
   }
 
-  /// Runs one node, and adds it to the unsupported ones instead of failing when it is that.
-  private func importNode(_ index: Int) throws(EdgeError) {
+  private func family(of node: OnnxNode) -> OnnxFamily? { node.domain.isEmpty ? OnnxFamily(of: node.type) : nil }
+
+  private func take(_ index: Int) {
     node = model.nodes[index]
     nodeIndex = index
     inputs = nodeInputs[index]
     outputs = nodeOutputs[index]
+  }
+
+  private func unknownOperator() -> EdgeError {
+    reject(
+      node.type == "QuantizeLinear" || node.type == "DequantizeLinear" || node.type == "DynamicQuantizeLinear"
+        ? "quantized ONNX models are not supported; import the float model and quantize it here"
+        : node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
+  }
+
+  private func noteUnsupported(_ reason: Text) {
+    let type = node.domain.isEmpty ? node.type.text : node.domain + "." + node.type.text
+    unsupported.append(UnsupportedOperator(node: nodeName, nodeIndex: nodeIndex, type: type, reason: reason))
+  }
+
+  /// Runs one node, and adds it to the unsupported ones instead of failing when it is that.
+  private func importNode(_ index: Int) throws(EdgeError) {
+    take(index)
     dependsOnConstantsAlone = inputs.allSatisfy { $0 < 0 || operands[$0].isConstant }
-    let family = node.domain.isEmpty ? OnnxFamily(of: node.type) : nil
     let isPoisoned = inputs.contains { $0 >= 0 && operands[$0].isPoisoned }
     do throws(EdgeError) {
-      guard let family else {
-        throw reject(
-          node.type == "QuantizeLinear" || node.type == "DequantizeLinear" || node.type == "DynamicQuantizeLinear"
-            ? "quantized ONNX models are not supported; import the float model and quantize it here"
-            : node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
-      }
+      guard let family = family(of: node) else { throw unknownOperator() }
       if !isPoisoned { return try importNode(family) }
     } catch {
       guard error.status == .unsupportedOperator || error.status == .unsupportedFeature else {
@@ -128,14 +170,14 @@ final class OnnxImporter {
         if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
         throw error
       }
-      let type = node.domain.isEmpty ? node.type.text : node.domain + "." + node.type.text
-      unsupported.append(UnsupportedOperator(node: nodeName, nodeIndex: index, type: type, reason: error.message))
+      noteUnsupported(error.message)
     }
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
   }
 
   private func importNode(_ family: OnnxFamily) throws(EdgeError) {
     guard !outputs.isEmpty else { throw malformed("the node has no results") }
+    if opset < 7 { try modernize() }
     if try foldKnown() { return }
     switch family {
     case .convolution: try importConvolution()

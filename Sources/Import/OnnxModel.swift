@@ -72,6 +72,8 @@ final class OnnxTensor {
   var packed: Range<Int>?
   /// The whole message, for typed data that is written element by element.
   var body: Range<Int> = 0..<0
+  /// Elements given by the caller instead of the file.
+  var contents: TensorData?
   var isExternal = false
   var location = Text()
   var externalOffset = 0

@@ -84,17 +84,16 @@ extension OnnxImporter {
         value = try emit(.transpose([0, 2, 1]), [flat], name)
       }
     } else if let known = operand.known {
-      value = try addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims), operand: id)
+      value = addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims))
     } else {
-      value = try addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape, operand: id)
+      value = addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape)
     }
     operands[id].value = value
     return value
   }
 
-  private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
-    if shape.dims.contains(0) { throw wrongShape("a constant of shape \(shape.text) has no elements", operand: operand) }
-    return graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
+  private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) -> ValueID {
+    graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
   }
 
   /// The value in the file's layout, of float32 elements: what every operator that computes needs.
@@ -166,11 +165,6 @@ extension OnnxImporter {
       throw EdgeError(
         .limitExceeded, "shape \(shape.text) takes more than \(limits.maximumTensorBytes) bytes", node: nodeName, nodeIndex: nodeIndex,
         tensor: graph.values[value].name, byteOffset: node.byteOffset)
-    }
-    if shape.dims.contains(0) {
-      throw EdgeError(
-        .shapeMismatch, "shape \(shape.text) has no elements", node: nodeName, nodeIndex: nodeIndex, tensor: graph.values[value].name,
-        byteOffset: node.byteOffset)
     }
   }
 

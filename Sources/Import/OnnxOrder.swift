@@ -126,46 +126,6 @@ extension OnnxImporter {
     return order.filter { isLive[$0] }
   }
 
-  func addGraphInputs() throws(EdgeError) {
-    for input in model.inputs {
-      guard let id = operandIDs[input.name], operands[id].initializer < 0, operands[id].producer < 0, !operands[id].isDefined else { continue }
-      guard let type = OnnxElementType(rawValue: input.elementType) else {
-        throw EdgeError(
-          input.elementType == 0 ? .malformedModel : .unsupportedFeature,
-          "graph input '\(input.name)' \(OnnxElementType.problem(input.elementType))", tensor: input.name, byteOffset: input.byteOffset)
-      }
-      let shape = try inputShape(input)
-      let value = graph.addValue(Value(name: input.name, dtype: type.imported, shape: shape))
-      try checkSize(value)
-      graph.inputs.append(value)
-      operands[id].define(value: value, dtype: type.imported, shape: shape)
-    }
-  }
-
-  private func inputShape(_ input: OnnxValueInfo) throws(EdgeError) -> Shape {
-    func failure(_ status: Status, _ message: Text) -> EdgeError {
-      EdgeError(status, "graph input '\(input.name)' \(message)", tensor: input.name, byteOffset: input.byteOffset)
-    }
-    guard let dims = input.dims else { throw failure(.unsupportedFeature, "has no shape; export the model with one") }
-    var result: [Int] = []
-    for (axis, dim) in dims.enumerated() {
-      switch dim {
-      case .known(let size):
-        guard size > 0 else { throw failure(.shapeMismatch, "has dimension \(size) at axis \(axis)") }
-        guard size <= Int(Int32.max) else { throw failure(.limitExceeded, "has dimension \(size) at axis \(axis)") }
-        result.append(size)
-      case .symbolic(let name):
-        guard axis == 0 else {
-          let what: Text = name.isEmpty ? "without a size" : "'\(name)'"
-          throw failure(
-            .unsupportedFeature, "has a dimension \(what) at axis \(axis): only the first may be open. Export the model with a fixed size there")
-        }
-        result.append(Shape.batch)
-      }
-    }
-    return Shape(result)
-  }
-
   func addGraphOutputs() throws(EdgeError) {
     var borders = Set(graph.inputs)
     for output in model.outputs {

@@ -38,7 +38,7 @@ extension OnnxImporter {
     case "asymmetric": resize.coordinates = .asymmetric
     case "half_pixel_symmetric":
       // Differs from half_pixel only where the scale does not give a whole number of pixels.
-      for (index, axis) in spatial.enumerated() where Float(shape[index + 2]) * axis.scale != Float(axis.size) {
+      for (index, axis) in spatial.enumerated() where abs(Float(shape[index + 2]) * axis.scale - Float(axis.size)) > 1e-3 {
         throw reject("coordinate_transformation_mode 'half_pixel_symmetric' with a result of broken size")
       }
       resize.coordinates = .halfPixel

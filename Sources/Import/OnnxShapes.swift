@@ -13,9 +13,9 @@ extension OnnxImporter {
     case "Size": try importSizeOf()
     case "Identity": try setAlias(try input(0))
     case "Dropout":
-      if isUsed(output: 1) { throw reject("the mask ('\(operands[outputs[1]].name)') is not supported") }
       if let id = try optionalInput(2), operands[id].known?.integers != [0] { throw reject("training mode") }
       try setAlias(try input(0))
+      if isUsed(output: 1) { try keepAll(like: try input(0)) }
     case "Cast": try importCast()
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
       let x = try input(0)
@@ -92,6 +92,14 @@ extension OnnxImporter {
     try setResult(try emit(.expand(Shape(dims)), [scalar], resultName()))
   }
 
+  /// The mask of a Dropout that drops nothing: all true, or ones up to operator set 9.
+  private func keepAll(like x: Int) throws(EdgeError) {
+    let known = opset < 10 ? OnnxKnown(operands[x].dtype, [], [.real(1)]) : OnnxKnown(.bool, [], [.integer(1)])
+    let one = graph.addValue(
+      Value(name: helperName(nodeName + ".kept"), dtype: known.dtype, shape: Shape([]), constant: try known.data()))
+    try setResult(try emit(.expand(operands[x].shape), [one], resultName(1)), output: 1)
+  }
+
   private func importShapeOf() throws(EdgeError) {
     let shape = operands[try input(0)].shape
     func position(_ value: Int) -> Int { min(max(value < 0 ? max(value, -shape.rank) + shape.rank : value, 0), shape.rank) }
@@ -131,7 +139,8 @@ extension OnnxImporter {
       // Exporters join with empty tensors when a list is empty.
       if !operands[part].shape.dims.contains(0) { parts.append(part) }
     }
-    guard let first = parts.first else { throw malformed("has no inputs with elements") }
+    if parts.isEmpty { parts = inputs }
+    guard let first = parts.first else { throw malformed("has no inputs") }
     guard let attribute = try integerAttribute("axis") else { throw malformed("attribute 'axis' is missing") }
     let rank = operands[first].shape.rank
     let axis = try normalized(attribute, rank: rank)
@@ -157,15 +166,15 @@ extension OnnxImporter {
     var sizes = opset < 13 ? try integersAttribute("split") : try integersInput(1, "split")
     if sizes == nil {
       let parts = opset >= 18 ? try integerAttribute("num_outputs", outputs.count) : outputs.count
-      guard parts == outputs.count, parts <= shape[axis] else { throw malformed("\(parts) parts of an axis of \(shape[axis])") }
+      guard parts == outputs.count, parts > 0, parts <= shape[axis] || shape[axis] == 0 else { throw malformed("\(parts) parts of an axis of \(shape[axis])") }
       // Since operator set 18 the last part may be smaller.
       let size = (shape[axis] + parts - 1) / parts
       let last = shape[axis] - size * (parts - 1)
-      guard last == size || opset >= 18 && last > 0 else { throw malformed("\(parts) parts do not divide an axis of \(shape[axis])") }
+      guard last == size || opset >= 18 && last >= 0 else { throw malformed("\(parts) parts do not divide an axis of \(shape[axis])") }
       sizes = [Int](repeating: size, count: parts - 1) + [last]
     }
     guard let sizes, sizes.count == outputs.count else { throw malformed("the number of parts is not the number of results") }
-    for size in sizes where size <= 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
+    for size in sizes where size < 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
     let asImage = usesImages([x])
     var names: [Text] = []
     for output in outputs.indices { names.append(resultName(output, image: asImage)) }
@@ -323,10 +332,10 @@ extension OnnxImporter {
       guard let shape = Shape([depth, h, w]).elementCount(), shape <= Int.max / block / block else { throw malformed("the result overflows") }
       joined = [n, depth, h * block, w * block]
     } else {
-      if try textAttribute("mode", "DCR") != "DCR" { throw reject("attribute 'mode'") }
       guard h % block == 0, w % block == 0 else { throw wrongShape("\(shape.text) is not divisible by \(block)", operand: x) }
       split = [n, c, h / block, block, w / block, block]
-      permutation = [0, 3, 5, 1, 2, 4]
+      // Since operator set 28 the channels may come first.
+      permutation = try textAttribute("mode", "DCR") == "CRD" ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]
       joined = [n, c * block * block, h / block, w / block]
     }
     let name = operands[x].name

@@ -110,9 +110,10 @@ struct OnnxFile {
 
 /// Imports from an array; the graph keeps its own copy of the bytes.
 func importBytes(
-  _ bytes: [UInt8], limits: Limits = Limits(), external: ((Text) throws(EdgeError) -> Storage)? = nil
+  _ bytes: [UInt8], limits: Limits = Limits(), bindings: [InputBinding] = [], external: ((Text) throws(EdgeError) -> Storage)? = nil
 ) throws(EdgeError) -> OnnxImport {
   let storage = try TensorData(bytes).storage
   return try importOnnx(
-    UnsafeRawBufferPointer(start: storage.base, count: bytes.count), owner: storage, limits: limits, externalData: external)
+    UnsafeRawBufferPointer(start: storage.base, count: bytes.count), owner: storage, limits: limits, bindings: bindings,
+    externalData: external)
 }

@@ -79,6 +79,31 @@ static void opening(const char *path) {
   allocator.allocate = NULL;
   options.allocator = &allocator;
   CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  edgeai_model_options_init(&options, sizeof options);
+  edgeai_input_binding binding;
+  memset(&binding, 0, sizeof binding);
+  options.binding_count = 1;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  options.bindings = &binding;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_ABI_MISMATCH);
+  binding.struct_size = sizeof binding;
+  binding.rank = EDGEAI_MAX_RANK + 1;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  binding.rank = -1;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  binding.rank = 1;
+  binding.dims[0] = 4;
+  binding.bytes = 8;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  binding.data = &binding;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT); /* no element type */
+  binding.dtype = EDGEAI_DTYPE_INT64;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_SHAPE_MISMATCH);
+  binding.dims[0] = INT64_MAX;
+  binding.bytes = UINT64_MAX;
+  CHECK(edgeai_model_open_file(path, &options, &model, &error) != EDGEAI_OK);
+  options.binding_count = UINT64_MAX;
+  CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK(model == untouched_model);
   edgeai_model_destroy(NULL);
 }

@@ -135,3 +135,15 @@ def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
         assert text in done.stderr
         assert "Traceback" not in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_shapes_that_the_file_leaves_open(tmp_path: Path) -> None:
+    path = tmp_path / "free.onnx"
+    path.write_bytes(small_model([helper.make_node("Relu", ["x"], ["y"])], {"x": ["n", "width"]}, {"y": ["n", "width"]}))
+    assert "EDGEAI_ERROR_FREE_SHAPE" in run("info", path, status=2)
+    assert "x: float32 N×5" in run("info", path, "--shape", "x=N,5")
+    assert "every operator can run" in run("check", path, "--shape", "x=1,5")
+    np.save(tmp_path / "x.npy", np.float32([[-1, 2]]))
+    assert "[[0. 2.]]" in run("run", path, tmp_path / "x.npy", "--shape", "x=1,2")
+    assert "--shape takes NAME" in run("check", path, "--shape", "5", status=1)
+    assert "--shape takes NAME" in run("check", path, "--shape", "x=a", status=1)

@@ -78,7 +78,6 @@ extension TypeInference {
     for (position, axis) in axes.enumerated() {
       try checkAxis(axis, rank: x.rank)
       if axes[..<position].contains(axis) { throw failure(.invalidGraph, "axis \(axis) is listed twice", inputs[0]) }
-      if x[axis] == 0 { throw failure(.shapeMismatch, "axis \(axis) is empty", inputs[0]) }
     }
     var dims: [Int] = []
     for (axis, dim) in x.dims.enumerated() {

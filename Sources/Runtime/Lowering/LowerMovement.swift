@@ -100,7 +100,7 @@ extension Lowering {
     guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: y) }
     let target = try result(y)
     var start = 0
-    for x in node.inputs where x != Node.noValue {
+    for x in node.inputs where x != Node.noValue && !isEmpty(x) {
       let part = shape(x)
       _ = try count(x)
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
@@ -119,7 +119,7 @@ extension Lowering {
     let dense = StridedLoops.dense(dims)
     guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
     var start = 0
-    for y in node.outputs {
+    for y in node.outputs where !isEmpty(y) {
       let part = shape(y)
       _ = try count(y)
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {

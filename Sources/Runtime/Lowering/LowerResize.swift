@@ -79,7 +79,11 @@ extension Lowering {
     switch op.coordinates {
     case .halfPixel: return (Float(index) + 0.5) / scale - 0.5
     case .pytorchHalfPixel: return target > 1 ? (Float(index) + 0.5) / scale - 0.5 : 0
-    case .alignCorners: return target > 1 ? Float(index) * Float(size - 1) / Float(target - 1) : 0
+    case .alignCorners:
+      // A scale that gives no whole number of pixels counts as it is, before the result is cut to whole ones.
+      let exact = Float(size) * scale
+      let length = abs(exact - Float(target)) < 1e-3 ? Float(target) : exact
+      return target > 1 && length > 1 ? Float(index) * Float(size - 1) / (length - 1) : 0
     case .asymmetric: return Float(index) / scale
     }
   }

@@ -30,7 +30,11 @@ final class Lowering {
     for index in graph.nodes.indices {
       current = index
       note = ""
-      try lower(graph.nodes[index])
+      let node = graph.nodes[index]
+      // Without elements there is nothing to compute.
+      if node.outputs.allSatisfy({ isEmpty($0) }) { continue }
+      if node.inputs.contains(where: { $0 != Node.noValue && isEmpty($0) }), try lowerFromNothing(node) { continue }
+      try lower(node)
     }
     current = -1
     try copyRemainingOutputs()
@@ -60,6 +64,9 @@ final class Lowering {
   func shape(_ value: ValueID) -> [Int] { graph.values[value].shape.withBatch(batch).dims }
   func dtype(_ value: ValueID) -> DType { graph.values[value].dtype }
 
+  /// A value without elements: it has no memory, and no step touches it.
+  func isEmpty(_ value: ValueID) -> Bool { graph.values[value].shape.dims.contains(0) }
+
   /// Elements of a value; never zero.
   func count(_ value: ValueID) throws(EdgeError) -> Int {
     guard let count = graph.values[value].shape.elementCount(batch: batch), graph.values[value].byteCount(batch: batch) != nil else {
@@ -70,6 +77,9 @@ final class Lowering {
   }
 
   func byteCount(_ value: ValueID) throws(EdgeError) -> Int { try count(value) &* dtype(value).byteCount }
+
+  /// Bytes of a graph input or output, which may be none.
+  func borderBytes(_ value: ValueID) throws(EdgeError) -> Int { isEmpty(value) ? 0 : try byteCount(value) }
 
   /// Input `index` of a node, which must be there.
   func required(_ node: Node, _ index: Int) throws(EdgeError) -> ValueID {
@@ -158,14 +168,14 @@ final class Lowering {
   /// not shared: then its last step writes straight into it.
   private func assignBorders() throws(EdgeError) {
     for (index, value) in graph.inputs.enumerated() {
-      places[value] = BufferPlace(buffer: addBuffer(.input(index), try byteCount(value)))
+      places[value] = BufferPlace(buffer: addBuffer(.input(index), try borderBytes(value)))
     }
     var producers = [Int](repeating: -1, count: graph.values.count)
     for (index, node) in graph.nodes.enumerated() {
       for value in node.outputs { producers[value] = index }
     }
     for (index, value) in graph.outputs.enumerated() {
-      let buffer = addBuffer(.output(index), try byteCount(value))
+      let buffer = addBuffer(.output(index), try borderBytes(value))
       // A view's memory is its source's: the output's buffer goes to whoever computes the bytes.
       var source = value
       while places[source] == nil, producers[source] >= 0, let input = aliasSource(graph.nodes[producers[source]]) { source = input }
@@ -179,7 +189,7 @@ final class Lowering {
 
   /// Outputs that are inputs, constants or named twice are copied at the end.
   private func copyRemainingOutputs() throws(EdgeError) {
-    for (index, value) in graph.outputs.enumerated() {
+    for (index, value) in graph.outputs.enumerated() where !isEmpty(value) {
       let place = try operand(value)
       if place == BufferPlace(buffer: outputBuffers[index]) { continue }
       note = "output \(graph.values[value].name)"

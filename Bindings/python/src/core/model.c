@@ -25,14 +25,84 @@ PyObject *model_wrap(edgeai_model *handle) {
   return (PyObject *)model;
 }
 
-/* open_model(source, allow_unsupported, max_file_bytes, max_tensor_bytes, max_operators, max_tensors, max_name_bytes):
+/* The caller's shapes and values of inputs, with the buffers they lie in. */
+typedef struct {
+  edgeai_input_binding *items;
+  Py_buffer *views;
+  Py_ssize_t count;
+} Bindings;
+
+static void bindings_free(Bindings *bindings) {
+  for (Py_ssize_t i = 0; i < bindings->count; i++)
+    if (bindings->views[i].obj) PyBuffer_Release(&bindings->views[i]);
+  PyMem_Free(bindings->items);
+  PyMem_Free(bindings->views);
+}
+
+static int32_t dtype_named(const char *name) {
+  for (int32_t i = 1; edgeai_dtype_size(i) > 0; i++)
+    if (strcmp(edgeai_dtype_name(i), name) == 0) return i;
+  return 0;
+}
+
+/* One tuple (name or None, dims, element type or None, bytes of the value or None). Texts stay the tuple's. */
+static int binding_read(PyObject *item, edgeai_input_binding *binding, Py_buffer *view) {
+  const char *dtype;
+  PyObject *dims, *value;
+  if (!PyArg_ParseTuple(item, "zO!zO", &binding->name, &PyTuple_Type, &dims, &dtype, &value)) return -1;
+  binding->struct_size = sizeof *binding;
+  Py_ssize_t rank = PyTuple_Size(dims);
+  if (rank > EDGEAI_MAX_RANK) {
+    raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, binding->name, "input '%s' is given %zd dimensions; at most %d are possible",
+                 binding->name ? binding->name : "", rank, EDGEAI_MAX_RANK);
+    return -1;
+  }
+  binding->rank = (int32_t)rank;
+  for (Py_ssize_t i = 0; i < rank; i++) {
+    PyObject *dim = PyTuple_GetItem(dims, i);
+    binding->dims[i] = dim == Py_None ? EDGEAI_DIM_BATCH : PyLong_AsLongLong(dim);
+    if (PyErr_Occurred()) return -1;
+  }
+  if (!dtype) return 0;
+  if (!(binding->dtype = dtype_named(dtype))) {
+    raise_status(EDGEAI_ERROR_DTYPE_MISMATCH, binding->name, "the value of input '%s' has element type %s, which is not known", binding->name,
+                 dtype);
+    return -1;
+  }
+  if (PyObject_GetBuffer(value, view, PyBUF_SIMPLE)) return -1;
+  /* An empty array may have no address. */
+  binding->data = view->buf ? view->buf : (const void *)binding;
+  binding->bytes = (uint64_t)view->len;
+  return 0;
+}
+
+/* From a list of such tuples; 0, or -1 with an exception. */
+static int bindings_read(PyObject *list, Bindings *bindings) {
+  Py_ssize_t count = PyList_Size(list);
+  if (count < 0) return -1;
+  bindings->items = PyMem_Calloc((size_t)count + 1, sizeof *bindings->items);
+  bindings->views = PyMem_Calloc((size_t)count + 1, sizeof *bindings->views);
+  if (!bindings->items || !bindings->views) {
+    PyErr_NoMemory();
+    return -1;
+  }
+  bindings->count = count;
+  for (Py_ssize_t i = 0; i < count; i++)
+    if (binding_read(PyList_GetItem(list, i), &bindings->items[i], &bindings->views[i])) return -1;
+  return 0;
+}
+
+static PyObject *open_with(PyObject *source, const edgeai_model_options *options);
+
+/* open_model(source, allow_unsupported, max_file_bytes, max_tensor_bytes, max_operators, max_tensors, max_name_bytes, bindings):
  * source is a path (bytes, as os.fsencode gives it, in a one-element tuple) or a buffer; a limit of 0 is the default. */
 static PyObject *open_model(PyObject *module, PyObject *arguments) {
   (void)module;
-  PyObject *source;
+  PyObject *source, *list;
   int allow_unsupported;
   unsigned long long limits[5];
-  if (!PyArg_ParseTuple(arguments, "OpKKKKK", &source, &allow_unsupported, &limits[0], &limits[1], &limits[2], &limits[3], &limits[4]))
+  if (!PyArg_ParseTuple(arguments, "OpKKKKKO", &source, &allow_unsupported, &limits[0], &limits[1], &limits[2], &limits[3], &limits[4],
+                        &list))
     return NULL;
   edgeai_model_options options;
   edgeai_model_options_init(&options, sizeof options);
@@ -42,6 +112,18 @@ static PyObject *open_model(PyObject *module, PyObject *arguments) {
   if (limits[2]) options.max_operators = limits[2];
   if (limits[3]) options.max_tensors = limits[3];
   if (limits[4]) options.max_name_bytes = limits[4];
+  Bindings bindings = {0};
+  PyObject *model = NULL;
+  if (bindings_read(list, &bindings) == 0) {
+    options.bindings = bindings.items;
+    options.binding_count = (uint64_t)bindings.count;
+    model = open_with(source, &options);
+  }
+  bindings_free(&bindings);
+  return model;
+}
+
+static PyObject *open_with(PyObject *source, const edgeai_model_options *options) {
   ERROR_INIT(error);
   edgeai_model *handle = NULL;
   edgeai_status status;
@@ -50,14 +132,14 @@ static PyObject *open_model(PyObject *module, PyObject *arguments) {
     char *text = path ? PyBytes_AsString(path) : NULL;
     if (!text) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    status = edgeai_model_open_file(text, &options, &handle, &error);
+    status = edgeai_model_open_file(text, options, &handle, &error);
     Py_END_ALLOW_THREADS
     return status == EDGEAI_OK ? model_wrap(handle) : raise_error(&error);
   }
   Py_buffer bytes;
   if (PyObject_GetBuffer(source, &bytes, PyBUF_SIMPLE)) return NULL;
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_model_open_memory(bytes.buf, (size_t)bytes.len, &options, &handle, &error);
+  status = edgeai_model_open_memory(bytes.buf, (size_t)bytes.len, options, &handle, &error);
   Py_END_ALLOW_THREADS
   PyObject *model = status == EDGEAI_OK ? model_wrap(handle) : raise_error(&error);
   if (model) ((ModelObject *)model)->bytes = bytes;

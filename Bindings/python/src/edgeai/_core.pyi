@@ -36,6 +36,7 @@ def open_model(
     max_operators: int,
     max_tensors: int,
     max_name_bytes: int,
+    bindings: list[tuple[str | None, tuple[int | None, ...], str | None, bytes | None]],
     /,
 ) -> Model: ...
 

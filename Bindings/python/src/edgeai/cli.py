@@ -35,6 +35,24 @@ def _array(text: str) -> Any:
         raise SystemExit(f"edgeai: cannot read {text}: {error}") from error
 
 
+def _shapes(options: argparse.Namespace) -> dict[str, tuple[int | None, ...]]:
+    """NAME=1,3,97,131 for each --shape; N stands for the number of samples."""
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for text in options.shape:
+        name, _, dims = text.rpartition("=")
+        try:
+            shapes[name] = tuple(None if d.strip() == "N" else int(d) for d in dims.split(",") if d.strip())
+        except ValueError:
+            name = ""
+        if not name:
+            raise SystemExit(f"edgeai: --shape takes NAME=1,3,97,131, not {text}")
+    return shapes
+
+
+def _load(options: argparse.Namespace) -> Model:
+    return load(options.model, shapes=_shapes(options))
+
+
 def _feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
     """Arrays for the inputs, in their order or as NAME=FILE."""
     names = [t.name for t in model.inputs]
@@ -69,7 +87,7 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
 
 
 def _info(options: argparse.Namespace) -> int:
-    model = load(options.model)
+    model = _load(options)
     print(model.summary())
     for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
         for t in tensors:
@@ -83,7 +101,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    result = check(options.model)
+    result = check(options.model, shapes=_shapes(options))
     if result:
         print(f"{options.model}: every operator can run")
         return 0
@@ -92,7 +110,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    model = load(options.model)
+    model = _load(options)
     with _session(model, options) as session:
         outputs = session.run(_feed(model, options.inputs))
     named = {t.name: y for t, y in zip(model.outputs, outputs, strict=True)}
@@ -107,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _quantize(options: argparse.Namespace) -> int:
-    model = load(options.model)
+    model = _load(options)
     data: Any = _array(options.data[0])
     if len(options.data) > 1 or len(model.inputs) > 1:
         feed = _feed(model, options.data)
@@ -136,13 +154,13 @@ def _quantize(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    model, other = load(options.model), load(options.other)
+    model, other = _load(options), load(options.other)
     print(compare(model, other, _array(options.data)))
     return 0
 
 
 def _bench(options: argparse.Namespace) -> int:
-    model = load(options.model)
+    model = _load(options)
     x = tuple(_array(text) for text in options.inputs) or _random_input(model, options.batch or 1)
     with _session(model, options) as session:
         session.run(x)
@@ -165,7 +183,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    model = load(options.model)
+    model = _load(options)
     target = pathlib.Path(options.output)
     if target.suffix in (".c", ".h"):
         name = options.name or re.sub(r"\W", "_", target.stem)
@@ -191,6 +209,10 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, action: Any, text: str, parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, parents=list(parents))
         sub.add_argument("model", help=".onnx or .edgeai file")
+        sub.add_argument(
+            "--shape", action="append", default=[], metavar="NAME=DIMS",
+            help="shape of an input that an .onnx file leaves open, such as x=1,3,97,131; N is the number of samples",
+        )
         sub.set_defaults(action=action)
         return sub
 

@@ -61,6 +61,10 @@ class ShapeError(EdgeAIError, ValueError):
     """An array has the wrong shape."""
 
 
+class FreeShapeError(ShapeError):
+    """A model leaves the shape of an input open, and none was given; the message lists the free dimensions."""
+
+
 class DTypeError(EdgeAIError, TypeError):
     """An array has the wrong element type."""
 
@@ -86,6 +90,7 @@ _CLASSES: dict[int, type[EdgeAIError]] = {
     101: ShapeError,
     102: DTypeError,
     103: ArenaTooSmall,
+    105: FreeShapeError,
     301: LimitError,
     600: Cancelled,
 }

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import _core
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
+from .errors import ArgumentError, DTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from .report import Report
 
@@ -205,7 +210,38 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _open(source: object, limits: Limits | Mapping[str, int] | None, allow_unsupported: bool) -> Model:
+#: Shapes of inputs: by name, or in the order of the file's inputs.
+Shapes = Mapping[str, Sequence[int | None]] | Sequence[Sequence[int | None]]
+
+
+def _bindings(
+    shapes: Shapes | None, values: Mapping[str, Any] | None
+) -> list[tuple[str | None, tuple[int | None, ...], str | None, bytes | None]]:
+    """Shapes and values of inputs as the extension takes them."""
+    result: list[tuple[str | None, tuple[int | None, ...], str | None, bytes | None]] = []
+    named = shapes.items() if isinstance(shapes, Mapping) else ((None, shape) for shape in shapes or ())
+    for name, shape in named:
+        if name is not None and name in (values or ()):
+            message = f"input {name!r} is given a shape and a value; the value's shape is enough"
+            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=name)
+        result.append((name, tuple(None if d is None else operator.index(d) for d in shape), None, None))
+    for name, value in (values or {}).items():
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+            message = f"the value of input {name!r} is {array.dtype}, not numbers"
+            raise DTypeError(102, "EDGEAI_ERROR_DTYPE_MISMATCH", message, tensor=name)
+        native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        result.append((name, array.shape, array.dtype.name, native.tobytes()))
+    return result
+
+
+def _open(
+    source: object,
+    limits: Limits | Mapping[str, int] | None,
+    allow_unsupported: bool,
+    shapes: Shapes | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> Model:
     bounds = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
     # A path travels in a tuple so that a bytes object can mean contents.
     where = (os.fsencode(source),) if isinstance(source, (str, os.PathLike)) else source
@@ -217,6 +253,7 @@ def _open(source: object, limits: Limits | Mapping[str, int] | None, allow_unsup
         bounds.max_operators,
         bounds.max_tensors,
         bounds.max_name_bytes,
+        _bindings(shapes, values),
     )
     return Model(core)
 
@@ -224,6 +261,8 @@ def _open(source: object, limits: Limits | Mapping[str, int] | None, allow_unsup
 def load(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview,
     *,
+    shapes: Shapes | None = None,
+    values: Mapping[str, Any] | None = None,
     limits: Limits | Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
 ) -> Model:
@@ -231,20 +270,30 @@ def load(
 
     Args:
         source: A path, or the file's contents. Contents are used in place: do not change them.
+        shapes: Shapes of inputs, by name or in the file's order, where an ONNX file leaves dimensions open: ``{"x": (1, 3, 97, 131)}``. A
+            dimension that the file calls by a name has the same size in every input. None in the first place leaves the
+            number of samples to the session. The number of samples may be open without being given.
+        values: Values of inputs, by name, of exactly the input's element type: ``{"shape": np.array([1, 8])}``. They
+            become constants, and the model no longer has these inputs.
         limits: What to accept.
         allow_unsupported: Open a model with unsupported operators too, to look at it.
 
     Raises:
+        FreeShapeError: Dimensions are open that were not given; the message lists them.
+        ArgumentError, ShapeError, DTypeError: A shape or value does not fit the file.
         FileError, ModelError, LimitError, UnsupportedOpError.
     """
-    return _open(source, limits, allow_unsupported)
+    return _open(source, limits, allow_unsupported, shapes, values)
 
 
 def check(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview,
     *,
+    shapes: Shapes | None = None,
+    values: Mapping[str, Any] | None = None,
     limits: Limits | Mapping[str, int] | None = None,
 ) -> CheckResult:
-    """Whether a model could run here. Raises only when the file cannot be read as a model."""
-    unsupported = _open(source, limits, True).unsupported
+    """Whether a model could run here, for these shapes and values (see :func:`load`). Raises only when the file cannot be
+    read as a model or leaves shapes open that were not given."""
+    unsupported = _open(source, limits, True, shapes, values).unsupported
     return CheckResult(not unsupported, unsupported)

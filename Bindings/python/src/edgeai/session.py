@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from ._arrays import as_array
+from ._arrays import as_array, declared
 from ._checks import int32
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
-from .errors import ArgumentError, ShapeError
-from .model import Model, Tensor, _tensor
+from .errors import ArgumentError, FreeShapeError, ShapeError
+from .model import Limits, Model, Shapes, Tensor, _tensor, load
 
 
-#: Batch sizes a session stays planned for.
+#: Shapes or batch sizes a session stays planned for.
 _PLANS_KEPT = 8
 
 
@@ -97,26 +98,42 @@ class Profile:
         return html_table(f"{self.runs} runs", self._HEADER, self._rows())
 
 
+class _Plan:
+    """A model for certain shapes, planned."""
+
+    def __init__(self, model: Model, core: _core.Session) -> None:
+        self.model = model
+        self.core = core
+        self.has_bfloat16 = any(t.dtype == "bfloat16" for t in model.outputs)
+
+
 class Session:
     """A model made ready to run.
 
     Args:
-        model: What to run.
+        model: What to run: a :class:`Model`, or the path or contents of a file, which may then leave shapes open.
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
-            seen, and remembers the last eight plans.
+            seen, and remembers the last plans.
         threads: Working threads, the caller's included.
         spin_us: How long idle workers look for work before they sleep; None is the library's default.
         strict: Refuse a quantized model of which some operator would run in float.
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
-        memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch``.
+        memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
+        values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
+        limits: Of a file: what to accept.
+        cache: How many plans, for as many shapes or batch sizes, are remembered. Each has its own block of memory with
+            its own packed weights; those used longest ago are given back first.
 
     Runs are serialized: threads that share a session wait for each other. The GIL is released while running.
+
+    A file that leaves shapes open is opened and planned when arrays of a shape are first given: :attr:`model`, the plan
+    and what else depends on the shape are known from then on, and are those of the shape used last.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | str | os.PathLike[str] | bytes | bytearray | memoryview,
         *,
         batch: int | None = None,
         threads: int = 1,
@@ -125,27 +142,53 @@ class Session:
         isa: str | None = None,
         check_finite: bool = True,
         memory: Any = None,
+        values: Mapping[str, Any] | None = None,
+        limits: Limits | Mapping[str, int] | None = None,
+        cache: int = _PLANS_KEPT,
     ) -> None:
-        self.model = model
-        self._symbolic = any(None in t.shape for t in model.inputs)
-        if memory is not None and batch is None and self._symbolic:
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a session in given memory needs a batch size")
-        if batch is not None and not self._symbolic:
-            dims = {t.shape[0] for t in model.inputs if t.shape}
-            if batch not in dims:
-                message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+        if cache < 1:
+            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"cache is {cache}; it must be at least 1")
+        self._source = model
+        self._values = values
+        self._limits = limits
+        self._cache = cache
         self._fixed_batch = batch
         self._options = (int32("threads", threads), _spin(spin_us), strict)
         self._isa = isa
         self._check_finite = check_finite
         self._closed = False
-        self._plans: dict[int, _core.Session] = {}
-        self._bound: _core.Session | None = None  # the plan whose arrays bind() gave out last
+        self._plans: dict[int | tuple[tuple[int, ...], ...], _Plan] = {}
+        self._bound: _Plan | None = None  # the plan whose arrays bind() gave out last
         self._running: list[_core.Session] = []  # one entry for each thread in a run
-        self._current = self._plan_for(1 if batch is None else batch, memory)
+        self._last: _Plan | None = None
+        self._open_shape: FreeShapeError | None = None
+        if isinstance(model, Model):
+            if values is not None or limits is not None:
+                message = "values and limits belong to a file; give them to load"
+                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+            fixed = model
+        else:
+            try:
+                fixed = load(model, values=values, limits=limits)
+            except FreeShapeError as error:
+                if batch is not None or memory is not None:
+                    message = "a session with a fixed batch or in given memory needs fixed shapes; give them to load"
+                    raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message) from error
+                # Whether the rest of the file can run shows when the shapes are known.
+                self._open_shape = error
+                self._symbolic = True
+                return
+        self._symbolic = any(None in t.shape for t in fixed.inputs)
+        if memory is not None and batch is None and self._symbolic:
+            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a session in given memory needs a batch size")
+        if batch is not None and not self._symbolic:
+            dims = {t.shape[0] for t in fixed.inputs if t.shape}
+            if batch not in dims:
+                message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
+                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+        self._last = _Plan(fixed, self._open(fixed, 1 if batch is None else batch, memory))
         if batch is None:
-            self._plans[1] = self._current
+            self._plans[1] = self._last
 
     @staticmethod
     def memory_required(
@@ -155,29 +198,65 @@ class Session:
         options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict)
         return _core.memory_required(model._core, *options, False, isa)[0]
 
-    def _plan_for(self, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
+    @property
+    def model(self) -> Model:
+        """The model, of the shapes used last."""
+        return self._current.model
+
+    @property
+    def _current(self) -> _Plan:
+        """The plan used last. Raises FreeShapeError before the first run of a file that leaves shapes open."""
+        if self._last is None:
+            assert self._open_shape is not None
+            raise self._open_shape
+        return self._last
+
+    def _open(self, model: Model, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
         threads, spin, strict = self._options
         return _core.open_session(
-            self.model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._check_finite, memory
+            model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._check_finite, memory
         )
 
-    def _session(self, arrays: tuple[Any, ...]) -> _core.Session:
-        """The plan for these arrays' batch size."""
+    def _specialised(self, x: Any, arrays: Sequence[Any]) -> Model:
+        """The file, opened for the shapes of arrays."""
+        shapes: Shapes = {n: np.shape(a) for n, a in x.items()} if isinstance(x, Mapping) else [np.shape(a) for a in arrays]
+        return load(self._source, shapes=shapes, values=self._values, limits=self._limits)  # type: ignore[arg-type]
+
+    def _batch(self, arrays: tuple[Any, ...]) -> int:
+        inputs = self._current.model.inputs
+        return next((_batch_of(a, t) for a, t in zip(arrays, inputs, strict=False) if None in t.shape), 1)
+
+    def _plan_for(self, x: Any) -> tuple[_Plan, tuple[Any, ...]]:
+        """The plan for the shapes of what is to be run, and its arrays in order."""
         if self._closed:
             raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "the session is closed")
-        if self._fixed_batch is not None or not self._symbolic:
-            return self._current
-        batch = next((_batch_of(a, t) for a, t in zip(arrays, self.model.inputs, strict=False) if None in t.shape), 1)
-        session = self._plans.pop(batch, None) or self._plan_for(batch)
-        self._plans[batch] = self._current = session
+        arrays = self._arrays(x)
+        if self._open_shape is None and (self._fixed_batch is not None or not self._symbolic):
+            return self._current, arrays
+        key: int | tuple[tuple[int, ...], ...]
+        key = self._batch(arrays) if self._open_shape is None else tuple(np.shape(a) for a in arrays)
+        plan = self._plans.pop(key, None)
+        if plan is None and isinstance(key, int):
+            plan = _Plan(self._current.model, self._open(self._current.model, key))
+        elif plan is None:
+            model = self._specialised(x, arrays)
+            plan = _Plan(model, self._open(model, 1))
+            if isinstance(x, Mapping) and self._last is None:
+                # The order of names was not known.
+                self._last = plan
+                arrays = self._arrays(x)
+                key = tuple(np.shape(a) for a in arrays)
+        self._plans[key] = self._last = plan
         # Those used longest ago go; a run in one of them ends undisturbed. The bound one stays.
-        for size, plan in list(self._plans.items())[: max(len(self._plans) - _PLANS_KEPT, 0)]:
-            if plan is not self._bound:
+        for size, old in list(self._plans.items())[: max(len(self._plans) - self._cache, 0)]:
+            if old is not self._bound:
                 self._plans.pop(size, None)
-        return session
+        return plan, arrays
 
     def _arrays(self, x: Any) -> tuple[Any, ...]:
         if isinstance(x, Mapping):
+            if self._last is None:
+                return tuple(as_array(a) for a in x.values())
             names = [t.name for t in self.model.inputs]
             if set(x) != set(names):
                 message = f"the model's inputs are {names}; arrays were given for {sorted(x)}"
@@ -198,11 +277,12 @@ class Session:
         Returns:
             One array for each output.
         """
-        arrays = self._arrays(x)
-        session = self._session(arrays)
+        plan, arrays = self._plan_for(x)
+        session = plan.core
         self._running.append(session)
         try:
-            return session.run(arrays, None if out is None else tuple(out))
+            outputs = session.run(arrays, None if out is None else tuple(as_array(a) for a in out))
+            return declared(outputs, [t.dtype for t in plan.model.outputs]) if plan.has_bfloat16 else outputs
         finally:
             self._running.remove(session)
 
@@ -216,15 +296,15 @@ class Session:
 
         They have the current plan's batch size and stay bound when :meth:`run` is called with another size.
         """
-        session = self._bound = self._current
+        plan = self._bound = self._current
         return (
-            tuple(session.input_array(i) for i in range(len(self.model.inputs))),
-            tuple(session.output_array(i) for i in range(len(self.model.outputs))),
+            tuple(plan.core.input_array(i) for i in range(len(plan.model.inputs))),
+            tuple(plan.core.output_array(i) for i in range(len(plan.model.outputs))),
         )
 
     def run_bound(self) -> None:
         """Runs on the arrays :meth:`bind` gave last, without looking for NaN in them."""
-        session = self._bound or self._current
+        session = (self._bound or self._current).core
         self._running.append(session)
         try:
             session.run_bound()
@@ -233,39 +313,42 @@ class Session:
 
     def cancel(self) -> None:
         """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan."""
-        for session in self._running[:] or [self._current]:
+        for session in self._running[:] or [self._current.core]:
             session.cancel()
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """Inputs with the current plan's batch size."""
-        return tuple(_tensor(t) for t in self._current.inputs())
+        return tuple(_tensor(t) for t in self._current.core.inputs())
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
         """Outputs with the current plan's batch size."""
-        return tuple(_tensor(t) for t in self._current.outputs())
+        return tuple(_tensor(t) for t in self._current.core.outputs())
 
     @property
     def plan(self) -> tuple[Step, ...]:
         """The steps a run takes."""
-        return tuple(_step(s) for s in self._current.plan())
+        return tuple(_step(s) for s in self._current.core.plan())
 
     @property
     def plan_text(self) -> str:
         """The plan as a table, and where its memory goes."""
-        return self._current.plan_text()
+        return self._current.core.plan_text()
 
     @property
     def memory(self) -> Memory:
         """Where the session's bytes go."""
-        return Memory(**self._current.memory())
+        return Memory(**self._current.core.memory())
 
     def profile(self, x: Any, *, runs: int = 20) -> Profile:
         """Runs a second session that takes the time of every step."""
         arrays = self._arrays(x)
-        batch = self._fixed_batch or next((_batch_of(a, t) for a, t in zip(arrays, self.model.inputs, strict=False)), 1)
-        session = self._plan_for(batch, profile=True)
+        if self._open_shape is not None:
+            plan, arrays = self._plan_for(x)
+            session = self._open(plan.model, 1, profile=True)
+        else:
+            session = self._open(self.model, self._fixed_batch or self._batch(arrays), profile=True)
         try:
             session.run(arrays)
             session.reset_times()
@@ -282,8 +365,8 @@ class Session:
     def close(self) -> None:
         """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
         self._closed = True
-        for session in {id(s): s for s in (*self._plans.values(), self._current, self._bound) if s is not None}.values():
-            session.close()
+        for plan in {id(p): p for p in (*self._plans.values(), self._last, self._bound) if p is not None}.values():
+            plan.core.close()
         self._plans.clear()
 
     def __enter__(self) -> Session:
@@ -295,6 +378,8 @@ class Session:
     def __repr__(self) -> str:
         if self._closed:
             return "<edgeai.Session closed>"
+        if self._last is None:
+            return "<edgeai.Session of a file with open shapes>"
         steps = self.plan
         return f"<edgeai.Session of {self.model.name!r}, {len(steps)} steps, {bytes_text(self.memory.total)}>"
 
