@@ -1,5 +1,6 @@
 # make                 the library: build/libedgeai.so.0 and build/libedgeai.a
 # make demo            quantizes the bundled classifier and compares float, int8, C and Python
+# make test-conformance  ONNX's official suite, against the list of cases that pass; -update rewrites list and documentation
 # make test            everything a change must pass; make test-long adds the slow parts
 # make examples        the C programs of Examples/c, in build/examples
 # make bench           speed, against the machine's peak and the peers that are installed
@@ -35,7 +36,7 @@ SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.
 .DEFAULT_GOAL := library
 .DELETE_ON_ERROR:
 .PHONY: library demo test test-long examples bench install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
-  test-swift test-c test-cross test-python venv
+  test-swift test-c test-cross test-python test-conformance test-conformance-update venv
 
 # ---- The library -----------------------------------------------------------------------------------------
 
@@ -128,6 +129,7 @@ test: setup
 	$(MAKE) test-c
 	$(MAKE) test-cross
 	$(MAKE) test-python
+	$(MAKE) test-conformance
 	$(MAKE) test-swift
 	$(MAKE) test-fuzz
 	@echo "make test: all parts passed"
@@ -171,6 +173,13 @@ $(VENV)/edgeai: $(SOFILE) $(VENV)/installed $(shell find Bindings/python/src Bin
 test-python: $(VENV)/edgeai examples
 	$(PYTHON) -m mypy --strict Bindings/python/src/edgeai
 	$(PYTHON) -m pytest -q -rs Tests/python
+
+# ONNX's official suite: fails when a case that passed before does not, or when one crashes or hangs.
+test-conformance: $(VENV)/edgeai
+	$(PYTHON) Tests/conformance/run.py
+
+test-conformance-update: $(VENV)/edgeai
+	$(PYTHON) Tests/conformance/run.py --update
 
 # The architectures of make test-long are exported with torch.
 $(VENV)/long: Tests/requirements-long.txt $(VENV)/installed
