@@ -14,7 +14,7 @@ extension OnnxImporter {
       let a = operands[try input(0)].shape
       let b = operands[try input(1)].shape
       let place = axis < 0 ? axis + a.rank : axis
-      guard axis >= -a.rank, place + b.rank <= a.rank else {
+      guard axis >= -a.rank, axis <= a.rank, place + b.rank <= a.rank else {
         throw malformed("\(b.text) cannot stand at axis \(axis) of \(a.text)")
       }
       try appendOnes(a.rank - b.rank - place, toInput: 1)

@@ -255,6 +255,14 @@ def test_broadcast_of_operator_set_6(axis):
         np.testing.assert_array_equal(edgeai.Session(edgeai.load(model))([values[n] for n in inputs]), x * wide)
 
 
+@pytest.mark.parametrize("axis", [3, -5, 2**63 - 1, -(2**63)])
+def test_broadcast_that_does_not_fit(axis):
+    node = helper.make_node("Mul", ["x", "b"], ["y"], broadcast=1, axis=axis)
+    model = _model([node], [_value("x", (2, 3, 4, 5)), _value("b", (4, 5))], [_value("y", (2, 3, 4, 5))], opset=6)
+    with pytest.raises(edgeai.ModelError, match="cannot stand at axis"):
+        edgeai.load(model)
+
+
 def test_newest_operator_sets():
     model = _model([helper.make_node("Relu", ["x"], ["y"])], [_value("x", [2])], [_value("y", [2])], opset=28)
     np.testing.assert_array_equal(edgeai.Session(edgeai.load(model))(np.float32([-1, 1])), [0, 1])
