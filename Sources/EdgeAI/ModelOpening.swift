@@ -100,6 +100,10 @@ private func read(
   if isEdgeAIModel(bytes) {
     return Opened(graph: try decodeModel(bytes, owner: owner, limits: limits), source: EDGEAI_SOURCE_EDGEAI)
   }
+  if isTfliteModel(bytes) {
+    let imported = try importTflite(bytes, owner: owner, limits: limits)
+    return Opened(graph: imported.graph, source: EDGEAI_SOURCE_TFLITE, unsupported: imported.unsupported)
+  }
   let imported = try importOnnx(bytes, owner: owner, limits: limits, externalData: externalData)
   return Opened(graph: imported.graph, source: EDGEAI_SOURCE_ONNX, unsupported: imported.unsupported)
 }

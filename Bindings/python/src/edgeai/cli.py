@@ -190,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, action: Any, text: str, parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, parents=list(parents))
-        sub.add_argument("model", help=".onnx or .edgeai file")
+        sub.add_argument("model", help=".onnx, .tflite or .edgeai file")
         sub.set_defaults(action=action)
         return sub
 

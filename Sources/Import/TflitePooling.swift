@@ -1,0 +1,20 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// AVERAGE_POOL_2D and MAX_POOL_2D. Averages are over the pixels that are there.
+
+extension TfliteImporter {
+  func importPooling(_ code: TfliteCode) throws(EdgeError) {
+    let options = try options(5)
+    let x = try value(try input(0))
+    let kernel = (height: try options?.int32(4) ?? 0, width: try options?.int32(3) ?? 0)
+    let window = try window(options, over: graph.values[x].shape, kernel: kernel)
+    let clamp = try clamp(try options?.byte(5))
+    if code == .maxPool2d {
+      try move(.pool(Pool(.max, window: window)), [x], then: clamp)
+    } else {
+      try compute(.pool(Pool(.average, window: window)), [x], then: clamp)
+    }
+  }
+}
