@@ -14,7 +14,8 @@ extension TfliteImporter {
     if code == .maxPool2d {
       try move(.pool(Pool(.max, window: window)), [x], then: clamp)
     } else {
-      try compute(.pool(Pool(.average, window: window)), [x], then: clamp)
+      let isSigned = try fileType(inputs[0]) == .int8
+      try compute(.pool(Pool(isSigned ? .averageTiesOutward : .averageTiesUp, window: window)), [x], then: clamp)
     }
   }
 }
