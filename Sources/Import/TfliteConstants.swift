@@ -107,29 +107,44 @@ extension TfliteImporter {
 
   // Conversions.
 
-  private func map<From: BitwiseCopyable, To: BitwiseCopyable>(_ data: TensorData, _ convert: (From) -> To) throws(EdgeError) -> TensorData {
-    let count = data.byteCount / MemoryLayout<From>.stride
-    let bytes = count &* MemoryLayout<To>.stride
+  /// int8 as uint8 with a zero point 128 higher, and back.
+  private func relabeled(_ data: TensorData) throws(EdgeError) -> TensorData {
+    try noteConverted(data.byteCount)
+    let storage = try Storage.allocate(data.byteCount)
+    let (from, to) = (data.base, storage.base)
+    var index = 0
+    while index &+ 8 <= data.byteCount {
+      let word = from.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      to.storeBytes(of: word ^ 0x8080_8080_8080_8080, toByteOffset: index, as: UInt64.self)
+      index &+= 8
+    }
+    while index < data.byteCount {
+      to.storeBytes(of: from.load(fromByteOffset: index, as: UInt8.self) ^ 0x80, toByteOffset: index, as: UInt8.self)
+      index &+= 1
+    }
+    return try whole(storage, data.byteCount)
+  }
+
+  private func whole(_ storage: Storage, _ byteCount: Int) throws(EdgeError) -> TensorData {
+    guard let data = TensorData(storage, offset: 0, byteCount: byteCount) else {
+      throw EdgeError(.internalError, "a constant lies outside its storage")
+    }
+    return data
+  }
+
+  private func floats(ofHalfs data: TensorData) throws(EdgeError) -> TensorData {
+    let count = data.byteCount / 2
+    let bytes = count &* 4
     try noteConverted(bytes)
     let storage = try Storage.allocate(bytes)
     let from = data.base
     var index = 0
     while index < count {
-      let element = from.loadUnaligned(fromByteOffset: index &* MemoryLayout<From>.stride, as: From.self)
-      storage.base.storeBytes(of: convert(element), toByteOffset: index &* MemoryLayout<To>.stride, as: To.self)
+      let half = UInt16(littleEndian: from.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self))
+      storage.base.storeBytes(of: OnnxConversion.float(half: half), toByteOffset: index &* 4, as: Float.self)
       index &+= 1
     }
-    guard let result = TensorData(storage, offset: 0, byteCount: bytes) else {
-      throw EdgeError(.internalError, "a constant lies outside its storage")
-    }
-    return result
-  }
-
-  /// int8 as uint8 with a zero point 128 higher, and back.
-  private func relabeled(_ data: TensorData) throws(EdgeError) -> TensorData { try map(data) { (byte: UInt8) in byte ^ 0x80 } }
-
-  private func floats(ofHalfs data: TensorData) throws(EdgeError) -> TensorData {
-    try map(data) { (half: UInt16) in OnnxConversion.float(half: half) }
+    return try whole(storage, bytes)
   }
 
   /// The real numbers of an 8-bit constant.
@@ -159,10 +174,7 @@ extension TfliteImporter {
       }
       channel = channel &+ 1 == channels ? 0 : channel &+ 1
     }
-    guard let result = TensorData(storage, offset: 0, byteCount: bytes) else {
-      throw EdgeError(.internalError, "a constant lies outside its storage")
-    }
-    return result
+    return try whole(storage, bytes)
   }
 
   /// The number in a float or quantized constant of one element.

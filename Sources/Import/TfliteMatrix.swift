@@ -14,7 +14,8 @@ extension TfliteImporter {
     var x = try value(try input(0))
     let quantized = graph.values[x].quantization != nil
     let matrix = try input(1)
-    guard isConstant(matrix) else { return try importProduct(x, matrix, clamp) }
+    // float16 weights are what a DEQUANTIZE made: a constant nevertheless.
+    if !isConstant(matrix), graph.values[try value(matrix)].constant == nil { return try importProduct(x, matrix, clamp) }
     let weights = try weights(matrix, channelAxis: 0, quantized: quantized)
     guard weights.shape.rank == 2, weights.shape[1] > 0 else { throw malformed("weights have shape \(weights.shape.text)", tensor: matrix) }
     if !keepsDims || graph.values[x].shape.dims.last != weights.shape[1] {
