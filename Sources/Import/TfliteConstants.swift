@@ -27,11 +27,12 @@ extension TfliteImporter {
     }
     guard !isMade[tensor], !source.contents.isEmpty else { throw reject("'\(source.name)' must be a constant") }
     guard !source.isSparse else { throw reject("'\(source.name)' is sparse") }
-    guard !source.dims.contains(0), let count = Shape(source.dims).elementCount() else {
+    guard !source.dims.contains(0) else {
       throw failure(.shapeMismatch, "a constant of shape \(Shape(source.dims).text) has no elements")
     }
-    let (bytes, overflow) = count.multipliedReportingOverflow(by: try fileType(tensor).byteCount)
-    guard !overflow, bytes <= limits.maximumTensorBytes else {
+    guard let count = Shape(source.dims).elementCount(), let bytes = multiplyChecked(count, try fileType(tensor).byteCount),
+      bytes <= limits.maximumTensorBytes
+    else {
       throw failure(.limitExceeded, "takes more than \(limits.maximumTensorBytes) bytes")
     }
     guard source.contents.count == bytes else {
