@@ -307,3 +307,193 @@ def test_float16_weights(op: str) -> None:
     content = layer(op, "float32", weights="float16")
     x = random((1, 10) if op == "FULLY_CONNECTED" else IMAGE, "float32", 3)
     check(ours(content, [x])[0], litert(content, [x])[0])
+
+
+@pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize("weights", ["int8", "uint8"])
+def test_hybrid_weights_are_real_numbers(op: str, weights: str) -> None:
+    """LiteRT rounds the activations of hybrid layers to 8 bits; what the library computes is the layer in float."""
+    content = layer(op, "float32", weights=weights)
+    rng = np.random.default_rng(7)
+    x = random((1, 10) if op == "FULLY_CONNECTED" else IMAGE, "float32", 3)
+    shape = {"FULLY_CONNECTED": (9, 10), "DEPTHWISE_CONV_2D": (1, 3, 3, 6)}.get(op, (9, 3, 3, 6))
+    channels = shape[-1] if op == "DEPTHWISE_CONV_2D" else shape[0]
+    if weights == "int8":
+        data = rng.integers(-127, 128, shape).astype(np.int8).astype(np.float32)
+        scales = rng.uniform(0.002, 0.01, channels).astype(np.float32)
+    else:
+        data = rng.integers(0, 256, shape).astype(np.float32) - 101
+        scales = np.full(channels, 0.004, np.float32)
+    real = (data * (scales if op == "DEPTHWISE_CONV_2D" else scales.reshape(-1, *[1] * (len(shape) - 1)))).astype(np.float32)
+    bias = rng.uniform(-1, 1, channels).astype(np.float32)
+    net = Network()
+    a, w = net.tensor("x", x.shape), net.tensor("w", shape, "float32", real.tobytes())
+    b = net.tensor("b", (channels,), "float32", bias.tobytes())
+    y = net.tensor("y", (1, channels) if op == "FULLY_CONNECTED" else (1, 9, 11, channels))
+    options = {"FULLY_CONNECTED": "FullyConnected", "CONV_2D": "Conv2D"}.get(op, "DepthwiseConv2D")
+    strides = {} if op == "FULLY_CONNECTED" else {"stride_w": 1, "stride_h": 1}
+    net.operator(op, [a, w, b], [y], options, **strides, **({"multiplier": 1} if op == "DEPTHWISE_CONV_2D" else {}))
+    check(ours(content, [x])[0], litert(net.file([a], [y]), [x])[0])
+
+
+def test_quantize_and_dequantize() -> None:
+    net = Network()
+    x = net.tensor("x", (3, 40))
+    q = net.tensor("q", (3, 40), "int8", scale=0.031, zero=-5)
+    r = net.tensor("r", (3, 40), "uint8", scale=0.017, zero=99)
+    y = net.tensor("y", (3, 40))
+    net.operator("QUANTIZE", [x], [q])
+    net.operator("QUANTIZE", [q], [r])
+    net.operator("DEQUANTIZE", [r], [y])
+    content = net.file([x], [q, r, y])
+    inputs = [random((3, 40), "float32", 1, -6, 6)]
+    for found, expected in zip(ours(content, inputs), litert(content, inputs), strict=True):
+        check(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_borders_keep_the_file_s_type(kind: str) -> None:
+    """An input that is an output, moved or not, and a result that is both an output and read on."""
+    net = Network()
+    x = activation(net, "x", (2, 3), kind)
+    turned = activation(net, "turned", (3, 2), kind)
+    y = activation(net, "y", (3, 2), kind)
+    axes = net.tensor("axes", (2,), "int32", i32(1, 0).tobytes())
+    net.operator("TRANSPOSE", [x, axes], [turned])
+    net.operator("RELU", [turned], [y])
+    content = net.file([x], [x, turned, y])
+    model = edgeai.load(content)
+    assert [t.dtype for t in [*model.inputs, *model.outputs]] == [kind] * 4
+    assert [t.name for t in model.outputs] == ["x", "turned", "y"]
+    value = random((2, 3), kind)
+    found = edgeai.Session(model).run(value)
+    zero = ZERO + (128 if kind == "uint8" else 0)
+    assert np.array_equal(found[0], value)
+    assert np.array_equal(found[1], value.T)
+    assert np.array_equal(found[2], np.maximum(value.T, zero))
+
+
+def test_concatenation_of_scales() -> None:
+    net = Network()
+    a, b = net.tensor("a", (1, 50), "int8", scale=0.1, zero=3), net.tensor("b", (1, 60), "int8", scale=0.033, zero=-90)
+    y = net.tensor("y", (1, 110), "int8", scale=0.097, zero=1)
+    net.operator("CONCATENATION", [a, b], [y], "Concatenation", axis=1)
+    content = net.file([a, b], [y])
+    inputs = [random((1, 50), "int8", 1), random((1, 60), "int8", 2)]
+    # LiteRT takes only equal scales: the formula is the peer.
+    reals = [(inputs[0].astype(np.float64) - 3) * 0.1, (inputs[1].astype(np.float64) + 90) * 0.033]
+    expected = np.clip(np.rint(np.concatenate(reals, 1) / 0.097) + 1, -128, 127).astype(np.int8)
+    check(ours(content, inputs)[0], expected)
+
+
+def free_batch(target: list[int]) -> bytes:
+    """[-1, 4, 4, 2] -> convolution -> reshape to `target` -> dense."""
+    rng = np.random.default_rng(5)
+    net = Network()
+    x = net.tensor("x", (1, 4, 4, 2), free=True)
+    w = net.tensor("w", (3, 3, 3, 2), "float32", rng.uniform(-1, 1, (3, 3, 3, 2)).astype(np.float32).tobytes())
+    c, flat = net.tensor("c", (1, 4, 4, 3), free=True), net.tensor("flat", (1, 48), free=True)
+    shape = net.tensor("shape", (2,), "int32", i32(*target).tobytes())
+    d = net.tensor("d", (5, 48), "float32", rng.uniform(-1, 1, (5, 48)).astype(np.float32).tobytes())
+    b, e = net.tensor("b", (3,), "float32", bytes(12)), net.tensor("e", (5,), "float32", bytes(20))
+    y = net.tensor("y", (1, 5), free=True)
+    net.operator("CONV_2D", [x, w, b], [c], "Conv2D", stride_w=1, stride_h=1)
+    net.operator("RESHAPE", [c, shape], [flat], "Reshape")
+    net.operator("FULLY_CONNECTED", [flat, d, e], [y], "FullyConnected")
+    return net.file([x], [y])
+
+
+def test_free_batch() -> None:
+    content = free_batch([-1, 48])
+    model = edgeai.load(content)
+    assert model.inputs[0].shape == (None, 4, 4, 2)
+    x = random((5, 4, 4, 2), "float32", 2)
+    check(edgeai.Session(model, batch=5).run(x)[0], litert(content, [x])[0])
+
+
+def test_a_shape_written_for_one_sample_keeps_the_batch() -> None:
+    content = free_batch([1, 48])
+    model = edgeai.load(content)
+    assert model.inputs[0].shape == (1, 4, 4, 2)
+    x = random((1, 4, 4, 2), "float32", 2)
+    check(edgeai.Session(model).run(x)[0], litert(content, [x])[0])
+
+
+def computed_shape(arithmetic: bool) -> bytes:
+    """The batch is taken from the input's shape, as Keras's Flatten and Reshape layers write it."""
+    net = Network()
+    x = net.tensor("x", (1, 4, 6), free=True)
+    size, batch, target = net.tensor("size", (3,), "int32"), net.tensor("batch", (), "int32"), net.tensor("target", (2,), "int32")
+    zero, one = (net.tensor(f"c{v}", (1,), "int32", i32(v).tobytes()) for v in (0, 1))
+    rest = net.tensor("rest", (), "int32", i32(24).tobytes())
+    y = net.tensor("y", (1, 24), free=True)
+    net.operator("SHAPE", [x], [size])
+    net.operator("STRIDED_SLICE", [size, zero, one, one], [batch], "StridedSlice", shrink_mask=1)
+    if arithmetic:
+        twice, half = net.tensor("twice", (), "int32"), net.tensor("half", (), "int32", i32(12).tobytes())
+        net.operator("ADD", [batch, batch], [twice], "Add")
+        batch, rest = twice, half
+    net.operator("PACK", [batch, rest], [target], "Pack", count=2)
+    net.operator("RESHAPE", [x, target], [y], "Reshape")
+    return net.file([x], [y])
+
+
+def test_computed_shape() -> None:
+    content = computed_shape(False)
+    model = edgeai.load(content)
+    assert model.inputs[0].shape == (None, 4, 6)
+    x = random((3, 4, 6), "float32")
+    assert np.array_equal(edgeai.Session(model, batch=3).run(x)[0], x.reshape(3, 24))
+
+
+def test_arithmetic_on_the_batch_keeps_the_batch() -> None:
+    model = edgeai.load(computed_shape(True))
+    assert model.inputs[0].shape == (1, 4, 6)
+    x = random((1, 4, 6), "float32")
+    assert np.array_equal(edgeai.Session(model).run(x)[0], x.reshape(2, 12))
+
+
+def test_all_unsupported_operators_are_listed() -> None:
+    net = Network()
+    x = net.tensor("x", (1, 4))
+    a, b, c, d = (net.tensor(name, (1, 4)) for name in "abcd")
+    net.operator("SIN", [x], [a])
+    net.operator("RELU", [a], [b])
+    net.operator("CUSTOM", [b], [c], custom="Frobnicate")
+    net.operator("TOPK_V2", [x], [d])
+    content = net.file([x], [c, d])
+    with pytest.raises(edgeai.UnsupportedOpError, match="3 unsupported operators"):
+        edgeai.load(content)
+    model = edgeai.load(content, allow_unsupported=True)
+    assert [(op.type, op.node) for op in model.unsupported] == [("SIN", "a"), ("CUSTOM Frobnicate", "c"), ("TOPK_V2", "d")]
+
+
+@pytest.mark.parametrize("kind", ["int16", "sparse", "variable"])
+def test_refused_tensors(kind: str) -> None:
+    net = Network()
+    x = net.tensor("x", (1, 4), "int16" if kind == "int16" else "float32", scale=0.1 if kind == "int16" else None)
+    more = {"f6": ("table", {})} if kind == "sparse" else {}
+    w = net.tensor("w", (1, 4), "float32", bytes(16), **more)
+    state = net.tensor("state", (1, 4), f5=("b", 1))
+    y = net.tensor("y", (1, 4), "int16" if kind == "int16" else "float32", scale=0.1 if kind == "int16" else None)
+    net.operator("ADD", [x, {"int16": x, "sparse": w, "variable": state}[kind]], [y], "Add")
+    with pytest.raises(edgeai.UnsupportedOpError, match={"int16": "16-bit", "sparse": "sparse", "variable": "variable"}[kind]):
+        edgeai.load(net.file([x], [y]))
+
+
+def test_every_truncation_and_many_flipped_bits() -> None:
+    content = layer("CONV_2D", "int8", padding=1)
+    for size in range(len(content)):
+        with pytest.raises(edgeai.EdgeAIError):
+            edgeai.load(content[:size])
+    rng = np.random.default_rng(1)
+    for _ in range(1000):
+        damaged = bytearray(content)
+        for bit in rng.integers(0, len(content) * 8, rng.integers(1, 4)):
+            damaged[bit // 8] ^= 1 << (bit % 8)
+        try:
+            model = edgeai.load(bytes(damaged))
+            if all(tensor.shape[0] in (1, None) for tensor in model.inputs):
+                edgeai.Session(model)
+        except edgeai.EdgeAIError as error:
+            assert error.message
