@@ -29,6 +29,12 @@ struct FlatbufferTable {
     try file.check(position, tableBytes, "a table")
   }
 
+  /// Stands for an absent table: no field is there.
+  init(withoutFields file: FlatbufferBytes) {
+    self.file = file
+    (position, vtable, vtableBytes, tableBytes) = (0, 0, 0, 0)
+  }
+
   /// Position of a field of `size` bytes; nil when the table does not have it.
   @inline(never)
   private func place(_ field: Int, _ size: Int) throws(EdgeError) -> Int? {

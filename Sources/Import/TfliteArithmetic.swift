@@ -7,10 +7,10 @@ import Graph
 extension TfliteImporter {
   func importArithmetic(_ code: TfliteCode) throws(EdgeError) {
     switch code {
-    case .add: try importBinary(.add, try clamp(try options(11)?.byte(0)))
-    case .sub: try importBinary(.subtract, try clamp(try options(28)?.byte(0)))
-    case .mul: try importBinary(.multiply, try clamp(try options(21)?.byte(0)))
-    case .div: try importBinary(.divide, try clamp(try options(29)?.byte(0)))
+    case .add: try importBinary(.add, try clamp(try options(11).byte(0)))
+    case .sub: try importBinary(.subtract, try clamp(try options(28).byte(0)))
+    case .mul: try importBinary(.multiply, try clamp(try options(21).byte(0)))
+    case .div: try importBinary(.divide, try clamp(try options(29).byte(0)))
     case .minimum: try importBinary(.minimum)
     case .maximum: try importBinary(.maximum)
     case .pow: try importBinary(.power)

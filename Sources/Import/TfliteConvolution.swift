@@ -16,28 +16,35 @@ extension TfliteImporter {
   /// Strides, dilations and padding of a window of a known size over an image. Sizes are checked by inference; numbers
   /// here only must not overflow.
   func window(
-    _ options: FlatbufferTable?, over image: Shape, kernel: (height: Int, width: Int), dilation: Int? = nil
+    _ options: FlatbufferTable, over image: Shape, kernel: (height: Int, width: Int), dilation: Int? = nil
   ) throws(EdgeError) -> Window {
     var window = Window()
     window.kernelHeight = kernel.height
     window.kernelWidth = kernel.width
-    window.strideWidth = try options?.int32(1) ?? 0
-    window.strideHeight = try options?.int32(2) ?? 0
+    window.strideWidth = try options.int32(1)
+    window.strideHeight = try options.int32(2)
     if let dilation {
-      window.dilationWidth = try options?.int32(dilation, 1) ?? 1
-      window.dilationHeight = try options?.int32(dilation + 1, 1) ?? 1
+      window.dilationWidth = try options.int32(dilation, 1)
+      window.dilationHeight = try options.int32(dilation + 1, 1)
     }
     guard image.rank == 4 else { throw malformed("an image has four dimensions, not \(image.rank)") }
     guard window.strideHeight > 0, window.strideWidth > 0, window.dilationHeight > 0, window.dilationWidth > 0 else {
       throw malformed("strides and dilations must be positive")
     }
-    if try options?.byte(0) ?? 0 == 0 {
+    if try isSame(options) {
       let vertical = same(image[1], window.kernelHeight, window.strideHeight, window.dilationHeight)
       let horizontal = same(image[2], window.kernelWidth, window.strideWidth, window.dilationWidth)
       (window.padTop, window.padBottom) = vertical
       (window.padLeft, window.padRight) = horizontal
     }
     return window
+  }
+
+  /// SAME or VALID padding.
+  private func isSame(_ options: FlatbufferTable) throws(EdgeError) -> Bool {
+    let padding = try options.byte(0)
+    guard padding <= 1 else { throw malformed("padding \(padding) is not known") }
+    return padding == 0
   }
 
   /// Padding with which a window has size / stride positions, rounded up; the odd pixel is at the end.
@@ -50,7 +57,7 @@ extension TfliteImporter {
     return (padding / 2, padding - padding / 2)
   }
 
-  private func importConv(_ options: FlatbufferTable?, dilation: Int, activation: Int, isDepthwise: Bool) throws(EdgeError) {
+  private func importConv(_ options: FlatbufferTable, dilation: Int, activation: Int, isDepthwise: Bool) throws(EdgeError) {
     let x = try value(try input(0))
     let image = graph.values[x].shape
     let quantized = graph.values[x].quantization != nil
@@ -70,7 +77,7 @@ extension TfliteImporter {
     }
     let window = try window(options, over: image, kernel: (weights.shape[1], weights.shape[2]), dilation: dilation)
     var convolution = Convolution(window: window, groups: groups)
-    convolution.clamp = try clamp(try options?.byte(activation))
+    convolution.clamp = try clamp(try options.byte(activation))
     var operands = [x, graph.addValue(weights)]
     if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
     try compute(.convolution(convolution), operands)
@@ -88,16 +95,16 @@ extension TfliteImporter {
     var window = Window()
     window.kernelHeight = weights.shape[1]
     window.kernelWidth = weights.shape[2]
-    window.strideWidth = try options?.int32(1) ?? 0
-    window.strideHeight = try options?.int32(2) ?? 0
+    window.strideWidth = try options.int32(1)
+    window.strideHeight = try options.int32(2)
     guard window.strideHeight > 0, window.strideWidth > 0 else { throw malformed("strides must be positive") }
-    let isSame = try options?.byte(0) ?? 0 == 0
+    let isSame = try isSame(options)
     var convolution = TransposedConvolution(window: window)
     (convolution.window.padTop, convolution.window.padBottom, convolution.outputPadHeight) = try transposedPadding(
       image[1], window.kernelHeight, window.strideHeight, target[1], isSame)
     (convolution.window.padLeft, convolution.window.padRight, convolution.outputPadWidth) = try transposedPadding(
       image[2], window.kernelWidth, window.strideWidth, target[2], isSame)
-    convolution.clamp = try clamp(try options?.byte(3))
+    convolution.clamp = try clamp(try options.byte(3))
     var operands = [x, graph.addValue(weights)]
     if let bias = optionalInput(3) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
     try compute(.transposedConvolution(convolution), operands)

@@ -189,21 +189,21 @@ final class TfliteImporter {
     return outputs[index]
   }
 
-  /// The options table, which must be of the operator's kind; nil when all options have their standard values.
-  func options(_ kind: Int) throws(EdgeError) -> FlatbufferTable? {
-    guard let options = node.options else { return nil }
+  /// The options table, which must be of the operator's kind; an absent one has no fields, so all are standard.
+  func options(_ kind: Int) throws(EdgeError) -> FlatbufferTable {
+    guard let options = node.options else { return FlatbufferTable(withoutFields: FlatbufferBytes(file.bytes)) }
     guard node.optionsType == kind else { throw malformed("has the options of another operator") }
     return options
   }
 
   /// A fused activation.
-  func clamp(_ activation: UInt8?) throws(EdgeError) -> Clamp {
-    switch activation ?? 0 {
+  func clamp(_ activation: UInt8) throws(EdgeError) -> Clamp {
+    switch activation {
     case 0: return .none
     case 1: return Clamp(min: 0, max: .infinity)
     case 2: return Clamp(min: -1, max: 1)
     case 3: return Clamp(min: 0, max: 6)
-    default: throw reject("fused activation \(activation ?? 0) is not supported")
+    default: throw reject("fused activation \(activation) is not supported")
     }
   }
 }

@@ -8,9 +8,9 @@ extension TfliteImporter {
   /// x is flattened to rows of as many elements as the weights [O, K] take.
   func importFullyConnected() throws(EdgeError) {
     let options = try options(8)
-    guard try options?.byte(1) ?? 0 == 0 else { throw reject("shuffled weights are not supported") }
-    let keepsDims = try options?.bool(2) ?? false
-    let clamp = try clamp(try options?.byte(0))
+    guard try options.byte(1) == 0 else { throw reject("shuffled weights are not supported") }
+    let keepsDims = try options.bool(2)
+    let clamp = try clamp(try options.byte(0))
     var x = try value(try input(0))
     let quantized = graph.values[x].quantization != nil
     let matrix = try input(1)
@@ -51,7 +51,7 @@ extension TfliteImporter {
       var operand = index == 1 && graph.values[operands[0]].quantization == nil ? try floatValue(tensor) : try value(tensor)
       let rank = graph.values[operand].shape.rank
       guard rank >= 2 else { throw malformed("a factor has rank \(rank)", tensor: tensor) }
-      if try options?.bool(index) ?? false {
+      if try options.bool(index) {
         operand = try helper(.transpose(Array(0..<rank - 2) + [rank - 1, rank - 2]), [operand])
       }
       operands.append(operand)

@@ -26,6 +26,7 @@ extension TfliteImporter {
       source.contents.count <= TfliteNumbers.maximumCount * type.byteCount
     else { return nil }
     let data = try constantBytes(tensor)
+    try noteConverted(data.byteCount &* 2)
     let elements = type == .int32 ? data.array(of: Int32.self).map { Int($0) } : data.array(of: Int64.self).map { Int(clamping: $0) }
     known[tensor] = TfliteNumbers(source.dims, elements)
     return known[tensor]
@@ -84,7 +85,11 @@ extension TfliteImporter {
       let target = model.tensors[try output()]
       if code != .cast { dims = elements.count == 1 && target.dims.isEmpty ? [] : [elements.count] }
     case .pack, .concatenation:
-      guard operands.allSatisfy({ $0.dims.count <= 1 }) else { return false }
+      var count = 0
+      for operand in operands {
+        count &+= operand.elements.count
+        guard operand.dims.count <= 1, count <= TfliteNumbers.maximumCount else { return false }
+      }
       elements = operands.flatMap { $0.elements }
       dims = [elements.count]
     case .stridedSlice:
@@ -93,7 +98,7 @@ extension TfliteImporter {
       elements = picked(a.elements, part.starts[0], part.ends[0], part.steps[0])
       dims = part.removed.isEmpty ? [elements.count] : []
     case .gather:
-      guard a.dims.count == 1 else { return false }
+      guard a.dims.count == 1, operands.count > 1 else { return false }
       for index in operands[1].elements where index < 0 || index >= a.elements.count { throw malformed("index \(index) is out of range") }
       elements = operands[1].elements.map { a.elements[$0] }
       dims = operands[1].dims
@@ -107,6 +112,7 @@ extension TfliteImporter {
     default: return false
     }
     guard elements.count <= TfliteNumbers.maximumCount else { return false }
+    try noteConverted(elements.count &* 8)
     known[try output()] = TfliteNumbers(dims, elements)
     return true
   }
@@ -121,7 +127,8 @@ extension TfliteImporter {
     var index = start
     while step > 0 ? index < end : index > end {
       result.append(list[index])
-      index += step
+      guard let next = addChecked(index, step) else { break }
+      index = next
     }
     return result
   }

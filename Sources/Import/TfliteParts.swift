@@ -31,12 +31,12 @@ extension TfliteImporter {
     guard begin.count == end.count, begin.count == strides.count, begin.count <= shape.rank else {
       throw malformed("bounds do not fit rank \(shape.rank)")
     }
-    guard try options?.int32(2) ?? 0 == 0, try options?.int32(3) ?? 0 == 0, try options?.bool(5) ?? false == false else {
+    guard try options.int32(2) == 0, try options.int32(3) == 0, try options.bool(5) == false else {
       throw reject("an ellipsis, a new axis or an end relative to the beginning is not supported")
     }
-    let beginMask = try options?.int32(0) ?? 0
-    let endMask = try options?.int32(1) ?? 0
-    let shrinkMask = try options?.int32(4) ?? 0
+    let beginMask = try options.int32(0)
+    let endMask = try options.int32(1)
+    let shrinkMask = try options.int32(4)
     var part = (starts: [Int](), ends: [Int](), steps: [Int](), removed: [Int]())
     for axis in 0..<shape.rank {
       let dim = shape[axis]
@@ -97,9 +97,9 @@ extension TfliteImporter {
 
   private func importGather(_ x: ValueID, _ shape: Shape) throws(EdgeError) {
     let options = try options(23)
-    guard try options?.int32(1) ?? 0 == 0 else { throw reject("batch dimensions are not supported") }
+    guard try options.int32(1) == 0 else { throw reject("batch dimensions are not supported") }
     guard let numbers = try numbers(try input(1)) else { throw reject("supported only with constant indices") }
-    let axis = try normalized(try options?.int32(0) ?? 0, rank: shape.rank)
+    let axis = try normalized(try options.int32(0), rank: shape.rank)
     var indices: [Int32] = []
     for index in numbers.elements {
       guard let index = Int32(exactly: index) else { throw malformed("index \(index) is out of range") }
@@ -123,7 +123,7 @@ extension TfliteImporter {
     var mode = PadMode.constant
     var filling: Float = 0
     if code == .mirrorPad {
-      guard try options(77)?.byte(0) ?? 0 == 0 else { throw reject("symmetric padding is not supported") }
+      guard try options(77).byte(0) == 0 else { throw reject("symmetric padding is not supported") }
       mode = .reflect
     } else if code == .padv2 {
       filling = try scalar(try input(2))

@@ -29,12 +29,12 @@ extension TfliteImporter {
       if !axes.contains(axis) { axes.append(axis) }
     }
     if axes.contains(where: { shape[$0] == Shape.batch }) { throw reject("a reduction over the batch is not supported") }
-    try compute(.reduce(function, axes: axes, keepDims: try options(27)?.bool(0) ?? false), [x])
+    try compute(.reduce(function, axes: axes, keepDims: try options(27).bool(0)), [x])
   }
 
   /// softmax(beta x) along the last axis.
   private func importSoftmax() throws(EdgeError) {
-    let beta = try options(9)?.float(0) ?? 0
+    let beta = try options(9).float(0)
     var x = try value(try input(0))
     if beta != 1 {
       guard graph.values[x].quantization == nil else { throw reject("beta \(beta) is supported only in float") }
@@ -48,7 +48,7 @@ extension TfliteImporter {
   private func importNormalization() throws(EdgeError) {
     let x = try value(try input(0))
     guard graph.values[x].quantization == nil else { throw reject("supported only in float") }
-    let clamp = try clamp(try options(12)?.byte(0))
+    let clamp = try clamp(try options(12).byte(0))
     let norm = try helper(.reduce(.l2, axes: [graph.values[x].shape.rank - 1], keepDims: true), [x])
     let floor = try helper(.unary(UnaryFunction(.clamp, alpha: 1e-6, beta: .infinity)), [norm])
     try compute(.binary(.divide, clamp), [x, floor])

@@ -13,8 +13,8 @@ extension TfliteImporter {
     // The linear one's table begins with two fields of old files.
     let options = try options(isLinear ? 15 : 74)
     let first = isLinear ? 2 : 0
-    let aligns = try options?.bool(first) ?? false
-    let centers = try options?.bool(first + 1) ?? false
+    let aligns = try options.bool(first)
+    let centers = try options.bool(first + 1)
     guard shape.rank == 4, shape[1] > 0, shape[2] > 0, size.count == 2, size[0] > 0, size[1] > 0 else {
       throw malformed("sizes must be positive", tensor: inputs[0])
     }

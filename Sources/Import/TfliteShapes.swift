@@ -30,15 +30,15 @@ extension TfliteImporter {
       let axis = try normalized(try integer(try input(2)), rank: shape.rank)
       try importSplit(x, axis, try splitSizes(try integers(try input(1)), shape[axis]))
     case .unpack:
-      let axis = try normalized(try options(64)?.int32(1) ?? 0, rank: shape.rank)
+      let axis = try normalized(try options(64).int32(1), rank: shape.rank)
       guard shape[axis] == outputs.count else { throw malformed("\(shape.text) does not unpack to \(outputs.count) results") }
       var rest = shape.dims
       rest.remove(at: axis)
       for (index, part) in try parts(x, axis, [Int](repeating: 1, count: outputs.count)).enumerated() {
         try move(.reshape(Shape(rest)), [part], output: index)
       }
-    case .depthToSpace: try importBlocks(x, try options(94)?.int32(0) ?? 0, intoSpace: true)
-    default: try importBlocks(x, try options(19)?.int32(0) ?? 0, intoSpace: false)
+    case .depthToSpace: try importBlocks(x, try options(94).int32(0), intoSpace: true)
+    default: try importBlocks(x, try options(19).int32(0), intoSpace: false)
     }
   }
 
@@ -48,7 +48,7 @@ extension TfliteImporter {
     if let tensor = optionalInput(1) {
       target = try integers(tensor)
     } else {
-      target = try options(17)?.vector(0, size: 4).int32s() ?? []
+      target = try options(17).vector(0, size: 4).int32s()
     }
     guard target.count <= Shape.maximumRank else { throw reject("rank \(target.count) is above \(Shape.maximumRank)") }
     let free = target.indices.filter { target[$0] == -1 }
@@ -66,7 +66,7 @@ extension TfliteImporter {
 
   private func squeezed(_ shape: Shape) throws(EdgeError) -> Shape {
     var axes: [Int] = []
-    for axis in try options(30)?.vector(0, size: 4).int32s() ?? [] { axes.append(try normalized(axis, rank: shape.rank)) }
+    for axis in try options(30).vector(0, size: 4).int32s() { axes.append(try normalized(axis, rank: shape.rank)) }
     for axis in axes where shape[axis] != 1 { throw malformed("axis \(axis) of \(shape.text) is not 1") }
     return Shape(shape.dims.indices.filter { axes.isEmpty ? shape[$0] != 1 : !axes.contains($0) }.map { shape[$0] })
   }
@@ -86,7 +86,7 @@ extension TfliteImporter {
 
   private func parts(_ x: ValueID, _ axis: Int, _ sizes: [Int]) throws(EdgeError) -> [ValueID] {
     var names: [String] = []
-    for _ in sizes { names.append(helperName(nodeName)) }
+    for index in sizes.indices { names.append(helperName(model.tensors[try output(index)].name)) }
     return try emit(.split(axis: axis, sizes: sizes), [x], names)
   }
 
@@ -110,8 +110,8 @@ extension TfliteImporter {
       parts.append(part)
     }
     guard let first = parts.first else { throw malformed("has no inputs") }
-    let axis = try normalized(try options?.int32(0) ?? 0, rank: graph.values[first].shape.rank)
-    try move(.concat(axis: axis), parts, then: try clamp(try options?.byte(1)))
+    let axis = try normalized(try options.int32(0), rank: graph.values[first].shape.rank)
+    try move(.concat(axis: axis), parts, then: try clamp(try options.byte(1)))
   }
 
   private func importPack() throws(EdgeError) {
@@ -121,7 +121,7 @@ extension TfliteImporter {
     for index in inputs.indices {
       let x = try value(try input(index))
       let dims = graph.values[x].shape.dims
-      axis = try normalized(try options?.int32(1) ?? 0, rank: dims.count + 1)
+      axis = try normalized(try options.int32(1), rank: dims.count + 1)
       parts.append(try helper(.reshape(Shape(Array(dims[..<axis]) + [1] + Array(dims[axis...]))), [x]))
     }
     guard !parts.isEmpty else { throw malformed("has no inputs") }
