@@ -152,6 +152,8 @@ public struct Resize: Equatable, Sendable {
   public enum Nearest: UInt8, Sendable { case roundPreferFloor = 0, roundPreferCeil, floor, ceil }
   public var mode: Mode
   public var coordinates: Coordinates
+  /// Which pixel a position halfway between two takes. Of a quantized linear resize between equal types: which integer
+  /// a result halfway between two becomes, with `roundPreferCeil` the larger, otherwise the even one.
   public var nearest: Nearest = .roundPreferFloor
   public var height: Int
   public var width: Int

@@ -21,8 +21,8 @@ extension TfliteImporter {
     var resize = Resize(
       mode: isLinear ? .linear : .nearest, coordinates: aligns ? .alignCorners : centers ? .halfPixel : .asymmetric, height: size[0],
       width: size[1], scaleHeight: Float(size[0]) / Float(shape[1]), scaleWidth: Float(size[1]) / Float(shape[2]))
-    // Of equally near pixels the later one; without centers or corners it is the one at or before the position.
-    resize.nearest = aligns || centers ? .roundPreferCeil : .floor
+    // Of equally near pixels the later one, of integers the larger; without centers or corners it is the one at or before the position.
+    resize.nearest = isLinear || aligns || centers ? .roundPreferCeil : .floor
     if isLinear { try compute(.resize(resize), [x]) } else { try move(.resize(resize), [x]) }
   }
 }

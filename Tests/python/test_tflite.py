@@ -143,12 +143,16 @@ case("SQUARE", IMAGE, IMAGE)
 case("SQUARED_DIFFERENCE", [IMAGE, IMAGE], IMAGE)
 case("ADD_N", [IMAGE, IMAGE, IMAGE], IMAGE)
 case("PRELU", IMAGE, IMAGE, random((1, 1, 6), "float32", 5))
+case("PRELU", IMAGE, IMAGE, random((1, 1, 6), "float32", 5), kinds=("int8", "uint8"), out=(0.07, -10))
 
 # Functions of one tensor.
 for op in ["RELU", "RELU6", "RELU_N1_TO_1"]:
     case(op, IMAGE, IMAGE, kinds=QUANTIZED)
 for op in ["ABS", "NEG", "EXP", "ELU", "FLOOR", "CEIL", "ROUND", "HARD_SWISH", "RELU_0_TO_1", "SIGN"]:
     case(op, IMAGE, IMAGE)
+for op in ["ABS", "EXP", "ELU"]:
+    case(op, IMAGE, IMAGE, kinds=("int8",), out=(0.07, -60))
+case("HARD_SWISH", IMAGE, IMAGE, kinds=("int8", "uint8"), out=(0.07, -60))
 for op in ["LOG", "SQRT", "RSQRT"]:
     case(op, IMAGE, IMAGE, low=0.1)
 case("LEAKY_RELU", IMAGE, IMAGE, options="LeakyRelu", values={"alpha": 0.2}, kinds=QUANTIZED)
@@ -173,14 +177,16 @@ case(
 
 # Reductions.
 for op in ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"]:
-    quantized = ("float32", "int8") if op in ("MEAN", "REDUCE_MAX", "REDUCE_MIN") else ("float32",)
-    case(op, IMAGE, (1, 6), i32(1, 2), options="Reducer", values={"keep_dims": 0}, kinds=quantized)
+    case(op, IMAGE, (1, 6), i32(1, 2), options="Reducer", values={"keep_dims": 0})
+    sums = (2.13, 3) if op == "SUM" else None
+    case(op, IMAGE, (1, 6), i32(1, 2), options="Reducer", values={"keep_dims": 0}, kinds=("int8", "uint8"), out=sums)
     case(op, IMAGE, (1, 9, 11, 1), i32(-1), options="Reducer", values={"keep_dims": 1}, kinds=("float32",), label="keep")
 case("REDUCE_PROD", (1, 3, 2, 2), (1, 2, 2), i32(1), options="Reducer", values={"keep_dims": 0})
 case("SOFTMAX", (3, 17), (3, 17), options="Softmax", values={"beta": 1.0}, kinds=("float32",))
 case("SOFTMAX", (3, 17), (3, 17), options="Softmax", values={"beta": 1.0}, kinds=("int8", "uint8"), out=(1 / 256, -128))
 case("SOFTMAX", (3, 17), (3, 17), options="Softmax", values={"beta": 0.5}, label="beta")
 case("LOG_SOFTMAX", (3, 17), (3, 17))
+case("LOG_SOFTMAX", (3, 17), (3, 17), kinds=("int8", "uint8"), out=(16 / 256, 127))
 case("L2_NORMALIZATION", IMAGE, IMAGE, options="L2Norm")
 
 # Movement.
@@ -210,11 +216,12 @@ case("DEPTH_TO_SPACE", (1, 2, 3, 12), (1, 4, 6, 3), options="DepthToSpace", valu
 case("BROADCAST_TO", (1, 1, 4), (2, 3, 4), i32(2, 3, 4))
 for flags in [{}, {"align_corners": 1}, {"half_pixel": 1}]:
     label = next(iter(flags), "asymmetric")
-    case("RESIZE_BILINEAR", IMAGE, (1, 17, 5, 6), i32(17, 5), options="ResizeBilinear", values=flags, label=label)
+    case("RESIZE_BILINEAR", IMAGE, (1, 17, 5, 6), i32(17, 5), options="ResizeBilinear", values=flags, label=label, kinds=QUANTIZED)
     case("RESIZE_NEAREST_NEIGHBOR", IMAGE, (1, 17, 5, 6), i32(17, 5), options="ResizeNearestNeighbor", values=flags, label=label, kinds=QUANTIZED)
 
 # Products.
 case("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5)], (2, 3, 5), options="BatchMatMul")
+case("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5)], (2, 3, 5), options="BatchMatMul", kinds=("int8",), out=(0.21, 5))
 case("BATCH_MATMUL", [(2, 4, 3), (2, 5, 4)], (2, 3, 5), options="BatchMatMul", values={"adj_x": 1, "adj_y": 1}, label="transposed")
 
 
