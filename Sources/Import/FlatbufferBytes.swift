@@ -9,7 +9,7 @@ struct FlatbufferBytes {
 
   init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  func error(_ message: Message, at offset: Int) -> EdgeError {
+  func error(_ message: Text, at offset: Int) -> EdgeError {
     EdgeError(.malformedModel, message, byteOffset: offset)
   }
 

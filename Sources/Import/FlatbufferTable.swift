@@ -89,14 +89,14 @@ struct FlatbufferTable {
   }
 
   /// A string of at most `maximumBytes`; nil when absent.
-  func string(_ field: Int, maximumBytes: Int) throws(EdgeError) -> String? {
+  func string(_ field: Int, maximumBytes: Int) throws(EdgeError) -> Text? {
     guard let place = try place(field, 4) else { return nil }
     let text = try FlatbufferVector(file, at: try file.target(place), size: 1)
     guard text.count <= maximumBytes else {
       throw EdgeError(.limitExceeded, "a string has \(text.count) bytes; the limit is \(maximumBytes)", byteOffset: text.start &- 4)
     }
     let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[text.start..<text.start &+ text.count])
-    guard let string = String(validating: bytes, as: UTF8.self) else {
+    guard let string = Text(validating: bytes) else {
       throw file.error("a string is not UTF-8", at: text.start)
     }
     return string

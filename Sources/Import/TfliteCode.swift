@@ -16,7 +16,7 @@ enum TfliteCode: Int {
     sign = 158
 
   /// How the schema names an operator.
-  static func name(_ code: Int) -> String {
+  static func name(_ code: Int) -> Text {
     let names: StaticString = """
       ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP FLOOR \
       FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D LOCAL_RESPONSE_NORMALIZATION LOGISTIC \
@@ -50,12 +50,12 @@ enum TfliteCode: Int {
     var index = 0
     while left >= 0, index <= text.count {
       if index == text.count || text[index] == UInt8(ascii: " ") {
-        if left == 0 { return String(decoding: text[start..<index], as: UTF8.self) }
+        if left == 0 { return Text(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: text[start..<index]))) }
         left -= 1
         start = index &+ 1
       }
       index &+= 1
     }
-    return Message("operator \(code)").text
+    return "operator \(code)"
   }
 }

@@ -22,7 +22,7 @@ extension TfliteImporter {
   /// The bytes of a constant, in place.
   func constantBytes(_ tensor: Int) throws(EdgeError) -> TensorData {
     let source = model.tensors[tensor]
-    func failure(_ status: Status, _ message: Message) -> EdgeError {
+    func failure(_ status: Status, _ message: Text) -> EdgeError {
       EdgeError(status, message, tensor: source.name, byteOffset: source.byteOffset)
     }
     guard !isMade[tensor], !source.contents.isEmpty else { throw reject("'\(source.name)' must be a constant") }
@@ -78,7 +78,11 @@ extension TfliteImporter {
   func weights(_ tensor: Int, channelAxis: Int, quantized: Bool) throws(EdgeError) -> Value {
     let name = model.tensors[tensor].name
     let shape = Shape(model.tensors[tensor].dims)
-    guard quantized else { return graph.values[try floatValue(tensor)] }
+    guard quantized else {
+      let value = graph.values[try floatValue(tensor)]
+      guard value.constant != nil else { throw reject("weights '\(name)' are not constant") }
+      return value
+    }
     let type = try fileType(tensor)
     guard type == .int8 || type == .uint8, var quantization = try fileQuantization(tensor) else {
       throw reject("weights '\(name)' are not 8-bit integers with scales")

@@ -75,7 +75,7 @@ final class TfliteImporter {
   /// Bytes of constants made from those of the file, so that a small file cannot ask for endless copies.
   var convertedBytes = 0
   /// Names taken by helper values, so that each gets one of its own.
-  var helperNames: [String: Int] = [:]
+  var helperNames: [Text: Int] = [:]
 
   init(_ model: TfliteModel, _ file: Storage, _ limits: Limits, freeBatch: Bool) {
     self.model = model
@@ -89,7 +89,7 @@ final class TfliteImporter {
   }
 
   /// Operators have no names in the file: the first result's stands for one.
-  var nodeName: String { outputs.first.map { model.tensors[$0].name } ?? "" }
+  var nodeName: Text { outputs.first.map { model.tensors[$0].name } ?? "" }
 
   func run() throws(EdgeError) {
     graph.name = model.name
@@ -167,10 +167,10 @@ final class TfliteImporter {
   // Errors.
 
   /// This operator, or what its options ask for, is not supported.
-  func reject(_ reason: Message) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
+  func reject(_ reason: Text) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
 
   /// The node contradicts the schema.
-  func malformed(_ message: Message, tensor: Int = -1) -> EdgeError {
+  func malformed(_ message: Text, tensor: Int = -1) -> EdgeError {
     EdgeError(.invalidGraph, "\(node.typeName): \(message)", node: nodeName, nodeIndex: nodeIndex,
       tensor: tensor >= 0 ? model.tensors[tensor].name : "", byteOffset: node.byteOffset)
   }

@@ -4,7 +4,7 @@ import Graph
 
 /// What the importer needs of a TFLite model: its first subgraph. Contents of tensors keep their place in the file.
 final class TfliteModel {
-  var name = ""
+  var name: Text = ""
   var tensors: [TfliteTensor] = []
   var operators: [TfliteOperator] = []
   var inputs: [Int] = []
@@ -13,7 +13,7 @@ final class TfliteModel {
 }
 
 final class TfliteTensor {
-  var name = ""
+  var name: Text = ""
   var dims: [Int] = []
   /// The first dimension is free: -1 in the shape's signature.
   var isFirstFree = false
@@ -30,7 +30,7 @@ final class TfliteTensor {
 final class TfliteOperator {
   /// BuiltinOperator of the schema.
   var code = 0
-  var customName = ""
+  var customName: Text = ""
   /// -1 stands for an absent input.
   var inputs: [Int] = []
   var outputs: [Int] = []
@@ -40,7 +40,7 @@ final class TfliteOperator {
   var byteOffset = 0
 
   /// As the schema spells it.
-  var typeName: String {
+  var typeName: Text {
     code == TfliteCode.custom.rawValue ? "CUSTOM " + customName : TfliteCode.name(code)
   }
 }
@@ -80,7 +80,7 @@ struct TfliteReader {
     guard budget >= 0 else { throw EdgeError(.limitExceeded, "the model uses parts of the file over and over", byteOffset: offset) }
   }
 
-  private mutating func text(_ table: FlatbufferTable, _ field: Int) throws(EdgeError) -> String {
+  private mutating func text(_ table: FlatbufferTable, _ field: Int) throws(EdgeError) -> Text {
     guard let text = try table.string(field, maximumBytes: limits.maximumNameBytes) else { return "" }
     try spend(text.utf8.count, at: table.position)
     return text

@@ -85,7 +85,7 @@ extension TfliteImporter {
   }
 
   private func parts(_ x: ValueID, _ axis: Int, _ sizes: [Int]) throws(EdgeError) -> [ValueID] {
-    var names: [String] = []
+    var names: [Text] = []
     for index in sizes.indices { names.append(helperName(model.tensors[try output(index)].name)) }
     return try emit(.split(axis: axis, sizes: sizes), [x], names)
   }

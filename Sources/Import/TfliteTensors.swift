@@ -54,7 +54,7 @@ extension TfliteImporter {
   func fileQuantization(_ tensor: Int) throws(EdgeError) -> Quantization? {
     let source = model.tensors[tensor]
     guard let table = source.quantization else { return nil }
-    func failure(_ message: Message) -> EdgeError {
+    func failure(_ message: Text) -> EdgeError {
       EdgeError(.malformedModel, message, tensor: source.name, byteOffset: table.position)
     }
     let scales = try table.vector(2, size: 4)
@@ -114,7 +114,7 @@ extension TfliteImporter {
   // Borders.
 
   func addGraphInputs() throws(EdgeError) {
-    var names = Set<String>()
+    var names = Set<Text>()
     for (index, tensor) in model.inputs.enumerated() {
       let source = model.tensors[tensor]
       nodeIndex = -1
@@ -123,7 +123,7 @@ extension TfliteImporter {
         throw EdgeError(.invalidGraph, "the input is a constant", tensor: source.name, byteOffset: source.byteOffset)
       }
       isMade[tensor] = true
-      let name = source.name.isEmpty || names.contains(source.name) ? helperName(Message("input_\(index)").text) : source.name
+      let name = source.name.isEmpty || names.contains(source.name) ? helperName("input_\(index)") : source.name
       names.insert(name)
       let border: ElementType
       do throws(EdgeError) {
@@ -146,13 +146,13 @@ extension TfliteImporter {
   }
 
   func addGraphOutputs() throws(EdgeError) {
-    var names = Set<String>()
+    var names = Set<Text>()
     for (index, tensor) in model.outputs.enumerated() {
       let source = model.tensors[tensor]
       guard isMade[tensor] || !source.contents.isEmpty else {
         throw EdgeError(.invalidGraph, "nothing makes the output", tensor: source.name, byteOffset: source.byteOffset)
       }
-      let name = source.name.isEmpty || names.contains(source.name) ? helperName(Message("output_\(index)").text) : source.name
+      let name = source.name.isEmpty || names.contains(source.name) ? helperName("output_\(index)") : source.name
       names.insert(name)
       var inner = try value(tensor)
       let border = try borderType(tensor)
@@ -182,7 +182,7 @@ extension TfliteImporter {
   }
 
   /// Appends a node; quantized results of operators that compute are of type `declared`.
-  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [String], declared: ElementType? = nil) throws(EdgeError) -> [ValueID] {
+  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [Text], declared: ElementType? = nil) throws(EdgeError) -> [ValueID] {
     guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
     }
@@ -198,11 +198,11 @@ extension TfliteImporter {
   }
 
   /// A name no tensor of the file and no other helper has.
-  func helperName(_ base: String) -> String {
+  func helperName(_ base: Text) -> Text {
     var count = helperNames[base] ?? 0
     var name = base
     while helperNames[name] != nil {
-      name = Message("\(base)_\(count)").text
+      name = "\(base)_\(count)"
       count += 1
     }
     helperNames[base] = count
@@ -211,7 +211,7 @@ extension TfliteImporter {
   }
 
   /// Name of the inner value of a result: the file's, unless the border's value will have that.
-  private func resultName(_ tensor: Int) throws(EdgeError) -> String {
+  private func resultName(_ tensor: Int) throws(EdgeError) -> Text {
     let name = model.tensors[tensor].name
     guard model.outputs.contains(tensor), try innerType(tensor) != borderType(tensor) else { return name }
     return helperName(name + "_uint8")

@@ -230,8 +230,10 @@ def test_operator(item: tuple[Case, str]) -> None:
     case, kind = item
     content = single(case, kind)
     inputs = [random(shape, kind, seed, case.low, case.high) for seed, shape in enumerate(case.shapes)]
-    for found, expected in zip(ours(content, inputs), litert(content, inputs), strict=True):
-        check(found, expected, case.equal, case.tolerance)
+    peer = litert(content, inputs)
+    for isa in [None] if kind == "float32" else edgeai.instruction_sets():
+        for found, expected in zip(ours(content, inputs, isa=isa), peer, strict=True):
+            check(found, expected, case.equal, case.tolerance)
 
 
 def layer(op: str, kind: str, groups: int = 1, padding: int = 0, stride: int = 1, dilation: int = 1, fused: int = 0, weights: str = "") -> bytes:
