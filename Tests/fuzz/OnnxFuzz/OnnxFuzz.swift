@@ -12,7 +12,7 @@ public func fuzzOnnx(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     let result = try importOnnx(
       UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits: limits,
       externalData: { (location: Text) throws(EdgeError) -> Storage in
-        if !location.hasPrefix("w") { throw EdgeError(.ioError, "no such file") }
+        if location.utf8.first != UInt8(ascii: "w") { throw EdgeError(.ioError, "no such file") }
         return try Storage.allocate(256)
       })
     if result.unsupported.isEmpty {
