@@ -30,12 +30,12 @@ extension TfliteImporter {
     case .rsqrt: return try importReciprocalRoot()
     default: throw reject("the operator is not supported")
     }
-    try compute(.unary(function), [try value(try input(0))])
+    try compute(.unary(function), [try inputValue(0)])
   }
 
   private func importReciprocalRoot() throws(EdgeError) {
-    let x = try value(try input(0))
-    guard graph.values[x].quantization == nil else { throw reject("supported only in float") }
+    let x = try inputValue(0)
+    try requireFloat(x)
     try compute(.unary(UnaryFunction(.reciprocal)), [try helper(.unary(UnaryFunction(.sqrt)), [x])])
   }
 }

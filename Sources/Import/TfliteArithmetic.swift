@@ -16,11 +16,11 @@ extension TfliteImporter {
     case .pow: try importBinary(.power)
     case .prelu: try importBinary(.prelu)
     case .square:
-      let x = try value(try input(0))
+      let x = try inputValue(0)
       try compute(.binary(.multiply, .none), [x, x])
     case .squaredDifference:
       let (a, b) = try operands()
-      guard graph.values[a].quantization == nil else { throw reject("supported only in float") }
+      try requireFloat(a)
       let difference = try helper(.binary(.subtract, .none), [a, b])
       try compute(.binary(.multiply, .none), [difference, difference])
     default: try importSum()
@@ -41,10 +41,10 @@ extension TfliteImporter {
 
   /// ADD_N: any number of float tensors of one shape.
   private func importSum() throws(EdgeError) {
-    var sum = try value(try input(0))
-    guard graph.values[sum].quantization == nil else { throw reject("supported only in float") }
+    var sum = try inputValue(0)
+    try requireFloat(sum)
     guard inputs.count > 1 else { return try setResult(sum) }
-    for index in 1..<inputs.count - 1 { sum = try helper(.binary(.add, .none), [sum, try value(try input(index))]) }
-    try compute(.binary(.add, .none), [sum, try value(try input(inputs.count - 1))])
+    for index in 1..<inputs.count - 1 { sum = try helper(.binary(.add, .none), [sum, try inputValue(index)]) }
+    try compute(.binary(.add, .none), [sum, try inputValue(inputs.count - 1)])
   }
 }

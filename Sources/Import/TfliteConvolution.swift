@@ -58,9 +58,9 @@ extension TfliteImporter {
   }
 
   private func importConv(_ options: FlatbufferTable, dilation: Int, activation: Int, isDepthwise: Bool) throws(EdgeError) {
-    let x = try value(try input(0))
-    let image = graph.values[x].shape
-    let quantized = graph.values[x].quantization != nil
+    let x = try inputValue(0)
+    let image = shapeOf(x)
+    let quantized = hasScale(x)
     var weights = try weights(try input(1), channelAxis: isDepthwise ? 3 : 0, quantized: quantized)
     guard weights.shape.rank == 4 else { throw malformed("weights have shape \(weights.shape.text)", tensor: inputs[1]) }
     guard image.rank == 4, image[3] > 0, weights.shape[3] > 0 else { throw malformed("an image has four dimensions", tensor: inputs[0]) }
@@ -86,18 +86,13 @@ extension TfliteImporter {
   /// Inputs: the result's shape, weights, image, bias?
   private func importTransposeConv() throws(EdgeError) {
     let target = try integers(try input(0))
-    let x = try value(try input(2))
-    let image = graph.values[x].shape
-    let quantized = graph.values[x].quantization != nil
+    let x = try inputValue(2)
+    let image = shapeOf(x)
+    let quantized = hasScale(x)
     let weights = try weights(try input(1), channelAxis: 0, quantized: quantized)
     let options = try options(49)
     guard weights.shape.rank == 4, image.rank == 4, target.count == 4 else { throw malformed("an image has four dimensions", tensor: inputs[2]) }
-    var window = Window()
-    window.kernelHeight = weights.shape[1]
-    window.kernelWidth = weights.shape[2]
-    window.strideWidth = try options.int32(1)
-    window.strideHeight = try options.int32(2)
-    guard window.strideHeight > 0, window.strideWidth > 0 else { throw malformed("strides must be positive") }
+    let window = try window(options, over: image, kernel: (weights.shape[1], weights.shape[2]))
     let isSame = try isSame(options)
     var convolution = TransposedConvolution(window: window)
     (convolution.window.padTop, convolution.window.padBottom, convolution.outputPadHeight) = try transposedPadding(

@@ -182,6 +182,19 @@ final class TfliteImporter {
     return tensor
   }
 
+  /// The inner value of an input.
+  func inputValue(_ index: Int) throws(EdgeError) -> ValueID { try value(try input(index)) }
+
+  func shapeOf(_ value: ValueID) -> Shape { graph.values[value].shape }
+
+  /// Whether a value holds quantized integers.
+  func hasScale(_ value: ValueID) -> Bool { graph.values[value].quantization != nil }
+
+  /// Many operators have no integer kernel.
+  func requireFloat(_ value: ValueID) throws(EdgeError) {
+    if hasScale(value) { throw reject("supported only in float") }
+  }
+
   func optionalInput(_ index: Int) -> Int? { index < inputs.count && inputs[index] >= 0 ? inputs[index] : nil }
 
   func output(_ index: Int = 0) throws(EdgeError) -> Int {

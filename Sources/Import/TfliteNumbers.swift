@@ -65,7 +65,7 @@ extension TfliteImporter {
   /// Evaluates the current node when it only concerns shapes; false when it is an ordinary one.
   func foldNumbers(_ code: TfliteCode) throws(EdgeError) -> Bool {
     if code == .shape {
-      let dims = graph.values[try value(try input(0))].shape.dims
+      let dims = graph.values[try inputValue(0)].shape.dims
       known[try output()] = TfliteNumbers([dims.count], dims)
       return true
     }

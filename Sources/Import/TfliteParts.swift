@@ -6,15 +6,15 @@ import Graph
 
 extension TfliteImporter {
   func importPart(_ code: TfliteCode) throws(EdgeError) {
-    let x = try value(try input(0))
-    let shape = graph.values[x].shape
+    let x = try inputValue(0)
+    let shape = shapeOf(x)
     switch code {
     case .stridedSlice:
       let part = try stridedPart(shape)
       let op = Operator.slice(starts: part.starts, ends: part.ends, steps: part.steps)
       if part.removed.isEmpty { return try move(op, [x]) }
       let slice = try helper(op, [x])
-      let dims = graph.values[slice].shape.dims
+      let dims = shapeOf(slice).dims
       try move(.reshape(Shape(dims.indices.filter { !part.removed.contains($0) }.map { dims[$0] })), [slice])
     case .slice: try importSlice(x, shape)
     case .gather: try importGather(x, shape)

@@ -7,9 +7,9 @@ import Graph
 extension TfliteImporter {
   func importPooling(_ code: TfliteCode) throws(EdgeError) {
     let options = try options(5)
-    let x = try value(try input(0))
+    let x = try inputValue(0)
     let kernel = (height: try options.int32(4), width: try options.int32(3))
-    let window = try window(options, over: graph.values[x].shape, kernel: kernel)
+    let window = try window(options, over: shapeOf(x), kernel: kernel)
     let clamp = try clamp(try options.byte(5))
     if code == .maxPool2d {
       try move(.pool(Pool(.max, window: window)), [x], then: clamp)

@@ -11,7 +11,7 @@ extension TfliteImporter {
     case .quantize:
       let x = try value(source)
       guard try innerType(try output()).quantization != nil else { throw malformed("the result has no scale") }
-      if graph.values[x].quantization != nil { return try setResult(x) }
+      if hasScale(x) { return try setResult(x) }
       try compute(.quantize, [x])
     case .dequantize:
       // float16 and quantized constants become float32 ones.
@@ -22,7 +22,7 @@ extension TfliteImporter {
       let x = try value(source)
       let type = try innerType(try output())
       if type == ElementType(graph.values[x].dtype, graph.values[x].quantization) { return try setResult(x) }
-      guard type.dtype == .float32, graph.values[x].quantization == nil, graph.values[x].dtype == .uint8 || graph.values[x].dtype == .bool
+      guard type.dtype == .float32, !hasScale(x), graph.values[x].dtype == .uint8 || graph.values[x].dtype == .bool
       else { throw reject("a cast from \(graph.values[x].dtype.name) to \(type.dtype.name) is not supported") }
       try compute(.cast(.float32), [x])
     }

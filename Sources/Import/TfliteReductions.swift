@@ -14,15 +14,15 @@ extension TfliteImporter {
     case .reduceProd: try importReduce(.product)
     case .softmax: try importSoftmax()
     case .logSoftmax:
-      let x = try value(try input(0))
-      try compute(.softmax(axis: graph.values[x].shape.rank - 1, log: true), [x])
+      let x = try inputValue(0)
+      try compute(.softmax(axis: shapeOf(x).rank - 1, log: true), [x])
     default: try importNormalization()
     }
   }
 
   private func importReduce(_ function: ReduceFunction) throws(EdgeError) {
-    let x = try value(try input(0))
-    let shape = graph.values[x].shape
+    let x = try inputValue(0)
+    let shape = shapeOf(x)
     var axes: [Int] = []
     for axis in try integers(try input(1)) {
       let axis = try normalized(axis, rank: shape.rank)
@@ -35,21 +35,21 @@ extension TfliteImporter {
   /// softmax(beta x) along the last axis.
   private func importSoftmax() throws(EdgeError) {
     let beta = try options(9).float(0)
-    var x = try value(try input(0))
+    var x = try inputValue(0)
     if beta != 1 {
-      guard graph.values[x].quantization == nil else { throw reject("beta \(beta) is supported only in float") }
+      guard !hasScale(x) else { throw reject("beta \(beta) is supported only in float") }
       let factor = try graph.addConstant(helperName(nodeName + "_beta"), .float32, Shape([]), [beta])
       x = try helper(.binary(.multiply, .none), [x, factor])
     }
-    try compute(.softmax(axis: graph.values[x].shape.rank - 1, log: false), [x])
+    try compute(.softmax(axis: shapeOf(x).rank - 1, log: false), [x])
   }
 
   /// x / max(|x|, 1e-6) along the last axis.
   private func importNormalization() throws(EdgeError) {
-    let x = try value(try input(0))
-    guard graph.values[x].quantization == nil else { throw reject("supported only in float") }
+    let x = try inputValue(0)
+    try requireFloat(x)
     let clamp = try clamp(try options(12).byte(0))
-    let norm = try helper(.reduce(.l2, axes: [graph.values[x].shape.rank - 1], keepDims: true), [x])
+    let norm = try helper(.reduce(.l2, axes: [shapeOf(x).rank - 1], keepDims: true), [x])
     let floor = try helper(.unary(UnaryFunction(.clamp, alpha: 1e-6, beta: .infinity)), [norm])
     try compute(.binary(.divide, clamp), [x, floor])
   }

@@ -6,8 +6,8 @@ import Graph
 
 extension TfliteImporter {
   func importResize(_ code: TfliteCode) throws(EdgeError) {
-    let x = try value(try input(0))
-    let shape = graph.values[x].shape
+    let x = try inputValue(0)
+    let shape = shapeOf(x)
     let size = try integers(try input(1))
     let isLinear = code == .resizeBilinear
     // The linear one's table begins with two fields of old files.

@@ -12,8 +12,8 @@ extension TfliteImporter {
     default: break
     }
     // SPLIT has its axis first.
-    let x = try value(try input(code == .split ? 1 : 0))
-    let shape = graph.values[x].shape
+    let x = try inputValue(code == .split ? 1 : 0)
+    let shape = shapeOf(x)
     switch code {
     case .reshape: try move(.reshape(try reshapeTarget(shape)), [x])
     case .squeeze: try move(.reshape(try squeezed(shape)), [x])
@@ -104,13 +104,13 @@ extension TfliteImporter {
       let tensor = try input(index)
       var part = try value(tensor)
       if graph.values[part].quantization != type.quantization {
-        guard graph.values[part].quantization != nil, type.quantization != nil else { throw malformed("mixes element types", tensor: tensor) }
+        guard hasScale(part), type.quantization != nil else { throw malformed("mixes element types", tensor: tensor) }
         part = try helper(.requantize, [part], declared: type)
       }
       parts.append(part)
     }
     guard let first = parts.first else { throw malformed("has no inputs") }
-    let axis = try normalized(try options.int32(0), rank: graph.values[first].shape.rank)
+    let axis = try normalized(try options.int32(0), rank: shapeOf(first).rank)
     try move(.concat(axis: axis), parts, then: try clamp(try options.byte(1)))
   }
 
@@ -119,8 +119,8 @@ extension TfliteImporter {
     var parts: [ValueID] = []
     var axis = 0
     for index in inputs.indices {
-      let x = try value(try input(index))
-      let dims = graph.values[x].shape.dims
+      let x = try inputValue(index)
+      let dims = shapeOf(x).dims
       axis = try normalized(try options.int32(1), rank: dims.count + 1)
       parts.append(try helper(.reshape(Shape(Array(dims[..<axis]) + [1] + Array(dims[axis...]))), [x]))
     }
@@ -130,7 +130,7 @@ extension TfliteImporter {
 
   /// Blocks of pixels become channels or the other way round: a transpose between two reshapes.
   private func importBlocks(_ x: ValueID, _ block: Int, intoSpace: Bool) throws(EdgeError) {
-    let dims = graph.values[x].shape.dims
+    let dims = shapeOf(x).dims
     let (area, overflow) = block.multipliedReportingOverflow(by: block)
     guard dims.count == 4, block > 0, !overflow, dims[1] > 0, dims[2] > 0, dims[3] > 0 else { throw malformed("block size \(block) is out of range") }
     let (n, h, w, c) = (dims[0], dims[1], dims[2], dims[3])

@@ -113,6 +113,13 @@ extension TfliteImporter {
 
   // Borders.
 
+  /// The file's name, or a new one where that is empty or another border's.
+  private func borderName(_ name: Text, _ standard: Text, _ names: inout Set<Text>) -> Text {
+    let free = name.isEmpty || names.contains(name) ? helperName(standard) : name
+    names.insert(free)
+    return free
+  }
+
   func addGraphInputs() throws(EdgeError) {
     var names = Set<Text>()
     for (index, tensor) in model.inputs.enumerated() {
@@ -123,8 +130,7 @@ extension TfliteImporter {
         throw EdgeError(.invalidGraph, "the input is a constant", tensor: source.name, byteOffset: source.byteOffset)
       }
       isMade[tensor] = true
-      let name = source.name.isEmpty || names.contains(source.name) ? helperName("input_\(index)") : source.name
-      names.insert(name)
+      let name = borderName(source.name, "input_\(index)", &names)
       let border: ElementType
       do throws(EdgeError) {
         border = try borderType(tensor)
@@ -152,14 +158,13 @@ extension TfliteImporter {
       guard isMade[tensor] || !source.contents.isEmpty else {
         throw EdgeError(.invalidGraph, "nothing makes the output", tensor: source.name, byteOffset: source.byteOffset)
       }
-      let name = source.name.isEmpty || names.contains(source.name) ? helperName("output_\(index)") : source.name
-      names.insert(name)
+      let name = borderName(source.name, "output_\(index)", &names)
       var inner = try value(tensor)
       let border = try borderType(tensor)
       if ElementType(graph.values[inner].dtype, graph.values[inner].quantization) != border {
         inner = try graph.addNode(.requantize, name: name, inputs: [inner], outputNames: [name], results: [border])[0]
       } else if graph.values[inner].name != name || graph.outputs.contains(inner) {
-        inner = try graph.addNode(.reshape(graph.values[inner].shape), name: name, inputs: [inner], outputNames: [name])[0]
+        inner = try graph.addNode(.reshape(shapeOf(inner)), name: name, inputs: [inner], outputNames: [name])[0]
       }
       graph.outputs.append(inner)
     }
@@ -168,7 +173,7 @@ extension TfliteImporter {
   // Results.
 
   func checkSize(_ value: ValueID) throws(EdgeError) {
-    let shape = graph.values[value].shape
+    let shape = shapeOf(value)
     guard let bytes = graph.values[value].byteCount(), bytes <= limits.maximumTensorBytes else {
       throw EdgeError(
         .limitExceeded, "shape \(shape.text) takes more than \(limits.maximumTensorBytes) bytes", node: nodeName, nodeIndex: nodeIndex,
