@@ -71,7 +71,7 @@ EDGEAI_API int32_t edgeai_abi_check(uint32_t header_abi);
 /* One line about the build: version, architecture, instruction sets. Since 0.1. */
 EDGEAI_API const char *edgeai_build_info(void);
 
-/* 1 when the build has a feature, else 0 (also for NULL and unknown names): "files", "threads", "onnx",
+/* 1 when the build has a feature, else 0 (also for NULL and unknown names): "files", "threads", "onnx", "tflite",
  * "compress", or the name of an instruction set. Since 0.1. */
 EDGEAI_API int32_t edgeai_feature_enabled(const char *name);
 
@@ -252,7 +252,7 @@ typedef struct edgeai_model_options {
  * small. Since 0.1. */
 EDGEAI_API void edgeai_model_options_init(edgeai_model_options *options, size_t struct_size);
 
-/* Opens a `.edgeai` or `.onnx` file; the contents decide which it is. Weights that an ONNX file keeps in other
+/* Opens a `.edgeai`, `.onnx` or `.tflite` file; the contents decide which it is. Weights that an ONNX file keeps in other
  * files are looked for relative to it, never outside its folder. A `.edgeai` file stays mapped and its weights
  * are used in place: do not change it while the model lives (replacing it by a rename is fine).
  * options: optional. Memory: the model and its tables.
@@ -291,6 +291,7 @@ EDGEAI_API edgeai_status edgeai_model_unsupported_info(const edgeai_model *model
 #define EDGEAI_SOURCE_MEMORY 0  /* made by this library: quantized, ... */
 #define EDGEAI_SOURCE_EDGEAI 1
 #define EDGEAI_SOURCE_ONNX 2
+#define EDGEAI_SOURCE_TFLITE 3
 
 typedef struct edgeai_model_info {
   uint32_t struct_size;

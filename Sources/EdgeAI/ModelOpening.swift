@@ -148,11 +148,14 @@ private func read(
   externalData: ((Text) throws(EdgeError) -> Storage)?
 ) throws(EdgeError) -> Opened {
   guard bytes.count > 0 else { throw EdgeError(.truncatedModel, "the model is empty", byteOffset: 0) }
-  if isEdgeAIModel(bytes) {
-    guard bindings.isEmpty else {
-      throw EdgeError(.unsupportedFeature, "shapes and values of inputs can be given to ONNX models only; save the model for the shape you need")
-    }
-    return Opened(graph: try decodeModel(bytes, owner: owner, limits: limits), source: EDGEAI_SOURCE_EDGEAI)
+  let isOwn = isEdgeAIModel(bytes)
+  guard bindings.isEmpty || !(isOwn || isTfliteModel(bytes)) else {
+    throw EdgeError(.unsupportedFeature, "shapes and values of inputs can be given to ONNX models only; save the model for the shape you need")
+  }
+  if isOwn { return Opened(graph: try decodeModel(bytes, owner: owner, limits: limits), source: EDGEAI_SOURCE_EDGEAI) }
+  if isTfliteModel(bytes) {
+    let imported = try importTflite(bytes, owner: owner, limits: limits)
+    return Opened(graph: imported.graph, source: EDGEAI_SOURCE_TFLITE, unsupported: imported.unsupported)
   }
   let imported = try importOnnx(bytes, owner: owner, limits: limits, bindings: bindings, externalData: externalData)
   return Opened(graph: imported.graph, source: EDGEAI_SOURCE_ONNX, unsupported: imported.unsupported)

@@ -100,7 +100,10 @@ public struct TransposedConvolution: Equatable, Sendable {
 /// With `ceilMode` the last window may start inside the padded image and reach over its end, but never start
 /// in the right or bottom padding.
 public struct Pool: Equatable, Sendable {
-  public enum Kind: UInt8, Sendable { case max = 0, average = 1 }
+  /// The last two differ from `average` in quantized arithmetic alone, between equal types: of two equally near integers
+  /// they take the larger, or the one farther from 128, where `average` takes the even one. That is how TFLite rounds
+  /// averages of uint8 and of int8.
+  public enum Kind: UInt8, Sendable { case max = 0, average = 1, averageTiesUp = 2, averageTiesOutward = 3 }
   public var kind: Kind
   public var window: Window
   public var ceilMode = false
@@ -149,6 +152,8 @@ public struct Resize: Equatable, Sendable {
   public enum Nearest: UInt8, Sendable { case roundPreferFloor = 0, roundPreferCeil, floor, ceil }
   public var mode: Mode
   public var coordinates: Coordinates
+  /// Which pixel a position halfway between two takes. Of a quantized linear resize between equal types: which integer
+  /// a result halfway between two becomes, with `roundPreferCeil` the larger, otherwise the even one.
   public var nearest: Nearest = .roundPreferFloor
   public var height: Int
   public var width: Int

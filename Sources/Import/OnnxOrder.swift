@@ -127,21 +127,23 @@ extension OnnxImporter {
   }
 
   func addGraphOutputs() throws(EdgeError) {
-    var borders = Set(graph.inputs)
+    var isBorder = [Bool](repeating: false, count: graph.values.count)
+    for input in graph.inputs { isBorder[input] = true }
     for output in model.outputs {
       guard let id = operandIDs[output.name] else { continue }
       do throws(EdgeError) {
         var value = try tensor(id)
         if graph.values[value].name != output.name {
           // An alias: name the tensor itself unless it has another name at a border.
-          if borders.contains(value) {
+          if value < isBorder.count, isBorder[value] {
             value = try emit(.reshape(graph.values[value].shape), [value], output.name)
           } else {
             graph.values[value].name = output.name
           }
         }
         graph.outputs.append(value)
-        borders.insert(value)
+        while isBorder.count <= value { isBorder.append(false) }
+        isBorder[value] = true
       } catch {
         var error = error
         error.tensor = output.name

@@ -23,7 +23,7 @@ struct OutputU8 {
   var residualStride: Int
   let residualZeroPoint: Int32
   let residualScale: Float
-  /// Added to all sums of a row; only products of two activations have it.
+  /// Added to all sums of a row: what a zero point of the second operand makes of the first one.
   var rowCorrections: UnsafePointer<Int32>?
   let zeroPoint: Int32
   let low: Int32
@@ -267,5 +267,32 @@ private func copyTail(_ from: OutputU8, _ to: OutputU8, _ row: Int, _ rows: Int,
   while i < rows {
     copyBytes(to.y + (row &+ i) &* to.stride, from.y + i &* from.stride, width)
     i &+= 1
+  }
+}
+
+/// The sums of `count` rows of `k` bytes, times `factor`: what a zero point of the other operand adds to a product.
+@inline(never)
+func sumRowsU8(
+  _ k: Int, _ rows: UnsafeRawPointer, _ stride: Int, _ count: Int, _ factor: Int32,
+  _ sums: UnsafeMutablePointer<Int32>
+) {
+  var row = 0
+  while row < count {
+    let from = (rows + row &* stride).assumingMemoryBound(to: UInt8.self)
+    var total = VI(repeating: 0)
+    var i = 0
+    while i &+ lanes <= k {
+      total = total &+ widenBytes(from + i)
+      i &+= lanes
+    }
+    if i < k { total = total &+ widenBytesPart(from + i, k &- i) }
+    var sum: Int32 = 0
+    var lane = 0
+    while lane < lanes {
+      sum &+= total[lane]
+      lane &+= 1
+    }
+    sums[row] = sum &* factor
+    row &+= 1
   }
 }

@@ -18,6 +18,9 @@ private struct ConvShapeU8 {
   let rowBlocks: Int
   let blockPanels: Int
   let panelBlocks: Int
+  /// What the sums of rows are multiplied with and added: bytes keep their zero point, which Int16 weights are packed
+  /// without.
+  let rowFactor: Int32
 
   /// Below this many units in one group, channels are divided too.
   private static var enoughUnits: Int { 16 }
@@ -44,12 +47,14 @@ private struct ConvShapeU8 {
     let wanted = rowBlocks == 0 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
     blockPanels = divideUp(panels, wanted)
     panelBlocks = blockPanels == 0 ? 0 : divideUp(panels, blockPanels)
+    rowFactor = dotGroup == 4 ? 0 &- a.w_zero_point : 0
   }
 
   var units: Int { rowBlocks &* panelBlocks }
   var packedGroupBytes: Int { panels &* panelBytesU8(steps) }
-  /// Tail columns, then gathered rows and what copying writes too much.
-  var scratchBytes: Int { tailBytesU8 &+ (inPlace ? 0 : blockRows &* rowBytes &+ 64) }
+  var sumBytes: Int { rowFactor == 0 ? 0 : roundedUp(4 &* blockRows, 64) }
+  /// Tail columns, sums of rows, then gathered rows and what copying writes too much.
+  var scratchBytes: Int { tailBytesU8 &+ sumBytes &+ (inPlace ? 0 : blockRows &* rowBytes &+ 64) }
 }
 
 @inline(__always) private func conv(_ args: UnsafeRawPointer?) -> UnsafePointer<ek_conv> {
@@ -102,22 +107,24 @@ private func packPanel(
   let stepWeights = panelWidth &* dotGroup
   let plain = a.weights.assumingMemoryBound(to: Int8.self)
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
+  let zero = dotGroup == 4 ? 0 : a.w_zero_point
+  let constant = Int32(truncatingIfNeeded: shape.k) &* a.x_zero_point &* shape.rowFactor
   var column = 0
   while column < panelWidth {
     var sum: Int32 = 0
     let row = plain + (first &+ (column < count ? column : 0)) &* shape.k
     var i = 0
     while i < shape.steps &* dotGroup {
-      let weight: Int8 = column < count && i < shape.k ? row[i] : 0
-      sum &+= Int32(weight)
-      weights[i / dotGroup &* stepWeights &+ dotWeightIndex(column, i % dotGroup)] = DotWeight(weight)
+      let weight = column < count && i < shape.k ? Int32(row[i]) &- zero : 0
+      sum &+= weight
+      weights[i / dotGroup &* stepWeights &+ dotWeightIndex(column, i % dotGroup)] = DotWeight(truncatingIfNeeded: weight)
       i &+= 1
     }
     var correction: Int32 = 0
     var scale: Float = 0
     if column < count {
       if let bias { correction = bias[first &+ column] }
-      correction &+= (dotOffset &- a.x_zero_point) &* sum
+      correction &+= (dotOffset &- a.x_zero_point) &* sum &- constant
       scale = a.scale[first &+ column]
     }
     corrections[column] = correction
@@ -132,7 +139,8 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
   let shape = ConvShapeU8(a)
   let output = OutputU8(a)
   let tail = scratch.assumingMemoryBound(to: UInt8.self)
-  let gathered = scratch + tailBytesU8
+  let sums = (scratch + tailBytesU8).assumingMemoryBound(to: Int32.self)
+  let gathered = scratch + tailBytesU8 + shape.sumBytes
   let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
   var blockInScratch = -1
   var unit = begin
@@ -157,10 +165,14 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
         .gather(firstRow, rows, gathered)
       blockInScratch = block
     }
+    var target = output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn)
+    if shape.rowFactor != 0 {
+      sumRowsU8(shape.k, source, stride, rows, shape.rowFactor, sums)
+      target.rowCorrections = UnsafePointer(sums)
+    }
     multiplyBlockU8(
       rows, columns, shape.steps, source, stride,
-      packed + (group &* shape.packedGroupBytes &+ firstPanel &* panelBytesU8(shape.steps)),
-      output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn), tail)
+      packed + (group &* shape.packedGroupBytes &+ firstPanel &* panelBytesU8(shape.steps)), target, tail)
     unit &+= 1
   }
 }

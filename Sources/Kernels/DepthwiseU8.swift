@@ -4,12 +4,17 @@ import CPlatform
 // so any kernel size, stride and dilation is the same loop; a tap in the padding is the address of bytes that hold
 // the zero point. Taps are taken a few at a time, as many as the multiplier sums in a lane.
 //
+// Where weights are packed as bytes, a zero point is one more set of taps, at the same addresses, whose weights are all
+// its negative; that of -128 takes two (127 and 1).
+//
 // Packed weights: for each block of channels its corrections (Int32) and scales (Float) in lane order, then the
 // weights of each step of taps.
 
 /// How a depthwise convolution is cut into units: rows of output pixels by chunks of channel blocks.
 private struct DepthwiseShapeU8 {
   let channels: Int
+  /// Taps of the window, and with those that stand for a zero point.
+  let window: Int
   let taps: Int
   let steps: Int
   let blocks: Int
@@ -23,7 +28,9 @@ private struct DepthwiseShapeU8 {
 
   init(_ a: ek_conv) {
     channels = Int(a.c_out)
-    taps = Int(a.kh) &* Int(a.kw)
+    window = Int(a.kh) &* Int(a.kw)
+    let isPlain = a.w_zero_point == 0 || MemoryLayout<DepthwiseSumsU8.Weight>.size > 1
+    taps = window &* (isPlain ? 1 : a.w_zero_point == -128 ? 3 : 2)
     steps = divideUp(taps, DepthwiseSumsU8.taps)
     blocks = divideUp(channels, DepthwiseSumsU8.channels)
     rows = Int(a.n) &* Int(a.oh)
@@ -72,6 +79,7 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
   let width = DepthwiseSumsU8.channels, together = DepthwiseSumsU8.taps
   let plain = a.weights.assumingMemoryBound(to: Int8.self)
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
+  let zero = shape.taps == shape.window ? a.w_zero_point : 0
   var block = packed
   var first = 0
   while first < shape.channels {
@@ -84,11 +92,16 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
       var sum: Int32 = 0
       var tap = 0
       while tap < shape.steps &* together {
-        let weight: Int8 = real && tap < shape.taps ? plain[tap &* shape.channels &+ channel] : 0
-        sum &+= Int32(weight)
+        var weight: Int32 = 0
+        if real && tap < shape.window {
+          weight = Int32(plain[tap &* shape.channels &+ channel]) &- zero
+        } else if real && tap < shape.taps {
+          weight = tap >= 2 &* shape.window ? 1 : a.w_zero_point == -128 ? 127 : 0 &- a.w_zero_point
+        }
+        sum &+= weight
         (block + (8 &* width &+ tap / together &* shape.stepBytes))
           .assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)[
-            DepthwiseSumsU8.weightIndex(lane, tap % together)] = DepthwiseSumsU8.Weight(weight)
+            DepthwiseSumsU8.weightIndex(lane, tap % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
         tap &+= 1
       }
       var correction: Int32 = 0
@@ -200,9 +213,10 @@ private struct DepthwiseRunU8 {
       y &+= Int(a.dilation_h)
       tapY &-= 1
     }
-    // What fills up the last step has weight 0; it must be readable, and move with the others.
+    // The taps of a zero point, and what fills up the last step: its weight is 0, but it must be readable, and move with
+    // the others.
     while tap < shape.steps &* DepthwiseSumsU8.taps {
-      addresses[tap] = addresses[0]
+      addresses[tap] = addresses[tap &- shape.window]
       tap &+= 1
     }
   }

@@ -95,7 +95,7 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
         source = UnsafeRawPointer(gathered)
         stride = shape.rowBytes
       }
-      if rowShift != 0 { sumRows(shape, source, stride, rows, rowShift, sums) }
+      if rowShift != 0 { sumRowsU8(shape.k, source, stride, rows, rowShift, sums) }
       var target = output.moved(rows: batch &* shape.m &+ row, columns: column)
       if rowShift != 0 { target.rowCorrections = UnsafePointer(sums) }
       multiplyBlockU8(rows, columns, shape.steps, source, stride, panel, target, tail)
@@ -166,33 +166,6 @@ private func gatherRows(
       }
       k &+= 1
     }
-    row &+= 1
-  }
-}
-
-/// The sums of rows of bytes, times `factor`.
-@inline(never)
-private func sumRows(
-  _ shape: MatmulShapeU8, _ rows: UnsafeRawPointer, _ stride: Int, _ count: Int, _ factor: Int32,
-  _ sums: UnsafeMutablePointer<Int32>
-) {
-  var row = 0
-  while row < count {
-    let from = (rows + row &* stride).assumingMemoryBound(to: UInt8.self)
-    var total = VI(repeating: 0)
-    var k = 0
-    while k &+ lanes <= shape.k {
-      total = total &+ widenBytes(from + k)
-      k &+= lanes
-    }
-    if k < shape.k { total = total &+ widenBytesPart(from + k, shape.k &- k) }
-    var sum: Int32 = 0
-    var lane = 0
-    while lane < lanes {
-      sum &+= total[lane]
-      lane &+= 1
-    }
-    sums[row] = sum &* factor
     row &+= 1
   }
 }

@@ -137,13 +137,14 @@ func convolutionInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, 
   let x = elements(a.pointee.x, UInt8.self)
   let weights = elements(a.pointee.weights, Int8.self)
   let zero = a.pointee.x_zero_point
+  let weightZero = a.pointee.w_zero_point
   var sum: Int32 = 0
   convolve(raw, begin, end) { xOffset, weightOffset, count in
     let p = x + xOffset
     let q = weights + weightOffset
     var i = 0
     while i < count {
-      sum = sum &+ (Int32(p[i]) &- zero) &* Int32(q[i])
+      sum = sum &+ (Int32(p[i]) &- zero) &* (Int32(q[i]) &- weightZero)
       i &+= 1
     }
   } finish: { pixel, channel in
@@ -202,8 +203,11 @@ func depthwiseInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ 
   let x = elements(a.pointee.x, UInt8.self)
   let weights = elements(a.pointee.weights, Int8.self)
   let zero = a.pointee.x_zero_point
+  let weightZero = a.pointee.w_zero_point
   var sum: Int32 = 0
-  convolveDepthwise(raw, begin, end) { sum = sum &+ (Int32(x[$0]) &- zero) &* Int32(weights[$1]) } finish: { pixel, channel in
+  convolveDepthwise(raw, begin, end) {
+    sum = sum &+ (Int32(x[$0]) &- zero) &* (Int32(weights[$1]) &- weightZero)
+  } finish: { pixel, channel in
     storeInteger(a, sum, pixel: pixel, channel: channel)
     sum = 0
   }

@@ -92,11 +92,12 @@ func convolutionTransposeInteger(
   let x = elements(a.pointee.x, UInt8.self)
   let weights = elements(a.pointee.weights, Int8.self)
   let zero = a.pointee.x_zero_point
+  let weightZero = a.pointee.w_zero_point
   var sum: Int32 = 0
   convolveTransposed(raw, begin, end) { xOffset, weightOffset, count in
     var i = 0
     while i < count {
-      sum = sum &+ (Int32(x[xOffset &+ i]) &- zero) &* Int32(weights[weightOffset &+ i])
+      sum = sum &+ (Int32(x[xOffset &+ i]) &- zero) &* (Int32(weights[weightOffset &+ i]) &- weightZero)
       i &+= 1
     }
   } finish: { pixel, channel in

@@ -178,6 +178,7 @@ private let cases: [(ConvolutionKind, ConvolutionShape)] = ConvolutionKind.allCa
     let residual = random.bytes(pixels * (s.outputs + 1))
     let (xZero, yZero, residualZero, residualScale) = (113, 37, 201, Float(0.731))
     let (low, high) = s.residual ? (37, 190) : (0, 255)
+    let wZero = [0, -128, 101][s.outputs % 3]
 
     var sums = [Int64](repeating: 0, count: pixels * s.outputs)
     let groupInputs = s.inputs / s.groups
@@ -187,7 +188,7 @@ private let cases: [(ConvolutionKind, ConvolutionShape)] = ConvolutionKind.allCa
         for i in 0..<groupInputs {
           sums[output * s.outputs + o] +=
             (Int64(x[input * (s.inputs + s.xGap) + o / groupOutputs * groupInputs + i]) - Int64(xZero))
-            * Int64(weights[weightIndex(kind, s, o, tap, i)])
+            * (Int64(weights[weightIndex(kind, s, o, tap, i)]) - Int64(wZero))
         }
       }
     }
@@ -199,6 +200,7 @@ private let cases: [(ConvolutionKind, ConvolutionShape)] = ConvolutionKind.allCa
       if s.bias { a.bias = memory.input(bias) }
       if s.residual { a.residual = memory.input(residual) }
       a.x_zero_point = Int32(xZero)
+      a.w_zero_point = Int32(wZero)
       a.y_zero_point = Int32(yZero)
       a.residual_zero_point = Int32(residualZero)
       a.residual_scale = residualScale

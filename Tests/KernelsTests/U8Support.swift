@@ -55,6 +55,8 @@ func checkConvolutionU8(
   a.y_zero_point = Int32(extreme ? 255 * random.int(0...1) : random.int(0...255))
   a.q_min = extreme ? Int32(random.int(0...200)) : 0
   a.q_max = extreme ? Int32(random.int(200...255)) : 255
+  // Asymmetric weights, the ends of the range included.
+  if !ties, seed % 2 == 1, operation != EK_CONV_TRANSPOSE_U8 { a.w_zero_point = [-128, -127, -1, 1, 90, 127][Int(seed / 2 % 6)] }
   a.residual_zero_point = Int32(random.int(0...255))
   a.residual_scale = ties ? 0.5 : random.float(0.01...2)
 

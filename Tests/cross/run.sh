@@ -45,6 +45,15 @@ aarch64() {
         sh -c "test \"\$($run -E LD_LIBRARY_PATH=build/aarch64 $work/model_crc-aarch64 $work/int8.edgeai $isa $threads)\" = $expected"
     done
   done
+  # uint8 weights with a zero point; a whole network where the published models are at hand.
+  local network=${EDGEAI_TEST_DATA:+$EDGEAI_TEST_DATA/models/mobilenet/mobilenet_v1_0.25_128_quant.tflite} model
+  for model in Tests/fuzz/TfliteFuzz/corpus/conv-uint8 Tests/fuzz/TfliteFuzz/corpus/depthwise-uint8 $network; do
+    expected=$($work/model_crc-host $model reference)
+    for isa in reference neon neondot; do
+      check "aarch64: $(basename $model), $isa, the host's bytes $expected" \
+        sh -c "test \"\$($run -E LD_LIBRARY_PATH=build/aarch64 $work/model_crc-aarch64 $model $isa)\" = $expected"
+    done
+  done
   check "aarch64: misuse is built" $cc Tests/c/api_misuse.c -Lbuild/aarch64 -ledgeai -lm -o $work/api_misuse-aarch64
   check "aarch64: misuse" $run -E LD_LIBRARY_PATH=build/aarch64 $work/api_misuse-aarch64 Examples/models/fashion_mnist.onnx
 }

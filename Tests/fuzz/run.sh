@@ -1,5 +1,5 @@
 #!/bin/bash
-# Fuzzes each reader for SECONDS, both at once: run.sh SECONDS. See README.md.
+# Fuzzes each reader for SECONDS, all at once: run.sh SECONDS. See README.md.
 # Prints executions and coverage of each target; ends with an error on a finding. Without the sanitizer's runtime it is
 # a skip with its reason.
 set -u
@@ -29,18 +29,18 @@ build() {
     -o "$work/kernels.o" &
   local kernels=$! target
   local pids=()
-  for target in OnnxFuzz EdgeAIFuzz; do
+  for target in OnnxFuzz TfliteFuzz EdgeAIFuzz; do
     $swift -sanitize=fuzzer,address -module-name $target $(find Sources/Graph Sources/Import Sources/Format Sources/Runtime -name '*.swift') \
       Tests/fuzz/Shared/*.swift Tests/fuzz/$target/*.swift -c -o "$work/$target.o" &
     pids+=($!)
   done
-  wait $kernels && wait "${pids[0]}" && wait "${pids[1]}" || return 1
-  for target in OnnxFuzz EdgeAIFuzz; do
+  wait $kernels && wait "${pids[0]}" && wait "${pids[1]}" && wait "${pids[2]}" || return 1
+  for target in OnnxFuzz TfliteFuzz EdgeAIFuzz; do
     swiftc -sanitize=fuzzer,address "$work/$target.o" "$work/kernels.o" "$work"/*.c.o -o "$work/$target" || return 1
   done
 }
 # Built again when a source is newer.
-for target in OnnxFuzz EdgeAIFuzz; do
+for target in OnnxFuzz TfliteFuzz EdgeAIFuzz; do
   if [ ! -x "$work/$target" ] || [ -n "$(find Sources Tests/fuzz \( -name '*.swift' -o -name '*.[ch]' -o -name run.sh \) -newer "$work/$target" -print -quit)" ]; then
     build > "$work/build.log" 2>&1 || { cat "$work/build.log"; echo "FAIL  fuzz: the targets do not build"; exit 1; }
     break
@@ -56,6 +56,7 @@ run() { # target, seed folders
     -artifact_prefix="$work/$target-findings/" -print_final_stats=1 > "$work/$target.log" 2>&1
 }
 run OnnxFuzz Tests/fuzz/OnnxFuzz/corpus Tests/golden-errors/onnx & onnx=$!
+run TfliteFuzz Tests/fuzz/TfliteFuzz/corpus Tests/golden-errors/tflite & tflite=$!
 run EdgeAIFuzz Tests/golden/edgeai Tests/golden-errors/edgeai & edgeai=$!
 status=0
 report() { # target, process
@@ -68,5 +69,6 @@ report() { # target, process
   fi
 }
 report OnnxFuzz $onnx
+report TfliteFuzz $tflite
 report EdgeAIFuzz $edgeai
 exit $status

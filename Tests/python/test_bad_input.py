@@ -334,8 +334,10 @@ def test_every_unsupported_operator_is_named() -> None:
 
 
 def _expected() -> list[tuple[str, int, str, str, str]]:
-    lines = (ROOT / "Tests/golden-errors/onnx/expected.txt").read_text().splitlines()
-    rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    rows = []
+    for folder in ("onnx", "tflite"):
+        lines = (ROOT / f"Tests/golden-errors/{folder}/expected.txt").read_text().splitlines()
+        rows += [f"{folder}/{line}".split("\t") for line in lines if line and not line.startswith("#")]
     return [(name, int(code), node, tensor, text) for name, code, node, tensor, text in rows]
 
 
@@ -343,7 +345,7 @@ def _expected() -> list[tuple[str, int, str, str, str]]:
 def test_golden_bad_models(name: str, code: int, node: str, tensor: str, text: str) -> None:
     """Code 0 stands for a model that opens but for its unsupported operators."""
     with pytest.raises(edgeai.EdgeAIError) as caught:
-        edgeai.load(ROOT / "Tests/golden-errors/onnx" / name)
+        edgeai.load(ROOT / "Tests/golden-errors" / name)
     error = caught.value
     assert error.code == (code or 400)
     assert text in error.message

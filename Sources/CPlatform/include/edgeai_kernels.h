@@ -14,7 +14,8 @@
  * stride says otherwise; images are NHWC; convolution weights are OHWI.
  *
  * Quantized tensors: activations are uint8, real = (q - zero_point) * scale. Weights are int8, symmetric,
- * one scale for each output channel. Every integer result is
+ * one scale for each output channel; those of a convolution may have one zero point for all. A product is
+ * (x - x_zero_point) * (w - w_zero_point), sums are exact (modulo 2^32). Every integer result is
  *
  *     t = Float(acc) * scale[c]                                one IEEE multiply, no FMA
  *     t = t + Float(r - residual_zero_point) * residual_scale  where there is a residual; one more rounding
@@ -108,6 +109,7 @@ typedef struct {
   int32_t x_zero_point, y_zero_point;  /* u8; padding has the value x_zero_point */
   int32_t q_min, q_max;                /* u8: within 0...255 */
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
+  int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
 } ek_conv;
 
 typedef struct {

@@ -158,12 +158,12 @@ extension TypeInference {
 }
 
 /// A number of elements that may contain the batch as a factor: known * batch^power. Zero has no power.
-struct SymbolicCount: Equatable {
-  var known = 1
-  var power = 0
+public struct SymbolicCount: Equatable {
+  public private(set) var known = 1
+  public private(set) var power = 0
 
   /// Nil on overflow.
-  init?<S: Sequence>(dims: S) where S.Element == Int {
+  public init?<S: Sequence>(dims: S) where S.Element == Int {
     for dim in dims {
       if dim == Shape.batch {
         power += 1
@@ -175,5 +175,5 @@ struct SymbolicCount: Equatable {
     if known == 0 { power = 0 }
   }
 
-  init?(_ shape: Shape) { self.init(dims: shape.dims) }
+  public init?(_ shape: Shape) { self.init(dims: shape.dims) }
 }

@@ -242,12 +242,12 @@ struct TypeInference {
 }
 
 /// Arithmetic on dimensions; nil on overflow.
-func addChecked(_ a: Int, _ b: Int) -> Int? {
+public func addChecked(_ a: Int, _ b: Int) -> Int? {
   let (result, overflow) = a.addingReportingOverflow(b)
   return overflow ? nil : result
 }
 
-func multiplyChecked(_ a: Int, _ b: Int) -> Int? {
+public func multiplyChecked(_ a: Int, _ b: Int) -> Int? {
   let (result, overflow) = a.multipliedReportingOverflow(by: b)
   return overflow ? nil : result
 }

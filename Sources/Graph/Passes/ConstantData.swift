@@ -2,7 +2,7 @@
 
 extension Value {
   /// The constant with its axes in another order; nil when this is no constant or it does not fit.
-  func permuted(_ permutation: [Int], name: Text) throws(EdgeError) -> Value? {
+  public func permuted(_ permutation: [Int], name: Text) throws(EdgeError) -> Value? {
     guard shape.rank == permutation.count else { return nil }
     let strides = shape.strides
     let target = Shape(permutation.map { shape[$0] })
@@ -44,7 +44,7 @@ extension Value {
   }
 
   /// The number in an unquantized float32 constant of one element.
-  var scalar: Float? {
+  public var scalar: Float? {
     guard let constant, dtype == .float32, quantization == nil, constant.byteCount == 4 else { return nil }
     return constant.base.loadUnaligned(as: Float.self)
   }

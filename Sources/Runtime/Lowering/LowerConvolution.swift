@@ -123,6 +123,7 @@ extension Lowering {
       let xType = try quantized(x)
       let yType = try quantized(y)
       slots.append(.read(3, try derived(try outputScales(weights, channels, xType.scale, yType.scale))))
+      arguments.w_zero_point = graph.values[weights].quantization?.zeroPoints.first ?? 0
       arguments.x_zero_point = xType.zero_point
       arguments.y_zero_point = yType.zero_point
       (arguments.q_min, arguments.q_max) = Lowering.limits(clamp, yType)
@@ -152,7 +153,9 @@ extension Lowering {
     guard dtype(weights) == .int8, let q = graph.values[weights].quantization else {
       throw error(.unsupportedOperator, "needs int8 weights with scales", value: weights)
     }
-    for zero in q.zeroPoints where zero != 0 { throw error(.unsupportedOperator, "needs symmetric weights", value: weights) }
+    for zero in q.zeroPoints where zero != q.zeroPoints[0] || zero < -128 || zero > 127 {
+      throw error(.unsupportedOperator, "needs weights with one zero point", value: weights)
+    }
     guard q.scales.count == 1 || (q.scales.count == channels && q.axis == 0) else {
       throw error(.unsupportedOperator, "needs one scale, or one for each output channel", value: weights)
     }

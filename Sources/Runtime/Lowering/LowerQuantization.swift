@@ -35,8 +35,19 @@ extension Lowering {
   func lowerRequantize(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
-    try emitRequantize(from: try operand(x), try quantized(x), to: try result(y), try quantized(y), count: try count(y))
+    try emitRequantize(
+      from: try operand(x), try byteType(x), to: try result(y), try byteType(y), count: try count(y), signs: signBit(x) | signBit(y) << 1)
   }
+
+  /// The type of a quantized tensor of bytes; int8 as the uint8 type with the same real numbers, which a flip of the
+  /// top bit gives.
+  private func byteType(_ value: ValueID) throws(EdgeError) -> ek_quant {
+    guard dtype(value) == .int8, let q = graph.values[value].quantization, q.axis == nil, q.scales.count == 1, q.zeroPoints.count == 1
+    else { return try quantized(value) }
+    return ek_quant(scale: q.scales[0], zero_point: q.zeroPoints[0] &+ 128)
+  }
+
+  private func signBit(_ value: ValueID) -> Int { dtype(value) == .int8 ? 1 : 0 }
 
   /// Bytes and booleans to float; to the same type it is an alias. Other casts belong to shape arithmetic, which
   /// an importer folds away.
@@ -49,10 +60,22 @@ extension Lowering {
     try emitDequantize(x, ek_quant(scale: 1, zero_point: 0), y)
   }
 
+  /// `signs`: 1 where the operand is int8, 2 where the result is; the types are then those of uint8.
   func emitRequantize(
-    from: BufferPlace, _ fromType: ek_quant, to: BufferPlace, _ toType: ek_quant, count: Int
+    from: BufferPlace, _ fromType: ek_quant, to: BufferPlace, _ toType: ek_quant, count: Int, signs: Int = 0
   ) throws(EdgeError) {
-    let table = try lookupTable(fromType, toType, nil)
+    var table = try lookupTable(fromType, toType, nil)
+    if fromType.scale == toType.scale {
+      // A shift, which no scale may blur.
+      for index in 0..<256 { table[index] = UInt8(clamping: index &- Int(fromType.zero_point) &+ Int(toType.zero_point)) }
+    }
+    if signs & 1 != 0 {
+      let unsigned = table
+      for index in 0..<256 { table[index] = unsigned[index ^ 0x80] }
+    }
+    if signs & 2 != 0 {
+      for index in 0..<256 { table[index] ^= 0x80 }
+    }
     try emitLookup(from: from, to: to, table: table, count: count)
   }
 

@@ -38,6 +38,10 @@ extension Lowering {
       arguments.x_quant = try quantized(x)
       arguments.y_quant = try quantized(y)
       _ = try factor(arguments.x_quant.scale / arguments.y_quant.scale)
+      if op.mode == .linear, op.nearest == .roundPreferCeil, graph.values[x].quantization == graph.values[y].quantization {
+        // As in averages: seen from 0 halves lie upward, and a scale barely above 1 takes them there.
+        (arguments.x_quant, arguments.y_quant) = (ek_quant(scale: 1 + 0x1p-21, zero_point: 0), ek_quant(scale: 1, zero_point: 0))
+      }
     }
     try emit(
       Int(integer ? EK_RESIZE_U8 : EK_RESIZE_F32), arguments,

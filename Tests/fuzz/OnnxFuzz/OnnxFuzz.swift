@@ -28,7 +28,7 @@ private func importAndRun(_ data: UnsafePointer<UInt8>?, _ size: Int, _ limits: 
     let result = try importOnnx(
       UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits: limits, bindings: bindings,
       externalData: { (location: Text) throws(EdgeError) -> Storage in
-        if !location.hasPrefix("w") { throw EdgeError(.ioError, "no such file") }
+        if location.utf8.first != UInt8(ascii: "w") { throw EdgeError(.ioError, "no such file") }
         return try Storage.allocate(256)
       })
     if result.unsupported.isEmpty {

@@ -4,7 +4,7 @@ import CPlatform
 
 /// An error must say something; one that blames the library is a finding.
 func checkError(_ error: EdgeError) {
-  if error.message.isEmpty || error.status == .internalError || error.status == .ok { fatalError(error.message) }
+  if error.message.isEmpty || error.status == .internalError || error.status == .ok { fatalError("\(error.message)") }
 }
 
 /// Optimizes, plans and runs a valid graph with the reference kernels, in memory of exactly the planned size. Graphs

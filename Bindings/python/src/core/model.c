@@ -254,13 +254,13 @@ static PyObject *model_set_metadata(PyObject *self, PyObject *arguments) {
 
 static PyObject *model_describe(PyObject *self, PyObject *unused) {
   (void)unused;
-  static const char *const sources[] = {"memory", "edgeai", "onnx"};
+  static const char *const sources[] = {"memory", "edgeai", "onnx", "tflite"};
   edgeai_model_info info = {.struct_size = sizeof info};
   ERROR_INIT(error);
   if (edgeai_model_describe(((ModelObject *)self)->handle, &info, &error) != EDGEAI_OK) return raise_error(&error);
   PyObject *dict = PyDict_New();
   if (!dict || dict_take(dict, "name", text_or_none(info.name)) ||
-      dict_take(dict, "source", text_or_none(info.source >= 0 && info.source <= 2 ? sources[info.source] : "unknown")) ||
+      dict_take(dict, "source", text_or_none(info.source >= 0 && info.source <= 3 ? sources[info.source] : "unknown")) ||
       dict_take(dict, "parameters", PyLong_FromUnsignedLongLong(info.parameters)) ||
       dict_take(dict, "constant_bytes", PyLong_FromUnsignedLongLong(info.constant_bytes)) ||
       dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)))

@@ -208,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, action: Any, text: str, parents: Sequence[argparse.ArgumentParser] = ()) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, parents=list(parents))
-        sub.add_argument("model", help=".onnx or .edgeai file")
+        sub.add_argument("model", help=".onnx, .tflite or .edgeai file")
         sub.add_argument(
             "--shape", action="append", default=[], metavar="NAME=DIMS",
             help="shape of an input that an .onnx file leaves open, such as x=1,3,97,131; N is the number of samples",

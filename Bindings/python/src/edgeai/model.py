@@ -97,7 +97,7 @@ class Model:
         self.outputs: tuple[Tensor, ...] = tuple(_tensor(t) for t in core.outputs())
         about = core.describe()
         self.name: str = about["name"]
-        #: "onnx", "edgeai", or "memory" for a model made by this library.
+        #: "onnx", "tflite", "edgeai", or "memory" for a model made by this library.
         self.source: str = about["source"]
         #: Number of weights.
         self.parameters: int = about["parameters"]
@@ -266,7 +266,7 @@ def load(
     limits: Limits | Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
 ) -> Model:
-    """Opens an ``.onnx`` or ``.edgeai`` model; the contents decide which it is.
+    """Opens an ``.onnx``, ``.tflite`` or ``.edgeai`` model; the contents decide which it is.
 
     Args:
         source: A path, or the file's contents. Contents are used in place: do not change them.

@@ -1,0 +1,191 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Contents of the file's constants, and the forms in which operators take them.
+
+extension TfliteImporter {
+  func isConstant(_ tensor: Int) -> Bool { !isMade[tensor] && !model.tensors[tensor].contents.isEmpty }
+
+  /// A constant without elements, which has no bytes in the file.
+  func isEmptyConstant(_ tensor: Int) -> Bool { model.tensors[tensor].dims.contains(0) }
+
+  /// Counts bytes made from the file's, which must not grow without end when tensors share them.
+  func noteConverted(_ count: Int) throws(EdgeError) {
+    let (sum, overflow) = convertedBytes.addingReportingOverflow(count)
+    guard !overflow, sum <= limits.maximumTensorBytes else {
+      throw EdgeError(.limitExceeded, "converted constants take more than \(limits.maximumTensorBytes) bytes", node: nodeName)
+    }
+    convertedBytes = sum
+  }
+
+  /// The bytes of a constant, in place.
+  func constantBytes(_ tensor: Int) throws(EdgeError) -> TensorData {
+    let source = model.tensors[tensor]
+    func failure(_ status: Status, _ message: Text) -> EdgeError {
+      EdgeError(status, message, tensor: source.name, byteOffset: source.byteOffset)
+    }
+    guard !isMade[tensor], !source.contents.isEmpty else { throw reject("'\(source.name)' must be a constant") }
+    guard !source.isSparse else { throw reject("'\(source.name)' is sparse") }
+    guard !source.dims.contains(0) else {
+      throw failure(.shapeMismatch, "a constant of shape \(Shape(source.dims).text) has no elements")
+    }
+    guard let count = Shape(source.dims).elementCount(), let bytes = multiplyChecked(count, try fileType(tensor).byteCount),
+      bytes <= limits.maximumTensorBytes
+    else {
+      throw failure(.limitExceeded, "takes more than \(limits.maximumTensorBytes) bytes")
+    }
+    guard source.contents.count == bytes else {
+      throw failure(.malformedModel, "has \(source.contents.count) bytes of data; shape \(Shape(source.dims).text) needs \(bytes)")
+    }
+    guard let data = TensorData(file, offset: source.contents.lowerBound, byteCount: bytes) else {
+      throw failure(.truncatedModel, "lies outside the file")
+    }
+    return data
+  }
+
+  /// The inner value of a tensor: what an operator made, or a constant in the form that operators take as activations.
+  func value(_ tensor: Int) throws(EdgeError) -> ValueID {
+    if places[tensor] != Node.noValue { return places[tensor] }
+    if let numbers = known[tensor] { return try numberValue(tensor, numbers) }
+    let type = try innerType(tensor)
+    var data = try constantBytes(tensor)
+    switch try fileType(tensor) {
+    case .float16: data = try floats(ofHalfs: data)
+    case .int8 where type.dtype == .uint8: data = try relabeled(data)
+    default: break
+    }
+    places[tensor] = addConstant(tensor, data, type.dtype, Shape(model.tensors[tensor].dims), type.quantization)
+    return places[tensor]
+  }
+
+  func addConstant(_ tensor: Int, _ data: TensorData, _ dtype: DType, _ shape: Shape, _ quantization: Quantization? = nil) -> ValueID {
+    graph.addValue(Value(name: model.tensors[tensor].name, dtype: dtype, shape: shape, quantization: quantization, constant: data))
+  }
+
+  /// A value of float32 elements, as float operators need; quantized constants (of hybrid models) are turned into it.
+  func floatValue(_ tensor: Int) throws(EdgeError) -> ValueID {
+    let type = try fileType(tensor)
+    guard isConstant(tensor), type == .int8 || type == .uint8 else { return try value(tensor) }
+    return addConstant(tensor, try dequantized(tensor), .float32, Shape(model.tensors[tensor].dims))
+  }
+
+  /// All activations of the current node are quantized: decided by its first input.
+  func isQuantized(_ tensor: Int) throws(EdgeError) -> Bool { try innerType(tensor).quantization != nil }
+
+  /// Weights of a layer whose input is quantized or float. Scales run along `channelAxis` of the file's tensor, if along
+  /// any. Integer weights are int8 in the graph.
+  func weights(_ tensor: Int, channelAxis: Int, quantized: Bool) throws(EdgeError) -> Value {
+    let name = model.tensors[tensor].name
+    let shape = Shape(model.tensors[tensor].dims)
+    guard quantized else {
+      let value = graph.values[try floatValue(tensor)]
+      guard value.constant != nil else { throw reject("weights '\(name)' are not constant") }
+      return value
+    }
+    let type = try fileType(tensor)
+    guard type == .int8 || type == .uint8, var quantization = try fileQuantization(tensor) else {
+      throw reject("weights '\(name)' are not 8-bit integers with scales")
+    }
+    if let axis = quantization.axis, axis != channelAxis {
+      throw reject("weights '\(name)' have scales along axis \(axis)")
+    }
+    var data = try constantBytes(tensor)
+    if type == .uint8 {
+      data = try relabeled(data)
+      quantization.zeroPoints = quantization.zeroPoints.map { $0 &- 128 }
+    }
+    for zeroPoint in quantization.zeroPoints where zeroPoint < -128 || zeroPoint > 127 {
+      throw EdgeError(.malformedModel, "a zero point is out of range", tensor: name, byteOffset: model.tensors[tensor].byteOffset)
+    }
+    return Value(name: name, dtype: .int8, shape: shape, quantization: quantization, constant: data)
+  }
+
+  /// The bias of a layer, a number for each of `channels`.
+  func bias(_ tensor: Int, channels: Int, quantized: Bool) throws(EdgeError) -> ValueID {
+    let source = model.tensors[tensor]
+    guard source.dims == [channels] else { throw malformed("the bias has shape \(Shape(source.dims).text), not [\(channels)]", tensor: tensor) }
+    guard quantized else { return try floatValue(tensor) }
+    guard try fileType(tensor) == .int32 else { throw reject("bias '\(source.name)' is not int32") }
+    return addConstant(tensor, try constantBytes(tensor), .int32, Shape(source.dims))
+  }
+
+  // Conversions.
+
+  /// int8 as uint8 with a zero point 128 higher, and back.
+  private func relabeled(_ data: TensorData) throws(EdgeError) -> TensorData {
+    try noteConverted(data.byteCount)
+    let storage = try Storage.allocate(data.byteCount)
+    let (from, to) = (data.base, storage.base)
+    var index = 0
+    while index &+ 8 <= data.byteCount {
+      let word = from.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      to.storeBytes(of: word ^ 0x8080_8080_8080_8080, toByteOffset: index, as: UInt64.self)
+      index &+= 8
+    }
+    while index < data.byteCount {
+      to.storeBytes(of: from.load(fromByteOffset: index, as: UInt8.self) ^ 0x80, toByteOffset: index, as: UInt8.self)
+      index &+= 1
+    }
+    return try whole(storage, data.byteCount)
+  }
+
+  private func whole(_ storage: Storage, _ byteCount: Int) throws(EdgeError) -> TensorData {
+    guard let data = TensorData(storage, offset: 0, byteCount: byteCount) else {
+      throw EdgeError(.internalError, "a constant lies outside its storage")
+    }
+    return data
+  }
+
+  private func floats(ofHalfs data: TensorData) throws(EdgeError) -> TensorData {
+    let count = data.byteCount / 2
+    let bytes = count &* 4
+    try noteConverted(bytes)
+    let storage = try Storage.allocate(bytes)
+    let from = data.base
+    var index = 0
+    while index < count {
+      let half = UInt16(littleEndian: from.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self))
+      storage.base.storeBytes(of: OnnxConversion.float(half: half), toByteOffset: index &* 4, as: Float.self)
+      index &+= 1
+    }
+    return try whole(storage, bytes)
+  }
+
+  /// The real numbers of an 8-bit constant.
+  func dequantized(_ tensor: Int) throws(EdgeError) -> TensorData {
+    let source = model.tensors[tensor]
+    guard let quantization = try fileQuantization(tensor) else { throw reject("'\(source.name)' has no scale") }
+    let isSigned = try fileType(tensor) == .int8
+    let data = try constantBytes(tensor)
+    // Elements between neighbours along the axis of the scales; all of them when there is one scale.
+    let inner = quantization.axis.map { Shape(source.dims).strides[$0] } ?? data.byteCount
+    let channels = quantization.scales.count
+    let (bytes, overflow) = data.byteCount.multipliedReportingOverflow(by: 4)
+    guard !overflow else { throw EdgeError(.limitExceeded, "a constant is too large", tensor: source.name) }
+    try noteConverted(bytes)
+    let storage = try Storage.allocate(bytes)
+    var index = 0
+    var channel = 0
+    while index < data.byteCount {
+      let scale = quantization.scales[channel]
+      let zeroPoint = quantization.zeroPoints[channel]
+      let end = index &+ inner
+      while index < end {
+        let byte = data.base.load(fromByteOffset: index, as: UInt8.self)
+        let integer = isSigned ? Int32(Int8(bitPattern: byte)) : Int32(byte)
+        storage.base.storeBytes(of: Float(integer &- zeroPoint) * scale, toByteOffset: index &* 4, as: Float.self)
+        index &+= 1
+      }
+      channel = channel &+ 1 == channels ? 0 : channel &+ 1
+    }
+    return try whole(storage, bytes)
+  }
+
+  /// The number in a float or quantized constant of one element.
+  func scalar(_ tensor: Int) throws(EdgeError) -> Float {
+    let value = graph.values[try floatValue(tensor)]
+    guard let number = value.scalar else { throw malformed("a single number is required", tensor: tensor) }
+    return number
+  }
+}

@@ -1,0 +1,222 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// What a TFLite file holds. The graph is usable only when `unsupported` is empty.
+public struct TfliteImport {
+  public var graph: Graph
+  /// Every operator that this build cannot run, in the file's order.
+  public var unsupported: [UnsupportedOperator]
+}
+
+/// Reads the first graph of a TFLite model.
+///
+/// Layouts are the file's own: images NHWC, weights OHWI. An input whose first dimension is free in its shape's
+/// signature has the symbolic batch there, if the operators allow it; otherwise, and in files without signatures, the
+/// batch is the file's. int8 activations become uint8 ones with the zero point moved along, which names the same
+/// integers differently; graph inputs and outputs stay int8.
+///
+/// - Parameters:
+///   - bytes: the file. Constants are used in place where type and layout allow.
+///   - owner: what keeps `bytes` alive; nil when the caller guarantees that they outlive the graph.
+///   - limits: files that ask for more are refused.
+/// - Throws: `malformedModel`, `truncatedModel`, `invalidGraph`, `shapeMismatch`, `dtypeMismatch`, `limitExceeded`,
+///   `newerVersion`, `unsupportedFeature`, `outOfMemory`; each names node, tensor and byte offset as far as there are any.
+public func importTflite(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits) throws(EdgeError) -> TfliteImport {
+  let model = try TfliteReader.read(bytes, limits)
+  guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
+  if model.inputs.contains(where: { model.tensors[$0].isFirstFree && model.tensors[$0].dims.first == 1 }) {
+    // What the operators do not allow (a shape written out for one sample, say) shows as an error or as unsupported.
+    do throws(EdgeError) {
+      let result = try importTflite(model, file, limits, freeBatch: true)
+      if result.unsupported.isEmpty { return result }
+    } catch {
+      if error.status == .outOfMemory { throw error }
+    }
+  }
+  return try importTflite(model, file, limits, freeBatch: false)
+}
+
+private func importTflite(
+  _ model: TfliteModel, _ file: Storage, _ limits: Limits, freeBatch: Bool
+) throws(EdgeError) -> TfliteImport {
+  let importer = TfliteImporter(model, file, limits, freeBatch: freeBatch)
+  try importer.run()
+  if !importer.unsupported.isEmpty { return TfliteImport(graph: importer.graph, unsupported: importer.unsupported) }
+  let graph = try importer.graph.optimized()
+  try graph.validate()
+  return TfliteImport(graph: graph, unsupported: [])
+}
+
+/// The importer's state. Each operator family adds its part in an extension.
+final class TfliteImporter {
+  let model: TfliteModel
+  let file: Storage
+  let limits: Limits
+  let freeBatch: Bool
+
+  var graph = Graph()
+  var unsupported: [UnsupportedOperator] = []
+  /// For each tensor of the file: its value in the graph, or -1.
+  var places: [ValueID]
+  /// For each tensor: its integers, where they are known without running anything.
+  var known: [TfliteNumbers?]
+  /// Tensors that an operator has made, or that are graph inputs.
+  var isMade: [Bool]
+  /// Results of operators that are not supported.
+  var isPoisoned: [Bool]
+
+  /// The operator being imported.
+  var node = TfliteOperator()
+  var nodeIndex = -1
+  var inputs: [Int] = []
+  var outputs: [Int] = []
+
+  /// Bytes of constants made from those of the file, so that a small file cannot ask for endless copies.
+  var convertedBytes = 0
+  /// Names taken by helper values, so that each gets one of its own.
+  var helperNames = TextMap()
+
+  init(_ model: TfliteModel, _ file: Storage, _ limits: Limits, freeBatch: Bool) {
+    self.model = model
+    self.file = file
+    self.limits = limits
+    self.freeBatch = freeBatch
+    places = [ValueID](repeating: Node.noValue, count: model.tensors.count)
+    known = [TfliteNumbers?](repeating: nil, count: model.tensors.count)
+    isMade = [Bool](repeating: false, count: model.tensors.count)
+    isPoisoned = isMade
+  }
+
+  /// Operators have no names in the file: the first result's stands for one.
+  var nodeName: Text { outputs.first.map { model.tensors[$0].name } ?? "" }
+
+  func run() throws(EdgeError) {
+    graph.name = model.name
+    for tensor in model.tensors { helperNames.set(tensor.name, 1) }
+    try addGraphInputs()
+    for index in model.operators.indices { try importNode(index) }
+    node = TfliteOperator()
+    nodeIndex = -1
+    outputs = []
+    if unsupported.isEmpty { try addGraphOutputs() }
+  }
+
+  /// Runs one node, and adds it to the unsupported ones instead of failing when it is that.
+  private func importNode(_ index: Int) throws(EdgeError) {
+    node = model.operators[index]
+    nodeIndex = index
+    inputs = node.inputs
+    outputs = node.outputs
+    for input in inputs where input >= 0 && !isMade[input] && model.tensors[input].contents.isEmpty && known[input] == nil {
+      if model.tensors[input].isVariable { isPoisoned[input] = true } else if !isEmptyConstant(input) {
+        throw malformed("an input is read before it is made", tensor: input)
+      }
+    }
+    for output in outputs {
+      guard !isMade[output] else { throw malformed("a result is already made elsewhere", tensor: output) }
+      isMade[output] = true
+    }
+    do throws(EdgeError) {
+      guard let code = TfliteCode(rawValue: node.code), code != .custom else { throw reject("the operator is not supported") }
+      if let variable = inputs.first(where: { $0 >= 0 && model.tensors[$0].isVariable }) {
+        throw reject("'\(model.tensors[variable].name)' is a variable; state that outlives a run is not supported")
+      }
+      if !inputs.contains(where: { $0 >= 0 && isPoisoned[$0] }) {
+        guard !outputs.isEmpty else { throw malformed("the node has no results") }
+        if try foldNumbers(code) { return }
+        try importNode(code)
+        for output in outputs where places[output] == Node.noValue && known[output] == nil {
+          throw malformed("the operator has fewer results", tensor: output)
+        }
+        return
+      }
+    } catch {
+      guard error.status == .unsupportedOperator || error.status == .unsupportedFeature else {
+        var error = error
+        if error.node.isEmpty { error.node = nodeName }
+        error.nodeIndex = index
+        if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
+        throw error
+      }
+      unsupported.append(UnsupportedOperator(node: nodeName, nodeIndex: index, type: node.typeName, reason: error.message))
+    }
+    for output in outputs { isPoisoned[output] = true }
+  }
+
+  private func importNode(_ code: TfliteCode) throws(EdgeError) {
+    switch code {
+    case .conv2d, .depthwiseConv2d, .transposeConv: try importConvolution(code)
+    case .averagePool2d, .maxPool2d: try importPooling(code)
+    case .fullyConnected: try importFullyConnected()
+    case .batchMatmul: try importBatchMatmul()
+    case .add, .sub, .mul, .div, .minimum, .maximum, .pow, .squaredDifference, .square, .addN, .prelu: try importArithmetic(code)
+    case .mean, .sum, .reduceMax, .reduceMin, .reduceProd, .softmax, .logSoftmax, .l2Normalization: try importReduction(code)
+    case .resizeBilinear, .resizeNearestNeighbor: try importResize(code)
+    case .reshape, .squeeze, .expandDims, .transpose, .concatenation, .pack, .unpack, .split, .splitV, .depthToSpace, .spaceToDepth,
+      .broadcastTo:
+      try importShape(code)
+    case .slice, .stridedSlice, .gather, .pad, .padv2, .mirrorPad: try importPart(code)
+    case .quantize, .dequantize, .cast: try importConversion(code)
+    case .shape: throw reject("supported only where shapes are known")
+    case .custom: throw reject("the operator is not supported")
+    default: try importActivation(code)
+    }
+  }
+
+  // Errors.
+
+  /// This operator, or what its options ask for, is not supported.
+  func reject(_ reason: Text) -> EdgeError { EdgeError(.unsupportedOperator, reason) }
+
+  /// The node contradicts the schema.
+  func malformed(_ message: Text, tensor: Int = -1) -> EdgeError {
+    EdgeError(.invalidGraph, "\(node.typeName): \(message)", node: nodeName, nodeIndex: nodeIndex,
+      tensor: tensor >= 0 ? model.tensors[tensor].name : "", byteOffset: node.byteOffset)
+  }
+
+  // The current node's parts.
+
+  func input(_ index: Int) throws(EdgeError) -> Int {
+    guard let tensor = optionalInput(index) else { throw malformed("input \(index) is missing") }
+    return tensor
+  }
+
+  /// The inner value of an input.
+  func inputValue(_ index: Int) throws(EdgeError) -> ValueID { try value(try input(index)) }
+
+  func shapeOf(_ value: ValueID) -> Shape { graph.values[value].shape }
+
+  /// Whether a value holds quantized integers.
+  func hasScale(_ value: ValueID) -> Bool { graph.values[value].quantization != nil }
+
+  /// Many operators have no integer kernel.
+  func requireFloat(_ value: ValueID) throws(EdgeError) {
+    if hasScale(value) { throw reject("supported only in float") }
+  }
+
+  func optionalInput(_ index: Int) -> Int? { index < inputs.count && inputs[index] >= 0 ? inputs[index] : nil }
+
+  func output(_ index: Int = 0) throws(EdgeError) -> Int {
+    guard index < outputs.count else { throw malformed("result \(index) is missing") }
+    return outputs[index]
+  }
+
+  /// The options table, which must be of the operator's kind; an absent one has no fields, so all are standard.
+  func options(_ kind: Int) throws(EdgeError) -> FlatbufferTable {
+    guard let options = node.options else { return FlatbufferTable(withoutFields: FlatbufferBytes(file.bytes)) }
+    guard node.optionsType == kind else { throw malformed("has the options of another operator") }
+    return options
+  }
+
+  /// A fused activation.
+  func clamp(_ activation: UInt8) throws(EdgeError) -> Clamp {
+    switch activation {
+    case 0: return .none
+    case 1: return Clamp(min: 0, max: .infinity)
+    case 2: return Clamp(min: -1, max: 1)
+    case 3: return Clamp(min: 0, max: 6)
+    default: throw reject("fused activation \(activation) is not supported")
+    }
+  }
+}

@@ -1,0 +1,61 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// FULLY_CONNECTED and BATCH_MATMUL.
+
+extension TfliteImporter {
+  /// x is flattened to rows of as many elements as the weights [O, K] take.
+  func importFullyConnected() throws(EdgeError) {
+    let options = try options(8)
+    guard try options.byte(1) == 0 else { throw reject("shuffled weights are not supported") }
+    let keepsDims = try options.bool(2)
+    let clamp = try clamp(try options.byte(0))
+    var x = try inputValue(0)
+    let quantized = hasScale(x)
+    let matrix = try input(1)
+    // float16 weights are what a DEQUANTIZE made: a constant nevertheless.
+    if !isConstant(matrix), graph.values[try value(matrix)].constant == nil { return try importProduct(x, matrix, clamp) }
+    let weights = try weights(matrix, channelAxis: 0, quantized: quantized)
+    guard weights.shape.rank == 2, weights.shape[1] > 0 else { throw malformed("weights have shape \(weights.shape.text)", tensor: matrix) }
+    if !keepsDims || shapeOf(x).dims.last != weights.shape[1] {
+      let rows = try rows(shapeOf(x), of: weights.shape[1])
+      if shapeOf(x) != rows { x = try helper(.reshape(rows), [x]) }
+    }
+    var operands = [x, graph.addValue(weights)]
+    if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
+    try compute(.dense(clamp), operands)
+  }
+
+  /// [number of rows, length].
+  private func rows(_ shape: Shape, of length: Int) throws(EdgeError) -> Shape {
+    guard let count = SymbolicCount(shape), count.known % length == 0, count.power == 0 || count.power == 1 && count.known == length else {
+      throw malformed("\(shape.text) does not divide into rows of \(length)", tensor: inputs[0])
+    }
+    return Shape([count.power == 0 ? count.known / length : Shape.batch, length])
+  }
+
+  /// Weights that are computed: a product of matrices.
+  private func importProduct(_ x: ValueID, _ matrix: Int, _ clamp: Clamp) throws(EdgeError) {
+    let weights = try value(matrix)
+    guard optionalInput(2) == nil, shapeOf(weights).rank == 2 else { throw reject("a bias with computed weights is not supported") }
+    let turned = try helper(.transpose([1, 0]), [weights])
+    try compute(.matMul, [x, turned], then: clamp)
+  }
+
+  func importBatchMatmul() throws(EdgeError) {
+    let options = try options(101)
+    var operands: [ValueID] = []
+    for index in 0..<2 {
+      let tensor = try input(index)
+      var operand = index == 1 && !hasScale(operands[0]) ? try floatValue(tensor) : try value(tensor)
+      let rank = shapeOf(operand).rank
+      guard rank >= 2 else { throw malformed("a factor has rank \(rank)", tensor: tensor) }
+      if try options.bool(index) {
+        operand = try helper(.transpose(Array(0..<rank - 2) + [rank - 1, rank - 2]), [operand])
+      }
+      operands.append(operand)
+    }
+    try compute(.matMul, operands)
+  }
+}

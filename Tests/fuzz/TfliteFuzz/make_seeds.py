@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Writes the seed corpus of the TFLite fuzz target: small models that reach every operator family."""
+
+import pathlib
+import struct
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "python"))
+from tflite_writer import Network  # noqa: E402
+
+IMAGE = (1, 6, 6, 4)
+
+
+def integers(net, name, *values):
+    return net.tensor(name, (len(values),), "int32", struct.pack(f"<{len(values)}i", *values))
+
+
+def one(op, result, *, shape=IMAGE, lists=(), kind="float32", options="", results=1, first=False, free=False, **values):
+    """x and lists of integers -> y."""
+    net = Network()
+    scale = {} if kind == "float32" else {"scale": 0.05, "zero": 3}
+    x = net.tensor("x", shape, kind, free=free, **scale)
+    inputs = [x]
+    for index, entry in enumerate(lists):
+        inputs.insert(0 if first else len(inputs), integers(net, f"c{index}", *entry))
+    outputs = [net.tensor(f"y{index}", result, kind, **scale) for index in range(results)]
+    net.operator(op, inputs, outputs, options, **values)
+    return net.file([x], outputs)
+
+
+def layer(op, kind, weights, shape, options, **values):
+    net = Network()
+    quantized = kind != "float32"
+    scale = {"scale": 0.05, "zero": 3} if quantized else {}
+    x = net.tensor("x", IMAGE, kind, free=True, **scale)
+    size, data, form = 1, b"", {"float32": "f", "float16": "e", "int8": "b", "uint8": "B"}[weights]
+    for dim in shape:
+        size *= dim
+    data = struct.pack(f"<{size}{form}", *((index * 7 % 23 - (0 if form == "B" else 11)) for index in range(size)))
+    channels = shape[3] if op == "DEPTHWISE_CONV_2D" else shape[0]
+    axis = 3 if op == "DEPTHWISE_CONV_2D" else 0
+    scales = {} if form in "fe" else {"scale": [0.01] * channels, "axis": axis} if form == "b" else {"scale": 0.01, "zero": 90}
+    w = net.tensor("w", shape, weights, data, **scales)
+    bias = net.tensor("b", (channels,), "int32" if quantized else "float32", bytes(4 * channels))
+    if weights == "float16":
+        plain = net.tensor("w32", shape)
+        net.operator("DEQUANTIZE", [w], [plain])
+        w = plain
+    y = net.tensor("y", (1, 6, 6, channels), kind, **scale)
+    inputs = [integers(net, "size", 1, 12, 12, channels), w, x, bias] if op == "TRANSPOSE_CONV" else [x, w, bias]
+    net.operator(op, inputs, [y], options, stride_w=1, stride_h=1, **values) if op != "FULLY_CONNECTED" else net.operator(op, inputs, [y], options)
+    return net.file([x], [y])
+
+
+def shapes():
+    """A shape computed from the input's: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
+    net = Network()
+    x = net.tensor("x", IMAGE, free=True)
+    size, first, target = net.tensor("size", (4,), "int32"), net.tensor("first", (), "int32"), net.tensor("target", (2,), "int32")
+    rest = net.tensor("rest", (), "int32", struct.pack("<i", 144))
+    zero, one_, y = integers(net, "zero", 0), integers(net, "one", 1), net.tensor("y", (1, 144))
+    net.operator("SHAPE", [x], [size])
+    net.operator("STRIDED_SLICE", [size, zero, one_, one_], [first], "StridedSlice", shrink_mask=1)
+    net.operator("PACK", [first, rest], [target], "Pack", count=2)
+    net.operator("RESHAPE", [x, target], [y], "Reshape")
+    return net.file([x], [y])
+
+
+POOL = {"stride_w": 2, "stride_h": 2, "width": 2, "height": 2}
+SEEDS = {
+    "conv": layer("CONV_2D", "float32", "float32", (3, 3, 3, 4), "Conv2D", activation=3),
+    "conv-int8": layer("CONV_2D", "int8", "int8", (3, 3, 3, 4), "Conv2D", dilation_w=2),
+    "conv-uint8": layer("CONV_2D", "uint8", "uint8", (4, 3, 3, 2), "Conv2D", padding=1),
+    "conv-hybrid": layer("CONV_2D", "float32", "int8", (3, 3, 3, 4), "Conv2D"),
+    "conv-float16": layer("CONV_2D", "float32", "float16", (3, 3, 3, 4), "Conv2D"),
+    "depthwise": layer("DEPTHWISE_CONV_2D", "int8", "int8", (1, 3, 3, 8), "DepthwiseConv2D", multiplier=2),
+    "depthwise-uint8": layer("DEPTHWISE_CONV_2D", "uint8", "uint8", (1, 3, 3, 4), "DepthwiseConv2D", multiplier=1),
+    "transpose-conv": layer("TRANSPOSE_CONV", "float32", "float32", (3, 3, 3, 4), "TransposeConv"),
+    "fully-connected": layer("FULLY_CONNECTED", "int8", "int8", (3, 144), "FullyConnected"),
+    "max-pool": one("MAX_POOL_2D", (1, 3, 3, 4), kind="uint8", options="Pool2D", **POOL),
+    "average-pool": one("AVERAGE_POOL_2D", (1, 3, 3, 4), kind="int8", options="Pool2D", activation=1, **POOL),
+    "mean": one("MEAN", (1, 4), lists=[(1, 2)], kind="int8", options="Reducer"),
+    "softmax": one("SOFTMAX", IMAGE, options="Softmax", beta=0.5, free=True),
+    "logistic": one("LOGISTIC", IMAGE, kind="int8"),
+    "normalization": one("L2_NORMALIZATION", IMAGE, options="L2Norm"),
+    "leaky": one("LEAKY_RELU", IMAGE, options="LeakyRelu", alpha=0.1),
+    "rsqrt": one("RSQRT", IMAGE),
+    "reshape": one("RESHAPE", (1, 144), lists=[(-1, 144)], options="Reshape", free=True),
+    "squeeze": one("SQUEEZE", (4, 6), shape=(1, 4, 1, 6), options="Squeeze", axes=[0, 2]),
+    "expand": one("EXPAND_DIMS", (1, 1, 6, 6, 4), lists=[(1,)]),
+    "transpose": one("TRANSPOSE", (1, 4, 6, 6), lists=[(0, 3, 1, 2)]),
+    "concatenation": one("CONCATENATION", IMAGE, options="Concatenation", axis=3, activation=1),
+    "pack": one("PACK", (1, 1, 6, 6, 4), options="Pack", count=1, axis=1),
+    "unpack": one("UNPACK", (1, 6, 4), options="Unpack", count=6, axis=1, results=6),
+    "split": one("SPLIT", (1, 3, 6, 4), lists=[(1,)], options="Split", parts=2, results=2, first=True),
+    "split-v": one("SPLIT_V", (1, 3, 6, 4), lists=[(2, -1), (1,)], options="SplitV", parts=2, results=2),
+    "slice": one("SLICE", (1, 2, 6, 4), lists=[(0, 1, 0, 0), (-1, 2, -1, 4)], free=True),
+    "strided-slice": one("STRIDED_SLICE", (1, 3, 4), lists=[(0, 4, 2), (1, 0, 3), (1, -2, 1)], options="StridedSlice", begin_mask=1,
+                         end_mask=1, shrink_mask=4),
+    "gather": one("GATHER", (1, 6, 6, 2), lists=[(3, 0)], options="Gather", axis=-1),
+    "pad": one("PAD", (1, 9, 6, 5), lists=[(0, 0, 1, 2, 0, 0, 0, 1)], kind="int8"),
+    "mirror": one("MIRROR_PAD", (1, 9, 6, 5), lists=[(0, 0, 1, 2, 0, 0, 0, 1)], options="MirrorPad"),
+    "space-to-depth": one("SPACE_TO_DEPTH", (1, 3, 3, 16), options="SpaceToDepth", block=2),
+    "depth-to-space": one("DEPTH_TO_SPACE", (1, 12, 12, 1), options="DepthToSpace", block=2),
+    "bilinear": one("RESIZE_BILINEAR", (1, 9, 3, 4), lists=[(9, 3)], options="ResizeBilinear", half_pixel=1),
+    "nearest": one("RESIZE_NEAREST_NEIGHBOR", (1, 9, 3, 4), lists=[(9, 3)], options="ResizeNearestNeighbor", align_corners=1),
+    "shapes": shapes(),
+}
+
+
+def main():
+    folder = HERE / "corpus"
+    folder.mkdir(exist_ok=True)
+    for name, data in SEEDS.items():
+        (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Writes small TFLite files, whole or broken, with the standard library alone."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+# Values of the schema's enumerations, as far as the tests use them.
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9, "float64": 10}
+CODES = {
+    "ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6,
+    "FLOOR": 8, "FULLY_CONNECTED": 9, "L2_NORMALIZATION": 11, "LOGISTIC": 14, "LSTM": 16, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
+    "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "RESIZE_BILINEAR": 23, "SOFTMAX": 25, "SPACE_TO_DEPTH": 26, "TANH": 28, "CUSTOM": 32,
+    "PAD": 34, "GATHER": 36, "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "DIV": 42, "SQUEEZE": 43, "STRIDED_SLICE": 45, "EXP": 47, "TOPK_V2": 48,
+    "SPLIT": 49, "LOG_SOFTMAX": 50, "CAST": 53, "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "NEG": 59, "PADV2": 60, "SLICE": 65, "SIN": 66,
+    "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "LOG": 73, "SUM": 74, "SQRT": 75, "RSQRT": 76, "SHAPE": 77, "POW": 78, "REDUCE_PROD": 81,
+    "REDUCE_MAX": 82, "PACK": 83, "UNPACK": 88, "REDUCE_MIN": 89, "SQUARE": 92, "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98,
+    "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "ABS": 101, "SPLIT_V": 102, "CEIL": 104, "ADD_N": 106, "ELU": 111, "QUANTIZE": 114,
+    "ROUND": 116, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "BROADCAST_TO": 130, "GELU": 150, "RELU_0_TO_1": 152, "SIGN": 158,
+}
+#: Options tables: number in the union, then the fields in their order with their types ("[i]" is a vector).
+OPTIONS = {
+    "Conv2D": (1, "b padding, i stride_w, i stride_h, b activation, i dilation_w, i dilation_h"),
+    "DepthwiseConv2D": (2, "b padding, i stride_w, i stride_h, i multiplier, b activation, i dilation_w, i dilation_h"),
+    "Pool2D": (5, "b padding, i stride_w, i stride_h, i width, i height, b activation"),
+    "FullyConnected": (8, "b activation, b format, b keep_dims"),
+    "Softmax": (9, "f beta"),
+    "Concatenation": (10, "i axis, b activation"),
+    "Add": (11, "b activation"),
+    "L2Norm": (12, "b activation"),
+    "ResizeBilinear": (15, "i old_height, i old_width, b align_corners, b half_pixel"),
+    "Reshape": (17, "[i] shape"),
+    "SpaceToDepth": (19, "i block"),
+    "Mul": (21, "b activation"),
+    "Gather": (23, "i axis, i batch_dims"),
+    "Reducer": (27, "b keep_dims"),
+    "Sub": (28, "b activation"),
+    "Div": (29, "b activation"),
+    "Squeeze": (30, "[i] axes"),
+    "StridedSlice": (32, "i begin_mask, i end_mask, i ellipsis_mask, i new_axis_mask, i shrink_mask, b offset"),
+    "Split": (35, "i parts"),
+    "TransposeConv": (49, "b padding, i stride_w, i stride_h, b activation"),
+    "Pack": (59, "i count, i axis"),
+    "Unpack": (64, "i count, i axis"),
+    "ResizeNearestNeighbor": (74, "b align_corners, b half_pixel"),
+    "LeakyRelu": (75, "f alpha"),
+    "MirrorPad": (77, "b mode"),
+    "SplitV": (79, "i parts"),
+    "DepthToSpace": (94, "i block"),
+    "BatchMatMul": (101, "b adj_x, b adj_y"),
+    "Gelu": (116, "b approximate"),
+}
+
+
+class Writer:
+    """A flatbuffer, written from the root on: every offset points forward to what is appended later."""
+
+    def __init__(self) -> None:
+        self.out = bytearray()
+
+    def align(self, size: int) -> None:
+        self.out += bytes(-len(self.out) % size)
+
+    def point(self, place: int) -> None:
+        struct.pack_into("<I", self.out, place, len(self.out) - place)
+
+    def vector(self, place: int, kind: str, items: Any) -> None:
+        size = struct.calcsize("<" + kind)
+        # The elements come after a count of four bytes, and buffers are wanted at multiples of 16.
+        goal = 16 if kind == "B" else max(size, 4)
+        while (len(self.out) + 4) % goal:
+            self.out += b"\0"
+        self.point(place)
+        self.out += struct.pack("<I", len(items))
+        self.out += bytes(items) if kind == "B" else struct.pack(f"<{len(items)}{kind}", *items)
+
+    def tables(self, place: int, items: list[dict[int, Any]]) -> None:
+        self.align(4)
+        self.point(place)
+        self.out += struct.pack("<I", len(items)) + bytes(4 * len(items))
+        first = len(self.out) - 4 * len(items)
+        for index, item in enumerate(items):
+            self.table(first + 4 * index, item)
+
+    def table(self, place: int, fields: dict[int, Any]) -> None:
+        """`fields`: number -> (kind, value). Kinds: a struct letter, "[x]" vectors of those, "str", "table", "tables"."""
+        sizes = {n: struct.calcsize("<" + kind) if len(kind) == 1 else 4 for n, (kind, _) in fields.items()}
+        offsets: dict[int, int] = {}
+        end = 4
+        for number in sorted(fields, key=lambda n: -sizes[n]):
+            end += -end % sizes[number]
+            offsets[number] = end
+            end += sizes[number]
+        count = max(fields, default=-1) + 1
+        self.align(8)
+        vtable = len(self.out)
+        self.out += struct.pack("<HH", 4 + 2 * count, end)
+        for number in range(count):
+            self.out += struct.pack("<H", offsets.get(number, 0))
+        self.align(8)
+        start = len(self.out)
+        self.point(place)
+        self.out += struct.pack("<i", start - vtable) + bytes(end - 4)
+        for number, (kind, value) in fields.items():
+            where = start + offsets[number]
+            if len(kind) == 1:
+                struct.pack_into("<" + kind, self.out, where, value)
+            elif kind == "str":
+                data = value.encode() if isinstance(value, str) else value
+                self.align(4)
+                self.point(where)
+                self.out += struct.pack("<I", len(data)) + data + b"\0"
+            elif kind == "table":
+                self.table(where, value)
+            elif kind == "tables":
+                self.tables(where, value)
+            else:
+                self.vector(where, kind[1], value)
+
+
+def write(root: dict[int, Any], identifier: bytes = b"TFL3") -> bytes:
+    """A file with this root table."""
+    writer = Writer()
+    writer.out += bytes(4) + identifier
+    writer.table(0, root)
+    return bytes(writer.out)
+
+
+@dataclass
+class Network:
+    """A graph under construction; tensors are known by their index."""
+
+    tensors: list[dict[int, Any]] = field(default_factory=list)
+    buffers: list[dict[int, Any]] = field(default_factory=lambda: [{}])
+    codes: list[dict[int, Any]] = field(default_factory=list)
+    operators: list[dict[int, Any]] = field(default_factory=list)
+
+    def tensor(
+        self,
+        name: str,
+        shape: Any,
+        kind: str = "float32",
+        data: bytes | None = None,
+        scale: Any = None,
+        zero: Any = 0,
+        axis: int = 0,
+        free: bool = False,
+        **more: Any,
+    ) -> int:
+        """Adds a tensor. `scale`, `zero`: numbers or lists; `free`: the first dimension is -1 in the signature."""
+        fields: dict[int, Any] = {0: ("[i]", list(shape)), 1: ("b", TYPES[kind]), 3: ("str", name)}
+        if data is not None:
+            fields[2] = ("I", len(self.buffers))
+            self.buffers.append({0: ("[B]", data)})
+        if scale is not None:
+            scales = list(scale) if isinstance(scale, (list, tuple)) else [scale]
+            zeros = list(zero) if isinstance(zero, (list, tuple)) else [zero] * len(scales)
+            fields[4] = ("table", {2: ("[f]", scales), 3: ("[q]", zeros), 6: ("i", axis)})
+        if free:
+            fields[7] = ("[i]", [-1, *list(shape)[1:]])
+        fields.update({int(k[1:]): v for k, v in more.items()})
+        self.tensors.append(fields)
+        return len(self.tensors) - 1
+
+    def operator(self, name: str, inputs: list[int], outputs: list[int], options: str = "", **values: Any) -> None:
+        """Adds an operator; `values` are the fields of its options table."""
+        code = CODES[name] if name in CODES else int(name)
+        # LiteRT knows BROADCAST_TO from its second version on.
+        fields: dict[int, Any] = {0: ("b", min(code, 127)), 2: ("i", 2 if name == "BROADCAST_TO" else 1), 3: ("i", code)}
+        if name == "CUSTOM":
+            fields[1] = ("str", values.pop("custom"))
+        self.codes.append(fields)
+        node: dict[int, Any] = {0: ("I", len(self.codes) - 1), 1: ("[i]", inputs), 2: ("[i]", outputs)}
+        if options:
+            number, layout = OPTIONS[options]
+            table = {}
+            for index, part in enumerate(layout.split(", ")):
+                kind, label = part.split(" ")
+                if label in values:
+                    table[index] = (kind, values.pop(label))
+            node[3] = ("B", number)
+            node[4] = ("table", table)
+        assert not values, f"unknown options {values}"
+        self.operators.append(node)
+
+    def root(self, inputs: list[int], outputs: list[int]) -> dict[int, Any]:
+        graph = {0: ("tables", self.tensors), 1: ("[i]", inputs), 2: ("[i]", outputs), 3: ("tables", self.operators), 4: ("str", "main")}
+        return {0: ("I", 3), 1: ("tables", self.codes), 2: ("tables", [graph]), 4: ("tables", self.buffers)}
+
+    def file(self, inputs: list[int], outputs: list[int]) -> bytes:
+        return write(self.root(inputs, outputs))
