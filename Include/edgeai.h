@@ -223,7 +223,7 @@ typedef struct edgeai_model edgeai_model;
 typedef struct edgeai_input_binding {
   uint32_t struct_size;
   int32_t rank;                   /* number of dims in use */
-  const char *name;               /* NULL: the next input, in the file's order, not given by name */
+  const char *name;               /* NULL: the next input without a value in the file, in its order, not given by name */
   int64_t dims[EDGEAI_MAX_RANK];  /* EDGEAI_DIM_BATCH in the first place leaves the batch to the session */
   const void *data;               /* optional: the value, dense and row-major; copied */
   uint64_t bytes;                 /* of the value */

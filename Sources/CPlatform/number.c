@@ -14,12 +14,18 @@ void ep_number_text(double value, int32_t is_float, char *text) {
   do snprintf(text, EP_NUMBER_CAPACITY, "%.*e", digits, value);
   while ((is_float ? strtof(text, NULL) != (float)value : strtod(text, NULL) != value) && ++digits < 17);
   /* With an exponent only where a plain number would be long. */
-  int exponent = atoi(strchr(text, 'e') + 1);
+  const char *e = strchr(text, 'e');
+  int exponent = e ? atoi(e + 1) : 0;
   if (exponent >= -5 && exponent < (is_float ? 8 : 16)) {
     int decimals = digits > exponent ? digits - exponent : 1;
     snprintf(text, EP_NUMBER_CAPACITY, "%.*f", decimals, value);
   }
-  for (char *c = text; *c; c++) {
-    if ((*c < '0' || *c > '9') && *c != 'e' && *c != '-' && *c != '+') *c = '.';
+  /* The locale's decimal mark may be several bytes: one point for them all. */
+  char *end = text;
+  for (const char *c = text; *c; c++) {
+    int is_own = (*c >= '0' && *c <= '9') || *c == 'e' || *c == '-' || *c == '+';
+    if (is_own) *end++ = *c;
+    else if (end == text || end[-1] != '.') *end++ = '.';
   }
+  *end = 0;
 }

@@ -75,7 +75,7 @@ extension EdgeError {
     error.pointee.node_index = Int32(clamping: nodeIndex)
     copyText(node.utf8, to: &error.pointee.node, capacity: Int(EDGEAI_NAME_CAPACITY))
     copyText(tensor.utf8, to: &error.pointee.tensor, capacity: Int(EDGEAI_NAME_CAPACITY))
-    copyText(message.utf8, to: &error.pointee.message, capacity: Int(EDGEAI_MESSAGE_CAPACITY))
+    copyText(message.repaired.utf8, to: &error.pointee.message, capacity: Int(EDGEAI_MESSAGE_CAPACITY))
   }
 }
 

@@ -69,13 +69,8 @@ final class CompanionFiles {
   }
 
   private func checkStaysInside(_ location: Text) throws(EdgeError) {
-    var parts: [[UInt8]] = [[]]
-    for byte in location.utf8 {
-      guard byte != 0 else { throw EdgeError(.malformedModel, "the external data's file name holds a zero byte") }
-      if byte == UInt8(ascii: "/") { parts.append([]) } else { parts[parts.count - 1].append(byte) }
-    }
-    let dot = UInt8(ascii: ".")
-    for part in parts where part.isEmpty || part == [dot, dot] {
+    guard !location.utf8.contains(0) else { throw EdgeError(.malformedModel, "the external data's file name holds a zero byte") }
+    for part in location.parts(separator: UInt8(ascii: "/")) where part.isEmpty || part == ".." {
       throw EdgeError(.malformedModel, "external data '\(location)' does not lie in the model's folder")
     }
   }

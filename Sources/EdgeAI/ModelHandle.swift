@@ -12,7 +12,7 @@ struct LogSink {
 
   func write(_ level: Int32, _ message: Text) {
     guard let function else { return }
-    message.withCString { function(context, level, $0) }
+    message.repaired.withCString { function(context, level, $0) }
   }
 }
 

@@ -1,8 +1,8 @@
 /// How integers stand for real numbers: real = (q - zeroPoint) * scale, for the whole tensor or for each
 /// index along `axis` (Jacob et al. 2018). It is part of a value's type.
 ///
-/// The runtime computes with uint8 activations (per tensor) and symmetric int8 weights (per tensor or along
-/// the output channel); int32 biases have zero point 0.
+/// The runtime computes with uint8 activations (per tensor) and int8 weights, symmetric (per tensor or along the output
+/// channel) or, in convolutions, with one zero point for all; int32 biases have zero point 0.
 public struct Quantization: Equatable, Sendable {
   /// One scale, or one for each index of `axis`. Finite and positive.
   public var scales: [Float]

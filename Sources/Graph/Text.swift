@@ -48,6 +48,13 @@ public struct Text: Hashable, Sendable {
 
   public var isEmpty: Bool { utf8.isEmpty }
 
+  /// The text for a reader who relies on UTF-8: with question marks in place of all but ASCII when it is none.
+  @inline(never)
+  public var repaired: Text {
+    if utf8.withUnsafeBytes({ Text.isUtf8($0) }) { return self }
+    return Text(utf8.map { $0 < 0x80 ? $0 : UInt8(ascii: "?") })
+  }
+
   @inline(never)
   public static func == (left: Text, right: Text) -> Bool {
     let count = left.utf8.count

@@ -3,7 +3,7 @@
 public struct TextMap {
   private var keys: [Text] = []
   private var values: [Int] = []
-  /// Indices into `keys` by hash, linear probing; -1 is free. A power of two long, at most half full.
+  /// Indices into `keys` by hash, double hashing; -1 is free. A power of two long, at most half full.
   private var slots = [Int](repeating: -1, count: 8)
 
   public init() {}
@@ -37,11 +37,14 @@ public struct TextMap {
     return true
   }
 
-  /// Where a name is, or would stand.
+  /// Where a name is, or would stand. The step comes from other bits of the hash than the start, so that a file full of
+  /// names made to meet in one place does not make a long way.
   private func slot(_ key: Text) -> Int {
     let mask = slots.count - 1
-    var place = key.hashValue & mask
-    while slots[place] >= 0, keys[slots[place]] != key { place = (place + 1) & mask }
+    let hash = key.hashValue
+    let step = hash >> (Int.bitWidth / 2) | 1
+    var place = hash & mask
+    while slots[place] >= 0, keys[slots[place]] != key { place = (place &+ step) & mask }
     return place
   }
 

@@ -160,7 +160,7 @@ final class OnnxReader {
       case 4:
         // The texts that matter are short words; others (labels, source code) need not be UTF-8.
         let range = try message.range(field)
-        attribute.text = range.count <= 64 ? Text(UnsafeRawBufferPointer(rebasing: message.bytes[range])) : ""
+        attribute.text = range.count <= 64 ? Text(validating: UnsafeRawBufferPointer(rebasing: message.bytes[range])) ?? "" : ""
         seen = OnnxAttribute.Kind.text.rawValue
       case 5:
         if !attribute.tensors.isEmpty { throw message.error("attribute '\(attribute.name)' has two tensors", at: field.offset) }

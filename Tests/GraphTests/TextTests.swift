@@ -14,6 +14,7 @@ import Testing
       }
     }
     #expect(isValid([]))
+    #expect(Text([0x61, 0xFF, 0xC3]).repaired == "a??" && Text("\u{E9}").repaired == "\u{E9}")
   }
 
   @Test func textsAreEqualWhenTheirBytesAre() {

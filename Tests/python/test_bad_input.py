@@ -198,6 +198,12 @@ def test_memory_that_does_not_fit(classifier: edgeai.Model, aligned: Callable[[i
 # Files.
 
 
+def test_messages_are_utf8_whatever_the_file_says() -> None:
+    broken = small_model([helper.make_node("Gelu", ["x"], ["y"], approximate="QQ")], {"x": ("n", 3)}, ["y"], opset=20).replace(b"QQ", b"\xff\xfe")
+    with pytest.raises(edgeai.UnsupportedOpError, match="approximate"):
+        edgeai.load(broken)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(edgeai.FileError) as caught:
         edgeai.load(tmp_path / "none.onnx")

@@ -77,6 +77,10 @@ def test_devices_and_compatibility():
         onnx_backend.prepare(relu, "CUDA")
     text = _model([helper.make_node("StringNormalizer", ["x"], ["y"])], [_value("x", [2], TensorProto.STRING)], [_value("y", [2], TensorProto.STRING)])
     assert not onnx_backend.is_compatible(text)
+    scale, zero = helper.make_tensor("s", TensorProto.FLOAT, [], [0.5]), helper.make_tensor("z", TensorProto.UINT8, [], [3])
+    quantize = _model([helper.make_node("QuantizeLinear", ["x", "s", "z"], ["y"])], [_value("x", [2])], [_value("y", [2], TensorProto.UINT8)])
+    quantize.graph.initializer.extend([scale, zero])
+    assert not onnx_backend.is_compatible(quantize)
 
 
 def test_wrong_inputs(reshape):

@@ -52,9 +52,10 @@ extension Lowering {
     arguments.scale = try factor(xType.scale / yType.scale)
     if op.kind != .max {
       // Between equal types any zero point will do: seen from 0 or 128 the ties lie outward, and a scale barely above 1
-      // takes them there. It moves no other average of so many pixels over a tie.
+      // takes them there. It moves no other average of so many pixels over a tie. Padding that counts is real zeros: there
+      // the zero point matters.
       let pixels = window.kernelHeight.multipliedReportingOverflow(by: window.kernelWidth)
-      if op.kind != .average, graph.values[x].quantization == graph.values[y].quantization, !pixels.overflow, pixels.partialValue < 4096 {
+      if op.kind != .average, !op.countIncludesPad, graph.values[x].quantization == graph.values[y].quantization, !pixels.overflow, pixels.partialValue < 4096 {
         arguments.x_zero_point = op.kind == .averageTiesUp ? 0 : 128
         arguments.y_zero_point = arguments.x_zero_point
         arguments.scale = 1 + 0x1p-21

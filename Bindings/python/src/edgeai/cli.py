@@ -154,7 +154,8 @@ def _quantize(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    model, other = _load(options), load(options.other)
+    # The shape is for those of the two that leave theirs open; other formats have none to give.
+    model, other = (load(path, shapes=_shapes(options) if path.endswith(".onnx") else None) for path in (options.model, options.other))
     print(compare(model, other, _array(options.data)))
     return 0
 

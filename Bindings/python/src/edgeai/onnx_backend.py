@@ -244,7 +244,8 @@ class EdgeAIBackend(Backend):
             return True  # the operators at least are known
         except EdgeAIError:
             return False
-        return not any(u.reason == "the operator is not supported" for u in reasons)
+        unknown = ("the operator is not supported", "quantized ONNX models", "model-local functions")
+        return not any(u.reason.startswith(unknown) for u in reasons)
 
     @classmethod
     def prepare(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> EdgeAIBackendRep:
