@@ -65,6 +65,8 @@ final class TfliteImporter {
   var isMade: [Bool]
   /// Results of operators that are not supported.
   var isPoisoned: [Bool]
+  /// Graph outputs.
+  var isOutput: [Bool]
 
   /// The operator being imported.
   var node = TfliteOperator()
@@ -86,6 +88,8 @@ final class TfliteImporter {
     known = [TfliteNumbers?](repeating: nil, count: model.tensors.count)
     isMade = [Bool](repeating: false, count: model.tensors.count)
     isPoisoned = isMade
+    isOutput = isMade
+    for output in model.outputs { isOutput[output] = true }
   }
 
   /// Operators have no names in the file: the first result's stands for one.
@@ -139,6 +143,8 @@ final class TfliteImporter {
         if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
         throw error
       }
+      // Reasons quote names, which may be long and shared by many operators.
+      try noteConverted(error.message.utf8.count)
       unsupported.append(UnsupportedOperator(node: nodeName, nodeIndex: index, type: node.typeName, reason: error.message))
     }
     for output in outputs { isPoisoned[output] = true }

@@ -15,13 +15,15 @@ extension TfliteImporter {
     let quantized = hasScale(x)
     let matrix = try input(1)
     // float16 weights are what a DEQUANTIZE made: a constant nevertheless.
-    if !isConstant(matrix), graph.values[try value(matrix)].constant == nil { return try importProduct(x, matrix, clamp) }
-    let weights = try weights(matrix, channelAxis: 0, quantized: quantized)
+    let computed = isConstant(matrix) ? Node.noValue : try value(matrix)
+    let isComputed = computed != Node.noValue && graph.values[computed].constant == nil
+    let weights = isComputed ? graph.values[computed] : try weights(matrix, channelAxis: 0, quantized: quantized)
     guard weights.shape.rank == 2, weights.shape[1] > 0 else { throw malformed("weights have shape \(weights.shape.text)", tensor: matrix) }
     if !keepsDims || shapeOf(x).dims.last != weights.shape[1] {
       let rows = try rows(shapeOf(x), of: weights.shape[1])
       if shapeOf(x) != rows { x = try helper(.reshape(rows), [x]) }
     }
+    if isComputed { return try importProduct(x, computed, clamp) }
     var operands = [x, graph.addValue(weights)]
     if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
     try compute(.dense(clamp), operands)
@@ -36,9 +38,8 @@ extension TfliteImporter {
   }
 
   /// Weights that are computed: a product of matrices.
-  private func importProduct(_ x: ValueID, _ matrix: Int, _ clamp: Clamp) throws(EdgeError) {
-    let weights = try value(matrix)
-    guard optionalInput(2) == nil, shapeOf(weights).rank == 2 else { throw reject("a bias with computed weights is not supported") }
+  private func importProduct(_ x: ValueID, _ weights: ValueID, _ clamp: Clamp) throws(EdgeError) {
+    guard optionalInput(2) == nil else { throw reject("a bias with computed weights is not supported") }
     let turned = try helper(.transpose([1, 0]), [weights])
     try compute(.matMul, [x, turned], then: clamp)
   }

@@ -118,6 +118,11 @@ struct TfliteReader {
     }
     model.inputs = try indices(graph, 1, model)
     model.outputs = try indices(graph, 2, model)
+    let borders = max(model.inputs.count, model.outputs.count)
+    guard borders <= limits.maximumValues else {
+      throw EdgeError(
+        .limitExceeded, "the model has \(borders) inputs or outputs; the limit is \(limits.maximumValues)", byteOffset: graph.position)
+    }
     let operators = try graph.vector(3, size: 4)
     guard operators.count <= limits.maximumNodes else {
       throw EdgeError(.limitExceeded, "the model has \(operators.count) operators; the limit is \(limits.maximumNodes)", byteOffset: operators.start)

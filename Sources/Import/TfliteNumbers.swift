@@ -82,13 +82,19 @@ extension TfliteImporter {
       let type = try fileType(try output())
       guard type == .int32 || type == .int64 || code == .cast && type == .float32 else { return false }
       elements = a.elements
-      let target = model.tensors[try output()]
-      if code != .cast { dims = elements.count == 1 && target.dims.isEmpty ? [] : [elements.count] }
+      if code != .cast {
+        dims = model.tensors[try output()].dims
+        guard Shape(dims).elementCount() == elements.count else { return false }
+      }
     case .pack, .concatenation:
+      // Scalars or lists, one after the other.
+      let options = try options(code == .pack ? 59 : 10)
+      let activation = code == .pack ? 0 : try options.byte(1)
+      guard try options.int32(code == .pack ? 1 : 0) == 0, activation == 0 else { return false }
       var count = 0
       for operand in operands {
         count &+= operand.elements.count
-        guard operand.dims.count <= 1, count <= TfliteNumbers.maximumCount else { return false }
+        guard operand.dims.count == (code == .pack ? 0 : 1), count <= TfliteNumbers.maximumCount else { return false }
       }
       elements = operands.flatMap { $0.elements }
       dims = [elements.count]
@@ -98,14 +104,20 @@ extension TfliteImporter {
       elements = picked(a.elements, part.starts[0], part.ends[0], part.steps[0])
       dims = part.removed.isEmpty ? [elements.count] : []
     case .gather:
-      guard a.dims.count == 1, operands.count > 1 else { return false }
+      let options = try options(23)
+      guard a.dims.count == 1, operands.count > 1, try options.int32(0) == 0, try options.int32(1) == 0 else { return false }
       for index in operands[1].elements where index < 0 || index >= a.elements.count { throw malformed("index \(index) is out of range") }
       elements = operands[1].elements.map { a.elements[$0] }
       dims = operands[1].dims
     case .reduceProd:
+      guard a.dims.count == 1, operands.count > 1, operands[1].elements == [0] || operands[1].elements == [-1] else { return false }
       elements = [try product(a.elements)]
-      dims = []
+      dims = try options(27).bool(0) ? [1] : []
     case .add, .sub, .mul, .minimum, .maximum:
+      if code == .add || code == .sub || code == .mul {
+        guard try options(code == .add ? 11 : code == .sub ? 28 : 21).byte(0) == 0 else { return false }
+      }
+      guard operands.allSatisfy({ $0.dims == a.dims || max($0.dims.count, a.dims.count) <= 1 }) else { return false }
       let result = try pairs(code, operands)
       elements = result.elements
       dims = result.dims
@@ -169,6 +181,6 @@ extension TfliteImporter {
       guard let value else { throw malformed("arithmetic on dimensions overflows") }
       result.append(value)
     }
-    return (result, a.elements.count == 1 ? b.dims : a.dims)
+    return (result, a.elements.count == 1 && !b.dims.isEmpty ? b.dims : a.dims)
   }
 }

@@ -21,7 +21,11 @@ extension TfliteImporter {
       let axis = try normalized(try integer(try input(1)), rank: shape.rank + 1)
       try move(.reshape(Shape(Array(shape.dims[..<axis]) + [1] + Array(shape.dims[axis...]))), [x])
     case .transpose: try move(.transpose(try integers(try input(1))), [x])
-    case .broadcastTo: try move(.expand(Shape(try integers(try input(1)))), [x])
+    case .broadcastTo:
+      let target = try integers(try input(1))
+      // A size of -1 in a file is none; from a shape it is the symbolic batch.
+      guard freeBatch || !target.contains(where: { $0 < 0 }) else { throw malformed("\(Shape(target).text) is no shape") }
+      try move(.expand(Shape(target)), [x])
     case .split:
       let axis = try normalized(try integer(try input(0)), rank: shape.rank)
       guard shape[axis] > 0, shape[axis] % max(outputs.count, 1) == 0 else { throw malformed("\(shape.text) does not split in \(outputs.count)") }
@@ -95,9 +99,8 @@ extension TfliteImporter {
     for (index, part) in try parts(x, axis, sizes).enumerated() { try setResult(part, output: index) }
   }
 
-  /// Inputs in the result's scale, which concatenation keeps.
-  private func importConcatenation() throws(EdgeError) {
-    let options = try options(10)
+  /// The inputs in the result's scale, which joining keeps.
+  private func joined() throws(EdgeError) -> [ValueID] {
     let type = try innerType(try output())
     var parts: [ValueID] = []
     for index in inputs.indices {
@@ -109,8 +112,14 @@ extension TfliteImporter {
       }
       parts.append(part)
     }
-    guard let first = parts.first else { throw malformed("has no inputs") }
-    let axis = try normalized(try options.int32(0), rank: shapeOf(first).rank)
+    guard !parts.isEmpty else { throw malformed("has no inputs") }
+    return parts
+  }
+
+  private func importConcatenation() throws(EdgeError) {
+    let options = try options(10)
+    let parts = try joined()
+    let axis = try normalized(try options.int32(0), rank: shapeOf(parts[0]).rank)
     try move(.concat(axis: axis), parts, then: try clamp(try options.byte(1)))
   }
 
@@ -118,13 +127,11 @@ extension TfliteImporter {
     let options = try options(59)
     var parts: [ValueID] = []
     var axis = 0
-    for index in inputs.indices {
-      let x = try inputValue(index)
+    for x in try joined() {
       let dims = shapeOf(x).dims
       axis = try normalized(try options.int32(1), rank: dims.count + 1)
       parts.append(try helper(.reshape(Shape(Array(dims[..<axis]) + [1] + Array(dims[axis...]))), [x]))
     }
-    guard !parts.isEmpty else { throw malformed("has no inputs") }
     try move(.concat(axis: axis), parts)
   }
 

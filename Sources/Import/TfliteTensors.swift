@@ -141,6 +141,7 @@ extension TfliteImporter {
         isPoisoned[tensor] = true
         continue
       }
+      try checkCounts(name)
       let value = graph.addValue(
         Value(name: name, dtype: border.dtype, shape: fileShape(tensor), quantization: border.quantization))
       try checkSize(value)
@@ -153,6 +154,7 @@ extension TfliteImporter {
 
   func addGraphOutputs() throws(EdgeError) {
     var names = TextMap()
+    var isListed: [Bool] = []
     for (index, tensor) in model.outputs.enumerated() {
       let source = model.tensors[tensor]
       guard isMade[tensor] || !source.contents.isEmpty else {
@@ -161,10 +163,16 @@ extension TfliteImporter {
       let name = borderName(source.name, "output_\(index)", &names)
       var inner = try value(tensor)
       let border = try borderType(tensor)
+      // Results of the nodes made here are listed once; `value` may have added a constant.
+      while isListed.count < graph.values.count { isListed.append(false) }
       if ElementType(graph.values[inner].dtype, graph.values[inner].quantization) != border {
+        try checkCounts(name)
         inner = try graph.addNode(.requantize, name: name, inputs: [inner], outputNames: [name], results: [border])[0]
-      } else if graph.values[inner].name != name || graph.outputs.contains(inner) {
+      } else if graph.values[inner].name != name || isListed[inner] {
+        try checkCounts(name)
         inner = try graph.addNode(.reshape(shapeOf(inner)), name: name, inputs: [inner], outputNames: [name])[0]
+      } else {
+        isListed[inner] = true
       }
       graph.outputs.append(inner)
     }
@@ -186,11 +194,16 @@ extension TfliteImporter {
     }
   }
 
+  /// Room for one more node.
+  private func checkCounts(_ name: Text) throws(EdgeError) {
+    guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
+      throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: name)
+    }
+  }
+
   /// Appends a node; quantized results of operators that compute are of type `declared`.
   func emit(_ op: Operator, _ inputs: [ValueID], _ names: [Text], declared: ElementType? = nil) throws(EdgeError) -> [ValueID] {
-    guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
-      throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
-    }
+    try checkCounts(nodeName)
     let types = declared.map { $0.quantization == nil ? [] : [$0] } ?? []
     let results = try graph.addNode(op, name: nodeName, inputs: inputs, outputNames: names, results: types)
     for result in results { try checkSize(result) }
@@ -202,8 +215,15 @@ extension TfliteImporter {
     try emit(op, inputs, [helperName(nodeName)], declared: declared)[0]
   }
 
-  /// A name no tensor of the file and no other helper has.
-  func helperName(_ base: Text) -> Text {
+  /// A name no tensor of the file and no other helper has. Of a long name only the beginning: many helpers may be called after one.
+  func helperName(_ whole: Text) -> Text {
+    var base = whole
+    var end = min(whole.utf8.count, 64)
+    if end < whole.utf8.count {
+      // Not within a character.
+      while end > 0, whole.utf8[end] & 0xC0 == 0x80 { end &-= 1 }
+      base = Text(Array(whole.utf8[..<end]))
+    }
     var count = helperNames[base] ?? 0
     var name = base
     while helperNames[name] != nil {
@@ -218,7 +238,7 @@ extension TfliteImporter {
   /// Name of the inner value of a result: the file's, unless the border's value will have that.
   private func resultName(_ tensor: Int) throws(EdgeError) -> Text {
     let name = model.tensors[tensor].name
-    guard model.outputs.contains(tensor), try innerType(tensor) != borderType(tensor) else { return name }
+    guard isOutput[tensor], try innerType(tensor) != borderType(tensor) else { return name }
     return helperName(name + "_uint8")
   }
 

@@ -490,6 +490,135 @@ def test_refused_tensors(kind: str) -> None:
         edgeai.load(net.file([x], [y]))
 
 
+def test_pack_of_scales() -> None:
+    net = Network()
+    a, b = net.tensor("a", (1, 50), "int8", scale=0.1, zero=3), net.tensor("b", (1, 50), "int8", scale=0.033, zero=-90)
+    y = net.tensor("y", (1, 2, 50), "int8", scale=0.097, zero=1)
+    net.operator("PACK", [a, b], [y], "Pack", count=2, axis=1)
+    inputs = [random((1, 50), "int8", 1), random((1, 50), "int8", 2)]
+    reals = [(inputs[0].astype(np.float64) - 3) * 0.1, (inputs[1].astype(np.float64) + 90) * 0.033]
+    expected = np.clip(np.rint(np.stack(reals, 1) / 0.097) + 1, -128, 127).astype(np.int8)
+    check(ours(net.file([a, b], [y]), inputs)[0], expected)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_computed_weights(keep: int) -> None:
+    net = Network()
+    x, w = net.tensor("x", (2, 3, 4)), net.tensor("w", (5, 4))
+    half = net.tensor("half", (5, 4))
+    y = net.tensor("y", (2, 3, 5) if keep else (6, 5))
+    net.operator("RELU", [w], [half])
+    net.operator("FULLY_CONNECTED", [x, half], [y], "FullyConnected", keep_dims=keep)
+    content = net.file([x, w], [y])
+    inputs = [random((2, 3, 4), "float32", 1), random((5, 4), "float32", 2)]
+    expected = (inputs[0].reshape(-1, 4) @ np.maximum(inputs[1], 0).T).reshape((2, 3, 5) if keep else (6, 5))
+    check(ours(content, inputs)[0], expected)
+
+
+def number_network(op: str, lists: list[Array], result: Any, options: str = "", **values: int) -> tuple[bytes, Array]:
+    """An operator on constants whose result is multiplied, as floats, with an input of its shape."""
+    net = Network()
+    x = net.tensor("x", result)
+    constants = [net.tensor(f"c{i}", c.shape, "int32", c.tobytes()) for i, c in enumerate(lists)]
+    folded, real, y = net.tensor("folded", result, "int32"), net.tensor("real", result), net.tensor("y", result)
+    net.operator(op, constants, [folded], options, **values)
+    net.operator("CAST", [folded], [real])
+    net.operator("MUL", [x, real], [y], "Mul")
+    return net.file([x], [y]), random(result, "float32")
+
+
+GRID = np.arange(6, dtype=np.int32).reshape(2, 3) + 1
+FOLDED = [
+    ("RESHAPE", [GRID, i32(3, 2)], (3, 2), "Reshape", {}),
+    ("EXPAND_DIMS", [GRID, i32(1)], (2, 1, 3), "", {}),
+    ("SQUEEZE", [GRID.reshape(2, 1, 3)], (2, 3), "Squeeze", {}),
+    ("PACK", [np.array(2, np.int32), np.array(7, np.int32)], (2,), "Pack", {"count": 2}),
+    ("PACK", [i32(1, 2), i32(3, 4)], (2, 2), "Pack", {"count": 2, "axis": 1}),
+    ("CONCATENATION", [i32(1, 2), i32(3)], (3,), "Concatenation", {}),
+    ("CONCATENATION", [i32(-5, 9), i32(3)], (3,), "Concatenation", {"activation": 3}),
+    ("REDUCE_PROD", [i32(2, 3, 4), i32(0)], (1,), "Reducer", {"keep_dims": 1}),
+    ("REDUCE_PROD", [GRID, i32(1)], (2,), "Reducer", {}),
+    ("ADD", [i32(-5, 9), i32(1)], (2,), "Add", {}),
+    ("ADD", [i32(-5, 9), i32(1, 1)], (2,), "Add", {"activation": 1}),
+    ("SUB", [i32(-5, 9), i32(1, 1)], (2,), "Sub", {"activation": 1}),
+    ("MUL", [i32(-5, 9), i32(1, 1)], (2,), "Mul", {"activation": 1}),
+    ("MUL", [i32(3), np.array(4, np.int32)], (1,), "Mul", {}),
+    ("MAXIMUM", [GRID[:1], GRID[:, :1]], (2, 3), "", {}),
+    ("GATHER", [i32(5, 6, 7), i32(2, 0)], (2,), "Gather", {}),
+]
+#: Those that are refused.
+REFUSED = {4, 6, 8, 10, 11, 12, 14}
+
+
+@pytest.mark.parametrize("number", range(len(FOLDED)))
+def test_known_integers(number: int) -> None:
+    """Arithmetic on known integers gives what LiteRT gives, in its shape, or is refused."""
+    op, lists, result, options, values = FOLDED[number]
+    content, x = number_network(op, lists, result, options, **values)
+    if number in REFUSED:
+        with pytest.raises(edgeai.EdgeAIError):
+            edgeai.load(content)
+        return
+    check(ours(content, [x])[0], litert(content, [x])[0])
+
+
+@pytest.mark.parametrize("options", [{"axis": 0, "batch_dims": 1}, {"axis": 1}])
+def test_gather_along_another_axis_is_not_folded(options: dict[str, int]) -> None:
+    content, _ = number_network("GATHER", [i32(5, 6, 7), i32(2, 0, 1)], (3,), "Gather", **options)
+    with pytest.raises(edgeai.EdgeAIError):
+        edgeai.load(content)
+
+
+def test_broadcast_to_a_negative_size_is_refused() -> None:
+    net = Network()
+    x, y = net.tensor("x", (1, 4)), net.tensor("y", (1, 4))
+    net.operator("BROADCAST_TO", [x, net.tensor("shape", (2,), "int32", i32(-1, 4).tobytes())], [y])
+    with pytest.raises(edgeai.EdgeAIError, match="is no shape"):
+        edgeai.load(net.file([x], [y]))
+
+
+def test_outputs_are_limited() -> None:
+    net = Network()
+    x, y = net.tensor("x", (1, 4)), net.tensor("y", (1, 4))
+    net.operator("RELU", [x], [y])
+    assert len(edgeai.load(net.file([x], [y] * 3)).outputs) == 3
+    with pytest.raises(edgeai.EdgeAIError, match="limit"):
+        edgeai.load(net.file([x], [y] * 11), limits={"max_tensors": 10})
+    with pytest.raises(edgeai.EdgeAIError, match="grows beyond"):
+        edgeai.load(net.file([x], [y] * 5), limits={"max_operators": 3})
+    with pytest.raises(edgeai.EdgeAIError, match="grows beyond"):
+        edgeai.load(net.file([x], [y] * 10), limits={"max_tensors": 10})
+
+
+def test_long_names_are_not_copied_for_each_helper() -> None:
+    """Names of helpers are cut between characters, and stay unique."""
+    net = Network()
+    x = net.tensor("x", (1, 2, 2, 4))
+    names = ["a" + "é" * 1000, "a" + "é" * 999 + "b"]
+    first, second = (net.tensor(name, (1, 4, 4, 1)) for name in names)
+    for y in (first, second):
+        net.operator("DEPTH_TO_SPACE", [x], [y], "DepthToSpace", block=2)
+    content = net.file([x], [first, second])
+    inputs = random((1, 2, 2, 4), "float32")
+    expected = inputs.reshape(1, 2, 2, 2, 2, 1).transpose(0, 1, 3, 2, 4, 5).reshape(1, 4, 4, 1)
+    for found in ours(content, [inputs]):
+        assert np.array_equal(found, expected)
+    assert [tensor.name for tensor in edgeai.load(content).outputs] == names
+
+
+def test_reasons_count_against_the_limit() -> None:
+    net = Network()
+    x = net.tensor("x", (1, 4))
+    shape = net.tensor("s" * 1000, (2,), "int32")
+    results = [net.tensor(f"y{i}", (1, 4)) for i in range(20)]
+    for y in results:
+        net.operator("RESHAPE", [x, shape], [y], "Reshape")
+    content = net.file([x, shape], results)
+    assert len(edgeai.load(content, allow_unsupported=True).unsupported) == 20
+    with pytest.raises(edgeai.EdgeAIError, match="10000 bytes"):
+        edgeai.load(content, allow_unsupported=True, limits={"max_tensor_bytes": 10_000})
+
+
 def test_every_truncation_and_many_flipped_bits() -> None:
     content = layer("CONV_2D", "int8", padding=1)
     for size in range(len(content)):

@@ -11,10 +11,12 @@ extension Graph {
     try validate()
     var graph = self
     var removed = [Bool](repeating: false, count: nodes.count)
+    var isOutput = [Bool](repeating: false, count: values.count)
+    for output in outputs { isOutput[output] = true }
     for (number, node) in nodes.enumerated() {
       // An output must be made by a node to be copied out at run time.
       guard !node.inputs.isEmpty, node.inputs.allSatisfy({ $0 != Node.noValue && graph.values[$0].constant != nil }),
-        !node.outputs.contains(where: { outputs.contains($0) })
+        !node.outputs.contains(where: { isOutput[$0] })
       else { continue }
       var inputBytes = 0
       for input in node.inputs { inputBytes = addChecked(inputBytes, graph.values[input].byteCount() ?? 0) ?? Int.max }
