@@ -18,15 +18,18 @@ enum OnnxElementType: Int {
     }
   }
 
-  /// Element type in the graph: every floating type becomes float32, unsigned integers the next wider signed one.
+  /// Element type in the graph: every floating type becomes float32.
   var imported: DType {
     switch self {
     case .float, .float16, .double, .bfloat16: return .float32
     case .uint8: return .uint8
     case .int8: return .int8
     case .int16: return .int16
-    case .uint16, .int32: return .int32
-    case .int64, .uint32, .uint64: return .int64
+    case .uint16: return .uint16
+    case .int32: return .int32
+    case .uint32: return .uint32
+    case .int64: return .int64
+    case .uint64: return .uint64
     case .bool: return .bool
     }
   }

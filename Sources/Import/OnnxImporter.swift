@@ -10,7 +10,7 @@ public struct OnnxImport {
   public var unsupported: [UnsupportedOperator]
 }
 
-/// Reads an ONNX model, opset 7 to 22.
+/// Reads an ONNX model, opset 7 to 28.
 ///
 /// Graph inputs and outputs keep the file's layout (NCHW); between transposes at the borders images are NHWC.
 /// A symbolic or missing first dimension of a graph input is the batch. float16, bfloat16 and double tensors
@@ -98,9 +98,9 @@ final class OnnxImporter {
   private func readOpset() throws(EdgeError) {
     for (domain, version) in model.opsets where domain == "" || domain == "ai.onnx" { opset = max(opset, version) }
     guard opset >= 7 else {
-      throw EdgeError(.unsupportedFeature, opset == 0 ? "the model names no ONNX operator set" : "operator set \(opset) is too old; 7 to 22 are supported")
+      throw EdgeError(.unsupportedFeature, opset == 0 ? "the model names no ONNX operator set" : "operator set \(opset) is too old; 7 to 28 are supported")
     }
-    guard opset <= 22 else { throw EdgeError(.newerVersion, "operator set \(opset) is too new; 7 to 22 are supported") }
+    guard opset <= 28 else { throw EdgeError(.newerVersion, "operator set \(opset) is too new; 7 to 28 are supported") }
   }
 
   /// Runs one node, and adds it to the unsupported ones instead of failing when it is that.
@@ -147,7 +147,9 @@ final class OnnxImporter {
     case .normalization: try importNormalization()
     case .reduction: try importReduction()
     case .resize: try importResize()
-    case .shapeArithmetic: throw reject("\(node.type) is supported only on shapes and other constants")
+    case .elementwise: try importElementwise()
+    case .indexing: try importIndexing()
+    case .pattern: try importPattern()
     }
     for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
@@ -175,9 +177,8 @@ final class OnnxImporter {
 
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
-  case convolution, pooling, activation, arithmetic, shape, matrix, normalization, reduction, resize
-  /// Only folded, never run.
-  case shapeArithmetic
+  case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
+  case indexing, pattern
 
   init?(of type: OnnxName) {
     if type.isOne(of: "Conv ConvTranspose") {
@@ -187,7 +188,8 @@ enum OnnxFamily {
     } else if type.isOne(
       of: """
         Relu LeakyRelu PRelu Sigmoid Tanh HardSigmoid HardSwish Gelu Elu Selu Celu Softplus Softsign Mish ThresholdedRelu Clip Erf \
-        Exp Log Sqrt Reciprocal Abs Neg Floor Ceil Round Sign
+        Exp Log Sqrt Reciprocal Abs Neg Floor Ceil Round Sign Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Not \
+        BitwiseNot IsNaN IsInf
         """)
     {
       self = .activation
@@ -195,23 +197,39 @@ enum OnnxFamily {
       self = .arithmetic
     } else if type.isOne(
       of: """
-        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast Constant ConstantOfShape \
+        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast CastLike Constant \
+        ConstantOfShape \
         Identity Dropout DepthToSpace SpaceToDepth
         """)
     {
       self = .shape
-    } else if type.isOne(of: "Gemm MatMul") {
+    } else if type.isOne(of: "Gemm MatMul MatMulInteger Einsum") {
       self = .matrix
     } else if type.isOne(of: "BatchNormalization LRN") {
       self = .normalization
     } else if type.isOne(
-      of: "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare Softmax LogSoftmax")
+      of: """
+        ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ArgMax \
+        ArgMin Softmax LogSoftmax
+        """)
     {
       self = .reduction
     } else if type.isOne(of: "Resize Upsample") {
       self = .resize
-    } else if type.isOne(of: "Range Mod Equal Greater GreaterOrEqual Less LessOrEqual Where Not And Or") {
-      self = .shapeArithmetic
+    } else if type.isOne(
+      of: """
+        Mod Equal Greater GreaterOrEqual Less LessOrEqual And Or Xor BitwiseAnd BitwiseOr BitwiseXor BitShift Where Shrink Swish
+        """)
+    {
+      self = .elementwise
+    } else if type.isOne(
+      of: """
+        GatherElements GatherND Scatter ScatterElements ScatterND TensorScatter ReverseSequence Compress CumSum CumProd TopK OneHot
+        """)
+    {
+      self = .indexing
+    } else if type.isOne(of: "Trilu EyeLike Range Tile Hardmax HannWindow HammingWindow BlackmanWindow") {
+      self = .pattern
     } else {
       return nil
     }

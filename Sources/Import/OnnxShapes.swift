@@ -13,10 +13,14 @@ extension OnnxImporter {
     case "Size": try importSizeOf()
     case "Identity": try setAlias(try input(0))
     case "Dropout":
-      if isUsed(output: 1) { throw reject("the mask ('\(operands[outputs[1]].name)') is not supported") }
       if let id = try optionalInput(2), operands[id].known?.integers != [0] { throw reject("training mode") }
-      try setAlias(try input(0))
+      let x = try input(0)
+      if isUsed(output: 1) {
+        try setResult(try emit(.expand(operands[x].shape), [try number(1, .bool)], resultName(1)), output: 1)
+      }
+      try setAlias(x)
     case "Cast": try importCast()
+    case "CastLike": try cast(try input(0), to: operands[try input(1)].dtype)
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
       let x = try input(0)
       let shape = try targetShape(operands[x].shape)
@@ -112,9 +116,13 @@ extension OnnxImporter {
     let x = try input(0)
     let to = try integerAttribute("to", 0)
     guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
-    // All floating types are computed in float32.
-    if type.imported == operands[x].dtype { return try setAlias(x) }
-    try setResult(try emit(.cast(type.imported), [try tensor(x)], resultName()))
+    try cast(x, to: type.imported)
+  }
+
+  /// All floating types are computed in float32.
+  private func cast(_ x: Int, to dtype: DType) throws(EdgeError) {
+    if dtype == operands[x].dtype { return try setAlias(x) }
+    try setResult(try emit(.cast(dtype), [try tensor(x)], resultName()))
   }
 
   // Joining and cutting.
@@ -285,10 +293,9 @@ extension OnnxImporter {
     let x = try input(0)
     let id = try input(1)
     let shape = operands[x].shape
-    guard let known = operands[id].known, known.dtype != .float32, let indices = known.integers else {
-      throw reject("indices ('\(operands[id].name)') must be constant and at most \(OnnxKnown.maximumCount)")
+    guard let known = operands[id].known, known.dtype != .float32, let indices = known.integers, known.dims.count <= 1 else {
+      return try importTake(x, Indexing(.slices, axis: try axisAttribute(0, shape)))
     }
-    guard known.dims.count <= 1 else { throw reject("indices with \(known.dims.count) dimensions") }
     let axis = try normalized(try integerAttribute("axis", 0), rank: shape.rank)
     guard shape[axis] != Shape.batch else { throw reject("single samples cannot be taken from the batch") }
     var rows: [Int32] = []

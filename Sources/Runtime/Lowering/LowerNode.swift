@@ -6,6 +6,10 @@ import Graph
 extension Lowering {
   /// Appends the steps of one node.
   func lower(_ node: Node) throws(EdgeError) {
+    if try isEmpty(node.outputs) {
+      for y in node.outputs { _ = try result(y) }
+      return
+    }
     if let source = aliasSource(node) {
       let y = node.outputs[0]
       guard try count(source) == (try count(y)) else { throw error(.shapeMismatch, "has not the operand's size", value: y) }
@@ -38,7 +42,19 @@ extension Lowering {
     case .dequantize: try lowerDequantize(node)
     case .requantize: try lowerRequantize(node)
     case .cast: try lowerCast(node)
+    case .scan(let function, let axis, let exclusive, let reverse):
+      try lowerScan(node, function, axis: axis, exclusive: exclusive, reverse: reverse)
+    case .take(let indexing): try lowerTake(node, indexing)
+    case .put(let indexing, let function): try lowerPut(node, indexing, function)
+    case .topK(let axis, let k, let largest): try lowerTopK(node, axis: axis, k: k, largest: largest)
+    case .select: try emitTyped([try required(node, 0), try required(node, 1), try required(node, 2)], node.outputs[0], function: 0)
     }
+  }
+
+  /// Nothing has elements, so there is nothing to compute.
+  private func isEmpty(_ values: [ValueID]) throws(EdgeError) -> Bool {
+    for value in values where try size(value) > 0 { return false }
+    return true
   }
 
   /// A reshape into another quantized type; the others are aliases.

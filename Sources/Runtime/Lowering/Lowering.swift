@@ -60,16 +60,22 @@ final class Lowering {
   func shape(_ value: ValueID) -> [Int] { graph.values[value].shape.withBatch(batch).dims }
   func dtype(_ value: ValueID) -> DType { graph.values[value].dtype }
 
-  /// Elements of a value; never zero.
-  func count(_ value: ValueID) throws(EdgeError) -> Int {
+  /// Elements of a value.
+  func size(_ value: ValueID) throws(EdgeError) -> Int {
     guard let count = graph.values[value].shape.elementCount(batch: batch), graph.values[value].byteCount(batch: batch) != nil else {
       throw error(.limitExceeded, "the tensor's size overflows", value: value)
     }
+    return count
+  }
+
+  /// Elements of a value; never zero.
+  func count(_ value: ValueID) throws(EdgeError) -> Int {
+    let count = try size(value)
     if count <= 0 { throw error(.unsupportedFeature, "a tensor without elements", value: value) }
     return count
   }
 
-  func byteCount(_ value: ValueID) throws(EdgeError) -> Int { try count(value) &* dtype(value).byteCount }
+  func byteCount(_ value: ValueID) throws(EdgeError) -> Int { try size(value) &* dtype(value).byteCount }
 
   /// Input `index` of a node, which must be there.
   func required(_ node: Node, _ index: Int) throws(EdgeError) -> ValueID {
@@ -182,6 +188,7 @@ final class Lowering {
     for (index, value) in graph.outputs.enumerated() {
       let place = try operand(value)
       if place == BufferPlace(buffer: outputBuffers[index]) { continue }
+      if try size(value) == 0 { continue }
       note = "output \(graph.values[value].name)"
       try emitCopy(
         count: try count(value), elementBytes: dtype(value).byteCount, from: place, to: BufferPlace(buffer: outputBuffers[index]))

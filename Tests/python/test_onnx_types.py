@@ -1,0 +1,172 @@
+"""ONNX operators on every element type, against the reference evaluator of the onnx package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import edgeai
+
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+SHAPE = (3, 5, 4)
+
+
+def data(dtype: str, shape: tuple[int, ...] = SHAPE, seed: int = 1, low: int = -9, high: int = 9) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    if dtype == "bool":
+        return random.integers(0, 2, shape).astype(bool)
+    if np.dtype(dtype).kind == "u":
+        low = max(low, 0)
+    if np.dtype(dtype).kind == "f":
+        return random.uniform(low, high, shape).astype(dtype)
+    return random.integers(low, high + 1, shape).astype(dtype)
+
+
+def compare(op: str, arrays: list[Any], constants: dict[int, np.ndarray] | None = None, opset: int = 18, results: int = 1, **attributes: Any) -> None:
+    """One node: `arrays` are its inputs (None: absent), `constants` takes some of them as initializers instead."""
+    constants = constants or {}
+    names = ["" if a is None else f"x{i}" for i, a in enumerate(arrays)]
+    feeds = {f"x{i}": a for i, a in enumerate(arrays) if a is not None and i not in constants}
+    outputs = [f"y{i}" for i in range(results)]
+
+    def info(name: str, array: np.ndarray | None) -> Any:
+        kind = TensorProto.FLOAT if array is None else helper.np_dtype_to_tensor_dtype(array.dtype)
+        return helper.make_tensor_value_info(name, kind, None if array is None else array.shape)
+
+    graph = helper.make_graph(
+        [helper.make_node(op, names, outputs, name="node", **attributes)], "types",
+        [info(n, a) for n, a in feeds.items()], [info(n, None) for n in outputs],
+        [numpy_helper.from_array(arrays[i], f"x{i}") for i in constants],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    expected = ReferenceEvaluator(model).run(None, feeds)
+    found = edgeai.Session(edgeai.load(model.SerializeToString()), check_finite=False).run(feeds)
+    for want, have in zip(expected, found, strict=True):
+        want = np.asarray(want)
+        assert have.dtype == want.dtype and have.shape == want.shape
+        if want.dtype.kind == "f":
+            np.testing.assert_allclose(have, want, rtol=2e-6, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(have, want)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "float32"])
+@pytest.mark.parametrize("op", ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"])
+def test_comparisons(op: str, dtype: str) -> None:
+    compare(op, [data(dtype), data(dtype, (5, 1), seed=2)])
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Max", "Min", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"])
+def test_integer_arithmetic(op: str, dtype: str) -> None:
+    b = data(dtype, (1, 5, 4), seed=2)
+    if op == "Mod":
+        b[b == 0] = 3
+    compare(op, [data(dtype), b])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_integers_wrap_and_divide_towards_zero(dtype: str) -> None:
+    big = np.array([np.iinfo(dtype).max, np.iinfo(dtype).min, -7, 7], dtype)
+    node = edgeai.Session(edgeai.load(two_inputs("Div", dtype)))
+    assert node.run([big, np.array([1, 1, 2, -2], dtype)])[0].tolist() == [big[0], big[1], -3, -3]
+    node = edgeai.Session(edgeai.load(two_inputs("Add", dtype)))
+    assert node.run([big, np.array([1, -1, 0, 0], dtype)])[0].tolist() == [big[1], big[0], -7, 7]
+
+
+def two_inputs(op: str, dtype: str) -> bytes:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    infos = [helper.make_tensor_value_info(n, kind, [4]) for n in ("a", "b", "y")]
+    graph = helper.make_graph([helper.make_node(op, ["a", "b"], ["y"])], "two", infos[:2], infos[2:])
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=10).SerializeToString())
+
+
+@pytest.mark.parametrize("op", ["And", "Or", "Xor"])
+def test_logic(op: str) -> None:
+    compare(op, [data("bool"), data("bool", seed=2)])
+    compare("Not", [data("bool")])
+    compare("BitwiseNot", [data("int16")])
+    compare("BitwiseNot", [data("uint32")])
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float32"])
+@pytest.mark.parametrize("to", [*INTEGERS, "bool", "float32"])
+def test_cast(dtype: str, to: str) -> None:
+    x = data(dtype, low=0 if np.dtype(to).kind == "u" else -9)
+    compare("Cast", [x], to=int(helper.np_dtype_to_tensor_dtype(np.dtype(to))))
+    compare("CastLike", [x, data(to)])
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float32"])
+def test_moving_and_choosing(dtype: str) -> None:
+    x = data(dtype)
+    compare("Where", [data("bool", seed=3), x, data(dtype, (1, 1, 4), seed=4)])
+    compare("Transpose", [x], perm=[2, 0, 1])
+    compare("Concat", [x, data(dtype, (3, 2, 4))], axis=1)
+    compare("Slice", [x, np.array([4, 0]), np.array([-9, 3]), np.array([1, 2]), np.array([-2, 2])], {1: x, 2: x, 3: x, 4: x})
+    compare("Expand", [data(dtype, (5, 1)), np.array([2, 5, 3])], {1: x})
+    compare("Tile", [x, np.array([2, 1, 3])], {1: x})
+    compare("Gather", [x, np.array([[0, -1], [2, 1]])], axis=1)
+    compare("GatherElements", [x, np.array([[[3, 0, -1, 2]] * 5] * 3)], axis=2)
+    compare("GatherND", [x, np.array([[[0, 3]], [[-1, 1]], [[2, 2]]])], batch_dims=1)
+    compare("ScatterElements", [x, np.array([[[4, 0, -2, 1]]]), data(dtype, (1, 1, 4), seed=8)], axis=1)
+    compare("ScatterND", [x, np.array([[0, 4], [2, 1]]), data(dtype, (2, 4), seed=9)])
+    compare("Trilu", [x, np.array(1)], {1: x}, upper=0)
+    compare("ReverseSequence", [x, np.array([2, 5, 0])], time_axis=1, batch_axis=0)
+    if dtype != "bool":  # the evaluator subtracts the two values
+        compare("OneHot", [np.array([[1, -3], [7, 0]]), np.array(6), np.array([3, 1]).astype(dtype)], {1: x}, axis=1)
+
+
+@pytest.mark.parametrize("reduction", ["add", "mul", "min", "max"])
+def test_scatter_reductions(reduction: str) -> None:
+    for dtype in ("float32", "int64", "uint8"):
+        x = data(dtype)
+        compare("ScatterElements", [x, np.array([[[1, 1, -2, 1], [1, 0, 1, 1]]]), data(dtype, (1, 2, 4), seed=8)], axis=1, reduction=reduction)
+        compare("ScatterND", [x, np.array([[0, 4], [0, 4]]), data(dtype, (2, 4), seed=9)], reduction=reduction)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "uint64"])
+def test_reductions(dtype: str) -> None:
+    x = data(dtype)
+    squares = () if dtype == "int32" else ("ReduceSumSquare",)  # the evaluator gives int64
+    for op in ("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", *squares):
+        compare(op, [x, np.array([0, 2])], {1: x})
+        compare(op, [x], keepdims=0)
+    for op in ("ArgMax", "ArgMin"):
+        compare(op, [x], axis=1)
+        compare(op, [x], axis=-1, keepdims=0, select_last_index=1)
+    for options in ({}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}):
+        compare("CumSum", [x, np.array(1)], {1: x}, **options)
+    compare("TopK", [x, np.array([3])], {1: x}, results=2, axis=1)
+    compare("TopK", [x, np.array([2])], {1: x}, results=2, largest=0)
+
+
+def test_float_functions() -> None:
+    x = data("float32", low=-1, high=1)
+    for op in ("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Atanh"):
+        compare(op, [x])
+    compare("Acosh", [x + 2.5])
+    compare("IsNaN", [np.where(x > 0, np.float32("nan"), x)])
+    compare("IsInf", [np.where(x > 0, np.float32("inf"), np.where(x < -0.5, np.float32("-inf"), x))], detect_negative=0, opset=20)
+    compare("Mod", [x * 9, data("float32", seed=5)], fmod=1)
+    compare("Shrink", [x], lambd=0.3, bias=0.1)
+    compare("Hardmax", [x], axis=1)
+    compare("ReduceLogSum", [x + 2, np.array([1])], {1: x})
+    compare("ReduceLogSumExp", [x * 300, np.array([1])], {1: x})
+    compare("Pow", [x + 2, data("int32", low=-3, high=3)])
+
+
+def test_integer_products() -> None:
+    compare("MatMul", [data("int32", (2, 3, 300)), data("int32", (300, 4))])
+    compare("MatMul", [data("int64", (5,)), data("int64", (5, 4))])
+    compare("MatMulInteger", [data("uint8", (3, 5), high=255), data("int8", (5, 4), low=-128), np.array(7, np.uint8), np.array([1, -2, 3, 4], np.int8)])
+    for equation in ("ij,jk->ik", "bij,bjk", "...ij,...kj->...ik", "ij->j", "ij->ji", "i,j->ij", "ij,j->"):
+        factors = equation.split("->")[0].split(",")
+        shapes = [tuple({"b": 2, "i": 3, "j": 4, "k": 5}[c] for c in f.replace("...", "b")) for f in factors]
+        compare("Einsum", [data("float32", s, seed=i, low=-1, high=1) for i, s in enumerate(shapes)], equation=equation)
+    compare("Einsum", [data("float32", (2, 3, 3))], equation="bii->bi")
+    compare("Einsum", [data("float32", s, low=-1, high=1) for s in ((2, 3), (3, 4), (4, 5))], equation="ij,jk,kl->il")
