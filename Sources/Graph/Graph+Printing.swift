@@ -97,7 +97,8 @@ extension Operator {
     case .scan(_, let axis, let exclusive, let reverse):
       return Text("axis \(axis)") + (exclusive ? " exclusive" : "") + (reverse ? " reverse" : "")
     case .take(let indexing), .put(let indexing, _):
-      return Text("\(indexing.kind == .slices ? "slices" : indexing.kind == .elements ? "elements" : "tuples") axis \(indexing.axis)")
+      let kind: StaticString = indexing.kind == .slices ? "slices" : indexing.kind == .elements ? "elements" : "tuples"
+      return Text("\(kind) axis \(indexing.axis)")
     case .topK(let axis, let k, let largest): return Text("axis \(axis) k \(k)") + (largest ? "" : " smallest")
     }
   }

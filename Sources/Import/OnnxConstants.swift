@@ -67,6 +67,11 @@ extension OnnxImporter {
   /// Checks a constant's type, size and place, and reads it at once when it is small.
   func prepareConstant(_ id: Int, _ tensor: OnnxTensor) throws(EdgeError) {
     let type = try elementType(tensor, operands[id].name)
+    for dim in tensor.dims where dim > Int(Int32.max) {
+      throw EdgeError(
+        .limitExceeded, "tensor '\(operands[id].name)' overflows: it has a dimension of \(dim)", tensor: operands[id].name,
+        byteOffset: tensor.byteOffset)
+    }
     operands[id].dtype = type.imported
     operands[id].shape = Shape(tensor.dims)
     operands[id].isConstant = true

@@ -138,6 +138,11 @@ final class OnnxImporter {
     guard !outputs.isEmpty else { throw malformed("the node has no results") }
     if try foldKnown() { return }
     switch family {
+    case .convolution, .pooling, .resize, .normalization:
+      if let x = try optionalInput(0), operands[x].shape.dims.contains(0) { throw reject("a tensor without elements") }
+    default: break
+    }
+    switch family {
     case .convolution: try importConvolution()
     case .pooling: try importPooling()
     case .activation: try importActivation()
@@ -150,6 +155,10 @@ final class OnnxImporter {
     case .elementwise: try importElementwise()
     case .indexing: try importIndexing()
     case .pattern: try importPattern()
+    case .standardization: try importStandardization()
+    case .loss: try importLoss()
+    case .attention: if node.type == "Attention" { try importAttention() } else { try importRotaryEmbedding() }
+    case .region: try importRegion()
     }
     for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
@@ -178,7 +187,7 @@ final class OnnxImporter {
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
-  case indexing, pattern
+  case indexing, pattern, standardization, loss, attention, region
 
   init?(of type: OnnxName) {
     if type.isOne(of: "Conv ConvTranspose") {
@@ -230,6 +239,18 @@ enum OnnxFamily {
       self = .indexing
     } else if type.isOne(of: "Trilu EyeLike Range Tile Hardmax HannWindow HammingWindow BlackmanWindow") {
       self = .pattern
+    } else if type.isOne(
+      of: """
+        LayerNormalization RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization LpNormalization
+        """)
+    {
+      self = .standardization
+    } else if type.isOne(of: "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss") {
+      self = .loss
+    } else if type.isOne(of: "Attention RotaryEmbedding") {
+      self = .attention
+    } else if type.isOne(of: "CenterCropPad Col2Im LpPool GlobalLpPool SwiGLU") {
+      self = .region
     } else {
       return nil
     }

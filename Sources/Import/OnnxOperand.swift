@@ -93,8 +93,9 @@ extension OnnxImporter {
   }
 
   private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape, operand: Int) throws(EdgeError) -> ValueID {
-    if shape.dims.contains(0) { throw wrongShape("a constant of shape \(shape.text) has no elements", operand: operand) }
-    return graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
+    let value = graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
+    try checkSize(value)
+    return value
   }
 
   /// The value in the file's layout, of float32 elements: what every operator that computes needs.
@@ -167,10 +168,11 @@ extension OnnxImporter {
         .limitExceeded, "shape \(shape.text) takes more than \(limits.maximumTensorBytes) bytes", node: nodeName, nodeIndex: nodeIndex,
         tensor: graph.values[value].name, byteOffset: node.byteOffset)
     }
-    if shape.dims.contains(0) {
+    // A dimension of zero must not hide others that no arithmetic on positions is made for.
+    for dim in shape.dims where dim > Int(Int32.max) {
       throw EdgeError(
-        .shapeMismatch, "shape \(shape.text) has no elements", node: nodeName, nodeIndex: nodeIndex, tensor: graph.values[value].name,
-        byteOffset: node.byteOffset)
+        .limitExceeded, "shape \(shape.text) has a dimension of \(dim)", node: nodeName, nodeIndex: nodeIndex,
+        tensor: graph.values[value].name, byteOffset: node.byteOffset)
     }
   }
 

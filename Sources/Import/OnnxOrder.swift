@@ -151,7 +151,7 @@ extension OnnxImporter {
     for (axis, dim) in dims.enumerated() {
       switch dim {
       case .known(let size):
-        guard size > 0 else { throw failure(.shapeMismatch, "has dimension \(size) at axis \(axis)") }
+        guard size >= 0 else { throw failure(.shapeMismatch, "has dimension \(size) at axis \(axis)") }
         guard size <= Int(Int32.max) else { throw failure(.limitExceeded, "has dimension \(size) at axis \(axis)") }
         result.append(size)
       case .symbolic(let name):

@@ -165,15 +165,15 @@ extension OnnxImporter {
     var sizes = opset < 13 ? try integersAttribute("split") : try integersInput(1, "split")
     if sizes == nil {
       let parts = opset >= 18 ? try integerAttribute("num_outputs", outputs.count) : outputs.count
-      guard parts == outputs.count, parts <= shape[axis] else { throw malformed("\(parts) parts of an axis of \(shape[axis])") }
+      guard parts == outputs.count, parts <= max(shape[axis], 1) || shape[axis] == 0 else { throw malformed("\(parts) parts of an axis of \(shape[axis])") }
       // Since operator set 18 the last part may be smaller.
       let size = (shape[axis] + parts - 1) / parts
       let last = shape[axis] - size * (parts - 1)
-      guard last == size || opset >= 18 && last > 0 else { throw malformed("\(parts) parts do not divide an axis of \(shape[axis])") }
+      guard last == size || opset >= 18 && last >= 0 else { throw malformed("\(parts) parts do not divide an axis of \(shape[axis])") }
       sizes = [Int](repeating: size, count: parts - 1) + [last]
     }
     guard let sizes, sizes.count == outputs.count else { throw malformed("the number of parts is not the number of results") }
-    for size in sizes where size <= 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
+    for size in sizes where size < 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
     let asImage = usesImages([x])
     var names: [Text] = []
     for output in outputs.indices { names.append(resultName(output, image: asImage)) }
@@ -276,7 +276,7 @@ extension OnnxImporter {
     guard known.elements.count <= Shape.maximumRank else { throw reject("a result of more than \(Shape.maximumRank) dimensions") }
     var target: [Int] = []
     for element in known.elements {
-      guard let dim = element == .batch(1) ? Shape.batch : element.integer, dim > 0 || element == .batch(1) else {
+      guard let dim = element == .batch(1) ? Shape.batch : element.integer, dim >= 0 || element == .batch(1) else {
         throw reject("the new shape ('\(operands[id].name)') has a dimension that is not positive or a multiple of the batch size")
       }
       target.append(dim)

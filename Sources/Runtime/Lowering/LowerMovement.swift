@@ -102,7 +102,7 @@ extension Lowering {
     var start = 0
     for x in node.inputs where x != Node.noValue {
       let part = shape(x)
-      _ = try count(x)
+      if try size(x) == 0 { continue }
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
         throw error(.shapeMismatch, "does not fit the result", value: x)
       }
@@ -121,7 +121,10 @@ extension Lowering {
     var start = 0
     for y in node.outputs {
       let part = shape(y)
-      _ = try count(y)
+      if try size(y) == 0 {
+        _ = try result(y)
+        continue
+      }
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
         throw error(.shapeMismatch, "does not fit the operand", value: y)
       }

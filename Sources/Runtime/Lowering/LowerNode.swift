@@ -17,6 +17,11 @@ extension Lowering {
       return
     }
     switch node.op {
+    case .concat, .pad, .reduce, .put: break
+    default:
+      for x in node.inputs where x != Node.noValue { _ = try count(x) }
+    }
+    switch node.op {
     case .convolution(let op): try lowerConvolution(node, op)
     case .transposedConvolution(let op): try lowerTransposedConvolution(node, op)
     case .dense(let clamp): try lowerDense(node, clamp)
