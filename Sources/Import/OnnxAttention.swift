@@ -100,6 +100,7 @@ extension OnnxImporter {
     var conditions: [ValueID] = []
     if let id = try optionalInput(6) {
       // An external cache holds so many keys of each sample; the queries are its last ones.
+      guard operands[id].shape.rank == 1 else { throw wrongShape("the numbers of keys have shape \(operands[id].shape.text)", operand: id) }
       let count = try reshaped(try part(.cast(.int64), [try tensor(id)]), [operands[id].shape[0], 1, 1, 1])
       row = try binary(.add, row, try binary(.subtract, count, try number(Double(queries), .int64)))
       conditions.append(try binary(.less, column, count))

@@ -110,10 +110,11 @@ extension OnnxImporter {
     if try integerAttribute("ceil_mode", 0) != 0, try textAttribute("auto_pad", "NOTSET") == "NOTSET" { throw reject("attribute 'ceil_mode'") }
     let powers = try binary(.power, try unary(.abs, try image(id)), exponent)
     let channels = graph.values[powers].shape[3]
-    guard channels > 0, channels <= 1 << 20, window.kernelHeight * window.kernelWidth <= 1 << 16 else { throw reject("such a window") }
+    guard channels > 0, channels <= 1 << 20, let taps = Shape([channels, window.kernelHeight, window.kernelWidth]).elementCount(), taps <= 1 << 24
+    else { throw reject("a window of \(window.kernelHeight) x \(window.kernelWidth)") }
     let ones = try graph.addConstant(
       helperName(nodeName + ".ones"), .float32, Shape([channels, window.kernelHeight, window.kernelWidth, 1]),
-      [Float](repeating: 1, count: channels * window.kernelHeight * window.kernelWidth))
+      [Float](repeating: 1, count: taps))
     let sums = try part(.convolution(Convolution(window: window, groups: channels)), [powers, ones])
     try setImageResult(try binary(.power, sums, root), rank: shape.rank)
   }

@@ -170,3 +170,82 @@ def test_integer_products() -> None:
         compare("Einsum", [data("float32", s, seed=i, low=-1, high=1) for i, s in enumerate(shapes)], equation=equation)
     compare("Einsum", [data("float32", (2, 3, 3))], equation="bii->bi")
     compare("Einsum", [data("float32", s, low=-1, high=1) for s in ((2, 3), (3, 4), (4, 5))], equation="ij,jk,kl->il")
+
+
+def f32(*shape: int, seed: int = 1) -> np.ndarray:
+    return data("float32", shape, seed, -1, 1)
+
+
+def test_normalizations() -> None:
+    x = f32(2, 6, 5, 4)
+    compare("LayerNormalization", [x, f32(5, 4), f32(5, 4, seed=2)], axis=2, opset=17)
+    compare("RMSNormalization", [x, f32(4)], epsilon=1e-3, opset=23)
+    compare("InstanceNormalization", [x, f32(6), f32(6, seed=2)])
+    compare("GroupNormalization", [x, f32(6), f32(6, seed=2)], num_groups=3, opset=21)
+    compare("LpNormalization", [np.abs(x)], axis=1, p=1)  # of negative numbers the evaluator takes no magnitude
+    compare("LpNormalization", [x], p=2)
+    compare("BatchNormalization", [x, f32(6), f32(6, seed=2), f32(6, seed=3), f32(6, seed=4) + 2])
+    compare("LpPool", [x], kernel_shape=[3, 2], strides=[2, 1], p=3)  # padding: the evaluator divides by too few
+    compare("GlobalLpPool", [x], p=1)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignored", [None, 2, -7])
+def test_losses(reduction: str, weighted: bool, ignored: int | None) -> None:
+    scores, labels = f32(3, 5, 4), data("int64", (3, 4), low=0, high=4)
+    if ignored == -7:
+        labels[0, 1] = -7
+    options = {"reduction": reduction} | ({} if ignored is None else {"ignore_index": ignored})
+    weights = [np.abs(f32(5, seed=2))] if weighted else []
+    compare("NegativeLogLikelihoodLoss", [scores, labels, *weights], **options)
+    compare("SoftmaxCrossEntropyLoss", [scores, labels, *weights], results=2, **options)
+
+
+def test_attention() -> None:
+    q, k, v = f32(2, 4, 3, 8), f32(2, 2, 5, 8, seed=2), f32(2, 2, 5, 6, seed=3)
+    compare("Attention", [q, k, v], opset=23)
+    compare("Attention", [q, k, v, data("bool", (3, 5))], opset=23)
+    compare("Attention", [q, k, v, f32(2, 1, 3, 5, seed=4)], is_causal=1, scale=0.4, softcap=2.0, opset=23)
+    past = [f32(2, 2, 2, 8, seed=5), f32(2, 2, 2, 6, seed=6)]
+    compare("Attention", [q, k, v, None, *past], is_causal=1, results=3, opset=23)
+    compare("Attention", [f32(2, 3, 32), f32(2, 5, 16, seed=2), f32(2, 5, 12, seed=3)], q_num_heads=4, kv_num_heads=2, opset=23)
+    compare("Attention", [q, k, v, None, None, None, np.array([5, 3])], is_causal=1, opset=24)
+    for interleaved in (0, 1):
+        positions = np.array([[1, 0, 3], [2, 2, 4]])
+        compare("RotaryEmbedding", [f32(2, 3, 32), f32(6, 3), f32(6, 3, seed=2), positions], num_heads=4, rotary_embedding_dim=6,
+                interleaved=interleaved, opset=23)  # fmt: skip
+        compare("RotaryEmbedding", [q, f32(2, 3, 4), f32(2, 3, 4, seed=2)], interleaved=interleaved, opset=23)
+
+
+def test_regions_and_patterns() -> None:
+    x = f32(2, 3, 7, 4)
+    compare("CenterCropPad", [x, np.array([4, 9])], {1: x}, axes=[2, 3])
+    compare("Col2Im", [f32(2, 12, 12), np.array([4, 5]), np.array([2, 2])], {1: x, 2: x})
+    compare("Col2Im", [f32(1, 8, 9), np.array([4, 4]), np.array([2, 2])], {1: x, 2: x}, pads=[1, 1, 1, 1], strides=[2, 2])
+    compare("EyeLike", [data("int32", (4, 6))], k=-1, dtype=TensorProto.FLOAT)
+    for op in ("HannWindow", "HammingWindow", "BlackmanWindow"):
+        compare(op, [np.array(9)], {0: x}, periodic=0)
+    compare("Dropout", [x], results=2)
+    compare("TensorScatter", [f32(2, 6, 3), f32(2, 2, 3, seed=2), np.array([4, 1])], opset=24)
+    compare("TensorScatter", [f32(2, 6, 3), f32(2, 2, 3, seed=2), np.array([5, 1])], mode="circular", opset=24)
+
+
+def test_nothing() -> None:
+    empty = np.zeros((2, 0, 3), np.float32)
+    compare("Exp", [empty])
+    compare("Concat", [empty, f32(2, 4, 3)], axis=1)
+    compare("ReduceSum", [empty, np.array([1])], {1: empty})
+    compare("ReduceMax", [empty, np.array([1])], {1: empty}, keepdims=0, opset=20)
+    compare("Transpose", [empty], perm=[2, 1, 0])
+    compare("Reshape", [empty, np.array([0, 7])], {1: empty}, allowzero=1)
+
+
+def test_indices_outside_stay_inside() -> None:
+    """A run has no errors: an index beyond the tensor reads or writes the nearest element, never foreign memory."""
+    x = np.arange(6, dtype=np.float32)
+    infos = [helper.make_tensor_value_info(n, k, [s]) for n, k, s in (("x", 1, 6), ("i", 7, 4), ("y", 1, 4))]
+    graph = helper.make_graph([helper.make_node("Gather", ["x", "i"], ["y"])], "stray", infos[:2], infos[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10)
+    found = edgeai.Session(edgeai.load(model.SerializeToString())).run([x, np.array([6, -7, 2**62, -(2**63)])])[0]
+    assert found.tolist() == [5, 0, 5, 0]
