@@ -33,6 +33,7 @@ enum OperatorCode: UInt16 {
   case take
   case put
   case topK
+  case bitCast
 }
 
 extension FormatByteWriter {
@@ -150,6 +151,9 @@ extension FormatByteWriter {
     case .cast(let dtype):
       u8(dtype.rawValue)
       return .cast
+    case .bitCast(let dtype):
+      u8(dtype.rawValue)
+      return .bitCast
     case .select: return .select
     case .scan(let function, let axis, let exclusive, let reverse):
       u8(function.rawValue)
@@ -271,6 +275,7 @@ extension FormatByteReader {
     case .dequantize: return .dequantize
     case .requantize: return .requantize
     case .cast: return .cast(try choice(DType.self, "element type"))
+    case .bitCast: return .bitCast(try choice(DType.self, "element type"))
     case .select: return .select
     case .scan:
       return .scan(try choice(ScanFunction.self, "running function"), axis: try i32(), exclusive: try flag(), reverse: try flag())

@@ -93,7 +93,7 @@ extension Operator {
     case .reshape(let shape), .expand(let shape): return shape.text
     case .gather(let axis, let indices, _): return Text("axis \(axis), \(indices.count) indices")
     case .localResponseNormalization(let size, _, _, _): return Text("size \(size)")
-    case .cast(let dtype): return dtype.text
+    case .cast(let dtype), .bitCast(let dtype): return dtype.text
     case .scan(_, let axis, let exclusive, let reverse):
       return Text("axis \(axis)") + (exclusive ? " exclusive" : "") + (reverse ? " reverse" : "")
     case .take(let indexing), .put(let indexing, _):

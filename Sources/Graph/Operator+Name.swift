@@ -26,6 +26,7 @@ extension Operator {
     case .dequantize: return "Dequantize"
     case .requantize: return "Requantize"
     case .cast: return "Cast"
+    case .bitCast: return "BitCast"
     case .select: return "Where"
     case .scan(let function, _, _, _): return function == .sum ? "CumulativeSum" : "CumulativeProduct"
     case .take: return "Take"

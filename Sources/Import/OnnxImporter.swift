@@ -206,7 +206,7 @@ enum OnnxFamily {
       self = .arithmetic
     } else if type.isOne(
       of: """
-        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast CastLike Constant \
+        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast CastLike BitCast Constant \
         ConstantOfShape \
         Identity Dropout DepthToSpace SpaceToDepth
         """)

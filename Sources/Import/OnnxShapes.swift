@@ -20,6 +20,12 @@ extension OnnxImporter {
       }
       try setAlias(x)
     case "Cast": try importCast()
+    case "BitCast":
+      let (x, to) = (try input(0), try integerAttribute("to", 0))
+      guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
+      // Floats of another width are computed as float32: their bits are gone.
+      guard type.imported.byteCount == type.byteCount, operands[x].dtype.byteCount == type.byteCount else { throw reject("bits of floats that are no float32") }
+      try setResult(try emit(.bitCast(type.imported), [try tensor(x)], resultName()))
     case "CastLike": try cast(try input(0), to: operands[try input(1)].dtype)
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
       let x = try input(0)
@@ -212,6 +218,7 @@ extension OnnxImporter {
     case "constant": mode = .constant
     case "reflect": mode = .reflect
     case "edge": mode = .edge
+    case "wrap": mode = .edge  // replaced below
     case let other: throw reject("attribute 'mode' is '\(other)'")
     }
     guard let pads = opset < 11 ? try integersAttribute("pads") : try integersInput(1, "pads") else { throw malformed("pads are missing") }
@@ -236,6 +243,7 @@ extension OnnxImporter {
       before[axis] = pads[index]
       after[axis] = pads[index + count]
     }
+    if try textAttribute("mode", "constant") == "wrap" { return try wrap(x, before, after) }
     guard before.contains(where: { $0 < 0 }) || after.contains(where: { $0 < 0 }) else {
       return try pad(x, mode, before, after, value)
     }
@@ -248,6 +256,25 @@ extension OnnxImporter {
       guard bounds.starts[axis] < bounds.ends[axis] else { throw wrongShape("the pads leave nothing of \(shape.text)", operand: x) }
     }
     try slice(x, bounds)
+  }
+
+  /// The tensor over and over again along each padded axis.
+  private func wrap(_ x: Int, _ before: [Int], _ after: [Int]) throws(EdgeError) {
+    let shape = operands[x].shape
+    var value = try tensor(x)
+    for axis in shape.dims.indices where before[axis] != 0 || after[axis] != 0 {
+      let size = shape[axis]
+      let length = size + before[axis] + after[axis]
+      guard size > 0, before[axis] >= 0, after[axis] >= 0, length <= 1 << 24 else { throw reject("such pads of axis \(axis) of \(shape.text)") }
+      var rows: [Int32] = []
+      for position in 0..<length {
+        let row = (position - before[axis]) % size
+        rows.append(Int32(row < 0 ? row + size : row))
+      }
+      value = try part(.gather(axis: axis, indices: rows, scalarIndex: false), [value])
+    }
+    if value == operands[x].value { return try setAlias(x) }
+    try setResult(value)
   }
 
   private func pad(_ x: Int, _ mode: PadMode, _ before: [Int], _ after: [Int], _ fill: Float) throws(EdgeError) {
@@ -330,10 +357,10 @@ extension OnnxImporter {
       guard let shape = Shape([depth, h, w]).elementCount(), shape <= Int.max / block / block else { throw malformed("the result overflows") }
       joined = [n, depth, h * block, w * block]
     } else {
-      if try textAttribute("mode", "DCR") != "DCR" { throw reject("attribute 'mode'") }
+      let isColumnsFirst = try textAttribute("mode", "DCR") == "CRD"
       guard h % block == 0, w % block == 0 else { throw wrongShape("\(shape.text) is not divisible by \(block)", operand: x) }
       split = [n, c, h / block, block, w / block, block]
-      permutation = [0, 3, 5, 1, 2, 4]
+      permutation = isColumnsFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]
       joined = [n, c * block * block, h / block, w / block]
     }
     let name = operands[x].name

@@ -269,6 +269,7 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
       (.take(Indexing(.tuples, axis: 1)), [type(.float32, n, 9, 2, 5), type(.int64, n, 7, 2)], type(.float32, n, 7, 5)),
       (.put(Indexing(.tuples, axis: 0), .add), [type(.int8, 9, 2), type(.int64, 7, 1), type(.int8, 7, 2)], type(.int8, 9, 2)),
       (.cast(.bfloat16), [type(.uint32, n, 0)], type(.bfloat16, n, 0)),
+      (.bitCast(.int32), [type(.float32, n, 2)], type(.int32, n, 2)),
     ]
     for (op, inputs, expected) in table { #expect(try infer(op, inputs) == [expected], "\(op.name)") }
     let best = try infer(.topK(axis: 1, k: 2, largest: false), [type(.uint8, n, 5)], outputs: 2)
@@ -296,7 +297,7 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
       (.put(Indexing(.elements, axis: 0), .replace), [type(.int32, 4), type(.int64, 2), type(.int32, 3)]),
       (.put(Indexing(.elements, axis: 0), .replace), [type(.int32, 4), type(.int64, 2), type(.int16, 2)]),
       (.topK(axis: 0, k: 5, largest: true), [type(.int32, 4)]), (.topK(axis: 0, k: -1, largest: true), [type(.int32, 4)]),
-      (.matMul, [type(.int32, 2, 3), type(.int8, 3, 2)]),
+      (.matMul, [type(.int32, 2, 3), type(.int8, 3, 2)]), (.bitCast(.int16), [type(.float32, 4)]), (.bitCast(.bool), [type(.uint8, 4)]),
     ]
     for (index, (op, inputs)) in table.enumerated() {
       #expect(throws: EdgeError.self, "row \(index): \(op.name)") { _ = try infer(op, inputs, outputs: 1) }

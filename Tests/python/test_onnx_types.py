@@ -186,7 +186,6 @@ def test_normalizations() -> None:
     compare("LpNormalization", [x], p=2)
     compare("BatchNormalization", [x, f32(6), f32(6, seed=2), f32(6, seed=3), f32(6, seed=4) + 2])
     compare("LpPool", [x], kernel_shape=[3, 2], strides=[2, 1], p=3)  # padding: the evaluator divides by too few
-    compare("GlobalLpPool", [x], p=1)
 
 
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
@@ -249,3 +248,16 @@ def test_indices_outside_stay_inside() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10)
     found = edgeai.Session(edgeai.load(model.SerializeToString())).run([x, np.array([6, -7, 2**62, -(2**63)])])[0]
     assert found.tolist() == [5, 0, 5, 0]
+
+
+def test_volumes_and_bytes() -> None:
+    x = f32(2, 3, 6, 7, 5)
+    for pads in ([0] * 6, [1, 0, 1, 0, 1, 1]):
+        compare("MaxPool", [x], kernel_shape=[3, 2, 2], strides=[2, 1, 2], pads=pads)
+        compare("AveragePool", [x], kernel_shape=[3, 2, 2], strides=[2, 1, 2], pads=pads, opset=19)
+        compare("AveragePool", [x], kernel_shape=[3, 2, 2], pads=pads, count_include_pad=1, opset=19)
+    for dtype in ("uint8", "int8"):
+        compare("MaxPool", [data(dtype, (1, 3, 6, 5), low=-128, high=127)], kernel_shape=[3, 2], strides=[2, 1])
+    compare("BitCast", [x], to=TensorProto.INT32, opset=26)
+    compare("BitCast", [data("int16")], to=TensorProto.UINT16, opset=26)
+    compare("Pad", [x, np.array([0, 0, 2, 0, 9, 1, 0, 0, 4, 1])], {1: x}, mode="wrap", opset=19)

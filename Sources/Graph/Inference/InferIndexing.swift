@@ -6,6 +6,16 @@ extension TypeInference {
     if !isPlain(position) { try checkFloat(position) }
   }
 
+  func bitCast(_ dtype: DType) throws(EdgeError) -> TensorType {
+    try arity(1)
+    let x = value(0)
+    // Any byte is a number, but only 0 and 1 are truths.
+    guard x.quantization == nil, x.dtype.byteCount == dtype.byteCount, dtype != .bool || x.dtype == .bool else {
+      throw failure(.dtypeMismatch, "\(x.dtype.text) has no bits of \(dtype.text)", inputs[0])
+    }
+    return try typed(dtype, try shape(0))
+  }
+
   func scan(_ axis: Int) throws(EdgeError) -> TensorType {
     try arity(1)
     let x = try shape(0)

@@ -74,6 +74,7 @@ struct TypeInference {
     case .dequantize: return [try dequantize()]
     case .requantize: return [try requantize()]
     case .cast(let dtype): return [try cast(dtype)]
+    case .bitCast(let dtype): return [try bitCast(dtype)]
     case .select: return [try select()]
     case .scan(_, let axis, _, _): return [try scan(axis)]
     case .take(let indexing): return [try take(indexing)]

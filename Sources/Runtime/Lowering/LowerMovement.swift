@@ -9,6 +9,7 @@ extension Lowering {
   func aliasSource(_ node: Node) -> ValueID? {
     guard node.outputs.count == 1, let x = node.input(0) else { return nil }
     let y = node.outputs[0]
+    if case .bitCast = node.op { return x }
     guard dtype(x) == dtype(y), graph.values[x].quantization == graph.values[y].quantization else { return nil }
     let from = shape(x)
     let to = shape(y)

@@ -47,6 +47,7 @@ extension Lowering {
     case .dequantize: try lowerDequantize(node)
     case .requantize: try lowerRequantize(node)
     case .cast: try lowerCast(node)
+    case .bitCast: throw unsupported("changes the width of elements")
     case .scan(let function, let axis, let exclusive, let reverse):
       try lowerScan(node, function, axis: axis, exclusive: exclusive, reverse: reverse)
     case .take(let indexing): try lowerTake(node, indexing)

@@ -288,7 +288,9 @@ def cases() -> dict[str, File]:
     typed.node(28, u8(1) + i32(1) + u8(1), [x, places, chosen], [put], "put")
     typed.node(26, u8(0) + i32(1) + u8(0, 1), [places], [sums], "scan")
     typed.node(9, u8(10, 0) + i64s([1]), [put], [first], "first")
-    typed.outputs = [put, sums, first]
+    raw = typed.value("raw", (-1, 3), I32)
+    typed.node(30, u8(I32), [chosen], [raw], "bits")
+    typed.outputs = [put, sums, first, raw]
     files["typed"] = typed
 
     described = float_case("névé \U0001f3d4", 6, u8(2) + f32(0, 0), (-1, 3), (-1, 3))
