@@ -159,6 +159,8 @@ final class OnnxImporter {
     case .loss: try importLoss()
     case .attention: if node.type == "Attention" { try importAttention() } else { try importRotaryEmbedding() }
     case .region: try importRegion()
+    case .sampling: try importSampling()
+    case .spectrum: try importSpectrum()
     }
     for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
@@ -187,7 +189,7 @@ final class OnnxImporter {
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
-  case indexing, pattern, standardization, loss, attention, region
+  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum
 
   init?(of type: OnnxName) {
     if type.isOne(of: "Conv ConvTranspose") {
@@ -251,6 +253,10 @@ enum OnnxFamily {
       self = .attention
     } else if type.isOne(of: "CenterCropPad Col2Im LpPool GlobalLpPool SwiGLU") {
       self = .region
+    } else if type.isOne(of: "AffineGrid GridSample") {
+      self = .sampling
+    } else if type.isOne(of: "DFT STFT") {
+      self = .spectrum
     } else {
       return nil
     }

@@ -261,3 +261,30 @@ def test_volumes_and_bytes() -> None:
     compare("BitCast", [x], to=TensorProto.INT32, opset=26)
     compare("BitCast", [data("int16")], to=TensorProto.UINT16, opset=26)
     compare("Pad", [x, np.array([0, 0, 2, 0, 9, 1, 0, 0, 4, 1])], {1: x}, mode="wrap", opset=19)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("aligned", [0, 1])
+def test_sampling(mode: str, padding: str, aligned: int) -> None:
+    options = {"mode": mode, "padding_mode": padding, "align_corners": aligned}
+    compare("GridSample", [f32(2, 3, 5, 4), f32(2, 6, 7, 2, seed=2) * np.float32(1.7)], opset=20, **options)
+    if mode != "cubic":
+        compare("GridSample", [f32(1, 2, 3, 5, 4), f32(1, 2, 3, 4, 3, seed=2) * np.float32(1.3)], opset=20, **options)
+    theta = f32(2, 2, 3)
+    compare("AffineGrid", [theta, np.array([2, 1, 4, 5])], {1: theta}, opset=20, align_corners=aligned)
+
+
+def test_spectra() -> None:
+    x = f32(2, 9, 4, 1)
+    pairs = f32(2, 9, 4, 2)
+    for axis in (1, 2, -2):
+        compare("DFT", [x, None, np.array(axis)], {2: x}, opset=20)
+        compare("DFT", [pairs, None, np.array(axis)], {2: x}, opset=20)
+        compare("DFT", [pairs, None, np.array(axis)], {2: x}, opset=20, inverse=1)
+    compare("DFT", [x, np.array(6), np.array(1)], {1: x, 2: x}, opset=20, onesided=1)
+    compare("DFT", [x, np.array(12), np.array(1)], {1: x, 2: x}, opset=20, onesided=1)
+    compare("DFT", [pairs, np.array(16), np.array(1)], {1: x, 2: x}, opset=20, inverse=1, onesided=1)
+    signal, window = f32(2, 40, 1), np.abs(f32(8))
+    compare("STFT", [signal, np.array(5), window, np.array(8)], {1: x, 3: x}, opset=17)
+    compare("STFT", [signal, np.array(5), window], {1: x}, opset=17, onesided=0)
