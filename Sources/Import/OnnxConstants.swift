@@ -7,11 +7,12 @@ enum OnnxElementType: Int {
   case float = 1, uint8, int8, uint16, int16, int32, int64
   case bool = 9, float16, double, uint32, uint64
   case bfloat16 = 16
+  case uint4 = 21, int4
 
-  /// Bytes of one element in the file.
+  /// Bytes of one element in the file; of two 4-bit elements.
   var byteCount: Int {
     switch self {
-    case .uint8, .int8, .bool: return 1
+    case .uint8, .int8, .bool, .uint4, .int4: return 1
     case .uint16, .int16, .float16, .bfloat16: return 2
     case .float, .int32, .uint32: return 4
     case .int64, .double, .uint64: return 8
@@ -22,8 +23,8 @@ enum OnnxElementType: Int {
   var imported: DType {
     switch self {
     case .float, .float16, .double, .bfloat16: return .float32
-    case .uint8: return .uint8
-    case .int8: return .int8
+    case .uint8, .uint4: return .uint8
+    case .int8, .int4: return .int8
     case .int16: return .int16
     case .uint16, .int32: return .int32
     case .int64, .uint32, .uint64: return .int64
@@ -35,10 +36,26 @@ enum OnnxElementType: Int {
   var typedField: Int {
     switch self {
     case .float: return 4
-    case .uint8, .int8, .uint16, .int16, .int32, .bool, .float16, .bfloat16: return 5
+    case .uint8, .int8, .uint16, .int16, .int32, .bool, .float16, .bfloat16, .uint4, .int4: return 5
     case .int64: return 7
     case .double: return 10
     case .uint32, .uint64: return 11
+    }
+  }
+
+  /// Elements of `byteCount` bytes that hold so many of this type.
+  func stored(_ count: Int) -> Int { self == .uint4 || self == .int4 ? count / 2 &+ count % 2 : count }
+
+  /// A type's name in messages.
+  static func name(_ number: Int) -> Text {
+    switch OnnxElementType(rawValue: number) {
+    case .uint4: return "uint4"
+    case .int4: return "int4"
+    case .uint16: return "uint16"
+    case .float16: return "float16"
+    case .bfloat16: return "bfloat16"
+    case let type?: return Text(type.imported.name)
+    case nil: return "type \(number)"
     }
   }
 
@@ -94,7 +111,8 @@ extension OnnxImporter {
     guard let count = tensor.elementCount, count <= limits.maximumTensorBytes / max(type.byteCount, type.imported.byteCount) else {
       throw failure(.limitExceeded, "takes more than \(limits.maximumTensorBytes) bytes")
     }
-    let byteCount = count * type.byteCount
+    let stored = type.stored(count)
+    let byteCount = stored * type.byteCount
 
     var source: TensorData?
     if tensor.isExternal {
@@ -115,7 +133,7 @@ extension OnnxImporter {
         }
         source = TensorData(file, offset: packed.lowerBound, byteCount: byteCount)
       } else {
-        source = try typedElements(tensor, type, count, name)
+        source = try typedElements(tensor, type, stored, name)
       }
     } else {
       source = try TensorData([UInt8]())

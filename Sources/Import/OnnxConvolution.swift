@@ -114,10 +114,13 @@ extension OnnxImporter {
   private func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
     try requireFloat(id)
     let name = operands[id].name
-    if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
-      if dims.contains(0) { throw wrongShape("weights of shape \(operands[id].shape.text) have no elements", operand: id) }
-      let data = try OnnxConversion.permuted(try constantData(id), dims: dims, permutation)
-      return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: data))
+    if let weights = try integerWeights(id, dims, permutation, result, outputAxis: node.type == "ConvTranspose" ? 1 : 0) { return weights }
+    if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil || operands[id].integers != nil {
+      guard let data = try floatConstant(id) else {
+        throw wrongShape("weights of shape \(operands[id].shape.text) have no elements", operand: id)
+      }
+      let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
+      return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: moved))
     }
     guard operands[id].isConstant else { throw reject("weights ('\(name)') must be constant") }
     var value = try tensor(id)

@@ -34,7 +34,7 @@ public func importOnnx(
   let importer = OnnxImporter(model, file, limits, externalData)
   try importer.run()
   if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
-  let graph = try importer.graph.optimized()
+  let graph = try importer.graph.fusingQuantization().optimized()
   try graph.validate()
   return OnnxImport(graph: graph, unsupported: [])
 }
@@ -110,13 +110,13 @@ final class OnnxImporter {
     inputs = nodeInputs[index]
     outputs = nodeOutputs[index]
     dependsOnConstantsAlone = inputs.allSatisfy { $0 < 0 || operands[$0].isConstant }
-    let family = node.domain.isEmpty ? OnnxFamily(of: node.type) : nil
+    let family = OnnxFamily(of: node.type, domain: node.domain)
     let isPoisoned = inputs.contains { $0 >= 0 && operands[$0].isPoisoned }
     do throws(EdgeError) {
       guard let family else {
         throw reject(
-          node.type == "QuantizeLinear" || node.type == "DequantizeLinear" || node.type == "DynamicQuantizeLinear"
-            ? "quantized ONNX models are not supported; import the float model and quantize it here"
+          node.type.isOne(of: "DynamicQuantizeLinear ConvInteger MatMulInteger")
+            ? "dynamic quantization is not supported; quantize the float model statically"
             : node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
       }
       if !isPoisoned { return try importNode(family) }
@@ -134,10 +134,13 @@ final class OnnxImporter {
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
   }
 
-  private func importNode(_ family: OnnxFamily) throws(EdgeError) {
+  func importNode(_ family: OnnxFamily) throws(EdgeError) {
     guard !outputs.isEmpty else { throw malformed("the node has no results") }
     if try foldKnown() { return }
+    let isSigned = try checkQuantizedInputs(family)
     switch family {
+    case .quantization: try importQuantization()
+    case .quantizedForm: try importQuantizedForm()
     case .convolution: try importConvolution()
     case .pooling: try importPooling()
     case .activation: try importActivation()
@@ -149,8 +152,9 @@ final class OnnxImporter {
     case .resize: try importResize()
     case .shapeArithmetic: throw reject("\(node.type) is supported only on shapes and other constants")
     }
-    for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
-      throw reject("result '\(operands[output].name)' is not supported")
+    for (index, output) in outputs.enumerated() where output >= 0 {
+      if isSigned, operands[output].isQuantized { operands[output].dtype = .int8 }
+      if !operands[output].isDefined && isUsed(output: index) { throw reject("result '\(operands[output].name)' is not supported") }
     }
   }
 
@@ -178,9 +182,21 @@ enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, shape, matrix, normalization, reduction, resize
   /// Only folded, never run.
   case shapeArithmetic
+  case quantization
+  /// Operators on integers that are taken apart.
+  case quantizedForm
 
-  init?(of type: OnnxName) {
-    if type.isOne(of: "Conv ConvTranspose") {
+  init?(of type: OnnxName, domain: Text) {
+    let isQuantization = type.isOne(of: "QuantizeLinear DequantizeLinear")
+    if !domain.isEmpty {
+      guard domain == "com.microsoft" else { return nil }
+      guard isQuantization || OnnxQuantizedForm(of: type, isContributed: true) != nil else { return nil }
+      self = isQuantization ? .quantization : .quantizedForm
+    } else if isQuantization {
+      self = .quantization
+    } else if OnnxQuantizedForm(of: type, isContributed: false) != nil {
+      self = .quantizedForm
+    } else if type.isOne(of: "Conv ConvTranspose") {
       self = .convolution
     } else if type.isOne(of: "MaxPool AveragePool GlobalAveragePool GlobalMaxPool") {
       self = .pooling

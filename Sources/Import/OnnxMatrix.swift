@@ -62,9 +62,11 @@ extension OnnxImporter {
   private func dense(_ x: Int?, _ left: ValueID, _ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> [ValueID]? {
     try requireFloat(id)
     let shape = operands[id].shape
-    guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
-    let moved = isTransposed ? data : try OnnxConversion.permuted(data, dims: shape.dims, [1, 0])
     let result = isTransposed ? shape : Shape([shape[1], shape[0]])
+    let order = isTransposed ? [0, 1] : [1, 0]
+    if let weights = try integerWeights(id, shape.dims, order, result, outputAxis: order[0], factor: factor) { return [left, weights] }
+    guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
+    let moved = try OnnxConversion.permuted(data, dims: shape.dims, order)
     var contents = try OnnxConversion.scaled(moved, by: factor)
     var input = left
     if let x, operands[x].shape.dims.last == result[1], let pixels = try denseOverPixels(x, contents, outputs: result[0]) {

@@ -2,7 +2,7 @@
 
 extension Value {
   /// The constant with its axes in another order; nil when this is no constant or it does not fit.
-  func permuted(_ permutation: [Int], name: Text) throws(EdgeError) -> Value? {
+  public func permuted(_ permutation: [Int], name: Text) throws(EdgeError) -> Value? {
     guard shape.rank == permutation.count else { return nil }
     let strides = shape.strides
     let target = Shape(permutation.map { shape[$0] })
@@ -21,7 +21,8 @@ extension Value {
     let size = dtype.byteCount
     var index = [Int](repeating: 0, count: target.rank)
     var position = offset
-    for element in 0..<count {
+    var element = 0
+    while element < count {
       (storage.base + element &* size).copyMemory(from: constant.base + position &* size, byteCount: size)
       var axis = target.rank - 1
       while axis >= 0 {
@@ -32,6 +33,7 @@ extension Value {
         index[axis] = 0
         axis -= 1
       }
+      element &+= 1
     }
     guard let data = TensorData(storage, offset: 0, byteCount: bytes) else { return nil }
     return Value(name: name, dtype: dtype, shape: target, quantization: quantization, constant: data)

@@ -32,10 +32,22 @@ extension Lowering {
     try emit(Int(EK_DEQUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }
 
+  /// Between uint8 types and, at the graph's borders, int8 ones: int8 q is uint8 q + 128, which flips the byte's top bit.
   func lowerRequantize(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
-    try emitRequantize(from: try operand(x), try quantized(x), to: try result(y), try quantized(y), count: try count(y))
+    let table = try lookupTable(try eightBit(x), try eightBit(y), nil)
+    let (flipX, flipY) = (dtype(x) == .int8 ? 0x80 : 0, UInt8(dtype(y) == .int8 ? 0x80 : 0))
+    var flipped = table
+    for index in 0..<256 { flipped[index ^ flipX] = table[index] ^ flipY }
+    try emitLookup(from: try operand(x), to: try result(y), table: flipped, count: try count(y))
+  }
+
+  private func eightBit(_ value: ValueID) throws(EdgeError) -> ek_quant {
+    guard dtype(value) == .int8, let q = graph.values[value].quantization, q.axis == nil, q.scales.count == 1, q.zeroPoints.count == 1,
+      q.zeroPoints[0] >= -128, q.zeroPoints[0] <= 127
+    else { return try quantized(value) }
+    return ek_quant(scale: q.scales[0], zero_point: q.zeroPoints[0] &+ 128)
   }
 
   /// Bytes and booleans to float; to the same type it is an alias. Other casts belong to shape arithmetic, which
