@@ -179,6 +179,10 @@ typedef void (*edgeai_log_fn)(void *context, int32_t level, const char *message)
 #define EDGEAI_DTYPE_FLOAT16 7
 #define EDGEAI_DTYPE_FLOAT64 8
 #define EDGEAI_DTYPE_INT16 9
+#define EDGEAI_DTYPE_UINT16 10
+#define EDGEAI_DTYPE_UINT32 11
+#define EDGEAI_DTYPE_UINT64 12
+#define EDGEAI_DTYPE_BFLOAT16 13
 
 /* "float32" and so on, or "unknown". Since 0.1. */
 EDGEAI_API const char *edgeai_dtype_name(int32_t dtype);

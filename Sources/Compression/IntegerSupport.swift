@@ -23,6 +23,8 @@ enum IntegerSupport {
       self = IntegerSupport.weighted(node, in: graph)
     case .matMul:
       self = .heavy
+    case .binary(let function, _) where function.rawValue > BinaryFunction.prelu.rawValue:
+      self = .float("has no integer kernel")
     case .unary, .binary, .softmax:
       self = .light
     case .pool(let pool):
@@ -44,8 +46,8 @@ enum IntegerSupport {
       self = .float("local response normalization has no integer kernel")
     case .quantize, .dequantize, .requantize:
       self = .float("already a conversion")
-    case .cast:
-      self = .float("changes the element type")
+    case .cast, .bitCast, .select, .scan, .take, .put, .topK:
+      self = .float("has no integer kernel")
     }
   }
 

@@ -28,6 +28,12 @@ enum OperatorCode: UInt16 {
   case dequantize
   case requantize
   case cast
+  case select
+  case scan
+  case take
+  case put
+  case topK
+  case bitCast
 }
 
 extension FormatByteWriter {
@@ -145,7 +151,34 @@ extension FormatByteWriter {
     case .cast(let dtype):
       u8(dtype.rawValue)
       return .cast
+    case .bitCast(let dtype):
+      u8(dtype.rawValue)
+      return .bitCast
+    case .select: return .select
+    case .scan(let function, let axis, let exclusive, let reverse):
+      u8(function.rawValue)
+      i32(axis)
+      flag(exclusive)
+      flag(reverse)
+      return .scan
+    case .take(let indexing):
+      self.indexing(indexing)
+      return .take
+    case .put(let indexing, let function):
+      self.indexing(indexing)
+      u8(function.rawValue)
+      return .put
+    case .topK(let axis, let k, let largest):
+      i32(axis)
+      i64(k)
+      flag(largest)
+      return .topK
     }
+  }
+
+  private mutating func indexing(_ indexing: Indexing) {
+    u8(indexing.kind.rawValue)
+    i32(indexing.axis)
   }
 }
 
@@ -242,6 +275,17 @@ extension FormatByteReader {
     case .dequantize: return .dequantize
     case .requantize: return .requantize
     case .cast: return .cast(try choice(DType.self, "element type"))
+    case .bitCast: return .bitCast(try choice(DType.self, "element type"))
+    case .select: return .select
+    case .scan:
+      return .scan(try choice(ScanFunction.self, "running function"), axis: try i32(), exclusive: try flag(), reverse: try flag())
+    case .take: return .take(try indexing())
+    case .put: return .put(try indexing(), try choice(PutFunction.self, "update"))
+    case .topK: return .topK(axis: try i32(), k: try i64(), largest: try flag())
     }
+  }
+
+  private mutating func indexing() throws(EdgeError) -> Indexing {
+    Indexing(try choice(Indexing.Kind.self, "indexing"), axis: try i32())
   }
 }

@@ -72,7 +72,7 @@ extension Operator {
         ? "" : Text(" output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)")
       return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + extra + convolution.clamp.text
     case .dense(let clamp): return clamp.text.withoutFirst
-    case .matMul, .quantize, .dequantize, .requantize: return ""
+    case .matMul, .quantize, .dequantize, .requantize, .select: return ""
     case .batchNormalization(let epsilon): return Text("epsilon \(epsilon)")
     case .unary(let function): return function.text
     case .binary(_, let clamp): return clamp.text.withoutFirst
@@ -93,7 +93,13 @@ extension Operator {
     case .reshape(let shape), .expand(let shape): return shape.text
     case .gather(let axis, let indices, _): return Text("axis \(axis), \(indices.count) indices")
     case .localResponseNormalization(let size, _, _, _): return Text("size \(size)")
-    case .cast(let dtype): return dtype.text
+    case .cast(let dtype), .bitCast(let dtype): return dtype.text
+    case .scan(_, let axis, let exclusive, let reverse):
+      return Text("axis \(axis)") + (exclusive ? " exclusive" : "") + (reverse ? " reverse" : "")
+    case .take(let indexing), .put(let indexing, _):
+      let kind: StaticString = indexing.kind == .slices ? "slices" : indexing.kind == .elements ? "elements" : "tuples"
+      return Text("\(kind) axis \(indexing.axis)")
+    case .topK(let axis, let k, let largest): return Text("axis \(axis) k \(k)") + (largest ? "" : " smallest")
     }
   }
 }

@@ -26,6 +26,12 @@ extension Operator {
     case .dequantize: return "Dequantize"
     case .requantize: return "Requantize"
     case .cast: return "Cast"
+    case .bitCast: return "BitCast"
+    case .select: return "Where"
+    case .scan(let function, _, _, _): return function == .sum ? "CumulativeSum" : "CumulativeProduct"
+    case .take: return "Take"
+    case .put: return "Put"
+    case .topK: return "TopK"
     }
   }
 }
@@ -60,6 +66,20 @@ extension UnaryFunction.Kind {
     case .ceil: return "Ceil"
     case .round: return "Round"
     case .sign: return "Sign"
+    case .sin: return "Sin"
+    case .cos: return "Cos"
+    case .tan: return "Tan"
+    case .asin: return "Asin"
+    case .acos: return "Acos"
+    case .atan: return "Atan"
+    case .sinh: return "Sinh"
+    case .cosh: return "Cosh"
+    case .asinh: return "Asinh"
+    case .acosh: return "Acosh"
+    case .atanh: return "Atanh"
+    case .not: return "Not"
+    case .isNaN: return "IsNaN"
+    case .isInfinite: return "IsInf"
     }
   }
 }
@@ -75,6 +95,16 @@ extension BinaryFunction {
     case .maximum: return "Maximum"
     case .power: return "Power"
     case .prelu: return "PRelu"
+    case .modulo: return "Modulo"
+    case .remainder: return "Remainder"
+    case .equal: return "Equal"
+    case .less: return "Less"
+    case .lessOrEqual: return "LessOrEqual"
+    case .and: return "And"
+    case .or: return "Or"
+    case .xor: return "Xor"
+    case .shiftLeft: return "ShiftLeft"
+    case .shiftRight: return "ShiftRight"
     }
   }
 }
@@ -90,6 +120,10 @@ extension ReduceFunction {
     case .l1: return "ReduceL1"
     case .l2: return "ReduceL2"
     case .sumSquare: return "ReduceSumSquare"
+    case .logSum: return "ReduceLogSum"
+    case .logSumExp: return "ReduceLogSumExp"
+    case .argMax, .argMaxLast: return "ArgMax"
+    case .argMin, .argMinLast: return "ArgMin"
     }
   }
 }
@@ -107,6 +141,10 @@ extension DType {
     case .float16: return "float16"
     case .float64: return "float64"
     case .int16: return "int16"
+    case .uint16: return "uint16"
+    case .uint32: return "uint32"
+    case .uint64: return "uint64"
+    case .bfloat16: return "bfloat16"
     }
   }
 }

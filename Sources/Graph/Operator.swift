@@ -50,8 +50,21 @@ public enum Operator: Equatable {
   case dequantize
   /// x quantized -> another quantized type
   case requantize
-  /// x; the result has another element type
+  /// x; the result has another element type. Integers wrap around; float to integer drops the fraction; NaN gives 0
   case cast(DType)
+  /// x; the same bits as elements of another type of the same width
+  case bitCast(DType)
+  /// condition (bool), a, b; broadcasting: a where the condition holds, else b
+  case select
+  /// x; running sums or products along an axis. `exclusive` leaves out the own element, `reverse` starts from the end
+  case scan(ScanFunction, axis: Int, exclusive: Bool, reverse: Bool)
+  /// x, indices (int32 or int64): x's elements there. A negative index counts from the end; one that is outside all the
+  /// same is moved to the nearest end: the data are known at run time only, and a run has no errors
+  case take(Indexing)
+  /// x, indices, updates: x, where updates take the place of the elements that `take` would read, or are joined with them
+  case put(Indexing, PutFunction)
+  /// x; the k best along an axis, best first, and their indices (int64). The lower index first among equals
+  case topK(axis: Int, k: Int, largest: Bool)
 }
 
 /// Limits of a fused activation: ReLU is (0, inf), ReLU6 (0, 6), none (-inf, inf).
@@ -121,6 +134,11 @@ public struct UnaryFunction: Equatable, Sendable {
   public enum Kind: UInt8, Sendable {
     case clamp = 0, leakyRelu, sigmoid, tanh, hardSigmoid, hardSwish, silu, gelu, geluTanh, elu, selu, celu, softplus, softsign,
       mish, thresholdedRelu, erf, exp, log, sqrt, reciprocal, abs, negate, floor, ceil, round, sign
+    case sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh
+    /// Logical for bool, bitwise for integers.
+    case not
+    /// float32 -> bool. `isInfinite`: alpha 1 counts the positive infinity, beta 1 the negative one.
+    case isNaN, isInfinite
   }
   public var kind: Kind
   public var alpha: Float
@@ -132,14 +150,51 @@ public struct UnaryFunction: Equatable, Sendable {
   }
 }
 
-/// Raw values are the kernels' EK_BINARY_* numbers and the `.edgeai` format's.
+/// Raw values are the kernels' EK_BINARY_* numbers and the `.edgeai` format's. Integers wrap around, their division
+/// drops the fraction, and dividing by zero gives 0.
 public enum BinaryFunction: UInt8, Sendable {
   case add = 0, subtract, multiply, divide, minimum, maximum, power, prelu
+  /// What a division leaves: with the divisor's sign (modulo) or the dividend's (remainder).
+  case modulo, remainder
+  /// The result is bool.
+  case equal, less, lessOrEqual
+  /// Logical for bool, bitwise for integers.
+  case and, or, xor
+  /// Integers; a shift by the width or more leaves nothing (of a negative number: -1).
+  case shiftLeft, shiftRight
+
+  public var isComparison: Bool { self == .equal || self == .less || self == .lessOrEqual }
 }
 
 /// Raw values are the kernels' EK_REDUCE_* numbers and the `.edgeai` format's.
 public enum ReduceFunction: UInt8, Sendable {
   case mean = 0, sum, max, min, product, l1, l2, sumSquare
+  case logSum, logSumExp
+  /// Along one axis; the result is int64. Of equal elements the first, or the last.
+  case argMax, argMaxLast, argMin, argMinLast
+}
+
+public enum ScanFunction: UInt8, Sendable { case sum = 0, product }
+
+/// How an update joins what is there.
+public enum PutFunction: UInt8, Sendable { case replace = 0, add, multiply, minimum, maximum }
+
+/// Which elements a tensor of indices names.
+public struct Indexing: Equatable, Sendable {
+  public enum Kind: UInt8, Sendable {
+    /// Each index is a slice along `axis`: x's shape with that axis replaced by the indices' shape.
+    case slices = 0
+    /// One index along `axis` for each element of a shape of x's rank; elsewhere the element's own coordinates.
+    case elements
+    /// The last axis of the indices is a tuple into the axes of x after the first `axis` ones, which both share.
+    case tuples
+  }
+  public var kind: Kind
+  public var axis: Int
+  public init(_ kind: Kind, axis: Int) {
+    self.kind = kind
+    self.axis = axis
+  }
 }
 
 public enum PadMode: UInt8, Sendable { case constant = 0, reflect, edge }

@@ -9,6 +9,9 @@ extension OnnxImporter {
     switch node.type {
     case "PRelu": try importBinary(.prelu, try input(0), try input(1))
     case "Clip": try importClip()
+    case "Relu" where operands[try input(0)].dtype != .float32:
+      let x = try input(0)
+      try setResult(try emit(.binary(.maximum, .none), [try tensor(x), try number(0, operands[x].dtype)], resultName()))
     default: try importUnary(try unaryFunction())
     }
   }
@@ -16,7 +19,10 @@ extension OnnxImporter {
   /// Appends a function of one number, in the layout its input is in.
   func importUnary(_ function: UnaryFunction) throws(EdgeError) {
     let x = try input(0)
-    try requireFloat(x)
+    switch function.kind {
+    case .abs, .negate, .sign, .not: break
+    default: try requireFloat(x)
+    }
     if isImage(x) {
       let y = try emit(.unary(function), [operands[x].channelsLast], resultName(image: true))
       return try setImageResult(y, rank: operands[x].shape.rank)
@@ -59,6 +65,22 @@ extension OnnxImporter {
     case "Ceil": return UnaryFunction(.ceil)
     case "Round": return UnaryFunction(.round)
     case "Sign": return UnaryFunction(.sign)
+    case "Sin": return UnaryFunction(.sin)
+    case "Cos": return UnaryFunction(.cos)
+    case "Tan": return UnaryFunction(.tan)
+    case "Asin": return UnaryFunction(.asin)
+    case "Acos": return UnaryFunction(.acos)
+    case "Atan": return UnaryFunction(.atan)
+    case "Sinh": return UnaryFunction(.sinh)
+    case "Cosh": return UnaryFunction(.cosh)
+    case "Asinh": return UnaryFunction(.asinh)
+    case "Acosh": return UnaryFunction(.acosh)
+    case "Atanh": return UnaryFunction(.atanh)
+    case "Not", "BitwiseNot": return UnaryFunction(.not)
+    case "IsNaN": return UnaryFunction(.isNaN)
+    case "IsInf":
+      return UnaryFunction(
+        .isInfinite, alpha: try integerAttribute("detect_positive", 1) == 0 ? 0 : 1, beta: try integerAttribute("detect_negative", 1) == 0 ? 0 : 1)
     default: throw reject("the operator is not supported")
     }
   }
@@ -72,6 +94,7 @@ extension OnnxImporter {
   /// Limits are attributes up to operator set 10, inputs since.
   private func importClip() throws(EdgeError) {
     let x = try input(0)
+    if operands[x].dtype != .float32 { return try importLimits(x) }
     var lower: Float? = -Float.infinity
     var upper: Float? = Float.infinity
     if opset < 11 {
@@ -82,21 +105,26 @@ extension OnnxImporter {
       upper = try limit(2, Float.infinity)
     }
     guard let lower, let upper else {
-      // Limits that are computed: max(x, min), then min(., max).
-      var value = try floatTensor(x)
-      if let id = try optionalInput(1) {
-        value = try emit(.binary(.maximum, .none), [value, try floatTensor(id)], helperName(operands[x].name + ".clipped"))
-      }
-      if let id = try optionalInput(2) {
-        value = try emit(.binary(.minimum, .none), [value, try floatTensor(id)], resultName())
-      }
-      return try setResult(value)
+      return try importLimits(x)
     }
     guard !lower.isNaN, !upper.isNaN else { throw malformed("a limit is not a number") }
     // The largest finite numbers are how "no limit" is usually written. With min > max every result is max.
     let minimum = lower <= -Float.greatestFiniteMagnitude ? -Float.infinity : min(lower, upper)
     let maximum = upper >= Float.greatestFiniteMagnitude ? Float.infinity : upper
     try importUnary(UnaryFunction(.clamp, alpha: minimum, beta: maximum))
+  }
+
+  /// Limits that are computed, or integers: max(x, min), then min(., max).
+  private func importLimits(_ x: Int) throws(EdgeError) {
+    let (lower, upper) = (try optionalInput(1), try optionalInput(2))
+    if lower == nil, upper == nil { return try setAlias(x) }
+    var value = try tensor(x)
+    if let lower {
+      let name = upper == nil ? resultName() : helperName(operands[x].name + ".clipped")
+      value = try emit(.binary(.maximum, .none), [value, try tensor(lower)], name)
+    }
+    if let upper { value = try emit(.binary(.minimum, .none), [value, try tensor(upper)], resultName()) }
+    try setResult(value)
   }
 
   /// A limit of Clip; nil when it is not constant.

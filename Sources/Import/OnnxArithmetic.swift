@@ -20,8 +20,11 @@ extension OnnxImporter {
 
   /// Appends a function of two tensors; with the channels last when an input is an image.
   func importBinary(_ function: BinaryFunction, _ a: Int, _ b: Int) throws(EdgeError) {
-    try requireFloat(a)
-    try requireFloat(b)
+    try prepare(a)
+    try prepare(b)
+    if operands[a].dtype != .float32 || operands[b].dtype != .float32 || function.rawValue > BinaryFunction.prelu.rawValue {
+      return try setResult(try emit(.binary(function, .none), [try tensor(a), try tensor(b)], resultName()))
+    }
     let rank = max(operands[a].shape.rank, operands[b].shape.rank)
     if isImage(a) || isImage(b), let left = try imageOperand(a, rank: rank), let right = try imageOperand(b, rank: rank) {
       let y = try emit(.binary(function, .none), [left, right], resultName(image: true))
@@ -55,16 +58,15 @@ extension OnnxImporter {
     return known.reals == nil ? nil : try known.data()
   }
 
+  /// A constant exponent of an integer type becomes a float, for which there are faster kernels.
   private func importPower() throws(EdgeError) {
     let x = try input(0)
     let exponent = try input(1)
-    // The exponent may be of an integer type.
-    if operands[exponent].dtype != .float32, var known = operands[exponent].known, let reals = known.reals {
-      known.dtype = .float32
-      known.elements = reals.map { .real(Double($0)) }
+    if operands[x].dtype == .float32, operands[exponent].dtype != .float32, let known = operands[exponent].known, known.reals != nil {
+      let converted = OnnxKnown(.float32, known.dims, known.elements)
       let value = graph.addValue(
-        Value(name: helperName(operands[exponent].name + ".float"), dtype: .float32, shape: Shape(known.dims), constant: try known.data()))
-      return try setResult(try emit(.binary(.power, .none), [try floatTensor(x), value], resultName()))
+        Value(name: helperName(operands[exponent].name + ".float"), dtype: .float32, shape: Shape(known.dims), constant: try converted.data()))
+      return try setResult(try emit(.binary(.power, .none), [try tensor(x), value], resultName()))
     }
     try importBinary(.power, x, exponent)
   }
@@ -73,16 +75,14 @@ extension OnnxImporter {
   private func importVariadic(_ function: BinaryFunction) throws(EdgeError) {
     let first = try input(0)
     let isMean = node.type == "Mean"
-    if inputs.count == 1 {
-      try requireFloat(first)
-      return try setAlias(first)
-    }
+    if inputs.count == 1 { return try setAlias(first) }
+    if isMean { try requireFloat(first) }
     if inputs.count == 2, !isMean { return try importBinary(function, first, try input(1)) }
-    var value = try floatTensor(first)
+    var value = try tensor(first)
     for index in inputs.indices.dropFirst() {
       let isLast = index == inputs.count - 1 && !isMean
       let name = isLast ? resultName() : helperName(nodeName + ".partial")
-      value = try emit(.binary(function, .none), [value, try floatTensor(try input(index))], name)
+      value = try emit(.binary(function, .none), [value, try tensor(try input(index))], name)
     }
     if isMean {
       let factor = try graph.addConstant(helperName(nodeName + ".factor"), .float32, Shape([]), [1 / Float(inputs.count)])

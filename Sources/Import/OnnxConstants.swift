@@ -18,15 +18,18 @@ enum OnnxElementType: Int {
     }
   }
 
-  /// Element type in the graph: every floating type becomes float32, unsigned integers the next wider signed one.
+  /// Element type in the graph: every floating type becomes float32.
   var imported: DType {
     switch self {
     case .float, .float16, .double, .bfloat16: return .float32
     case .uint8: return .uint8
     case .int8: return .int8
     case .int16: return .int16
-    case .uint16, .int32: return .int32
-    case .int64, .uint32, .uint64: return .int64
+    case .uint16: return .uint16
+    case .int32: return .int32
+    case .uint32: return .uint32
+    case .int64: return .int64
+    case .uint64: return .uint64
     case .bool: return .bool
     }
   }
@@ -90,6 +93,11 @@ extension OnnxImporter {
   /// Checks a constant's type, size and place, and reads it at once when it is small.
   func prepareConstant(_ id: Int, _ tensor: OnnxTensor) throws(EdgeError) {
     let type = try elementType(tensor, operands[id].name)
+    for dim in tensor.dims where dim > Int(Int32.max) {
+      throw EdgeError(
+        .limitExceeded, "tensor '\(operands[id].name)' overflows: it has a dimension of \(dim)", tensor: operands[id].name,
+        byteOffset: tensor.byteOffset)
+    }
     operands[id].dtype = type.imported
     operands[id].shape = Shape(tensor.dims)
     operands[id].isConstant = true

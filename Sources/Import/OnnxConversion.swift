@@ -7,13 +7,10 @@ enum OnnxConversion {
   /// Elements of a file in the imported type. `source` has `count` elements of `type`.
   static func convert(_ source: TensorData, _ type: OnnxElementType, count: Int) throws(EdgeError) -> TensorData {
     switch type {
-    case .float, .uint8, .int8, .int16, .int32, .int64:
+    case .float, .uint8, .int8, .uint16, .int16, .int32, .uint32, .int64, .uint64:
       return try aligned(source, to: type.byteCount)
     case .bool:
       return try map(source, UInt8.self, count) { $0 == 0 ? UInt8(0) : 1 }
-    case .uint16: return try map(source, UInt16.self, count) { Int32($0) }
-    case .uint32: return try map(source, UInt32.self, count) { Int64($0) }
-    case .uint64: return try map(source, UInt64.self, count) { Int64(clamping: $0) }
     case .double: return try map(source, Double.self, count) { Float($0) }
     case .float16: return try map(source, UInt16.self, count) { float(half: $0) }
     case .bfloat16: return try map(source, UInt16.self, count) { Float(bitPattern: UInt32($0) << 16) }

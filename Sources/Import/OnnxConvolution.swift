@@ -119,7 +119,6 @@ extension OnnxImporter {
       let data = try OnnxConversion.permuted(try constantData(id), dims: dims, permutation)
       return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: data))
     }
-    guard operands[id].isConstant else { throw reject("weights ('\(name)') must be constant") }
     var value = try tensor(id)
     if graph.values[value].shape.dims != dims { value = try emit(.reshape(Shape(dims)), [value], helperName(name + ".split")) }
     value = try emit(.transpose(permutation), [value], helperName(name + ".ohwi"))
@@ -129,7 +128,6 @@ extension OnnxImporter {
 
   private func convolutionBias(_ index: Int, channels: Int) throws(EdgeError) -> ValueID? {
     guard let id = try optionalInput(index) else { return nil }
-    guard operands[id].isConstant else { throw reject("the bias ('\(operands[id].name)') must be constant") }
     guard operands[id].shape.dims == [channels] else {
       throw wrongShape("the bias has shape \(operands[id].shape.text), not [\(channels)]", operand: id)
     }

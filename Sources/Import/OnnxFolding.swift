@@ -15,12 +15,12 @@ extension OnnxImporter {
       known.append(operand)
     }
     guard let first = known.first else { return false }
-    if let result = try folded(known) {
+    if let result = try folded(known), result.isInRange {
       setKnown(result)
       return true
     }
-    // Float constants that are not folded here become part of the graph and are folded there.
-    if first.dtype == .float32 { return false }
+    // Numbers that are not folded here become part of the graph.
+    if first.dtype == .float32 || !known.contains(where: { $0.elements.contains { $0.integer == nil } }) { return false }
     throw reject("\(node.type) of these constants or of the batch size cannot be computed")
   }
 
@@ -155,8 +155,8 @@ extension OnnxImporter {
     guard let type = OnnxElementType(rawValue: try integerAttribute("to", 0)) else { return nil }
     let dtype: DType
     switch type.imported {
-    case .float32, .int64, .int32, .bool: dtype = type.imported
-    default: return nil
+    case .float16, .float64, .bfloat16: return nil
+    default: dtype = type.imported
     }
     var elements: [OnnxNumber] = []
     for element in x.elements {

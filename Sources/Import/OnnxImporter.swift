@@ -180,6 +180,11 @@ final class OnnxImporter {
     if opset < 7 { try modernize() }
     if try foldKnown() { return }
     switch family {
+    case .convolution, .pooling, .resize, .normalization:
+      if let x = try optionalInput(0), operands[x].shape.dims.contains(0) { throw reject("a tensor without elements") }
+    default: break
+    }
+    switch family {
     case .convolution: try importConvolution()
     case .pooling: try importPooling()
     case .activation: try importActivation()
@@ -189,7 +194,15 @@ final class OnnxImporter {
     case .normalization: try importNormalization()
     case .reduction: try importReduction()
     case .resize: try importResize()
-    case .shapeArithmetic: throw reject("\(node.type) is supported only on shapes and other constants")
+    case .elementwise: try importElementwise()
+    case .indexing: try importIndexing()
+    case .pattern: try importPattern()
+    case .standardization: try importStandardization()
+    case .loss: try importLoss()
+    case .attention: if node.type == "Attention" { try importAttention() } else { try importRotaryEmbedding() }
+    case .region: try importRegion()
+    case .sampling: try importSampling()
+    case .spectrum: try importSpectrum()
     }
     for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
@@ -217,9 +230,8 @@ final class OnnxImporter {
 
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
-  case convolution, pooling, activation, arithmetic, shape, matrix, normalization, reduction, resize
-  /// Only folded, never run.
-  case shapeArithmetic
+  case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
+  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum
 
   init?(of type: OnnxName) {
     if type.isOne(of: "Conv ConvTranspose") {
@@ -229,7 +241,8 @@ enum OnnxFamily {
     } else if type.isOne(
       of: """
         Relu LeakyRelu PRelu Sigmoid Tanh HardSigmoid HardSwish Gelu Elu Selu Celu Softplus Softsign Mish ThresholdedRelu Clip Erf \
-        Exp Log Sqrt Reciprocal Abs Neg Floor Ceil Round Sign
+        Exp Log Sqrt Reciprocal Abs Neg Floor Ceil Round Sign Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Not \
+        BitwiseNot IsNaN IsInf
         """)
     {
       self = .activation
@@ -237,23 +250,55 @@ enum OnnxFamily {
       self = .arithmetic
     } else if type.isOne(
       of: """
-        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast Constant ConstantOfShape \
+        Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast CastLike BitCast Constant \
+        ConstantOfShape \
         Identity Dropout DepthToSpace SpaceToDepth
         """)
     {
       self = .shape
-    } else if type.isOne(of: "Gemm MatMul") {
+    } else if type.isOne(of: "Gemm MatMul MatMulInteger Einsum") {
       self = .matrix
     } else if type.isOne(of: "BatchNormalization LRN") {
       self = .normalization
     } else if type.isOne(
-      of: "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare Softmax LogSoftmax")
+      of: """
+        ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp ArgMax \
+        ArgMin Softmax LogSoftmax
+        """)
     {
       self = .reduction
     } else if type.isOne(of: "Resize Upsample") {
       self = .resize
-    } else if type.isOne(of: "Range Mod Equal Greater GreaterOrEqual Less LessOrEqual Where Not And Or") {
-      self = .shapeArithmetic
+    } else if type.isOne(
+      of: """
+        Mod Equal Greater GreaterOrEqual Less LessOrEqual And Or Xor BitwiseAnd BitwiseOr BitwiseXor BitShift Where Shrink Swish
+        """)
+    {
+      self = .elementwise
+    } else if type.isOne(
+      of: """
+        GatherElements GatherND Scatter ScatterElements ScatterND TensorScatter ReverseSequence Compress CumSum CumProd TopK OneHot
+        """)
+    {
+      self = .indexing
+    } else if type.isOne(of: "Trilu EyeLike Range Tile Hardmax HannWindow HammingWindow BlackmanWindow") {
+      self = .pattern
+    } else if type.isOne(
+      of: """
+        LayerNormalization RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization LpNormalization
+        """)
+    {
+      self = .standardization
+    } else if type.isOne(of: "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss") {
+      self = .loss
+    } else if type.isOne(of: "Attention RotaryEmbedding") {
+      self = .attention
+    } else if type.isOne(of: "CenterCropPad Col2Im LpPool GlobalLpPool SwiGLU") {
+      self = .region
+    } else if type.isOne(of: "AffineGrid GridSample") {
+      self = .sampling
+    } else if type.isOne(of: "DFT STFT") {
+      self = .spectrum
     } else {
       return nil
     }

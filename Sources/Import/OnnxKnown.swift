@@ -56,6 +56,14 @@ struct OnnxKnown {
     case .int64: elements = data.array(of: Int64.self).map { OnnxNumber.integer(Int(clamping: $0)) }
     case .int32: elements = data.array(of: Int32.self).map { OnnxNumber.integer(Int($0)) }
     case .bool, .uint8: elements = data.array(of: UInt8.self).map { OnnxNumber.integer(Int($0)) }
+    case .int8: elements = data.array(of: Int8.self).map { OnnxNumber.integer(Int($0)) }
+    case .int16: elements = data.array(of: Int16.self).map { OnnxNumber.integer(Int($0)) }
+    case .uint16: elements = data.array(of: UInt16.self).map { OnnxNumber.integer(Int($0)) }
+    case .uint32: elements = data.array(of: UInt32.self).map { OnnxNumber.integer(Int(clamping: $0)) }
+    case .uint64:
+      let numbers = data.array(of: UInt64.self)
+      guard numbers.allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }
+      elements = numbers.map { OnnxNumber.integer(Int($0)) }
     default: return nil
     }
     self.init(dtype, dims, elements)
@@ -64,6 +72,25 @@ struct OnnxKnown {
   /// A shape as a vector.
   init(shape: Shape, range: Range<Int>) {
     self.init(.int64, [range.count], range.map { shape[$0] == Shape.batch ? OnnxNumber.batch(1) : .integer(shape[$0]) })
+  }
+
+  /// Whether the element type can hold all elements: arithmetic that would wrap around is not done here.
+  var isInRange: Bool {
+    let range: ClosedRange<Int>
+    switch dtype {
+    case .uint8: range = 0...255
+    case .int8: range = -128...127
+    case .uint16: range = 0...65535
+    case .int16: range = -32768...32767
+    case .uint32: range = 0...Int(clamping: UInt32.max)
+    case .int32: range = Int(Int32.min)...Int(Int32.max)
+    case .uint64: range = 0...Int.max
+    default: return true
+    }
+    for element in elements {
+      if case .integer(let value) = element, !range.contains(value) { return false }
+    }
+    return true
   }
 
   /// All elements as integers, or nil when one is not.
@@ -97,6 +124,10 @@ struct OnnxKnown {
     case .float32: return try TensorData(elements.map { Float($0.real ?? 0) })
     case .int32: return try TensorData(elements.map { Int32(clamping: $0.integer ?? 0) })
     case .bool, .uint8: return try TensorData(elements.map { UInt8(clamping: $0.integer ?? 0) })
+    case .int8: return try TensorData(elements.map { Int8(clamping: $0.integer ?? 0) })
+    case .int16: return try TensorData(elements.map { Int16(clamping: $0.integer ?? 0) })
+    case .uint16: return try TensorData(elements.map { UInt16(clamping: $0.integer ?? 0) })
+    case .uint32: return try TensorData(elements.map { UInt32(clamping: $0.integer ?? 0) })
     default: return try TensorData(elements.map { Int64($0.integer ?? 0) })
     }
   }

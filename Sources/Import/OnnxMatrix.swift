@@ -6,7 +6,12 @@ import Graph
 
 extension OnnxImporter {
   func importMatrix() throws(EdgeError) {
-    if node.type == "Gemm" { try importGemm() } else { try importMatMul() }
+    switch node.type {
+    case "Gemm": try importGemm()
+    case "MatMulInteger": try importMatMulInteger()
+    case "Einsum": try importEinsum()
+    default: try importMatMul()
+    }
   }
 
   /// alpha A' B' + beta C, where ' is an optional transpose.
@@ -22,6 +27,7 @@ extension OnnxImporter {
     }
     let name = resultName()
     let transposesA = try integerAttribute("transA", 0) != 0
+    if operands[a].dtype != .float32 { return try importIntegerGemm(a, b, c, alpha, beta) }
     var left = try floatTensor(a)
     if transposesA { left = try emit(.transpose([1, 0]), [left], helperName(operands[a].name + ".transposed")) }
     let transposesB = try integerAttribute("transB", 0) != 0
@@ -47,6 +53,15 @@ extension OnnxImporter {
       y = try emit(.binary(.multiply, .none), [y, factor], c == nil ? name : helperName(name + ".scaled"))
     }
     if let c { y = try emit(.binary(.add, .none), [y, try scaled(c, beta)], name) }
+    try setResult(y)
+  }
+
+  private func importIntegerGemm(_ a: Int, _ b: Int, _ c: Int?, _ alpha: Float, _ beta: Float) throws(EdgeError) {
+    guard alpha == 1, beta == 1 || c == nil else { throw reject("a product of integers with factors") }
+    let left = try transposed(try tensor(a), try integerAttribute("transA", 0) != 0 ? [1, 0] : [0, 1])
+    let right = try transposed(try tensor(b), try integerAttribute("transB", 0) != 0 ? [1, 0] : [0, 1])
+    var y = try part(.matMul, [left, right])
+    if let c { y = try binary(.add, y, try tensor(c)) }
     try setResult(y)
   }
 
@@ -94,14 +109,18 @@ extension OnnxImporter {
     let right = operands[b].shape
     guard left.rank >= 1, right.rank >= 1 else { throw wrongShape("a factor is a single number", operand: left.rank < 1 ? a : b) }
     let name = resultName()
-    if right.rank == 2, left.rank >= 2, let inner = try dense(a, try floatTensor(a), b, isTransposed: false, factor: 1) {
+    if operands[b].dtype == .float32, right.rank == 2, left.rank >= 2, let inner = try dense(a, try floatTensor(a), b, isTransposed: false, factor: 1) {
       return try setResult(try emit(.dense(.none), inner, name))
     }
-    // Vectors become matrices, and the added axis is taken out of the result.
-    var x = try floatTensor(a)
-    var y = try floatTensor(b)
-    if left.rank == 1 { x = try emit(.reshape(Shape([1] + left.dims)), [x], helperName(operands[a].name + ".row")) }
-    if right.rank == 1 { y = try emit(.reshape(Shape(right.dims + [1])), [y], helperName(operands[b].name + ".column")) }
+    try setResult(try product(try tensor(a), try tensor(b), name))
+  }
+
+  /// Vectors become matrices, and the added axis is taken out of the result.
+  private func product(_ a: ValueID, _ b: ValueID, _ name: Text) throws(EdgeError) -> ValueID {
+    let (left, right) = (graph.values[a].shape, graph.values[b].shape)
+    var (x, y) = (a, b)
+    if left.rank == 1 { x = try emit(.reshape(Shape([1] + left.dims)), [x], helperName(name + ".row")) }
+    if right.rank == 1 { y = try emit(.reshape(Shape(right.dims + [1])), [y], helperName(name + ".column")) }
     let isMatrix = left.rank > 1 && right.rank > 1
     var product = try emit(.matMul, [x, y], isMatrix ? name : helperName(name + ".matrix"))
     if !isMatrix {
@@ -110,6 +129,23 @@ extension OnnxImporter {
       if left.rank == 1, !dims.isEmpty { dims.remove(at: right.rank == 1 ? dims.count - 1 : dims.count - 2) }
       product = try emit(.reshape(Shape(dims)), [product], name)
     }
-    try setResult(product)
+    return product
+  }
+
+  /// Products of 8-bit integers less their zero points, summed in int32.
+  private func importMatMulInteger() throws(EdgeError) {
+    var factors: [ValueID] = []
+    for index in 0..<2 {
+      let id = try input(index)
+      var value = try part(.cast(.int32), [try tensor(id)])
+      if let zero = try optionalInput(index + 2) {
+        let shape = operands[zero].shape
+        // One for each row of the first factor, for each column of the second.
+        let dims = index == 0 && shape.rank == 1 && shape != Shape([1]) ? shape.dims + [1] : shape.dims
+        value = try binary(.subtract, value, try reshaped(try part(.cast(.int32), [try tensor(zero)]), dims))
+      }
+      factors.append(value)
+    }
+    try setResult(try product(factors[0], factors[1], resultName()))
   }
 }

@@ -26,8 +26,17 @@ extension OnnxImporter {
       guard operands[id].shape.dims == [shape[1]] else {
         throw wrongShape("a parameter has shape \(operands[id].shape.text); the input has \(shape[1]) channels", operand: id)
       }
-      guard operands[id].isConstant else { throw reject("parameter '\(operands[id].name)' must be constant") }
       parameters.append(try floatTensor(id))
+    }
+    if !inputs[1...4].allSatisfy({ operands[$0].isConstant }) {
+      // (x - mean) / sqrt(variance + epsilon) * scale + bias
+      for index in parameters.indices {
+        parameters[index] = try reshaped(parameters[index], [shape[1]] + [Int](repeating: 1, count: shape.rank - 2))
+      }
+      let deviation = try unary(.sqrt, try binary(.add, parameters[3], try number(Double(epsilon), .float32)))
+      let centred = try binary(.subtract, try floatTensor(x), parameters[2])
+      let scaled = try binary(.multiply, try binary(.divide, centred, deviation), parameters[0])
+      return try setResult(try binary(.add, scaled, parameters[1]))
     }
     if shape.rank == 2 {
       return try setResult(try emit(.batchNormalization(epsilon: epsilon), [try floatTensor(x)] + parameters, resultName()))

@@ -84,16 +84,18 @@ extension OnnxImporter {
         value = try emit(.transpose([0, 2, 1]), [flat], name)
       }
     } else if let known = operand.known {
-      value = addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims))
+      value = try addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims))
     } else {
-      value = addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape)
+      value = try addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape)
     }
     operands[id].value = value
     return value
   }
 
-  private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) -> ValueID {
-    graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
+  private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) throws(EdgeError) -> ValueID {
+    let value = graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
+    try checkSize(value)
+    return value
   }
 
   /// The value in the file's layout, of float32 elements: what every operator that computes needs.
@@ -164,6 +166,12 @@ extension OnnxImporter {
     guard let bytes = graph.values[value].byteCount(), bytes <= limits.maximumTensorBytes else {
       throw EdgeError(
         .limitExceeded, "shape \(shape.text) takes more than \(limits.maximumTensorBytes) bytes", node: nodeName, nodeIndex: nodeIndex,
+        tensor: graph.values[value].name, byteOffset: node.byteOffset)
+    }
+    // A dimension of zero must not hide others that no arithmetic on positions is made for.
+    for dim in shape.dims where dim > Int(Int32.max) {
+      throw EdgeError(
+        .limitExceeded, "shape \(shape.text) has a dimension of \(dim)", node: nodeName, nodeIndex: nodeIndex,
         tensor: graph.values[value].name, byteOffset: node.byteOffset)
     }
   }

@@ -15,6 +15,15 @@ extension OnnxImporter {
     case "ReduceL1": try importReduce(.l1)
     case "ReduceL2": try importReduce(.l2)
     case "ReduceSumSquare": try importReduce(.sumSquare)
+    case "ReduceLogSum": try importReduce(.logSum)
+    case "ReduceLogSumExp": try importReduce(.logSumExp)
+    case "ArgMax", "ArgMin":
+      let x = try input(0)
+      let isLast = try integerAttribute("select_last_index", 0) != 0
+      let function: ReduceFunction = node.type == "ArgMax" ? (isLast ? .argMaxLast : .argMax) : isLast ? .argMinLast : .argMin
+      let keepDims = try integerAttribute("keepdims", 1) != 0
+      let op = Operator.reduce(function, axes: [try axisAttribute(0, operands[x].shape)], keepDims: keepDims)
+      try setResult(try emit(op, [try tensor(x)], resultName()))
     default: try importSoftmax()
     }
   }
@@ -22,7 +31,6 @@ extension OnnxImporter {
   /// Axes are an attribute up to operator set 12 (ReduceSum) or 17 (the others), an input since.
   private func importReduce(_ function: ReduceFunction) throws(EdgeError) {
     let x = try input(0)
-    try requireFloat(x)
     let rank = operands[x].shape.rank
     let listed = try axes(inputSince: function == .sum ? 13 : 18) ?? []
     let keepDims = try integerAttribute("keepdims", 1) != 0

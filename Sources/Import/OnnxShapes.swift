@@ -14,9 +14,21 @@ extension OnnxImporter {
     case "Identity": try setAlias(try input(0))
     case "Dropout":
       if let id = try optionalInput(2), operands[id].known?.integers != [0] { throw reject("training mode") }
-      try setAlias(try input(0))
-      if isUsed(output: 1) { try keepAll(like: try input(0)) }
+      let x = try input(0)
+      if isUsed(output: 1) {
+        // All kept: true, or ones up to operator set 9.
+        let kept = try number(1, opset < 10 ? operands[x].dtype : .bool)
+        try setResult(try emit(.expand(operands[x].shape), [kept], resultName(1)), output: 1)
+      }
+      try setAlias(x)
     case "Cast": try importCast()
+    case "BitCast":
+      let (x, to) = (try input(0), try integerAttribute("to", 0))
+      guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
+      // Floats of another width are computed as float32: their bits are gone.
+      guard type.imported.byteCount == type.byteCount, operands[x].dtype.byteCount == type.byteCount else { throw reject("bits of floats that are no float32") }
+      try setResult(try emit(.bitCast(type.imported), [try tensor(x)], resultName()))
+    case "CastLike": try cast(try input(0), to: operands[try input(1)].dtype)
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
       let x = try input(0)
       let shape = try targetShape(operands[x].shape)
@@ -92,14 +104,6 @@ extension OnnxImporter {
     try setResult(try emit(.expand(Shape(dims)), [scalar], resultName()))
   }
 
-  /// The mask of a Dropout that drops nothing: all true, or ones up to operator set 9.
-  private func keepAll(like x: Int) throws(EdgeError) {
-    let known = opset < 10 ? OnnxKnown(operands[x].dtype, [], [.real(1)]) : OnnxKnown(.bool, [], [.integer(1)])
-    let one = graph.addValue(
-      Value(name: helperName(nodeName + ".kept"), dtype: known.dtype, shape: Shape([]), constant: try known.data()))
-    try setResult(try emit(.expand(operands[x].shape), [one], resultName(1)), output: 1)
-  }
-
   private func importShapeOf() throws(EdgeError) {
     let shape = operands[try input(0)].shape
     func position(_ value: Int) -> Int { min(max(value < 0 ? max(value, -shape.rank) + shape.rank : value, 0), shape.rank) }
@@ -120,9 +124,13 @@ extension OnnxImporter {
     let x = try input(0)
     let to = try integerAttribute("to", 0)
     guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
-    // All floating types are computed in float32.
-    if type.imported == operands[x].dtype { return try setAlias(x) }
-    try setResult(try emit(.cast(type.imported), [try tensor(x)], resultName()))
+    try cast(x, to: type.imported)
+  }
+
+  /// All floating types are computed in float32.
+  private func cast(_ x: Int, to dtype: DType) throws(EdgeError) {
+    if dtype == operands[x].dtype { return try setAlias(x) }
+    try setResult(try emit(.cast(dtype), [try tensor(x)], resultName()))
   }
 
   // Joining and cutting.
@@ -213,6 +221,7 @@ extension OnnxImporter {
     case "constant": mode = .constant
     case "reflect": mode = .reflect
     case "edge": mode = .edge
+    case "wrap": mode = .edge  // replaced below
     case let other: throw reject("attribute 'mode' is '\(other)'")
     }
     guard let pads = opset < 11 ? try integersAttribute("pads") : try integersInput(1, "pads") else { throw malformed("pads are missing") }
@@ -237,6 +246,7 @@ extension OnnxImporter {
       before[axis] = pads[index]
       after[axis] = pads[index + count]
     }
+    if try textAttribute("mode", "constant") == "wrap" { return try wrap(x, before, after) }
     guard before.contains(where: { $0 < 0 }) || after.contains(where: { $0 < 0 }) else {
       return try pad(x, mode, before, after, value)
     }
@@ -249,6 +259,25 @@ extension OnnxImporter {
       guard bounds.starts[axis] < bounds.ends[axis] else { throw wrongShape("the pads leave nothing of \(shape.text)", operand: x) }
     }
     try slice(x, bounds)
+  }
+
+  /// The tensor over and over again along each padded axis.
+  private func wrap(_ x: Int, _ before: [Int], _ after: [Int]) throws(EdgeError) {
+    let shape = operands[x].shape
+    var value = try tensor(x)
+    for axis in shape.dims.indices where before[axis] != 0 || after[axis] != 0 {
+      let size = shape[axis]
+      let length = size + before[axis] + after[axis]
+      guard size > 0, before[axis] >= 0, after[axis] >= 0, length <= 1 << 24 else { throw reject("such pads of axis \(axis) of \(shape.text)") }
+      var rows: [Int32] = []
+      for position in 0..<length {
+        let row = (position - before[axis]) % size
+        rows.append(Int32(row < 0 ? row + size : row))
+      }
+      value = try part(.gather(axis: axis, indices: rows, scalarIndex: false), [value])
+    }
+    if value == operands[x].value { return try setAlias(x) }
+    try setResult(value)
   }
 
   private func pad(_ x: Int, _ mode: PadMode, _ before: [Int], _ after: [Int], _ fill: Float) throws(EdgeError) {
@@ -277,7 +306,7 @@ extension OnnxImporter {
     guard known.elements.count <= Shape.maximumRank else { throw reject("a result of more than \(Shape.maximumRank) dimensions") }
     var target: [Int] = []
     for element in known.elements {
-      guard let dim = element == .batch(1) ? Shape.batch : element.integer, dim > 0 || element == .batch(1) else {
+      guard let dim = element == .batch(1) ? Shape.batch : element.integer, dim >= 0 || element == .batch(1) else {
         throw reject("the new shape ('\(operands[id].name)') has a dimension that is not positive or a multiple of the batch size")
       }
       target.append(dim)
@@ -294,10 +323,9 @@ extension OnnxImporter {
     let x = try input(0)
     let id = try input(1)
     let shape = operands[x].shape
-    guard let known = operands[id].known, known.dtype != .float32, let indices = known.integers else {
-      throw reject("indices ('\(operands[id].name)') must be constant and at most \(OnnxKnown.maximumCount)")
+    guard let known = operands[id].known, known.dtype != .float32, let indices = known.integers, known.dims.count <= 1 else {
+      return try importTake(x, Indexing(.slices, axis: try axisAttribute(0, shape)))
     }
-    guard known.dims.count <= 1 else { throw reject("indices with \(known.dims.count) dimensions") }
     let axis = try normalized(try integerAttribute("axis", 0), rank: shape.rank)
     guard shape[axis] != Shape.batch else { throw reject("single samples cannot be taken from the batch") }
     var rows: [Int32] = []
@@ -332,10 +360,11 @@ extension OnnxImporter {
       guard let shape = Shape([depth, h, w]).elementCount(), shape <= Int.max / block / block else { throw malformed("the result overflows") }
       joined = [n, depth, h * block, w * block]
     } else {
+      // Since operator set 28 the channels may come first.
+      let isColumnsFirst = try textAttribute("mode", "DCR") == "CRD"
       guard h % block == 0, w % block == 0 else { throw wrongShape("\(shape.text) is not divisible by \(block)", operand: x) }
       split = [n, c, h / block, block, w / block, block]
-      // Since operator set 28 the channels may come first.
-      permutation = try textAttribute("mode", "DCR") == "CRD" ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]
+      permutation = isColumnsFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]
       joined = [n, c * block * block, h / block, w / block]
     }
     let name = operands[x].name

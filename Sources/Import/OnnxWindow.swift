@@ -4,6 +4,40 @@ import Graph
 
 // Window geometry of convolutions and pools. Signals [N, C, L] are images of height 1.
 
+/// A window along each spatial axis.
+struct OnnxGeometry {
+  var kernel: [Int]
+  var strides: [Int]
+  var dilations: [Int]
+  var before: [Int]
+  var after: [Int]
+
+  /// The window over one or two of the axes: the height, if any, and the width.
+  func window(height: Int?, width: Int?) -> Window {
+    var window = Window()
+    if let width {
+      window.kernelWidth = kernel[width]
+      window.strideWidth = strides[width]
+      window.dilationWidth = dilations[width]
+      window.padLeft = before[width]
+      window.padRight = after[width]
+    }
+    if let height {
+      window.kernelHeight = kernel[height]
+      window.strideHeight = strides[height]
+      window.dilationHeight = dilations[height]
+      window.padTop = before[height]
+      window.padBottom = after[height]
+    }
+    return window
+  }
+
+  /// Whether a window may lie in the padding alone.
+  var reachesBeyond: Bool {
+    kernel.indices.contains { max(before[$0], after[$0]) >= (kernel[$0] - 1) * dilations[$0] + 1 }
+  }
+}
+
 extension OnnxImporter {
   /// The window of the current node over an input of rank 4 or 3. `kernel` is used where the node gives none.
   /// - Parameter resolvesPadding: turn `auto_pad` into explicit padding for this input; transposed convolutions
@@ -13,6 +47,13 @@ extension OnnxImporter {
     guard rank == 1 || rank == 2 else {
       throw reject("the input has \(shape.rank) dimensions; images with two and signals with one spatial dimension are supported")
     }
+    let geometry = try geometry(over: shape, kernel: standard, resolvesPadding: resolvesPadding)
+    return geometry.window(height: rank == 2 ? 0 : nil, width: rank - 1)
+  }
+
+  /// The same for any number of spatial axes.
+  func geometry(over shape: Shape, kernel standard: [Int]?, resolvesPadding: Bool = true) throws(EdgeError) -> OnnxGeometry {
+    let rank = shape.rank - 2
     let kernel: [Int]
     if hasAttribute("kernel_shape") || standard == nil {
       guard hasAttribute("kernel_shape") else { throw malformed("attribute 'kernel_shape' is missing") }
@@ -44,19 +85,6 @@ extension OnnxImporter {
     default: throw malformed("attribute 'auto_pad' is '\(mode)'")
     }
 
-    var window = Window()
-    window.kernelWidth = kernel[rank - 1]
-    window.strideWidth = strides[rank - 1]
-    window.dilationWidth = dilations[rank - 1]
-    window.padLeft = before[rank - 1]
-    window.padRight = after[rank - 1]
-    if rank == 2 {
-      window.kernelHeight = kernel[0]
-      window.strideHeight = strides[0]
-      window.dilationHeight = dilations[0]
-      window.padTop = before[0]
-      window.padBottom = after[0]
-    }
-    return window
+    return OnnxGeometry(kernel: kernel, strides: strides, dilations: dilations, before: before, after: after)
   }
 }

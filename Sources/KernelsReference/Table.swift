@@ -33,6 +33,13 @@ public func fillReference(_ table: UnsafeMutablePointer<ek_table>) {
     table, EK_LOCAL_RESPONSE_NORM_F32, "local_response_norm_f32_reference", localResponseNorm, localResponseNormUnits)
   enter(table, EK_QUANTIZE, "quantize_reference", quantize, quantizeUnits)
   enter(table, EK_DEQUANTIZE, "dequantize_reference", dequantize, quantizeUnits)
+  enter(table, EK_TYPED_ELEMENTWISE, "typed_elementwise_reference", typedElementwise, typedUnits, scratch: lanesScratch)
+  enter(table, EK_TYPED_REDUCE, "typed_reduce_reference", typedReduce, typedReduceUnits, scratch: lanesScratch)
+  enter(table, EK_TYPED_SCAN, "typed_scan_reference", typedScan, typedReduceUnits, scratch: lanesScratch)
+  enter(table, EK_TYPED_MATMUL, "typed_matmul_reference", typedMatmul, typedMatmulUnits, scratch: lanesScratch)
+  enter(table, EK_TAKE, "take_reference", take, takeUnits)
+  enter(table, EK_PUT, "put_reference", put, putUnits, scratch: lanesScratch)
+  enter(table, EK_TOP_K, "top_k_reference", topK, topKUnits, scratch: topKScratch)
 }
 
 typealias RunFunction = @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void

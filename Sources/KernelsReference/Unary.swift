@@ -23,7 +23,7 @@ func unaryFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
 
 /// One value of a unary function (`EK_UNARY_*`).
 @inline(__always)
-private func unaryValue(_ function: Int32, _ x: Float, _ alpha: Float, _ beta: Float) -> Float {
+func unaryValue(_ function: Int32, _ x: Float, _ alpha: Float, _ beta: Float) -> Float {
   switch Int(function) {
   case EK_UNARY_CLAMP: return clamped(x, alpha, beta)
   case EK_UNARY_LEAKY_RELU: return x < 0 ? alpha * x : x
@@ -60,7 +60,7 @@ private func roundedDown(_ x: Float) -> Float {
 }
 
 @inline(never)
-private func transcendental(_ function: Int32, _ x: Double, _ alpha: Double, _ beta: Double) -> Double {
+func transcendental(_ function: Int32, _ x: Double, _ alpha: Double, _ beta: Double) -> Double {
   switch Int(function) {
   case EK_UNARY_SIGMOID: return sigmoidDouble(x)
   case EK_UNARY_TANH: return tanhDouble(x)
@@ -77,7 +77,8 @@ private func transcendental(_ function: Int32, _ x: Double, _ alpha: Double, _ b
   case EK_UNARY_MISH: return x * tanhDouble(softplusDouble(x))
   case EK_UNARY_ERF: return erfDouble(x)
   case EK_UNARY_EXP: return expDouble(x)
-  default: return logDouble(x)
+  case EK_UNARY_LOG: return logDouble(x)
+  default: return trigonometric(function, x)
   }
 }
 

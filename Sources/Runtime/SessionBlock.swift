@@ -112,7 +112,7 @@ struct BlockLayout {
     packedBytes = cursor.end &- packed
     arena = try cursor.take(1, arenaBytes)
     var buffers: [Int] = []
-    for value in lowering.graph.inputs + lowering.graph.outputs { buffers.append(try cursor.take(1, try lowering.borderBytes(value))) }
+    for value in lowering.graph.inputs + lowering.graph.outputs { buffers.append(try cursor.take(1, try lowering.byteCount(value))) }
     borderBuffers = buffers
     scratchStride = try MemoryPlan.aligned(scratch)
     self.scratch = try cursor.take(options.threads, scratchStride)

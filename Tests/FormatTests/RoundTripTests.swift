@@ -106,6 +106,9 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
     .resize(resize), .transpose([0, 3, 1, 2]), .reshape(Shape([Shape.batch, 10])), .expand(Shape([2, 3])),
     .gather(axis: 1, indices: [2, 0, 1], scalarIndex: false),
     .localResponseNormalization(size: 5, alpha: 1e-4, beta: 0.75, bias: 2), .quantize, .dequantize, .requantize, .cast(.int64),
+    .cast(.bfloat16), .bitCast(.uint32), .unary(UnaryFunction(.isInfinite, alpha: 1, beta: 0)), .binary(.shiftRight, .none), .select,
+    .reduce(.argMinLast, axes: [2], keepDims: false), .scan(.product, axis: 1, exclusive: true, reverse: false),
+    .take(Indexing(.tuples, axis: 2)), .put(Indexing(.elements, axis: 1), .maximum), .topK(axis: 1, k: 5, largest: true),
   ]
   for op in operators {
     var writer = FormatByteWriter()

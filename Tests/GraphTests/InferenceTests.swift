@@ -245,3 +245,62 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
     #expect(result.values[result.outputs[0]].shape.dims == [n, 3, 2, 3])
   }
 }
+
+/// Operators on integers, booleans and indices: what they give, and what they refuse.
+@Suite struct TypedInferenceTests {
+  private func type(_ dtype: DType, _ dims: Int...) -> TensorType { TensorType(dtype, Shape(dims)) }
+
+  @Test func results() throws {
+    let table: [(Operator, [TensorType], TensorType)] = [
+      (.binary(.add, .none), [type(.uint16, n, 3), type(.uint16, 3)], type(.uint16, n, 3)),
+      (.binary(.less, .none), [type(.float32, 4, 1), type(.float32, 3)], type(.bool, 4, 3)),
+      (.binary(.and, .none), [type(.bool, 4), type(.bool, 4)], type(.bool, 4)),
+      (.binary(.power, .none), [type(.int32, 4), type(.float32, 1)], type(.int32, 4)),
+      (.binary(.power, .none), [type(.float32, 4), type(.int64)], type(.float32, 4)),
+      (.unary(UnaryFunction(.not)), [type(.int8, 4)], type(.int8, 4)),
+      (.unary(UnaryFunction(.isNaN)), [type(.float32, n)], type(.bool, n)),
+      (.select, [type(.bool, 4, 1), type(.uint64, 3), type(.uint64, 1)], type(.uint64, 4, 3)),
+      (.reduce(.argMax, axes: [1], keepDims: false), [type(.uint8, n, 5)], type(.int64, n)),
+      (.reduce(.sum, axes: [0], keepDims: true), [type(.int32, 0, 5)], type(.int32, 1, 5)),
+      (.scan(.sum, axis: 0, exclusive: false, reverse: true), [type(.float32, 5, 2)], type(.float32, 5, 2)),
+      (.matMul, [type(.int32, n, 2, 3), type(.int32, 3, 4)], type(.int32, n, 2, 4)),
+      (.take(Indexing(.slices, axis: 1)), [type(.int16, n, 9, 2), type(.int32, 3, 4)], type(.int16, n, 3, 4, 2)),
+      (.take(Indexing(.elements, axis: 1)), [type(.bool, 3, 9), type(.int64, 3, 4)], type(.bool, 3, 4)),
+      (.take(Indexing(.tuples, axis: 1)), [type(.float32, n, 9, 2, 5), type(.int64, n, 7, 2)], type(.float32, n, 7, 5)),
+      (.put(Indexing(.tuples, axis: 0), .add), [type(.int8, 9, 2), type(.int64, 7, 1), type(.int8, 7, 2)], type(.int8, 9, 2)),
+      (.cast(.bfloat16), [type(.uint32, n, 0)], type(.bfloat16, n, 0)),
+      (.bitCast(.int32), [type(.float32, n, 2)], type(.int32, n, 2)),
+    ]
+    for (op, inputs, expected) in table { #expect(try infer(op, inputs) == [expected], "\(op.name)") }
+    let best = try infer(.topK(axis: 1, k: 2, largest: false), [type(.uint8, n, 5)], outputs: 2)
+    #expect(best == [type(.uint8, n, 2), type(.int64, n, 2)])
+  }
+
+  @Test func refusals() {
+    let table: [(Operator, [TensorType])] = [
+      (.binary(.add, .none), [type(.int32, 4), type(.int64, 4)]), (.binary(.add, .none), [type(.bool, 4), type(.bool, 4)]),
+      (.binary(.add, Clamp(min: 0, max: 6)), [type(.int32, 4), type(.int32, 4)]),
+      (.binary(.and, .none), [type(.float32, 4), type(.float32, 4)]), (.binary(.add, .none), [type(.float64, 4), type(.float64, 4)]),
+      (.unary(UnaryFunction(.not)), [type(.float32, 4)]), (.unary(UnaryFunction(.exp)), [type(.int32, 4)]),
+      (.unary(UnaryFunction(.isNaN)), [type(.int32, 4)]), (.select, [type(.uint8, 4), type(.int8, 4), type(.int8, 4)]),
+      (.select, [type(.bool, 4), type(.int8, 4), type(.int16, 4)]), (.select, [type(.bool, 4), type(.int8, 3), type(.int8, 4)]),
+      (.reduce(.argMax, axes: [0, 1], keepDims: false), [type(.uint8, 4, 5)]),
+      (.reduce(.argMin, axes: [0], keepDims: false), [type(.uint8, 0)]),
+      (.scan(.product, axis: 2, exclusive: false, reverse: false), [type(.int32, 4, 5)]),
+      (.take(Indexing(.slices, axis: 0)), [type(.int32, 4), type(.float32, 2)]),
+      (.take(Indexing(.slices, axis: 0)), [type(.int32, n), type(.int32, 2)]),
+      (.take(Indexing(.slices, axis: 1)), [type(.int32, 4), type(.int32, 2)]),
+      (.take(Indexing(.elements, axis: 0)), [type(.int32, 4, 3), type(.int32, 2, 4)]),
+      (.take(Indexing(.elements, axis: 0)), [type(.int32, 0, 3), type(.int32, 2, 3)]),
+      (.take(Indexing(.tuples, axis: 0)), [type(.int32, 4, 3), type(.int32, 2, 3)]),
+      (.take(Indexing(.tuples, axis: 1)), [type(.int32, 4, 3), type(.int32, 2, 1)]),
+      (.put(Indexing(.elements, axis: 0), .replace), [type(.int32, 4), type(.int64, 2), type(.int32, 3)]),
+      (.put(Indexing(.elements, axis: 0), .replace), [type(.int32, 4), type(.int64, 2), type(.int16, 2)]),
+      (.topK(axis: 0, k: 5, largest: true), [type(.int32, 4)]), (.topK(axis: 0, k: -1, largest: true), [type(.int32, 4)]),
+      (.matMul, [type(.int32, 2, 3), type(.int8, 3, 2)]), (.bitCast(.int16), [type(.float32, 4)]), (.bitCast(.bool), [type(.uint8, 4)]),
+    ]
+    for (index, (op, inputs)) in table.enumerated() {
+      #expect(throws: EdgeError.self, "row \(index): \(op.name)") { _ = try infer(op, inputs, outputs: 1) }
+    }
+  }
+}

@@ -38,6 +38,7 @@ func apply(_ function: BinaryFunction, _ a: Double, _ b: Double) -> Double {
   case .maximum: return max(a, b)
   case .power: return pow(a, b)
   case .prelu: return a < 0 ? a * b : a
+  default: preconditionFailure("the interpreter does not have \(function)")
   }
 }
 
@@ -51,5 +52,6 @@ func apply(_ function: ReduceFunction, _ line: [Double]) -> Double {
   case .l1: return line.reduce(0) { $0 + $1.magnitude }
   case .l2: return line.reduce(0) { $0 + $1 * $1 }.squareRoot()
   case .sumSquare: return line.reduce(0) { $0 + $1 * $1 }
+  default: preconditionFailure("the interpreter does not have \(function)")
   }
 }

@@ -61,6 +61,13 @@ enum {
   EK_LOCAL_RESPONSE_NORM_F32,/* ek_lrn */
   EK_QUANTIZE,               /* ek_quantize  float -> uint8 */
   EK_DEQUANTIZE,             /* ek_quantize  uint8 -> float */
+  EK_TYPED_ELEMENTWISE,      /* ek_typed     any element types: what the float kernels do not do */
+  EK_TYPED_REDUCE,           /* ek_typed_reduce */
+  EK_TYPED_SCAN,             /* ek_typed_reduce  running sums and products */
+  EK_TYPED_MATMUL,           /* ek_typed_matmul  integers */
+  EK_TAKE,                   /* ek_index     y[i] = x[position(i)] */
+  EK_PUT,                    /* ek_index     y[position(i)] = f(y[position(i)], x[i]) */
+  EK_TOP_K,                  /* ek_top_k */
   EK_OPERATION_COUNT
 };
 
@@ -83,13 +90,30 @@ enum {
   EK_UNARY_THRESHOLDED_RELU, /* x > alpha ? x : 0 */
   EK_UNARY_ERF, EK_UNARY_EXP, EK_UNARY_LOG, EK_UNARY_SQRT, EK_UNARY_RECIPROCAL,
   EK_UNARY_ABS, EK_UNARY_NEGATE, EK_UNARY_FLOOR, EK_UNARY_CEIL, EK_UNARY_ROUND, EK_UNARY_SIGN,
-  EK_UNARY_COUNT
+  EK_UNARY_COUNT,          /* of EK_UNARY_F32; from here on EK_TYPED_ELEMENTWISE */
+  EK_UNARY_SIN = EK_UNARY_COUNT, EK_UNARY_COS, EK_UNARY_TAN, EK_UNARY_ASIN, EK_UNARY_ACOS, EK_UNARY_ATAN,
+  EK_UNARY_SINH, EK_UNARY_COSH, EK_UNARY_ASINH, EK_UNARY_ACOSH, EK_UNARY_ATANH,
+  EK_UNARY_NOT,            /* bool: 1 - x; integers: every bit */
+  EK_UNARY_IS_NAN, EK_UNARY_IS_INFINITE, /* alpha != 0 counts +inf, beta != 0 counts -inf */
+  EK_UNARY_CAST,           /* x in y's type */
+  EK_UNARY_TYPED_COUNT
 };
 /* Binary functions (ek_binary.function). */
 enum { EK_BINARY_ADD = 0, EK_BINARY_SUBTRACT, EK_BINARY_MULTIPLY, EK_BINARY_DIVIDE, EK_BINARY_MINIMUM, EK_BINARY_MAXIMUM,
-       EK_BINARY_POWER, EK_BINARY_PRELU /* a < 0 ? a b : a */, EK_BINARY_COUNT };
+       EK_BINARY_POWER, EK_BINARY_PRELU /* a < 0 ? a b : a */,
+       EK_BINARY_COUNT, /* of EK_BINARY_F32; from here on EK_TYPED_ELEMENTWISE */
+       EK_BINARY_MODULO = EK_BINARY_COUNT /* with b's sign */, EK_BINARY_REMAINDER /* with a's sign */,
+       EK_BINARY_EQUAL, EK_BINARY_LESS, EK_BINARY_LESS_OR_EQUAL, EK_BINARY_AND, EK_BINARY_OR, EK_BINARY_XOR,
+       EK_BINARY_SHIFT_LEFT, EK_BINARY_SHIFT_RIGHT, EK_BINARY_TYPED_COUNT };
 /* Reductions (ek_reduce.function). */
-enum { EK_REDUCE_MEAN = 0, EK_REDUCE_SUM, EK_REDUCE_MAX, EK_REDUCE_MIN, EK_REDUCE_PROD, EK_REDUCE_L1, EK_REDUCE_L2, EK_REDUCE_SUM_SQUARE, EK_REDUCE_COUNT };
+enum { EK_REDUCE_MEAN = 0, EK_REDUCE_SUM, EK_REDUCE_MAX, EK_REDUCE_MIN, EK_REDUCE_PROD, EK_REDUCE_L1, EK_REDUCE_L2, EK_REDUCE_SUM_SQUARE,
+       EK_REDUCE_COUNT, /* of EK_REDUCE_F32; from here on EK_TYPED_REDUCE */
+       EK_REDUCE_LOG_SUM = EK_REDUCE_COUNT, EK_REDUCE_LOG_SUM_EXP,
+       EK_REDUCE_ARG_MAX, EK_REDUCE_ARG_MAX_LAST, EK_REDUCE_ARG_MIN, EK_REDUCE_ARG_MIN_LAST, EK_REDUCE_TYPED_COUNT };
+
+/* Element types of the typed kernels, with the numbers of the `.edgeai` format. */
+enum { EK_TYPE_FLOAT32 = 1, EK_TYPE_UINT8, EK_TYPE_INT8, EK_TYPE_INT32, EK_TYPE_INT64, EK_TYPE_BOOL, EK_TYPE_FLOAT16,
+       EK_TYPE_FLOAT64, EK_TYPE_INT16, EK_TYPE_UINT16, EK_TYPE_UINT32, EK_TYPE_UINT64, EK_TYPE_BFLOAT16 };
 
 /* A quantized tensor's type as kernels see it. */
 typedef struct { float scale; int32_t zero_point; } ek_quant;
@@ -172,6 +196,53 @@ typedef struct {
 typedef struct { const void *x; void *y; int64_t pixels; int32_t c, size; float alpha, beta, bias; } ek_lrn;
 typedef struct { const void *x; void *y; int64_t count; float scale; int32_t zero_point; } ek_quantize;
 /* quantize: t = x * (1 / scale) with the reciprocal taken once; NaN -> zero_point. dequantize: Float(x - zero_point) * scale. */
+
+/* The typed kernels widen elements to 64 bits, compute, and store the result in y's type:
+ * - integers and bool as int64 (uint64 as its bit pattern, compared, divided and shifted right as unsigned); storing
+ *   keeps the low bits. Division drops the fraction; x / 0, x mod 0 and their remainders are 0; a negative power is
+ *   the quotient 1 / x^n. A shift by 64 or more, or by a negative amount, leaves 0 (right, of a negative number: -1).
+ * - floats as double; storing rounds once, half to even. Of two operands, one float and one integer, both are floats.
+ * - float to integer drops the fraction; NaN gives 0; beyond int64 (uint64 for uint64) the nearest bound, then the low
+ *   bits. Anything to bool is x != 0. */
+typedef struct {
+  const void *a, *b, *c; void *y;      /* slots 0...3; y dense of shape dims */
+  int32_t inputs, function;            /* 1: EK_UNARY_*, 2: EK_BINARY_*, 3: a ? b : c */
+  int32_t a_type, b_type, c_type, y_type, rank;
+  float alpha, beta;
+  int64_t dims[EK_MAX_RANK], a_stride[EK_MAX_RANK], b_stride[EK_MAX_RANK], c_stride[EK_MAX_RANK];
+} ek_typed;
+typedef struct {
+  const void *x; void *y;              /* slots 0, 1: x [outer][axis][inner] -> y [outer][inner] (scan: [outer][axis][inner]) */
+  int64_t outer, axis, inner;
+  int32_t function, x_type, y_type;    /* reduce: EK_REDUCE_*; scan: EK_REDUCE_SUM or EK_REDUCE_PROD */
+  int32_t exclusive, reverse;          /* scan: without the own element; from the end */
+} ek_typed_reduce;
+/* Folded in the order of the axis. Integers: mean, l2 and logarithms are computed in double. Maximum and minimum
+ * propagate NaN, which is also the best of arg max and arg min (int64; the first of equals, or the last). An empty axis
+ * gives 0 (sums), 1 (product), the lowest or highest number (max, min), NaN (mean), -inf (logarithms). */
+typedef struct {
+  const void *a, *b; void *y;          /* slots 0...2; y [batch][m][n] dense */
+  int64_t batch, m, n, k, a_batch_stride, b_batch_stride;  /* elements; a [m][k] and b [k][n] dense; batch stride 0 broadcasts */
+  int32_t type, reserved;              /* of all three; sums wrap around */
+} ek_typed_matmul;
+typedef struct {
+  const void *x, *indices; void *y;    /* slots 0...2; rows of row_elements that follow each other */
+  int64_t row_elements, dims[EK_MAX_RANK];                 /* how many positions i: the product of dims */
+  int64_t stride[EK_MAX_RANK];         /* elements from one position to the next in the indexed tensor, by dimension */
+  int64_t index_stride[EK_MAX_RANK];   /* the same in indices */
+  int64_t extent[EK_MAX_RANK], extent_stride[EK_MAX_RANK]; /* of the axes a tuple of indices points into */
+  int32_t rank, tuple, index_type, type;                   /* tuple: numbers in one index, index_step apart; index_type int32 or int64 */
+  int64_t index_step;
+  int32_t function, reserved;          /* put: EK_BINARY_* joins old and new, -1 replaces */
+} ek_index;
+/* position(i) = i . stride + sum_j index_j * extent_stride_j. A negative index counts from the end; one that is still
+ * outside 0 ..< extent is moved to the nearest end: kernels never fail. Put is one unit of work, in the order of i, and
+ * y holds the old data. */
+typedef struct {
+  const void *x; void *values, *indices;  /* slots 0...2: x [outer][axis][inner] -> [outer][k][inner]; indices int64 */
+  int64_t outer, axis, inner, k;          /* 1 <= k <= axis */
+  int32_t type, largest;                  /* sorted, best first; the lower index first among equals; NaN is the largest */
+} ek_top_k;
 
 typedef struct {
   const char *name;                                              /* operation_isa_tile, for plans, tests and benchmarks */

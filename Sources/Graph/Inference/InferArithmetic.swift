@@ -31,9 +31,16 @@ extension TypeInference {
     guard let batch = broadcastShape(Shape(Array(a.dims.dropLast(2))), Shape(Array(b.dims.dropLast(2)))) else {
       throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not broadcast", inputs[1])
     }
+    let result = Shape(batch.dims + [a[a.rank - 2], b[b.rank - 1]])
+    if isPlain(0), value(0).dtype.isInteger {
+      guard value(1).dtype == value(0).dtype, value(1).quantization == nil else {
+        throw failure(.dtypeMismatch, "inputs are \(value(0).dtype.text) and \(value(1).dtype.text)", inputs[1])
+      }
+      return try typed(value(0).dtype, result)
+    }
     let arithmetic = try arithmetic()
     try checkSame(arithmetic, 1)
-    return try computed(arithmetic, Shape(batch.dims + [a[a.rank - 2], b[b.rank - 1]]))
+    return try computed(arithmetic, result)
   }
 
   func batchNormalization(_ epsilon: Float) throws(EdgeError) -> TensorType {
@@ -56,6 +63,17 @@ extension TypeInference {
     let x = try shape(0)
     if function.kind == .clamp { try checkClamp(Clamp(min: function.alpha, max: function.beta)) }
     guard !function.alpha.isNaN, !function.beta.isNaN else { throw failure(.invalidGraph, "parameters must be numbers") }
+    switch function.kind {
+    case .isNaN, .isInfinite:
+      try checkFloat(0)
+      return try typed(.bool, x)
+    case .not:
+      guard isPlain(0) else { throw failure(.dtypeMismatch, "takes integers or booleans", inputs[0]) }
+      return try typed(value(0).dtype, x)
+    case .abs, .negate, .sign:
+      if isPlain(0), value(0).dtype.isInteger { return try typed(value(0).dtype, x) }
+    default: break
+    }
     return try computed(arithmetic(), x, keepsByDefault: function.kind == .clamp)
   }
 
@@ -67,9 +85,45 @@ extension TypeInference {
     guard let result = broadcastShape(a, b) else {
       throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not broadcast", inputs[1])
     }
+    if isPlain(0) || function.rawValue > BinaryFunction.prelu.rawValue { return try typedBinary(function, clamp, result) }
     let arithmetic = try arithmetic()
+    // An exponent may be an integer.
+    if function == .power, arithmetic == .float, isPlain(1), value(1).dtype.isInteger {
+      guard clamp.isNone else { throw failure(.dtypeMismatch, "does not clamp these element types") }
+      return try typed(.float32, result)
+    }
     try checkSame(arithmetic, 1)
     return try computed(arithmetic, result)
+  }
+
+  /// Functions of integers and booleans, and those of floats that no float kernel has.
+  private func typedBinary(_ function: BinaryFunction, _ clamp: Clamp, _ shape: Shape) throws(EdgeError) -> TensorType {
+    let (a, b) = (value(0).dtype, value(1).dtype)
+    guard a == b || function == .power && a.isInteger && (b.isInteger || b == .float32), value(0).quantization == nil,
+      value(1).quantization == nil
+    else { throw failure(.dtypeMismatch, "inputs are \(a.text) and \(b.text)", inputs[1]) }
+    guard clamp.isNone else { throw failure(.dtypeMismatch, "does not clamp these element types") }
+    let fits: Bool
+    switch function {
+    case .equal, .less, .lessOrEqual: fits = a == .bool || a == .float32 || a.isInteger
+    case .and, .or, .xor: fits = a == .bool || a.isInteger
+    case .modulo, .remainder: fits = a == .float32 || a.isInteger
+    default: fits = a.isInteger
+    }
+    guard fits else { throw failure(.dtypeMismatch, "does not take \(a.text)", inputs[0]) }
+    return try typed(function.isComparison ? .bool : a, shape)
+  }
+
+  func select() throws(EdgeError) -> TensorType {
+    try arity(3)
+    guard value(0).dtype == .bool, value(0).quantization == nil else { throw failure(.dtypeMismatch, "the condition must be bool", inputs[0]) }
+    guard value(1).dtype == value(2).dtype, value(1).quantization == nil, value(2).quantization == nil else {
+      throw failure(.dtypeMismatch, "both choices must have one element type, without quantization", inputs[2])
+    }
+    guard let choices = broadcastShape(try shape(1), try shape(2)), let result = broadcastShape(try shape(0), choices) else {
+      throw failure(.shapeMismatch, "the inputs do not broadcast", inputs[2])
+    }
+    return try typed(value(1).dtype, result)
   }
 
   func reduce(_ function: ReduceFunction, _ axes: [Int], _ keepDims: Bool) throws(EdgeError) -> TensorType {
@@ -78,6 +132,8 @@ extension TypeInference {
     for (position, axis) in axes.enumerated() {
       try checkAxis(axis, rank: x.rank)
       if axes[..<position].contains(axis) { throw failure(.invalidGraph, "axis \(axis) is listed twice", inputs[0]) }
+      let hasNone = function.rawValue >= ReduceFunction.argMax.rawValue || value(0).quantization != nil
+      if x[axis] == 0, hasNone { throw failure(.shapeMismatch, "axis \(axis) is empty", inputs[0]) }
     }
     var dims: [Int] = []
     for (axis, dim) in x.dims.enumerated() {
@@ -86,6 +142,17 @@ extension TypeInference {
       } else if keepDims {
         dims.append(1)
       }
+    }
+    switch function {
+    case .argMax, .argMaxLast, .argMin, .argMinLast:
+      guard axes.count == 1 else { throw failure(.invalidGraph, "takes one axis", inputs[0]) }
+      if !isPlain(0) { try checkFloat(0) }
+      return try typed(.int64, Shape(dims))
+    case .logSum, .logSumExp:
+      if !isPlain(0) { try checkFloat(0) }
+      return try typed(value(0).dtype, Shape(dims))
+    default:
+      if isPlain(0) { return try typed(value(0).dtype, Shape(dims)) }
     }
     let keeps = function == .mean || function == .max || function == .min
     return try computed(arithmetic(), Shape(dims), keepsByDefault: keeps)

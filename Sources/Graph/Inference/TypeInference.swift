@@ -32,6 +32,8 @@ public struct TensorType: Equatable, Sendable {
 ///   builder declares for the result. Where nothing is declared, clamp, average pooling, reduce mean, max and
 ///   min, and linear resize keep the input's quantization; every other operator refuses.
 /// - quantize and requantize need a declared result.
+/// - Functions of one or two elements, and selection, also take integers and booleans that stand for themselves,
+///   where they mean something; the result has the operands' type, that of a comparison is bool.
 struct TypeInference {
   let values: [Value]
   let name: Text
@@ -72,6 +74,12 @@ struct TypeInference {
     case .dequantize: return [try dequantize()]
     case .requantize: return [try requantize()]
     case .cast(let dtype): return [try cast(dtype)]
+    case .bitCast(let dtype): return [try bitCast(dtype)]
+    case .select: return [try select()]
+    case .scan(_, let axis, _, _): return [try scan(axis)]
+    case .take(let indexing): return [try take(indexing)]
+    case .put(let indexing, let function): return [try put(indexing, function)]
+    case .topK(let axis, let k, _): return try topK(axis, k)
     }
   }
 
@@ -143,6 +151,20 @@ struct TypeInference {
 
   /// What an operator that computes is working with.
   enum Arithmetic { case float, quantized }
+
+  /// The input's integers or booleans are what they are, without a scale.
+  func isPlain(_ position: Int) -> Bool {
+    let x = value(position)
+    return !x.dtype.isFloatingPoint && x.quantization == nil
+  }
+
+  /// The result of an operator whose element type follows from the inputs alone.
+  func typed(_ dtype: DType, _ shape: Shape) throws(EdgeError) -> TensorType {
+    guard declared.isEmpty || declared.first == ElementType(dtype) else {
+      throw failure(.dtypeMismatch, "the result is \(dtype.text), without quantization")
+    }
+    return TensorType(dtype, try checked(shape))
+  }
 
   /// The element type of the first input decides.
   func arithmetic() throws(EdgeError) -> Arithmetic {

@@ -66,7 +66,7 @@ private struct ConstantEvaluator {
     case .concat(let axis): return try concatenated(axis)
     case .cast(let dtype): return try cast(dtype)
     case .unary(let function):
-      guard let numbers = x.floats, let map = function.simple else { return nil }
+      guard results[0].dtype == .float32, let numbers = x.floats, let map = function.simple else { return nil }
       return [try TensorData(numbers.map(map))]
     case .binary(let function, let clamp): return try binary(function, clamp)
     default: return nil
@@ -135,7 +135,7 @@ private struct ConstantEvaluator {
     case .uint8, .bool: numbers = constant.array(of: UInt8.self).map { Double($0) }
     case .int8: numbers = constant.array(of: Int8.self).map { Double($0) }
     case .int16: numbers = constant.array(of: Int16.self).map { Double($0) }
-    case .float16: return nil
+    case .float16, .bfloat16, .uint16, .uint32, .uint64: return nil
     }
     if dtype != .float32 && dtype != .float64 && dtype != .bool {
       numbers = numbers.map { $0.rounded(.towardZero) }
@@ -151,7 +151,7 @@ private struct ConstantEvaluator {
     case .int8: return fits(-128...127) ? [try TensorData(numbers.map { Int8($0) })] : nil
     case .uint8: return fits(0...255) ? [try TensorData(numbers.map { UInt8($0) })] : nil
     case .bool: return [try TensorData(numbers.map { $0 != 0 ? UInt8(1) : UInt8(0) })]
-    case .float16: return nil
+    case .float16, .bfloat16, .uint16, .uint32, .uint64: return nil
     }
   }
 
@@ -184,7 +184,7 @@ extension UnaryFunction {
     case .ceil: return { $0.rounded(.up) }
     case .round: return { $0.rounded(.toNearestOrEven) }
     case .sign: return { $0 > 0 ? 1 : $0 < 0 ? -1 : $0 }
-    case .sigmoid, .tanh, .silu, .gelu, .geluTanh, .elu, .selu, .celu, .softplus, .mish, .erf, .exp, .log: return nil
+    default: return nil
     }
   }
 }
@@ -199,7 +199,7 @@ extension BinaryFunction {
     case .minimum: return { min($0, $1) }
     case .maximum: return { max($0, $1) }
     case .prelu: return { $0 < 0 ? $0 * $1 : $0 }
-    case .power: return nil
+    default: return nil
     }
   }
 }

@@ -8,6 +8,9 @@ extension Lowering {
   func lowerUnary(_ node: Node, _ function: UnaryFunction) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
+    if graph.values[x].quantization == nil, dtype(x) != .float32 || function.kind.rawValue >= UInt8(EK_UNARY_COUNT) {
+      return try emitTyped([x], y, function: Int32(function.kind.rawValue), alpha: function.alpha, beta: function.beta)
+    }
     if try isQuantized([x, y]) {
       let table = try lookupTable(try quantized(x), try quantized(y), function)
       try emitLookup(from: try operand(x), to: try result(y), table: table, count: try count(y))
@@ -25,6 +28,11 @@ extension Lowering {
     let a = try required(node, 0)
     let b = try required(node, 1)
     let y = node.outputs[0]
+    if graph.values[a].quantization == nil,
+      dtype(a) != .float32 || dtype(b) != .float32 || function.rawValue >= UInt8(EK_BINARY_COUNT)
+    {
+      return try emitTyped([a, b], y, function: Int32(function.rawValue))
+    }
     let dims = shape(y)
     _ = (try count(a), try count(b), try count(y))
     guard let aStrides = StridedLoops.broadcast(shape(a), to: dims), let bStrides = StridedLoops.broadcast(shape(b), to: dims) else {
@@ -56,6 +64,43 @@ extension Lowering {
     try emit(
       Int(integer ? EK_BINARY_U8 : EK_BINARY_F32), arguments,
       [.read(0, try operand(a)), .read(1, try operand(b)), .write(2, try result(y))], inPlace: inPlace)
+  }
+
+  /// A function of one to three broadcast tensors of any element types, on the reference kernel.
+  func emitTyped(
+    _ operands: [ValueID], _ y: ValueID, function: Int32, alpha: Float = 0, beta: Float = 0
+  ) throws(EdgeError) {
+    let dims = shape(y)
+    var strides: [[Int]] = []
+    var slots: [SlotUse] = []
+    for (index, x) in operands.enumerated() {
+      guard graph.values[x].quantization == nil else { throw error(.unsupportedOperator, "no kernel takes this quantized tensor", value: x) }
+      guard let own = StridedLoops.broadcast(shape(x), to: dims) else {
+        throw error(.shapeMismatch, "does not broadcast to the result", value: x)
+      }
+      strides.append(own)
+      slots.append(.read(index, try operand(x)))
+    }
+    slots.append(.write(3, try result(y)))
+    let loops = StridedLoops(dims: dims, strides: strides).collapsed()
+    var arguments = ek_typed()
+    arguments.inputs = Int32(operands.count)
+    arguments.function = function
+    arguments.a_type = Int32(dtype(operands[0]).rawValue)
+    arguments.y_type = Int32(dtype(y).rawValue)
+    arguments.rank = try int32(loops.dims.count)
+    (arguments.alpha, arguments.beta) = (alpha, beta)
+    fillField(&arguments.dims, loops.dims)
+    fillField(&arguments.a_stride, loops.strides[0])
+    if operands.count > 1 {
+      arguments.b_type = Int32(dtype(operands[1]).rawValue)
+      fillField(&arguments.b_stride, loops.strides[1])
+    }
+    if operands.count > 2 {
+      arguments.c_type = Int32(dtype(operands[2]).rawValue)
+      fillField(&arguments.c_stride, loops.strides[2])
+    }
+    try emit(Int(EK_TYPED_ELEMENTWISE), arguments, slots)
   }
 
   /// One that no convolution could take in: a depthwise convolution with a 1x1 window.

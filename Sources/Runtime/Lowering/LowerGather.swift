@@ -48,7 +48,7 @@ extension Lowering {
     let from = shape(x)
     let to = shape(y)
     guard before.count == from.count, after.count == from.count, to.count == from.count else { throw unsupported("a padding of another rank") }
-    _ = (try count(x), try count(y))
+    _ = try count(y)
     for axis in from.indices {
       let (room, overflow) = to[axis].subtractingReportingOverflow(from[axis])
       guard !overflow, before[axis] >= 0, after[axis] >= 0, before[axis] <= room, after[axis] == room - before[axis] else {
@@ -59,6 +59,7 @@ extension Lowering {
     if mode == .constant {
       let target = try result(y)
       try emitFill(y, value, target)
+      if try size(x) == 0 { return }
       let dense = StridedLoops.dense(to)
       var offset = 0
       for axis in from.indices { offset = offset &+ before[axis] &* dense[axis] }

@@ -51,6 +51,14 @@ extension Lowering {
     (arguments.m, arguments.n, arguments.k) = (Int64(m), Int64(n), Int64(k))
     (arguments.a_row_stride, arguments.a_column_stride) = (Int64(k), 1)
     (arguments.b_row_stride, arguments.b_column_stride) = (Int64(n), 1)
+    if dtype(a) != .float32, graph.values[a].quantization == nil {
+      let typed = ek_typed_matmul(
+        a: nil, b: nil, y: nil, batch: arguments.batch, m: arguments.m, n: arguments.n, k: arguments.k,
+        a_batch_stride: arguments.a_batch_stride, b_batch_stride: arguments.b_batch_stride, type: Int32(dtype(a).rawValue), reserved: 0)
+      return try emit(
+        Int(EK_TYPED_MATMUL), typed, [.read(0, aPlace), .read(1, bPlace), .write(2, try result(y))],
+        multiplyAdds: arguments.batch &* arguments.m &* arguments.n &* arguments.k)
+    }
     // Rows of all matrices are one matrix when the right side is shared.
     if arguments.b_batch_stride == 0, arguments.a_batch_stride == arguments.m &* arguments.k || arguments.batch == 1 {
       arguments.m = arguments.m &* arguments.batch

@@ -9,6 +9,7 @@ extension Lowering {
   func aliasSource(_ node: Node) -> ValueID? {
     guard node.outputs.count == 1, let x = node.input(0) else { return nil }
     let y = node.outputs[0]
+    if case .bitCast = node.op { return x }
     guard dtype(x) == dtype(y), graph.values[x].quantization == graph.values[y].quantization else { return nil }
     let from = shape(x)
     let to = shape(y)
@@ -100,9 +101,9 @@ extension Lowering {
     guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: y) }
     let target = try result(y)
     var start = 0
-    for x in node.inputs where x != Node.noValue && !isEmpty(x) {
+    for x in node.inputs where x != Node.noValue {
       let part = shape(x)
-      _ = try count(x)
+      if try size(x) == 0 { continue }
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
         throw error(.shapeMismatch, "does not fit the result", value: x)
       }
@@ -119,9 +120,12 @@ extension Lowering {
     let dense = StridedLoops.dense(dims)
     guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
     var start = 0
-    for y in node.outputs where !isEmpty(y) {
+    for y in node.outputs {
       let part = shape(y)
-      _ = try count(y)
+      if try size(y) == 0 {
+        _ = try result(y)
+        continue
+      }
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
         throw error(.shapeMismatch, "does not fit the operand", value: y)
       }

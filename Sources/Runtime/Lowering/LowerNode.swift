@@ -6,11 +6,21 @@ import Graph
 extension Lowering {
   /// Appends the steps of one node.
   func lower(_ node: Node) throws(EdgeError) {
+    if try isEmpty(node.outputs) {
+      for y in node.outputs { _ = try result(y) }
+      return
+    }
     if let source = aliasSource(node) {
       let y = node.outputs[0]
       guard try count(source) == (try count(y)) else { throw error(.shapeMismatch, "has not the operand's size", value: y) }
       places[y] = try operand(source)
       return
+    }
+    switch node.op {
+    case .concat, .pad, .reduce, .put: break
+    case .matMul where try isEmpty([try required(node, 0)]): return try lowerSumOfNothing(node)
+    default:
+      for x in node.inputs where x != Node.noValue { _ = try count(x) }
     }
     switch node.op {
     case .convolution(let op): try lowerConvolution(node, op)
@@ -38,7 +48,29 @@ extension Lowering {
     case .dequantize: try lowerDequantize(node)
     case .requantize: try lowerRequantize(node)
     case .cast: try lowerCast(node)
+    case .bitCast: throw unsupported("changes the width of elements")
+    case .scan(let function, let axis, let exclusive, let reverse):
+      try lowerScan(node, function, axis: axis, exclusive: exclusive, reverse: reverse)
+    case .take(let indexing): try lowerTake(node, indexing)
+    case .put(let indexing, let function): try lowerPut(node, indexing, function)
+    case .topK(let axis, let k, let largest): try lowerTopK(node, axis: axis, k: k, largest: largest)
+    case .select: try emitTyped([try required(node, 0), try required(node, 1), try required(node, 2)], node.outputs[0], function: 0)
     }
+  }
+
+  /// Nothing has elements, so there is nothing to compute.
+  private func isEmpty(_ values: [ValueID]) throws(EdgeError) -> Bool {
+    for value in values where try size(value) > 0 { return false }
+    return true
+  }
+
+  /// A matrix product over no elements: zeros.
+  private func lowerSumOfNothing(_ node: Node) throws(EdgeError) {
+    let y = node.outputs[0]
+    guard graph.values[y].quantization == nil else { throw unsupported("sums no elements of a quantized tensor") }
+    try emitCopy(
+      StridedLoops(dims: [try count(y)], strides: [[0], [1]]), elementBytes: dtype(y).byteCount, from: try derived([0 as UInt64]),
+      to: try result(y))
   }
 
   /// A reshape into another quantized type; the others are aliases.

@@ -81,6 +81,12 @@ extension Lowering {
       guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
       reduced[axis] = true
     }
+    let isPlain = graph.values[x].quantization == nil
+    if isPlain, try size(x) == 0 {
+      var nothing = ek_reduce()
+      (nothing.outer, nothing.axis, nothing.inner) = (Int64(try count(y)), 0, 1)
+      return try emitTypedReduce(x, y, function, nothing, try operand(x))
+    }
     let total = try count(x)
     var kept: [Int] = []
     var gone: [Int] = []
@@ -120,6 +126,9 @@ extension Lowering {
         arguments.inner = Int64(Lowering.product(dims[(last + 1)...]))
       }
     }
+    if isPlain, dtype(x) != .float32 || function.rawValue >= UInt8(EK_REDUCE_COUNT) {
+      return try emitTypedReduce(x, y, function, arguments, source)
+    }
     let integer = try isQuantized([x, y])
     if integer {
       switch function {
@@ -131,6 +140,18 @@ extension Lowering {
       _ = try factor(arguments.x_quant.scale / arguments.y_quant.scale)
     }
     try emit(Int(integer ? EK_REDUCE_U8 : EK_REDUCE_F32), arguments, [.read(0, source), .write(1, try result(y))], multiplyAdds: Int64(total))
+  }
+
+  /// The reduction that `geometry` describes, for any element type.
+  private func emitTypedReduce(
+    _ x: ValueID, _ y: ValueID, _ function: ReduceFunction, _ geometry: ek_reduce, _ source: BufferPlace
+  ) throws(EdgeError) {
+    var arguments = ek_typed_reduce()
+    (arguments.outer, arguments.axis, arguments.inner) = (geometry.outer, geometry.axis, geometry.inner)
+    arguments.function = Int32(function.rawValue)
+    arguments.x_type = Int32(dtype(x).rawValue)
+    arguments.y_type = Int32(dtype(y).rawValue)
+    try emit(Int(EK_TYPED_REDUCE), arguments, [.read(0, source), .write(1, try result(y))])
   }
 
   func lowerSoftmax(_ node: Node, axis: Int, log: Bool) throws(EdgeError) {

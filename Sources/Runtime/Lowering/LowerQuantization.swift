@@ -49,13 +49,12 @@ extension Lowering {
 
   private func signBit(_ value: ValueID) -> Int { dtype(value) == .int8 ? 1 : 0 }
 
-  /// Bytes and booleans to float; to the same type it is an alias. Other casts belong to shape arithmetic, which
-  /// an importer folds away.
+  /// Bytes to float have a kernel of their own; to the same type it is an alias.
   func lowerCast(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(y) == .float32, dtype(x) == .uint8 || dtype(x) == .bool, graph.values[x].quantization == nil else {
-      throw unsupported("no kernel casts \(dtype(x).name) to \(dtype(y).name)")
+      return try emitTyped([x], y, function: Int32(EK_UNARY_CAST))
     }
     try emitDequantize(x, ek_quant(scale: 1, zero_point: 0), y)
   }

@@ -31,9 +31,6 @@ final class Lowering {
       current = index
       note = ""
       let node = graph.nodes[index]
-      // Without elements there is nothing to compute.
-      if node.outputs.allSatisfy({ isEmpty($0) }) { continue }
-      if node.inputs.contains(where: { $0 != Node.noValue && isEmpty($0) }), try lowerFromNothing(node) { continue }
       try lower(node)
     }
     current = -1
@@ -64,22 +61,22 @@ final class Lowering {
   func shape(_ value: ValueID) -> [Int] { graph.values[value].shape.withBatch(batch).dims }
   func dtype(_ value: ValueID) -> DType { graph.values[value].dtype }
 
-  /// A value without elements: it has no memory, and no step touches it.
-  func isEmpty(_ value: ValueID) -> Bool { graph.values[value].shape.dims.contains(0) }
-
-  /// Elements of a value; never zero.
-  func count(_ value: ValueID) throws(EdgeError) -> Int {
+  /// Elements of a value.
+  func size(_ value: ValueID) throws(EdgeError) -> Int {
     guard let count = graph.values[value].shape.elementCount(batch: batch), graph.values[value].byteCount(batch: batch) != nil else {
       throw error(.limitExceeded, "the tensor's size overflows", value: value)
     }
+    return count
+  }
+
+  /// Elements of a value; never zero.
+  func count(_ value: ValueID) throws(EdgeError) -> Int {
+    let count = try size(value)
     if count <= 0 { throw error(.unsupportedFeature, "a tensor without elements", value: value) }
     return count
   }
 
-  func byteCount(_ value: ValueID) throws(EdgeError) -> Int { try count(value) &* dtype(value).byteCount }
-
-  /// Bytes of a graph input or output, which may be none.
-  func borderBytes(_ value: ValueID) throws(EdgeError) -> Int { isEmpty(value) ? 0 : try byteCount(value) }
+  func byteCount(_ value: ValueID) throws(EdgeError) -> Int { try size(value) &* dtype(value).byteCount }
 
   /// Input `index` of a node, which must be there.
   func required(_ node: Node, _ index: Int) throws(EdgeError) -> ValueID {
@@ -168,14 +165,14 @@ final class Lowering {
   /// not shared: then its last step writes straight into it.
   private func assignBorders() throws(EdgeError) {
     for (index, value) in graph.inputs.enumerated() {
-      places[value] = BufferPlace(buffer: addBuffer(.input(index), try borderBytes(value)))
+      places[value] = BufferPlace(buffer: addBuffer(.input(index), try byteCount(value)))
     }
     var producers = [Int](repeating: -1, count: graph.values.count)
     for (index, node) in graph.nodes.enumerated() {
       for value in node.outputs { producers[value] = index }
     }
     for (index, value) in graph.outputs.enumerated() {
-      let buffer = addBuffer(.output(index), try borderBytes(value))
+      let buffer = addBuffer(.output(index), try byteCount(value))
       // A view's memory is its source's: the output's buffer goes to whoever computes the bytes.
       var source = value
       while places[source] == nil, producers[source] >= 0, let input = aliasSource(graph.nodes[producers[source]]) { source = input }
@@ -189,9 +186,10 @@ final class Lowering {
 
   /// Outputs that are inputs, constants or named twice are copied at the end.
   private func copyRemainingOutputs() throws(EdgeError) {
-    for (index, value) in graph.outputs.enumerated() where !isEmpty(value) {
+    for (index, value) in graph.outputs.enumerated() {
       let place = try operand(value)
       if place == BufferPlace(buffer: outputBuffers[index]) { continue }
+      if try size(value) == 0 { continue }
       note = "output \(graph.values[value].name)"
       try emitCopy(
         count: try count(value), elementBytes: dtype(value).byteCount, from: place, to: BufferPlace(buffer: outputBuffers[index]))

@@ -27,6 +27,9 @@ IMAGE = M.raw(11, M.info("x", ["N", 4, 6, 6]))
 SIGNAL = M.raw(11, M.info("x", ["N", 4, 9]))
 ROW = M.raw(11, M.info("x", ["N", 8]))
 W = M.floats("w", [4, 2, 3, 3])
+COUNTS = M.raw(11, M.info("x", [3, 8], 7))
+CUBE = M.raw(11, M.info("x", [1, 2, 4, 4, 4]))
+HEADS = M.raw(11, M.info("x", [1, 2, 3, 4]))
 KERNEL = M.ints("kernel_shape", [2, 2]) + M.ints("strides", [2, 2])
 
 
@@ -68,6 +71,31 @@ SEEDS = {
         IMAGE + indices("zero", [0]) + indices("rest", [-1]) + M.node("Shape", ["x"], ["s"]) + M.node("Gather", ["s", "zero"], ["n"])
         + M.node("Concat", ["n", "rest"], ["t"], M.integer("axis", 0)) + M.node("Mul", ["t", "rest"], ["u"])
         + M.node("Mul", ["u", "rest"], ["v"]) + M.node("Reshape", ["x", "v"], ["y"]) + M.Y),
+    "compare": one("Less", "w", head=COUNTS + indices("w", [5])),
+    "shift": one("BitShift", "x", head=M.raw(11, M.info("x", [3, 8], 12)), attributes=text("direction", "LEFT"), opset=18),
+    "arg-max": one("ArgMax", head=COUNTS, attributes=M.integer("axis", 1) + M.integer("select_last_index", 1)),
+    "cumsum": one("CumSum", "a", head=COUNTS + indices("a", [1]), attributes=M.integer("reverse", 1)),
+    "take": one("GatherElements", "x", head=COUNTS, attributes=M.integer("axis", 1)),
+    "take-tuples": one("GatherND", "x", head=M.raw(11, M.info("x", [2, 1], 7)), attributes=M.integer("batch_dims", 1)),
+    "put": one("ScatterElements", "x", "x", head=COUNTS, attributes=M.integer("axis", 1) + text("reduction", "add"), opset=18),
+    "top-k": one("TopK", "k", head=COUNTS + indices("k", [3]), outputs=("y", "z")),
+    "one-hot": one("OneHot", "d", "v", head=COUNTS + indices("d", [4]) + indices("v", [0, 1])),
+    "trilu": one("Trilu", "k", head=COUNTS + indices("k", [-1]), attributes=M.integer("upper", 0), opset=14),
+    "tile": one("Tile", "r", head=COUNTS + indices("r", [2, 3])),
+    "einsum": one("Einsum", "x", head=HEADS, attributes=text("equation", "...ij,...kj->...ik")),
+    "layer-norm": one("LayerNormalization", "s", "s", head=HEADS + M.floats("s", [4]), opset=17),
+    "group-norm": one("GroupNormalization", "s", "s", head=IMAGE + M.floats("s", [4]), attributes=M.integer("num_groups", 2), opset=21),
+    "loss": one("SoftmaxCrossEntropyLoss", "t", head=M.raw(11, M.info("x", [2, 5])) + indices("t", [4, 1]), attributes=M.integer("ignore_index", 1)),
+    "attention": one("Attention", "x", "x", head=HEADS, attributes=M.integer("is_causal", 1), opset=23),
+    "rotary": one("RotaryEmbedding", "c", "c", head=HEADS + M.floats("c", [1, 3, 2]), opset=23),
+    "col2im": one("Col2Im", "i", "b", head=M.raw(11, M.info("x", [1, 4, 9])) + indices("i", [4, 4]) + indices("b", [2, 2]), opset=18),
+    "center": one("CenterCropPad", "z", head=COUNTS + indices("z", [5, 2]), opset=18),
+    "lp-pool": one("LpPool", head=IMAGE, attributes=KERNEL),
+    "volume-pool": one("AveragePool", head=CUBE, attributes=M.ints("kernel_shape", [2, 3, 1])),
+    "grid-sample": one("GridSample", "g", head=IMAGE + M.raw(11, M.info("g", ["N", 3, 3, 2])), opset=20),
+    "affine-grid": one("AffineGrid", "z", head=M.raw(11, M.info("x", [1, 2, 3])) + indices("z", [1, 1, 3, 4]), opset=20),
+    "dft": one("DFT", "", "a", head=M.raw(11, M.info("x", [1, 8, 1])) + indices("a", [1]), attributes=M.integer("onesided", 1), opset=20),
+    "stft": one("STFT", "s", "", "l", head=M.raw(11, M.info("x", [1, 20, 1])) + indices("s", [4]) + indices("l", [8]), opset=17),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 

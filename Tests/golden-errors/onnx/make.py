@@ -80,6 +80,7 @@ CASES = {
     "missing-tensor": (model(V + node("Add", ["x", "gone"], ["y"]) + Y), 204, "add", "gone", "defined nowhere"),
     "duplicate-tensor": (model(V + RELU + node("Abs", ["x"], ["y"]) + Y), 204, "abs", "y", "defined twice"),
     "cycle": (model(V + node("Add", ["x", "y"], ["z"]) + node("Neg", ["z"], ["y"]) + Y), 204, "add", "", "cycle"),
+    "zero-dimension": (model(raw(11, info("x", ["N", 3, 0, 4])) + node("GlobalMaxPool", ["x"], ["y"]) + Y), 0, "globalmaxpool", "", "without elements"),
     "negative-dimension": (model(raw(11, info("x", ["N", -5])) + RELU + Y), 101, "", "x", "dimension -5"),
     "huge-dimension": (model(raw(11, info("x", [1 << 30, 1 << 30])) + RELU + Y), 301, "", "x", "more than"),
     "open-dimension": (model(raw(11, info("x", ["N", 3, "height", 8])) + RELU + Y), 105, "", "x", "'height' at axis 2"),

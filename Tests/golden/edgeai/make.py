@@ -275,6 +275,24 @@ def cases() -> dict[str, File]:
     parts.outputs = [y]
     files["split-concat"] = parts
 
+    typed = File("integers, booleans and indices")
+    x = typed.input((-1, 6))
+    best, places = typed.value("best", (-1, 3)), typed.value("places", (-1, 3), I64)
+    typed.node(29, i32(1) + i64(3) + u8(1), [x], [best, places], "top")
+    taken, positive, chosen = typed.value("taken", (-1, 3)), typed.value("positive", (-1, 3), BOOL), typed.value("chosen", (-1, 3))
+    typed.node(27, u8(1) + i32(1), [x, places], [taken], "take")
+    zero = typed.value("zero", (), constant=f32(0))
+    typed.node(7, u8(11) + clamp(), [zero, taken], [positive], "less")
+    typed.node(25, b"", [positive, best, zero], [chosen], "choose")
+    put, sums, first = typed.value("put", (-1, 6)), typed.value("sums", (-1, 3), I64), typed.value("first", (-1,), I64)
+    typed.node(28, u8(1) + i32(1) + u8(1), [x, places, chosen], [put], "put")
+    typed.node(26, u8(0) + i32(1) + u8(0, 1), [places], [sums], "scan")
+    typed.node(9, u8(10, 0) + i64s([1]), [put], [first], "first")
+    raw = typed.value("raw", (-1, 3), I32)
+    typed.node(30, u8(I32), [chosen], [raw], "bits")
+    typed.outputs = [put, sums, first, raw]
+    files["typed"] = typed
+
     described = float_case("névé \U0001f3d4", 6, u8(2) + f32(0, 0), (-1, 3), (-1, 3))
     described.metadata = [("producer", "make.py"), ("labels", "cat\ndog\nété"), ("empty", ""), ("", "a key may be empty")]
     files["metadata"] = described

@@ -15,7 +15,8 @@ int arrays_init(void) {
   if (dtype && numpy_empty && numpy_frombuffer) {
     result = 0;
     for (int i = 1; i < 16 && edgeai_dtype_size(i) > 0 && result == 0; i++)
-      if (!(dtypes[i] = PyObject_CallFunction(dtype, "s", edgeai_dtype_name(i)))) result = -1;
+      /* numpy has no bfloat16: its bits. */
+      if (!(dtypes[i] = PyObject_CallFunction(dtype, "s", i == EDGEAI_DTYPE_BFLOAT16 ? "uint16" : edgeai_dtype_name(i)))) result = -1;
   }
   Py_XDECREF(dtype);
   Py_DECREF(numpy);
@@ -101,6 +102,10 @@ static int format_matches(int32_t dtype, const char *format, Py_ssize_t item) {
     case EDGEAI_DTYPE_FLOAT16: return *format == 'e';
     case EDGEAI_DTYPE_BOOL: return *format == '?';
     case EDGEAI_DTYPE_UINT8: return *format == 'B';
+    case EDGEAI_DTYPE_UINT16:
+    case EDGEAI_DTYPE_UINT32:
+    case EDGEAI_DTYPE_UINT64:
+    case EDGEAI_DTYPE_BFLOAT16: return strchr("HILQ", *format) != NULL;
     default: return strchr("bhilq", *format) != NULL;
   }
 }

@@ -1,0 +1,51 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Comparisons, logic, bits and choices: functions of broadcast tensors of any element type.
+
+extension OnnxImporter {
+  func importElementwise() throws(EdgeError) {
+    let a = try input(0)
+    switch node.type {
+    case "Mod": try importBinary(try integerAttribute("fmod", 0) == 0 ? .modulo : .remainder, a, try input(1))
+    case "Equal": try importBinary(.equal, a, try input(1))
+    case "Less": try importBinary(.less, a, try input(1))
+    case "LessOrEqual": try importBinary(.lessOrEqual, a, try input(1))
+    case "Greater": try importBinary(.less, try input(1), a)
+    case "GreaterOrEqual": try importBinary(.lessOrEqual, try input(1), a)
+    case "And", "BitwiseAnd": try importBinary(.and, a, try input(1))
+    case "Or", "BitwiseOr": try importBinary(.or, a, try input(1))
+    case "Xor", "BitwiseXor": try importBinary(.xor, a, try input(1))
+    case "BitShift":
+      switch try textAttribute("direction", "") {
+      case "LEFT": try importBinary(.shiftLeft, a, try input(1))
+      case "RIGHT": try importBinary(.shiftRight, a, try input(1))
+      case let other: throw malformed("attribute 'direction' is '\(other)'")
+      }
+    case "Where": try setResult(try emit(.select, [try tensor(a), try tensor(try input(1)), try tensor(try input(2))], resultName()))
+    case "Shrink": try importShrink(a)
+    default:
+      let alpha = try floatAttribute("alpha", 1)
+      if alpha == 1 { return try importUnary(UnaryFunction(.silu)) }
+      let x = try floatTensor(a)
+      let scaled = try binary(.multiply, x, try number(Double(alpha), .float32))
+      try setResult(try emit(.binary(.multiply, .none), [x, try unary(.sigmoid, scaled)], resultName()))
+    }
+  }
+
+  /// x + bias below -lambda, x - bias above lambda, else 0.
+  private func importShrink(_ a: Int) throws(EdgeError) {
+    let dtype = operands[a].dtype
+    let lambda = Double(try floatAttribute("lambd", 0.5))
+    let x = try tensor(a)
+    let bias = try number(Double(try floatAttribute("bias", 0)), dtype)
+    let above = try emit(
+      .select,
+      [
+        try binary(.less, try number(lambda, dtype), x), try binary(.subtract, x, bias), try number(0, dtype),
+      ], helperName(nodeName + ".above"))
+    let isBelow = try binary(.less, x, try number(-lambda, dtype))
+    try setResult(try emit(.select, [isBelow, try binary(.add, x, bias), above], resultName()))
+  }
+}

@@ -1,0 +1,58 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+// Building blocks of operators that are made of others. Their values bear the node's name.
+
+extension OnnxImporter {
+  /// A node in the middle of a decomposition.
+  func part(_ op: Operator, _ inputs: [ValueID]) throws(EdgeError) -> ValueID {
+    try emit(op, inputs, helperName(nodeName + ".part"))
+  }
+
+  func binary(_ function: BinaryFunction, _ a: ValueID, _ b: ValueID) throws(EdgeError) -> ValueID {
+    try part(.binary(function, .none), [a, b])
+  }
+
+  func unary(_ kind: UnaryFunction.Kind, _ x: ValueID) throws(EdgeError) -> ValueID {
+    try part(.unary(UnaryFunction(kind)), [x])
+  }
+
+  func reduce(_ function: ReduceFunction, _ x: ValueID, _ axes: [Int], keepDims: Bool = true) throws(EdgeError) -> ValueID {
+    try part(.reduce(function, axes: axes, keepDims: keepDims), [x])
+  }
+
+  func reshaped(_ x: ValueID, _ dims: [Int]) throws(EdgeError) -> ValueID {
+    graph.values[x].shape.dims == dims ? x : try part(.reshape(Shape(dims)), [x])
+  }
+
+  func transposed(_ x: ValueID, _ permutation: [Int]) throws(EdgeError) -> ValueID {
+    permutation == Array(permutation.indices) ? x : try part(.transpose(permutation), [x])
+  }
+
+  /// A constant of one number. Integers take it without its fraction, cut to their range.
+  func number(_ value: Double, _ dtype: DType) throws(EdgeError) -> ValueID {
+    let integer = Int(exactly: value.rounded(.towardZero)) ?? (value < 0 ? Int.min : Int.max)
+    let known = OnnxKnown(dtype, [], [dtype == .float32 ? .real(value) : .integer(integer)])
+    return graph.addValue(Value(name: helperName(nodeName + ".number"), dtype: dtype, shape: Shape([]), constant: try known.data()))
+  }
+
+  /// The numbers first, first + 1 ... as int64 along one axis of a shape that is 1 elsewhere.
+  func range(_ count: Int, axis: Int, rank: Int, first: Int = 0) throws(EdgeError) -> ValueID {
+    guard count >= 0, count <= 1 << 24, first.magnitude <= 1 << 40 else {
+      throw EdgeError(.limitExceeded, "\(node.type): an index table of \(count) entries", node: nodeName)
+    }
+    var dims = [Int](repeating: 1, count: rank)
+    dims[axis] = count
+    let storage = try Storage.allocate(count * 8)
+    var index = 0
+    while index < count {
+      storage.base.storeBytes(of: Int64(first &+ index), toByteOffset: index &* 8, as: Int64.self)
+      index &+= 1
+    }
+    return graph.addValue(
+      Value(
+        name: helperName(nodeName + ".range"), dtype: .int64, shape: Shape(dims),
+        constant: TensorData(storage, offset: 0, byteCount: count * 8)))
+  }
+}

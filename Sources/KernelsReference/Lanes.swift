@@ -1,0 +1,129 @@
+import CPlatform
+
+// Elements of every type as 64-bit lanes: what the typed kernels compute on, a chunk at a time.
+
+/// Integers and booleans as Int64 (uint64 as its bit pattern), floats as the bit pattern of a Double.
+typealias Lanes = UnsafeMutablePointer<Int64>
+
+/// Lanes of one chunk. A kernel's scratch holds three chunks.
+let laneCount = 256
+
+func lanesScratch(_ raw: UnsafeRawPointer?) -> Int64 { Int64(3 &* laneCount &* 8) }
+
+@inline(__always) func isFloating(_ type: Int32) -> Bool {
+  Int(type) == EK_TYPE_FLOAT32 || Int(type) == EK_TYPE_FLOAT16 || Int(type) == EK_TYPE_FLOAT64 || Int(type) == EK_TYPE_BFLOAT16
+}
+
+@inline(__always) func bits(_ value: Double) -> Int64 { Int64(bitPattern: value.bitPattern) }
+@inline(__always) func real(_ lane: Int64) -> Double { Double(bitPattern: UInt64(bitPattern: lane)) }
+
+/// Reads `count` elements that are `step` apart, the first at index `offset`.
+@inline(never)
+func loadLanes(_ type: Int32, _ base: UnsafeRawPointer?, _ offset: Int, _ step: Int, _ count: Int, _ lanes: Lanes) {
+  @inline(__always) func load<T>(_ type: T.Type, _ widen: (T) -> Int64) {
+    let x = elements(base, T.self) + offset
+    var i = 0
+    while i < count {
+      lanes[i] = widen(x[i &* step])
+      i &+= 1
+    }
+  }
+  switch Int(type) {
+  case EK_TYPE_FLOAT32: load(Float.self) { bits(Double($0)) }
+  case EK_TYPE_FLOAT64, EK_TYPE_INT64, EK_TYPE_UINT64: load(Int64.self) { $0 }
+  case EK_TYPE_FLOAT16: load(UInt16.self) { bits(Double(float(half: $0))) }
+  case EK_TYPE_BFLOAT16: load(UInt16.self) { bits(Double(Float(bitPattern: UInt32($0) << 16))) }
+  case EK_TYPE_INT8: load(Int8.self) { Int64($0) }
+  case EK_TYPE_INT16: load(Int16.self) { Int64($0) }
+  case EK_TYPE_INT32: load(Int32.self) { Int64($0) }
+  case EK_TYPE_UINT16: load(UInt16.self) { Int64($0) }
+  case EK_TYPE_UINT32: load(UInt32.self) { Int64($0) }
+  default: load(UInt8.self) { Int64($0) }
+  }
+}
+
+/// Writes `count` lanes as elements that are `step` apart. The lanes must be of the type's kind, float or integer.
+@inline(never)
+func storeLanes(_ type: Int32, _ base: UnsafeMutableRawPointer?, _ offset: Int, _ step: Int, _ count: Int, _ lanes: Lanes) {
+  @inline(__always) func store<T>(_ type: T.Type, _ narrow: (Int64) -> T) {
+    let y = elements(base, T.self) + offset
+    var i = 0
+    while i < count {
+      y[i &* step] = narrow(lanes[i])
+      i &+= 1
+    }
+  }
+  switch Int(type) {
+  case EK_TYPE_FLOAT32: store(Float.self) { Float(real($0)) }
+  case EK_TYPE_FLOAT64, EK_TYPE_INT64, EK_TYPE_UINT64: store(Int64.self) { $0 }
+  case EK_TYPE_FLOAT16: store(UInt16.self) { half(real($0)) }
+  case EK_TYPE_BFLOAT16:
+    store(UInt16.self) { UInt16(truncatingIfNeeded: Float(rounded(real($0), digits: 8, smallest: -126)).bitPattern >> 16) }
+  case EK_TYPE_INT8, EK_TYPE_UINT8: store(UInt8.self) { UInt8(truncatingIfNeeded: $0) }
+  case EK_TYPE_INT16, EK_TYPE_UINT16: store(UInt16.self) { UInt16(truncatingIfNeeded: $0) }
+  case EK_TYPE_BOOL: store(UInt8.self) { $0 != 0 ? 1 : 0 }
+  default: store(UInt32.self) { UInt32(truncatingIfNeeded: $0) }
+  }
+}
+
+/// Changes lanes from the kind of one type to that of another.
+func convertLanes(from: Int32, to: Int32, _ count: Int, _ lanes: Lanes) {
+  let fromFloat = isFloating(from)
+  var i = 0
+  if Int(to) == EK_TYPE_BOOL, fromFloat {
+    while i < count {
+      lanes[i] = real(lanes[i]) != 0 ? 1 : 0
+      i &+= 1
+    }
+  } else if fromFloat && !isFloating(to) {
+    let unsigned = Int(to) == EK_TYPE_UINT64
+    while i < count {
+      lanes[i] = integer(real(lanes[i]), unsigned)
+      i &+= 1
+    }
+  } else if !fromFloat && isFloating(to) {
+    let unsigned = Int(from) == EK_TYPE_UINT64
+    while i < count {
+      lanes[i] = bits(unsigned ? Double(UInt64(bitPattern: lanes[i])) : Double(lanes[i]))
+      i &+= 1
+    }
+  }
+}
+
+private func integer(_ x: Double, _ unsigned: Bool) -> Int64 {
+  if x != x { return 0 }
+  if x < 0x1p63 { return x < -0x1p63 ? .min : Int64(x) }
+  if !unsigned { return .max }
+  return x < 0x1p64 ? Int64(bitPattern: UInt64(x)) : -1
+}
+
+/// IEEE binary16 to binary32, exactly: the exponents differ by 112.
+@inline(__always) private func float(half: UInt16) -> Float {
+  let sign = UInt32(half & 0x8000) << 16
+  let magnitude = UInt32(half & 0x7FFF) << 13
+  if half & 0x7C00 == 0x7C00 { return Float(bitPattern: sign | 0x7F80_0000 | magnitude) }
+  return Float(bitPattern: (Float(bitPattern: magnitude) * 0x1p112).bitPattern | sign)
+}
+
+/// Rounded half to even to a format of `digits` significant bits whose smallest normal exponent is `smallest`.
+@inline(never)
+private func rounded(_ x: Double, digits: Int, smallest: Int) -> Double {
+  guard x - x == 0 else { return x }
+  var exponent = Int(truncatingIfNeeded: x.bitPattern >> 52 & 0x7FF) &- 1023
+  if exponent < smallest { exponent = smallest }
+  // At 1.5 * 2^52 units in the last place nothing is left of a fraction of a unit.
+  let shift = Double(bitPattern: UInt64(truncatingIfNeeded: exponent &- digits &+ 53 &+ 1023) << 52 | 1 << 51)
+  let value = x + shift - shift
+  return value == 0 && x.bitPattern >> 63 == 1 ? -0.0 : value
+}
+
+private func half(_ x: Double) -> UInt16 {
+  let pattern = Float(rounded(x, digits: 11, smallest: -14)).bitPattern
+  let sign = UInt16(truncatingIfNeeded: pattern >> 16) & 0x8000
+  let magnitude = pattern & 0x7FFF_FFFF
+  if magnitude > 0x7F80_0000 { return sign | 0x7E00 }
+  if magnitude >= 0x4780_0000 { return sign | 0x7C00 }
+  // Below 2^-14 the number counts units of 2^-24.
+  if magnitude < 0x3880_0000 { return sign | UInt16(truncatingIfNeeded: Int(Float(bitPattern: magnitude) * 0x1p24)) }
+  return sign | UInt16(truncatingIfNeeded: (magnitude &- 0x3800_0000) >> 13)
+}
