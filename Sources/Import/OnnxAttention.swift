@@ -6,7 +6,7 @@ import Graph
 
 extension OnnxImporter {
   /// Two factors of [N, heads, length, size], from that or from [N, length, heads * size].
-  private func headed(_ index: Int, _ attribute: Text) throws(EdgeError) -> ValueID {
+  func headed(_ index: Int, _ attribute: Text) throws(EdgeError) -> ValueID {
     let id = try input(index)
     let shape = operands[id].shape
     let value = try floatTensor(id)
@@ -17,7 +17,17 @@ extension OnnxImporter {
     return try transposed(try reshaped(value, [shape[0], shape[1], heads, shape[2] / heads]), [0, 2, 1, 3])
   }
 
-  func importAttention() throws(EdgeError) {
+  func importAttentionFamily() throws(EdgeError) {
+    switch node.type {
+    case "Attention": try importAttention()
+    case "RotaryEmbedding": try importRotaryEmbedding()
+    case "LinearAttention": try importLinearAttention()
+    case "CausalConvWithState": try importCausalConvolution()
+    default: try importFlexAttention()
+    }
+  }
+
+  private func importAttention() throws(EdgeError) {
     let rank = operands[try input(0)].shape.rank
     var query = try headed(0, "q_num_heads")
     var key = try headed(1, "kv_num_heads")
@@ -73,7 +83,7 @@ extension OnnxImporter {
   }
 
   /// Each head of keys or values serves several heads of queries.
-  private func repeatedHeads(_ x: ValueID, _ times: Int) throws(EdgeError) -> ValueID {
+  func repeatedHeads(_ x: ValueID, _ times: Int) throws(EdgeError) -> ValueID {
     if times == 1 { return x }
     let dims = graph.values[x].shape.dims
     let wide = try part(.expand(Shape([dims[0], dims[1], times, dims[2], dims[3]])), [try reshaped(x, [dims[0], dims[1], 1, dims[2], dims[3]])])
@@ -117,7 +127,7 @@ extension OnnxImporter {
   }
 
   /// Pairs of numbers turned by an angle that depends on the position.
-  func importRotaryEmbedding() throws(EdgeError) {
+  private func importRotaryEmbedding() throws(EdgeError) {
     let id = try input(0)
     let shape = operands[id].shape
     var x = try floatTensor(id)

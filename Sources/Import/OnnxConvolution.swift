@@ -2,7 +2,7 @@
 import Graph
 #endif
 
-// Conv and ConvTranspose.
+// Conv and ConvTranspose; and FusedConv, which is Conv with an activation.
 
 extension OnnxImporter {
   func importConvolution() throws(EdgeError) {
@@ -16,10 +16,12 @@ extension OnnxImporter {
     guard !weights.hasBatch else { throw reject("weights '\(operands[w].name)' have an open dimension") }
     let groups = try integerAttribute("group", 1)
     guard groups > 0, groups <= 1 << 24 else { throw malformed("attribute 'group' is \(groups)") }
-    if node.type == "Conv" {
-      try importConv(x, w, groups)
-    } else {
+    if node.type == "ConvTranspose" {
       try importConvTranspose(x, w, groups)
+    } else if shape.rank == 5, node.type == "Conv" {
+      try importVolumeConvolution(x, w, groups)
+    } else {
+      try importConv(x, w, groups)
     }
   }
 
@@ -35,6 +37,10 @@ extension OnnxImporter {
     let kernel = try convolutionWeights(w, dims, [0, 2, 3, 1], Shape([dims[0], dims[2], dims[3], dims[1]]))
     var values = [try convolutionInput(x, &window), kernel]
     if let bias = try convolutionBias(2, channels: dims[0]) { values.append(bias) }
+    if node.type == "FusedConv" {
+      let sum = try part(.convolution(Convolution(window: window, groups: groups)), values)
+      return try setImageResult(try fusedActivation(sum), rank: shape.rank)
+    }
     let y = try emit(.convolution(Convolution(window: window, groups: groups)), values, resultName(image: true))
     try setImageResult(y, rank: shape.rank)
   }
@@ -43,8 +49,9 @@ extension OnnxImporter {
     let shape = operands[x].shape
     let weights = operands[w].shape
     let rank = shape.rank - 2
-    var window = try window(over: shape, kernel: Array(weights.dims[2...]), resolvesPadding: false)
-    guard window.kernelWidth == weights.dims.last, shape.rank == 3 || window.kernelHeight == weights[2] else {
+    guard 1...3 ~= rank else { throw reject("the input has \(shape.rank) dimensions; signals, images and volumes are supported") }
+    var geometry = try geometry(over: shape, kernel: Array(weights.dims[2...]), resolvesPadding: false)
+    guard geometry.kernel == Array(weights.dims[2...]) else {
       throw wrongShape("weights \(weights.text) do not fit attribute 'kernel_shape'", operand: w)
     }
     guard weights[0] % groups == 0 else { throw wrongShape("\(groups) groups do not divide \(weights[0]) channels", operand: w) }
@@ -54,37 +61,28 @@ extension OnnxImporter {
     let mode = try textAttribute("auto_pad", "NOTSET")
     let target = try outputShape(rank)
     for axis in 0..<rank {
-      // Signals have the window's width only.
-      let isHeight = rank == 2 && axis == 0
-      let stride = isHeight ? window.strideHeight : window.strideWidth
-      let span = isHeight ? (window.kernelHeight - 1) * window.dilationHeight + 1 : (window.kernelWidth - 1) * window.dilationWidth + 1
-      let full = (shape[axis + 2] - 1) * stride + span + outputPads[axis]
+      let span = (geometry.kernel[axis] - 1) * geometry.dilations[axis] + 1
+      let full = (shape[axis + 2] - 1) * geometry.strides[axis] + span + outputPads[axis]
       let wanted: Int
       if let target {
         wanted = target[axis]
       } else if mode == "SAME_UPPER" || mode == "SAME_LOWER" {
-        wanted = shape[axis + 2] * stride
+        wanted = shape[axis + 2] * geometry.strides[axis]
       } else {
         continue
       }
       let total = full - wanted
-      var before = 0
-      var after = 0
+      geometry.before[axis] = 0
+      geometry.after[axis] = 0
       if total >= 0 {
         // The larger half goes to the end only for SAME_UPPER (ONNX, ConvTranspose).
-        before = mode == "SAME_UPPER" ? total / 2 : total - total / 2
-        after = total - before
+        geometry.before[axis] = mode == "SAME_UPPER" ? total / 2 : total - total / 2
+        geometry.after[axis] = total - geometry.before[axis]
       } else {
         outputPads[axis] -= total
       }
-      if isHeight {
-        window.padTop = before
-        window.padBottom = after
-      } else {
-        window.padLeft = before
-        window.padRight = after
-      }
     }
+    if rank == 3 { return try importVolumeConvTranspose(x, w, groups, geometry, outputPads: outputPads) }
 
     // [C, O/groups, KH, KW] -> [groups, C/groups, O/groups, KH, KW] -> [groups, O/groups, KH, KW, C/groups]
     let kernelHeight = rank == 2 ? weights[2] : 1
@@ -94,6 +92,7 @@ extension OnnxImporter {
       w, dims, [0, 2, 3, 4, 1], Shape([groups * weights[1], kernelHeight, kernelWidth, weights[0] / groups]))
     var values = [try image(x), kernel]
     if let bias = try convolutionBias(2, channels: groups * weights[1]) { values.append(bias) }
+    let window = geometry.window(height: rank == 2 ? 0 : nil, width: rank - 1)
     var convolution = TransposedConvolution(window: window, groups: groups)
     convolution.outputPadWidth = outputPads[rank - 1]
     convolution.outputPadHeight = rank == 2 ? outputPads[0] : 0
@@ -111,7 +110,7 @@ extension OnnxImporter {
 
   /// Weights reshaped to `dims`, permuted and reshaped to `result`: at once when they are a constant of the
   /// file, by nodes that are folded later when other constants compute them.
-  private func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
+  func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
     try requireFloat(id)
     let name = operands[id].name
     if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
@@ -126,7 +125,7 @@ extension OnnxImporter {
     return value
   }
 
-  private func convolutionBias(_ index: Int, channels: Int) throws(EdgeError) -> ValueID? {
+  func convolutionBias(_ index: Int, channels: Int) throws(EdgeError) -> ValueID? {
     guard let id = try optionalInput(index) else { return nil }
     guard operands[id].shape.dims == [channels] else {
       throw wrongShape("the bias has shape \(operands[id].shape.text), not [\(channels)]", operand: id)

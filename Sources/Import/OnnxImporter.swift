@@ -133,7 +133,11 @@ final class OnnxImporter {
     }
   }
 
-  private func family(of node: OnnxNode) -> OnnxFamily? { node.domain.isEmpty ? OnnxFamily(of: node.type) : nil }
+  private func family(of node: OnnxNode) -> OnnxFamily? {
+    if node.domain.isEmpty { return OnnxFamily(of: node.type) }
+    if node.domain == "com.microsoft" { return OnnxFamily(contributed: node.type) }
+    return node.domain == "ai.onnx.preview" && node.type == "FlexAttention" ? .attention : nil
+  }
 
   private func take(_ index: Int) {
     node = model.nodes[index]
@@ -199,10 +203,12 @@ final class OnnxImporter {
     case .pattern: try importPattern()
     case .standardization: try importStandardization()
     case .loss: try importLoss()
-    case .attention: if node.type == "Attention" { try importAttention() } else { try importRotaryEmbedding() }
+    case .attention: try importAttentionFamily()
     case .region: try importRegion()
     case .sampling: try importSampling()
     case .spectrum: try importSpectrum()
+    case .bilinear: try importBilinear()
+    case .contributed: try importContributed()
     }
     for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
       throw reject("result '\(operands[output].name)' is not supported")
@@ -231,12 +237,12 @@ final class OnnxImporter {
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
-  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum
+  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed
 
   init?(of type: OnnxName) {
     if type.isOne(of: "Conv ConvTranspose") {
       self = .convolution
-    } else if type.isOne(of: "MaxPool AveragePool GlobalAveragePool GlobalMaxPool") {
+    } else if type.isOne(of: "MaxPool MaxUnpool AveragePool GlobalAveragePool GlobalMaxPool") {
       self = .pooling
     } else if type.isOne(
       of: """
@@ -252,7 +258,7 @@ enum OnnxFamily {
       of: """
         Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Pad Expand Gather Shape Size Cast CastLike BitCast Constant \
         ConstantOfShape \
-        Identity Dropout DepthToSpace SpaceToDepth
+        Identity Dropout DepthToSpace SpaceToDepth OptionalHasElement OptionalGetElement
         """)
     {
       self = .shape
@@ -285,13 +291,14 @@ enum OnnxFamily {
       self = .pattern
     } else if type.isOne(
       of: """
-        LayerNormalization RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization LpNormalization
+        LayerNormalization RMSNormalization SimplifiedLayerNormalization InstanceNormalization GroupNormalization \
+        MeanVarianceNormalization LpNormalization
         """)
     {
       self = .standardization
     } else if type.isOne(of: "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss") {
       self = .loss
-    } else if type.isOne(of: "Attention RotaryEmbedding") {
+    } else if type.isOne(of: "Attention RotaryEmbedding LinearAttention CausalConvWithState") {
       self = .attention
     } else if type.isOne(of: "CenterCropPad Col2Im LpPool GlobalLpPool SwiGLU") {
       self = .region
@@ -299,8 +306,22 @@ enum OnnxFamily {
       self = .sampling
     } else if type.isOne(of: "DFT STFT") {
       self = .spectrum
+    } else if type.isOne(of: "RoiAlign DeformConv") {
+      self = .bilinear
     } else {
       return nil
     }
+  }
+
+  /// Operators of the domain com.microsoft.
+  init?(contributed type: OnnxName) {
+    guard
+      type.isOne(
+        of: """
+          FusedMatMul FusedConv Gelu BiasGelu FastGelu QuickGelu SkipLayerNormalization SkipSimplifiedLayerNormalization \
+          EmbedLayerNormalization
+          """)
+    else { return nil }
+    self = .contributed
   }
 }

@@ -41,6 +41,11 @@ extension OnnxImporter {
     if shape.rank == 2 {
       return try setResult(try emit(.batchNormalization(epsilon: epsilon), [try floatTensor(x)] + parameters, resultName()))
     }
+    if shape.rank > 4 {
+      let last = [0] + Array(2..<shape.rank) + [1]
+      let y = try part(.batchNormalization(epsilon: epsilon), [try transposed(try floatTensor(x), last)] + parameters)
+      return try setResult(try transposed(y, [0, shape.rank - 1] + Array(1..<shape.rank - 1)))
+    }
     let y = try emit(.batchNormalization(epsilon: epsilon), [try image(x)] + parameters, resultName(image: true))
     try setImageResult(y, rank: shape.rank)
   }

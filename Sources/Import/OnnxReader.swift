@@ -248,14 +248,31 @@ final class OnnxReader {
       case 2:
         var type = try message.message(field)
         info.elementType = -1
-        while let inner = try type.nextField() {
-          // TypeProto.tensor_type; sequences, maps and optionals stay -1.
-          if inner.number == 1 { try tensorType(try type.message(inner), into: info) } else { try type.skip(inner) }
-        }
+        try self.type(&type, into: info, mayBeOptional: true)
       default: try message.skip(field)
       }
     }
     return info
+  }
+
+  /// TypeProto. An optional tensor is a tensor, for it is always given; sequences, maps and other optionals stay -1.
+  private func type(_ message: inout ProtobufReader, into info: OnnxValueInfo, mayBeOptional: Bool) throws(EdgeError) {
+    while let field = try message.nextField() {
+      switch field.number {
+      case 1: try tensorType(try message.message(field), into: info)
+      case 9 where mayBeOptional:
+        var optional = try message.message(field)
+        while let inner = try optional.nextField() {
+          guard inner.number == 1 else {
+            try optional.skip(inner)
+            continue
+          }
+          var element = try optional.message(inner)
+          try type(&element, into: info, mayBeOptional: false)
+        }
+      default: try message.skip(field)
+      }
+    }
   }
 
   /// TypeProto.Tensor.

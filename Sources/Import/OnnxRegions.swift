@@ -106,6 +106,17 @@ extension OnnxImporter {
       let powers = try binary(.power, try unary(.abs, try floatTensor(id)), exponent)
       return try setResult(try binary(.power, try reduce(.sum, powers, Array(2..<shape.rank)), root))
     }
+    if shape.rank == 5 {
+      // An average that counts the padding, times the window's size.
+      let geometry = try geometry(over: shape, kernel: nil)
+      var pool = Pool(.average, window: Window())
+      pool.countIncludesPad = true
+      if try integerAttribute("ceil_mode", 0) != 0 { throw reject("attribute 'ceil_mode'") }
+      guard let taps = Shape(geometry.kernel).elementCount() else { throw malformed("the window's size overflows") }
+      let powers = try binary(.power, try unary(.abs, try floatTensor(id)), exponent)
+      let sums = try binary(.multiply, try pooled(powers, geometry, pool), try number(Double(taps), .float32))
+      return try setResult(try binary(.power, sums, root))
+    }
     let window = try self.window(over: shape, kernel: nil)
     if try integerAttribute("ceil_mode", 0) != 0, try textAttribute("auto_pad", "NOTSET") == "NOTSET" { throw reject("attribute 'ceil_mode'") }
     let powers = try binary(.power, try unary(.abs, try image(id)), exponent)

@@ -8,10 +8,7 @@ extension OnnxImporter {
   func importResize() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
-    guard shape.rank == 3 || shape.rank == 4 else {
-      throw reject("the input has \(shape.rank) dimensions; images with two and signals with one spatial dimension are supported")
-    }
-    let spatial = try spatialTarget(x)
+    var axes = try targets(x)
     let mode: Resize.Mode
     switch try textAttribute("mode", "nearest") {
     case "nearest": mode = .nearest
@@ -19,29 +16,50 @@ extension OnnxImporter {
     case "cubic": mode = .cubic
     case let other: throw reject("attribute 'mode' is '\(other)'")
     }
-    let width = spatial[spatial.count - 1]
-    let height = spatial.count == 2 ? spatial[0] : OnnxResampling(size: 1, scale: 1)
-    var resize = Resize(
-      mode: mode, coordinates: .asymmetric, height: height.size, width: width.size, scaleHeight: height.scale, scaleWidth: width.scale)
+    var resize = Resize(mode: mode, coordinates: .asymmetric, height: 1, width: 1, scaleHeight: 1, scaleWidth: 1)
     resize.nearest = .floor
-    if node.type == "Resize", opset >= 11 { try readSampling(&resize, shape, spatial) }
+    var isImage = shape.rank == 3 || shape.rank == 4
+    if node.type == "Resize", opset >= 11 { isImage = try readSampling(&resize, shape, &axes) && isImage }
+    guard isImage, !axes[0].isChanged, !axes[1].isChanged else { return try resampleAxes(x, resize, axes) }
+    let width = axes[shape.rank - 1]
+    (resize.width, resize.scaleWidth) = (width.size, width.scale)
+    if shape.rank == 4 { (resize.height, resize.scaleHeight) = (axes[2].size, axes[2].scale) }
     let y = try emit(.resize(resize), [try image(x)], resultName(image: true))
     try setImageResult(y, rank: shape.rank)
   }
 
   /// How the result's pixels map to the source's, since operator set 11.
-  private func readSampling(_ resize: inout Resize, _ shape: Shape, _ spatial: [OnnxResampling]) throws(EdgeError) {
+  /// - Returns: whether the operator for images can do it.
+  private func readSampling(_ resize: inout Resize, _ shape: Shape, _ axes: inout [OnnxResampling]) throws(EdgeError) -> Bool {
+    var isPlain = true
     switch try textAttribute("coordinate_transformation_mode", "half_pixel") {
     case "half_pixel": resize.coordinates = .halfPixel
     case "pytorch_half_pixel": resize.coordinates = .pytorchHalfPixel
     case "align_corners": resize.coordinates = .alignCorners
     case "asymmetric": resize.coordinates = .asymmetric
     case "half_pixel_symmetric":
-      // Differs from half_pixel only where the scale does not give a whole number of pixels.
-      for (index, axis) in spatial.enumerated() where abs(Float(shape[index + 2]) * axis.scale - Float(axis.size)) > 1e-3 {
-        throw reject("coordinate_transformation_mode 'half_pixel_symmetric' with a result of broken size")
-      }
       resize.coordinates = .halfPixel
+      for axis in shape.dims.indices where axes[axis].isChanged {
+        // The result's middle is the source's, also where the scale gives no whole number of pixels.
+        let exact = Double(shape[axis]) * Double(axes[axis].scale)
+        if abs(exact - Double(axes[axis].size)) <= 1e-3 { continue }
+        axes[axis].shift = Double(shape[axis]) / 2 * (1 - Double(axes[axis].size) / exact)
+        isPlain = false
+      }
+    case "tf_crop_and_resize":
+      resize.coordinates = .alignCorners
+      isPlain = false
+      guard let region = try floatsInput(1, "the region"), region.count % 2 == 0, region.count <= 2 * shape.rank else {
+        throw malformed("the region is missing, or has another number of axes")
+      }
+      let count = region.count / 2
+      let listed = try listedAxes(shape, count: count)
+      for (place, axis) in listed.enumerated() {
+        let (start, end) = (Double(region[place]), Double(region[count + place]))
+        guard abs(start) < 1e6, abs(end) < 1e6 else { throw malformed("the region from \(region[place]) to \(region[count + place])") }
+        axes[axis].region = start == 0 && end == 1 ? nil : (start, end)
+        if axes[axis].region != nil, shape[axis] == Shape.batch { throw mixesBatch(shape) }
+      }
     case let other: throw reject("coordinate_transformation_mode '\(other)'")
     }
     switch try textAttribute("nearest_mode", "round_prefer_floor") {
@@ -52,29 +70,38 @@ extension OnnxImporter {
     case let other: throw reject("nearest_mode '\(other)'")
     }
     resize.cubicCoefficient = try floatAttribute("cubic_coeff_a", -0.75)
+    guard resize.cubicCoefficient.isFinite else { throw malformed("attribute 'cubic_coeff_a' is \(resize.cubicCoefficient)") }
     resize.excludeOutside = try integerAttribute("exclude_outside", 0) != 0
-    if try integerAttribute("antialias", 0) != 0, resize.mode != .nearest, spatial.contains(where: { $0.scale < 1 }) {
-      throw reject("antialiasing when shrinking")
+    if try integerAttribute("antialias", 0) != 0, resize.mode != .nearest {
+      for axis in axes.indices where axes[axis].scale < 1 {
+        axes[axis].blur = Double(axes[axis].scale)
+        isPlain = false
+      }
     }
+    return isPlain
   }
 
-  /// Size and scale of each spatial axis. The others must stay as they are.
-  private func spatialTarget(_ x: Int) throws(EdgeError) -> [OnnxResampling] {
-    let shape = operands[x].shape
-    for axis in 1..<shape.rank where shape[axis] <= 0 { throw reject("the input's size must be known") }
+  /// The axes that scales, sizes and regions speak of, in their order.
+  private func listedAxes(_ shape: Shape, count: Int) throws(EdgeError) -> [Int] {
     var axes = Array(0..<shape.rank)
     if opset >= 18, node.type == "Resize", let listed = try integersAttribute("axes") {
       guard try normalized(listed, rank: shape.rank).count == listed.count else { throw malformed("axes are wrong") }
       axes = listed.map { $0 < 0 ? $0 + shape.rank : $0 }
     }
+    guard axes.count == count else { throw malformed("\(count) scales or sizes for \(axes.count) axes") }
+    return axes
+  }
+
+  /// Size and scale of each axis.
+  private func targets(_ x: Int) throws(EdgeError) -> [OnnxResampling] {
+    let shape = operands[x].shape
     var scales = [Float](repeating: 1, count: shape.rank)
     var sizes = shape.dims
     // Sizes are the last input since operator set 11; empty scales mean that they count.
     let scalesInput = node.type == "Resize" && opset >= 11 ? 2 : 1
     let given = node.type == "Upsample" && opset < 9 ? try floatsAttribute("scales") : try floatsInput(scalesInput, "scales")
     if let given, !given.isEmpty {
-      guard given.count == axes.count else { throw malformed("\(given.count) scales for \(axes.count) axes") }
-      for (scale, axis) in zip(given, axes) {
+      for (scale, axis) in zip(given, try listedAxes(shape, count: given.count)) {
         guard scale > 0, scale <= 65536 else { throw malformed("the scale \(scale)") }
         scales[axis] = scale
         if shape[axis] == Shape.batch { continue }
@@ -86,15 +113,18 @@ extension OnnxImporter {
       guard let known = operands[id].known, known.dims.count == 1, known.dtype != .float32 else {
         throw reject("sizes ('\(operands[id].name)') must be constant")
       }
-      guard known.elements.count == axes.count else { throw malformed("\(known.elements.count) sizes for \(axes.count) axes") }
-      try readSizes(known, axes, shape, &sizes, &scales)
+      try readSizes(known, try listedAxes(shape, count: known.elements.count), shape, &sizes, &scales)
     } else {
       throw malformed("neither scales nor sizes are given")
     }
-    for axis in [0, 1] where scales[axis] != 1 || sizes[axis] != shape[axis] {
-      throw reject("only height and width can be resized; axis \(axis) changes too")
+    var result: [OnnxResampling] = []
+    for axis in shape.dims.indices {
+      let isChanged = scales[axis] != 1 || sizes[axis] != shape[axis]
+      if isChanged, shape[axis] == Shape.batch { throw mixesBatch(shape) }
+      if isChanged, shape[axis] <= 0 { throw reject("the input's size must be known") }
+      result.append(OnnxResampling(size: sizes[axis], scale: scales[axis], isChanged: isChanged))
     }
-    return (2..<shape.rank).map { OnnxResampling(size: sizes[$0], scale: scales[$0]) }
+    return result
   }
 
   private func readSizes(
@@ -102,7 +132,7 @@ extension OnnxImporter {
   ) throws(EdgeError) {
     for (element, axis) in zip(known.elements, axes) {
       if shape[axis] == Shape.batch {
-        guard element == .batch(1) else { throw reject("only height and width can be resized; axis \(axis) changes too") }
+        guard element == .batch(1) else { throw mixesBatch(shape) }
         continue
       }
       guard let size = element.integer else { throw reject("a size depends on the batch size") }
@@ -133,4 +163,11 @@ struct OnnxResampling {
   var size: Int
   /// Result / source, as the file gives it.
   var scale: Float
+  var isChanged: Bool
+  /// Added to positions in the source.
+  var shift = 0.0
+  /// The part of the source that is seen, in widths of it; nil for all.
+  var region: (start: Double, end: Double)?
+  /// What distances are multiplied with before they are weighted: below 1, more of the source counts.
+  var blur = 1.0
 }

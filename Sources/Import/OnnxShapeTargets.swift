@@ -58,7 +58,7 @@ extension OnnxImporter {
     return Shape.batch
   }
 
-  private func mixesBatch(_ shape: Shape) -> EdgeError {
+  func mixesBatch(_ shape: Shape) -> EdgeError {
     reject("the open batch of \(shape.text) would be mixed with other dimensions; export the model with a fixed batch size")
   }
 

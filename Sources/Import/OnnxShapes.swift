@@ -11,7 +11,9 @@ extension OnnxImporter {
     case "ConstantOfShape": try importConstantOfShape()
     case "Shape": try importShapeOf()
     case "Size": try importSizeOf()
-    case "Identity": try setAlias(try input(0))
+    case "Identity", "OptionalGetElement": try setAlias(try input(0))
+    // Whether the input is there is known; all inputs of a graph are.
+    case "OptionalHasElement": setKnown(OnnxKnown(.bool, [], [.integer(try optionalInput(0) == nil ? 0 : 1)]))
     case "Dropout":
       if let id = try optionalInput(2), operands[id].known?.integers != [0] { throw reject("training mode") }
       let x = try input(0)

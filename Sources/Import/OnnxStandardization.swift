@@ -10,21 +10,20 @@ extension OnnxImporter {
     let shape = operands[id].shape
     let x = try floatTensor(id)
     let rank = shape.rank
+    let epsilon = try floatAttribute("epsilon", 1e-5)
     switch node.type {
-    case "LayerNormalization", "RMSNormalization":
+    case "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization":
       let axes = Array(try axisAttribute(-1, shape)..<rank)
       let isCentred = node.type == "LayerNormalization"
-      let parts = try standardized(x, axes, isCentred: isCentred)
+      let parts = try standardized(x, axes, isCentred: isCentred, epsilon: epsilon)
       try setResult(try scaledAndShifted(parts.y, scaleDims: nil))
-      if isCentred {
-        try setResult(parts.mean, output: 1)
-        try setResult(parts.inverse, output: 2)
-      }
+      if isCentred { try setResult(parts.mean, output: 1) }
+      try setResult(parts.inverse, output: isCentred ? 2 : 1)
     case "InstanceNormalization":
       guard rank >= 3 else { throw wrongShape("\(shape.text) has no pixels", operand: id) }
-      let parts = try standardized(x, Array(2..<rank), isCentred: true)
+      let parts = try standardized(x, Array(2..<rank), isCentred: true, epsilon: epsilon)
       try setResult(try scaledAndShifted(parts.y, scaleDims: [shape[1]] + [Int](repeating: 1, count: rank - 2)))
-    case "GroupNormalization": try importGroups(x, shape)
+    case "GroupNormalization": try importGroups(x, shape, epsilon)
     case "MeanVarianceNormalization":
       let axes = try normalized(try integersAttribute("axes") ?? [0, 2, 3], rank: rank)
       let centred = try binary(.subtract, x, try reduce(.mean, x, axes))
@@ -42,10 +41,9 @@ extension OnnxImporter {
   }
 
   /// (x - mean) / sqrt(variance + epsilon) over some axes; without the mean when not centred.
-  private func standardized(
-    _ x: ValueID, _ axes: [Int], isCentred: Bool
+  func standardized(
+    _ x: ValueID, _ axes: [Int], isCentred: Bool, epsilon: Float
   ) throws(EdgeError) -> (y: ValueID, mean: ValueID, inverse: ValueID) {
-    let epsilon = try floatAttribute("epsilon", 1e-5)
     guard epsilon.isFinite, epsilon >= 0 else { throw malformed("attribute 'epsilon' is \(epsilon)") }
     let mean = isCentred ? try reduce(.mean, x, axes) : x
     let centred = isCentred ? try binary(.subtract, x, mean) : x
@@ -69,14 +67,14 @@ extension OnnxImporter {
     return value
   }
 
-  private func importGroups(_ x: ValueID, _ shape: Shape) throws(EdgeError) {
+  private func importGroups(_ x: ValueID, _ shape: Shape, _ epsilon: Float) throws(EdgeError) {
     guard let groups = try integerAttribute("num_groups"), groups > 0, shape.rank >= 2, shape[1] > 0, shape[1] % groups == 0 else {
       throw malformed("attribute 'num_groups' does not divide the channels of \(shape.text)")
     }
     guard !shape.dims[1...].contains(Shape.batch), let count = Shape(Array(shape.dims[1...])).elementCount() else {
       throw reject("the sizes of \(shape.text) must be known")
     }
-    var y = try standardized(try reshaped(x, [shape[0], groups, count / groups]), [2], isCentred: true).y
+    var y = try standardized(try reshaped(x, [shape[0], groups, count / groups]), [2], isCentred: true, epsilon: epsilon).y
     // Scale and bias are for each group up to operator set 20, for each channel since.
     if opset < 21 { y = try scaledAndShifted(y, scaleDims: [groups, 1]) }
     y = try reshaped(y, shape.dims)
