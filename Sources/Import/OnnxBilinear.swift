@@ -51,14 +51,11 @@ extension OnnxImporter {
     let isShifted = try textAttribute("coordinate_transformation_mode", opset < 16 ? "" : "half_pixel") == "half_pixel"
     var corners = try binary(.multiply, try floatTensor(regions), try number(Double(try floatAttribute("spatial_scale", 1)), .float32))
     if isShifted { corners = try binary(.subtract, corners, try number(0.5, .float32)) }
-    func corner(_ index: Int) throws(EdgeError) -> ValueID {
-      try part(.slice(starts: [0, index], ends: [count, index + 1], steps: [1, 1]), [corners])
-    }
     var axes: [[(place: ValueID, weight: ValueID)]] = []
     for axis in 0..<2 {
       // Regions are x1, y1, x2, y2.
-      let start = try corner(1 - axis)
-      var extent = try binary(.subtract, try corner(3 - axis), start)
+      let start = try sliced(corners, axis: 1, from: 1 - axis, to: 2 - axis)
+      var extent = try binary(.subtract, try sliced(corners, axis: 1, from: 3 - axis, to: 4 - axis), start)
       if !isShifted { extent = try binary(.maximum, extent, try number(1, .float32)) }
       let steps = size[axis] * samples
       let fractions = (0..<steps).map { Float(2 * $0 + 1) / Float(2 * steps) }
@@ -80,7 +77,7 @@ extension OnnxImporter {
         let weight = try binary(
           .multiply, try reshaped(vertical.weight, [count, rows, 1, 1]), try reshaped(horizontal.weight, [count, 1, columns, 1]))
         let value = try binary(.multiply, try part(.take(Indexing(.slices, axis: 0)), [flat, index]), weight)
-        sum = try sum.map { others throws(EdgeError) in try binary(mode == "avg" ? .add : .maximum, others, value) } ?? value
+        sum = try joined(sum, value, mode == "avg" ? .add : .maximum)
       }
     }
     guard let sum else { return }
@@ -95,6 +92,7 @@ extension OnnxImporter {
     let weights = operands[w].shape
     let moves = operands[offset].shape
     guard shape.rank == 4, weights.rank == 4, moves.rank == 4 else { throw reject("only images are supported, not \(shape.text)") }
+    let (pixels, shifts) = (try floatTensor(x), try floatTensor(offset))
     let geometry = try geometry(over: shape, kernel: Array(weights.dims[2...]))
     let groups = try integerAttribute("group", 1)
     let offsetGroups = try integerAttribute("offset_group", 1)
@@ -107,14 +105,15 @@ extension OnnxImporter {
     else { throw wrongShape("weights \(weights.text) and offsets \(moves.text) do not fit \(shape.text)", operand: offset) }
     for axis in 0..<2 {
       let room = shape[axis + 2] + geometry.before[axis] + geometry.after[axis] - (geometry.kernel[axis] - 1) * geometry.dilations[axis] - 1
-      guard room >= 0, out[axis] == room / geometry.strides[axis] + 1 else { throw wrongShape("offsets \(moves.text) do not fit the windows", operand: offset) }
+      guard room >= 0, out[axis] == room / geometry.strides[axis] + 1 else {
+        throw wrongShape("offsets \(moves.text) do not fit the windows", operand: offset)
+      }
     }
     let batch = shape[0]
-    let all = try reshaped(try floatTensor(offset), [batch, offsetGroups, taps, 2, positions])
+    let all = try reshaped(shifts, [batch, offsetGroups, taps, 2, positions])
     var axes: [[(place: ValueID, weight: ValueID)]] = []
     for axis in 0..<2 {
-      let chosen = try part(
-        .slice(starts: [0, 0, 0, axis, 0], ends: [batch, offsetGroups, taps, axis + 1, positions], steps: [1, 1, 1, 1, 1]), [all])
+      let chosen = try sliced(all, axis: 3, from: axis, to: axis + 1)
       var regular: [Float] = []
       for tap in 0..<taps {
         for position in 0..<positions {
@@ -128,8 +127,7 @@ extension OnnxImporter {
       axes.append(try neighbours(place, size: shape[axis + 2], clips: false))
     }
     let perGroup = channels / offsetGroups
-    guard let pixels = multiplyChecked(shape[2], shape[3]) else { throw malformed("the size overflows") }
-    let flat = try reshaped(try floatTensor(x), [batch, offsetGroups, perGroup, pixels])
+    let flat = try reshaped(pixels, [batch, offsetGroups, perGroup, shape[2] * shape[3]])
     var sum: ValueID?
     for vertical in axes[0] {
       for horizontal in axes[1] {
@@ -138,7 +136,7 @@ extension OnnxImporter {
         let rows = try part(.expand(Shape([batch, offsetGroups, perGroup, entries])), [try reshaped(index, [batch, offsetGroups, 1, entries])])
         let weight = try reshaped(try binary(.multiply, vertical.weight, horizontal.weight), [batch, offsetGroups, 1, entries])
         let value = try binary(.multiply, try part(.take(Indexing(.elements, axis: 3)), [flat, rows]), weight)
-        sum = try sum.map { others throws(EdgeError) in try binary(.add, others, value) } ?? value
+        sum = try joined(sum, value)
       }
     }
     guard var seen = sum else { return }

@@ -94,9 +94,11 @@ extension OnnxImporter {
     }
     if let segments = try optionalInput(1) { sum = try binary(.add, sum, try rows(4, try tensor(segments))) }
     try normalizeSum(sum, scale: 5, bias: 6)
-    if isUsed(output: 1) {
-      guard let mask = try optionalInput(7) else { throw reject("the mask's length without a mask") }
+    // How many words there are in each text.
+    if let mask = try optionalInput(7) {
       try setResult(try reduce(.sum, try part(.cast(.int32), [try tensor(mask)]), [1], keepDims: false), output: 1)
+    } else {
+      try setResult(try part(.expand(Shape([shape[0]])), [try number(0, .int32)]), output: 1)
     }
     try setResult(sum, output: 2)
   }

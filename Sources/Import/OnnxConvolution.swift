@@ -10,10 +10,11 @@ extension OnnxImporter {
     let w = try input(1)
     let shape = operands[x].shape
     let weights = operands[w].shape
-    guard weights.rank == shape.rank else {
+    guard weights.rank == shape.rank, weights.rank > 2 else {
       throw wrongShape("weights \(weights.text) do not fit an input of shape \(shape.text)", operand: w)
     }
     guard !weights.hasBatch else { throw reject("weights '\(operands[w].name)' have an open dimension") }
+    if weights.dims.contains(0) { throw wrongShape("weights of shape \(weights.text) have no elements", operand: w) }
     let groups = try integerAttribute("group", 1)
     guard groups > 0, groups <= 1 << 24 else { throw malformed("attribute 'group' is \(groups)") }
     if node.type == "ConvTranspose" {
@@ -114,7 +115,6 @@ extension OnnxImporter {
     try requireFloat(id)
     let name = operands[id].name
     if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
-      if dims.contains(0) { throw wrongShape("weights of shape \(operands[id].shape.text) have no elements", operand: id) }
       let data = try OnnxConversion.permuted(try constantData(id), dims: dims, permutation)
       return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: data))
     }

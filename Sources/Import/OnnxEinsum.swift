@@ -30,7 +30,7 @@ extension OnnxImporter {
     var hidden = 0
     for (position, word) in words.enumerated() {
       let id = try input(position)
-      try requireFloat(id)
+      try prepare(id)
       let labels = try labelled(word, rank: operands[id].shape.rank)
       hidden = max(hidden, labels.filter { $0 < 32 }.count)
       terms.append(try withoutDiagonals(Term(value: try tensor(id), labels: labels)))
@@ -93,7 +93,7 @@ extension OnnxImporter {
       guard shape[first] == shape[second], shape[first] >= 0 else { throw malformed("a diagonal of \(shape.text)") }
       let isDiagonal = try binary(
         .equal, try range(shape[first], axis: first, rank: shape.rank), try range(shape[second], axis: second, rank: shape.rank))
-      let kept = try part(.select, [isDiagonal, term.value, try number(0, .float32)])
+      let kept = try part(.select, [isDiagonal, term.value, try number(0, graph.values[term.value].dtype)])
       term.value = try reduce(.sum, kept, [second], keepDims: false)
       term.labels.remove(at: second)
     }

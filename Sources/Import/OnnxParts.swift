@@ -30,6 +30,30 @@ extension OnnxImporter {
     permutation == Array(permutation.indices) ? x : try part(.transpose(permutation), [x])
   }
 
+  /// Every step-th element along one axis.
+  func sliced(_ x: ValueID, axis: Int, from start: Int, to end: Int, step: Int = 1) throws(EdgeError) -> ValueID {
+    var ends = graph.values[x].shape.dims
+    var starts = [Int](repeating: 0, count: ends.count)
+    var steps = [Int](repeating: 1, count: ends.count)
+    (starts[axis], ends[axis], steps[axis]) = (start, end, step)
+    return try part(.slice(starts: starts, ends: ends, steps: steps), [x])
+  }
+
+  /// More elements along one axis.
+  func padded(_ x: ValueID, axis: Int, before: Int, after: Int, value: Float = 0) throws(EdgeError) -> ValueID {
+    if before == 0, after == 0 { return x }
+    var first = [Int](repeating: 0, count: graph.values[x].shape.rank)
+    var last = first
+    (first[axis], last[axis]) = (before, after)
+    return try part(.pad(.constant, before: first, after: last, value: value), [x])
+  }
+
+  /// A term of a sum or of another fold, whose first term it may be.
+  func joined(_ others: ValueID?, _ value: ValueID, _ function: BinaryFunction = .add) throws(EdgeError) -> ValueID {
+    if let others { return try binary(function, others, value) }
+    return value
+  }
+
   /// A constant of one number. Integers take it without its fraction, cut to their range.
   func number(_ value: Double, _ dtype: DType) throws(EdgeError) -> ValueID {
     let integer = Int(exactly: value.rounded(.towardZero)) ?? (value < 0 ? Int.min : Int.max)

@@ -99,8 +99,7 @@ extension OnnxImporter {
     let dtype = operands[id].dtype
     var x = try tensor(id)
     if dtype != .float32 { x = try part(.cast(.float32), [x]) }
-    x = try reshaped(x, [shape[0], shape[1], pixels])
-    x = try part(.pad(.constant, before: [0, 0, 0], after: [0, 0, 1], value: -.infinity), [x])
+    x = try padded(try reshaped(x, [shape[0], shape[1], pixels]), axis: 2, before: 0, after: 1, value: -.infinity)
     x = try reshaped(try part(.gather(axis: 2, indices: sources, scalarIndex: false), [x]), [shape[0], shape[1], taps, positions])
     let dims = [shape[0], shape[1]] + out
     var y = try reshaped(try reduce(.max, x, [2]), dims)
@@ -119,7 +118,9 @@ extension OnnxImporter {
   private func importUnpool(_ id: Int) throws(EdgeError) {
     let shape = operands[id].shape
     let places = try input(1)
-    guard shape.rank > 2, operands[places].shape == shape else { throw wrongShape("\(operands[places].shape.text) places for \(shape.text)", operand: places) }
+    guard shape.rank > 2, operands[places].shape == shape else {
+      throw wrongShape("\(operands[places].shape.text) places for \(shape.text)", operand: places)
+    }
     if shape.hasBatch { throw mixesBatch(shape) }
     let count = shape.rank - 2
     let kernel = try sizesAttribute("kernel_shape", count: count, standard: 1, minimum: 1)

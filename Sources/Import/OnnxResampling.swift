@@ -21,7 +21,7 @@ extension OnnxImporter {
         dims[axis] = sampling.size
         let flags = OnnxKnown(.bool, dims, positions.map { .integer($0 < 0 || $0 > Double(size - 1) ? 1 : 0) })
         let mask = graph.addValue(Value(name: helperName(nodeName + ".outside"), dtype: .bool, shape: Shape(dims), constant: try flags.data()))
-        outside = try outside.map { others throws(EdgeError) in try binary(.or, others, mask) } ?? mask
+        outside = try joined(outside, mask, .or)
       }
       if resize.mode == .nearest {
         let indices = positions.map { Int32(clamping: nearest(resize.nearest, $0, size)) }
@@ -43,26 +43,27 @@ extension OnnxImporter {
     try setResult(value)
   }
 
-  /// Where an element of the result lies in the source, at most a little beyond what can count.
+  /// Where an element of the result lies in the source, at most a little beyond what can count. In float32, as exporters'
+  /// own runtimes do, so that ties fall alike.
   private func position(_ coordinates: Resize.Coordinates, _ sampling: OnnxResampling, _ size: Int, _ index: Int) -> Double {
-    let (at, scale, last) = (Double(index), Double(sampling.scale), Double(size - 1))
-    var result: Double
+    let (at, last) = (Float(index), Float(size - 1))
+    let result: Float
     switch coordinates {
-    case .asymmetric: result = at / scale
+    case .asymmetric: result = at / sampling.scale
     case .pytorchHalfPixel where sampling.size == 1: result = 0
-    case .halfPixel, .pytorchHalfPixel: result = (at + 0.5) / scale - 0.5 + sampling.shift
+    case .halfPixel, .pytorchHalfPixel: result = (at + 0.5) / sampling.scale - 0.5 + sampling.shift
     case .alignCorners:
       let region = sampling.region ?? (0, 1)
       // A scale that gives no whole number of elements counts as it is.
-      let exact = Double(size) * scale
-      let length = abs(exact - Double(sampling.size)) < 1e-3 ? Double(sampling.size) : exact
+      let exact = Float(size) * sampling.scale
+      let length = abs(exact - Float(sampling.size)) < 1e-3 ? Float(sampling.size) : exact
       if sampling.size > 1, length > 1 {
-        result = (region.start + at * (region.end - region.start) / (length - 1)) * last
+        result = region.start * last + at * (region.end - region.start) * last / (length - 1)
       } else {
         result = sampling.region == nil ? 0 : (region.start + region.end) / 2 * last
       }
     }
-    return min(max(result, -3 * Double(size) - 4), 4 * Double(size) + 4)
+    return Double(min(max(result, -3 * Float(size) - 4), 4 * Float(size) + 4))
   }
 
   private func nearest(_ rounding: Resize.Nearest, _ position: Double, _ size: Int) -> Int {

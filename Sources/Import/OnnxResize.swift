@@ -41,9 +41,9 @@ extension OnnxImporter {
       resize.coordinates = .halfPixel
       for axis in shape.dims.indices where axes[axis].isChanged {
         // The result's middle is the source's, also where the scale gives no whole number of pixels.
-        let exact = Double(shape[axis]) * Double(axes[axis].scale)
-        if abs(exact - Double(axes[axis].size)) <= 1e-3 { continue }
-        axes[axis].shift = Double(shape[axis]) / 2 * (1 - Double(axes[axis].size) / exact)
+        let exact = Float(shape[axis]) * axes[axis].scale
+        if abs(exact - Float(axes[axis].size)) <= 1e-3 { continue }
+        axes[axis].shift = Float(shape[axis]) / 2 * (1 - Float(axes[axis].size) / exact)
         isPlain = false
       }
     case "tf_crop_and_resize":
@@ -55,8 +55,8 @@ extension OnnxImporter {
       let count = region.count / 2
       let listed = try listedAxes(shape, count: count)
       for (place, axis) in listed.enumerated() {
-        let (start, end) = (Double(region[place]), Double(region[count + place]))
-        guard abs(start) < 1e6, abs(end) < 1e6 else { throw malformed("the region from \(region[place]) to \(region[count + place])") }
+        let (start, end) = (region[place], region[count + place])
+        guard abs(start) < 1e6, abs(end) < 1e6 else { throw malformed("the region from \(start) to \(end)") }
         axes[axis].region = start == 0 && end == 1 ? nil : (start, end)
         if axes[axis].region != nil, shape[axis] == Shape.batch { throw mixesBatch(shape) }
       }
@@ -165,9 +165,9 @@ struct OnnxResampling {
   var scale: Float
   var isChanged: Bool
   /// Added to positions in the source.
-  var shift = 0.0
+  var shift: Float = 0
   /// The part of the source that is seen, in widths of it; nil for all.
-  var region: (start: Double, end: Double)?
+  var region: (start: Float, end: Float)?
   /// What distances are multiplied with before they are weighted: below 1, more of the source counts.
   var blur = 1.0
 }

@@ -60,6 +60,7 @@ extension OnnxImporter {
       kernel = try sizesAttribute("kernel_shape", count: rank, standard: 1, minimum: 1)
     } else {
       kernel = standard ?? []
+      for size in kernel where size < 1 || size > 1 << 24 { throw malformed("a window of \(Shape(kernel).text)") }
     }
     let strides = try sizesAttribute("strides", count: rank, standard: 1, minimum: 1)
     let dilations = try sizesAttribute("dilations", count: rank, standard: 1, minimum: 1)

@@ -33,9 +33,17 @@ HEADS = M.raw(11, M.info("x", [1, 2, 3, 4]))
 KERNEL = M.ints("kernel_shape", [2, 2]) + M.ints("strides", [2, 2])
 
 
+REGIONS = M.raw(11, M.info("r", [2, 4])) + M.raw(11, M.info("i", [2], 7))
+FIXED = M.raw(11, M.info("x", [1, 4, 6, 6]))
+
+
 def one(kind, *inputs, attributes=b"", head=IMAGE, outputs=("y",), opset=13):
     tail = b"".join(M.raw(12, M.raw(1, o)) for o in outputs)
     return M.model(head + M.node(kind, ["x", *inputs], outputs, attributes) + tail, opset)
+
+
+def contributed(kind, *inputs, attributes=b"", head=IMAGE):
+    return M.model(head + M.node(kind, ["x", *inputs], ["y"], attributes, domain="com.microsoft") + M.Y)
 
 
 SEEDS = {
@@ -96,6 +104,27 @@ SEEDS = {
     "affine-grid": one("AffineGrid", "z", head=M.raw(11, M.info("x", [1, 2, 3])) + indices("z", [1, 1, 3, 4]), opset=20),
     "dft": one("DFT", "", "a", head=M.raw(11, M.info("x", [1, 8, 1])) + indices("a", [1]), attributes=M.integer("onesided", 1), opset=20),
     "stft": one("STFT", "s", "", "l", head=M.raw(11, M.info("x", [1, 20, 1])) + indices("s", [4]) + indices("l", [8]), opset=17),
+    "volume-conv": one("Conv", "w", head=CUBE + M.floats("w", [4, 1, 3, 2, 2]), attributes=M.integer("group", 2) + M.ints("pads", [1, 0, 1, 1, 0, 0])),
+    "volume-conv-transpose": one("ConvTranspose", "w", head=CUBE + M.floats("w", [2, 3, 2, 3, 1]), attributes=M.ints("strides", [2, 1, 3]) + M.ints("pads", [1, 0, 0, 0, 1, 0])),
+    "volume-norm": one("BatchNormalization", "s", "s", "s", "s", head=CUBE + M.floats("s", [2])),
+    "max-pool-places": one("MaxPool", head=FIXED, attributes=KERNEL + M.integer("storage_order", 1) + M.ints("pads", [1, 0, 0, 1]), outputs=("y", "z")),
+    "max-unpool": one("MaxUnpool", "i", "z", head=FIXED + M.raw(11, M.info("i", [1, 4, 6, 6], 7)) + indices("z", [1, 4, 13, 12]), attributes=KERNEL),
+    "resize-region": one("Resize", "r", "s", head=FIXED + numbers("r", [0, 0, 0.2, -1, 1, 1, 0.7, 3]) + numbers("s", [1, 1, 0.5, 1.7]),
+                         attributes=text("mode", "cubic") + text("coordinate_transformation_mode", "tf_crop_and_resize")),
+    "resize-antialias": one("Resize", "", "", "z", head=CUBE + indices("z", [1, 2, 3, 5, 2]), attributes=text("mode", "linear") + M.integer("antialias", 1), opset=18),
+    "resize-symmetric": one("Resize", "", "s", head=FIXED + numbers("s", [1, 1, 0.6, 1.3]),
+                            attributes=text("coordinate_transformation_mode", "half_pixel_symmetric"), opset=19),
+    "roi-align": one("RoiAlign", "r", "i", head=FIXED + REGIONS, attributes=M.integer("sampling_ratio", 2) + M.integer("output_height", 3), opset=16),
+    "deform-conv": one("DeformConv", "w", "o", head=IMAGE + M.floats("w", [2, 4, 2, 2]) + M.raw(11, M.info("o", ["N", 8, 5, 5])), opset=19),
+    "linear-attention": one("LinearAttention", "x", "x", "", "x", "x", head=M.raw(11, M.info("x", [1, 3, 2])),
+                            attributes=M.integer("q_num_heads", 2) + M.integer("kv_num_heads", 2), outputs=("y", "z"), opset=27),
+    "causal-conv": one("CausalConvWithState", "w", head=SIGNAL + M.floats("w", [4, 1, 3]), attributes=text("activation", "silu"), outputs=("y", "z"), opset=27),
+    "optional": one("OptionalHasElement", head=ROW, opset=18),
+    "skip-norm": contributed("SkipLayerNormalization", "x", "s", "s", head=ROW + M.floats("s", [8])),
+    "fused-conv": contributed("FusedConv", "w", head=IMAGE + M.floats("w", [3, 4, 2, 2]), attributes=text("activation", "Relu")),
+    "fused-product": contributed("FusedMatMul", "x", head=HEADS, attributes=M.integer("transB", 1)),
+    "quick-gelu": contributed("QuickGelu", head=ROW),
+    "embedding": contributed("EmbedLayerNormalization", "", "t", "t", "", "s", "s", head=M.raw(11, M.info("x", ["N", 3], 6)) + M.floats("t", [5, 4]) + M.floats("s", [4])),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 

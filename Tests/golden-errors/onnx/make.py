@@ -94,6 +94,11 @@ CASES = {
     "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
     "attribute-type": (model(V + node("Flatten", ["x"], ["y"], ints("axis", [1])) + Y), 200, "flatten", "", "has type 7, not 2"),
     "wrong-axis": (model(V + node("Softmax", ["x"], ["y"], integer("axis", 9)) + Y), 204, "softmax", "", "axis 9"),
+    "open-volume": (model(raw(11, info("x", ["N", 2, 4, 4, 4])) + floats("w", [1, 2, 3, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 0, "conv", "", "open batch"),
+    "deep-kernel": (model(raw(11, info("x", [1, 2, 2, 4, 4])) + floats("w", [1, 2, 3, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 101, "conv", "w", "deeper"),
+    "adaptive-samples": (model(raw(11, info("x", [1, 3, 8, 8])) + raw(11, info("r", [2, 4])) + raw(11, info("i", [2], 7))
+                               + node("RoiAlign", ["x", "r", "i"], ["y"]) + Y, 16), 0, "roialign", "", "sampling_ratio"),
+    "zero-scale": (model(raw(11, info("x", [1, 1, 4, 4])) + floats("s", [4]) + node("Resize", ["x", "", "s"], ["y"]) + Y), 204, "resize", "", "scale 0"),
     "unknown-operator": (model(V + node("Frobnicate", ["x"], ["y"]) + Y), 0, "frobnicate", "", "not supported"),
     "other-domain": (model(V + node("Relu", ["x"], ["y"], domain="com.example") + Y), 0, "relu", "", "not supported"),
     "escaping-path": (
