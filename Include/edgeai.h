@@ -261,7 +261,7 @@ EDGEAI_API void edgeai_model_options_init(edgeai_model_options *options, size_t 
  * are used in place: do not change it while the model lives (replacing it by a rename is fine).
  * options: optional. Memory: the model and its tables.
  * Opening a file again with other bindings is how a network is planned for another shape.
- * Errors: IO, LIMIT_EXCEEDED, any 2xx, FREE_SHAPE (the message lists the open dimensions by name), INVALID_ARGUMENT,
+ * Errors: IO, LIMIT_EXCEEDED, any 2xx, FREE_SHAPE (the message lists the open dimensions by name, or says which node needs a fixed batch), INVALID_ARGUMENT,
  * SHAPE_MISMATCH or DTYPE_MISMATCH for a binding that does not fit the file or another binding, UNSUPPORTED_OPERATOR (the message lists all of them),
  * UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_open_file(const char *path, const edgeai_model_options *options, edgeai_model **model,

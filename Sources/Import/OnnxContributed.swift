@@ -10,6 +10,7 @@ extension OnnxImporter {
     case "FusedMatMul": try importFusedMatMul()
     case "FusedConv": try importConvolution()
     case "Gelu", "BiasGelu", "FastGelu", "QuickGelu": try importBiasedGelu()
+    case "Attention", "MultiHeadAttention": try importContributedAttention()
     case "EmbedLayerNormalization": try importEmbedding()
     default: try importSkipNormalization()
     }

@@ -58,6 +58,8 @@ final class OnnxImporter {
   var symbolPlaces = TextMap()
   var graph = Graph()
   var unsupported: [UnsupportedOperator] = []
+  /// That of the first node which needs the open batch to be a number.
+  private var needsBatch: EdgeError?
 
   var operands: [OnnxOperand] = []
   var operandIDs = TextMap()
@@ -113,6 +115,8 @@ final class OnnxImporter {
     for index in order { try importNode(index) }
     node = OnnxNode()
     nodeIndex = -1
+    // Operators that are not there at all come first: no shape helps.
+    if unsupported.isEmpty, let needsBatch { throw needsBatch }
     if unsupported.isEmpty { try addGraphOutputs() }
     let found = unsupported
     unsupported = sortedIndices(found.count) { found[$0].nodeIndex < found[$1].nodeIndex }.map { found[$0] }
@@ -167,14 +171,17 @@ final class OnnxImporter {
       guard let family = family(of: node) else { throw unknownOperator() }
       if !isPoisoned { return try importNode(family) }
     } catch {
-      guard error.status == .unsupportedOperator || error.status == .unsupportedFeature else {
+      if error.status == .freeShape {
+        needsBatch = needsBatch ?? error
+      } else if error.status != .unsupportedOperator, error.status != .unsupportedFeature {
         var error = error
         if error.node.isEmpty { error.node = nodeName }
         error.nodeIndex = index
         if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
         throw error
+      } else {
+        noteUnsupported(error.message)
       }
-      noteUnsupported(error.message)
     }
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
   }
@@ -319,7 +326,7 @@ enum OnnxFamily {
       type.isOne(
         of: """
           FusedMatMul FusedConv Gelu BiasGelu FastGelu QuickGelu SkipLayerNormalization SkipSimplifiedLayerNormalization \
-          EmbedLayerNormalization
+          EmbedLayerNormalization Attention MultiHeadAttention
           """)
     else { return nil }
     self = .contributed

@@ -58,8 +58,12 @@ extension OnnxImporter {
     return Shape.batch
   }
 
+  /// The node needs the batch to be a number. With the inputs' shapes given, it is one.
   func mixesBatch(_ shape: Shape) -> EdgeError {
-    reject("the open batch of \(shape.text) would be mixed with other dimensions; export the model with a fixed batch size")
+    EdgeError(
+      .freeShape,
+      "\(node.type): the open batch of \(shape.text) would be mixed with other dimensions. Give the inputs' shapes, or export the model with fixed ones",
+      node: nodeName, nodeIndex: nodeIndex, byteOffset: node.byteOffset)
   }
 
   private func reshapeTarget(_ shape: Shape) throws(EdgeError) -> Shape {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from conftest import relative_error, small_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -94,6 +95,20 @@ def test_volume_convolution_with_computed_weights() -> None:
 )
 def test_volume_transposed_convolution(options: dict[str, Any]) -> None:
     compare("ConvTranspose", [f32(2, 4, 4, 5, 3), f32(4, 3, 3, 2, 4), f32(3 * options.get("group", 1))], (1, 2), **options)
+
+
+def test_open_batch_of_volumes() -> None:
+    """Slices join the batch, which must be a number then: it comes with the arrays, or when the file is opened."""
+    weights = f32(4, 3, 2, 2, 2)
+    content = small_model([helper.make_node("Conv", ["x", "w"], ["y"], name="volume")], {"x": ("n", 3, 4, 5, 6)}, ["y"], {"w": weights})
+    with pytest.raises(edgeai.FreeShapeError, match="open batch") as caught:
+        edgeai.load(content)
+    assert caught.value.node == "volume"
+    session = edgeai.Session(content)
+    peer = onnxruntime.InferenceSession(content)
+    for batch in (1, 3):
+        x = f32(batch, 3, 4, 5, 6)
+        assert relative_error(session(x), peer.run(None, {"x": x})[0]) < 1e-5
 
 
 def test_volume_normalization_and_pool() -> None:
@@ -285,6 +300,31 @@ def test_contributed_embedding() -> None:
     tables = [f32(10, 6), f32(4, 6), f32(2, 6), f32(6), f32(6)]
     contributed("EmbedLayerNormalization", [words, segments, *tables, mask], (2, 3, 4, 5, 6), results=2, epsilon=1e-5)
     contributed("EmbedLayerNormalization", [words, None, *tables[:2], None, *tables[3:]], (2, 3, 5, 6), results=2)
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+@pytest.mark.parametrize("mask", [None, np.array([3, 5], np.int32), np.array([[1, 1, 0, 1, 0], [1] * 5], np.int32)], ids=["none", "lengths", "flags"])
+def test_contributed_attention(mask: np.ndarray | None, unidirectional: int) -> None:
+    arrays = [f32(2, 5, 8), f32(8, 24), f32(24), *([] if mask is None else [mask])]
+    contributed("Attention", arrays, (1, 2), num_heads=2, unidirectional=unidirectional)
+
+
+def test_contributed_attention_of_other_sizes() -> None:
+    arrays = [f32(2, 5, 8), f32(8, 20), f32(20), None, None, f32(2, 2, 5, 5)]
+    contributed("Attention", arrays, (1, 2), num_heads=2, qkv_hidden_sizes=[8, 8, 4], scale=0.3)
+
+
+def test_contributed_multi_head_attention() -> None:
+    query, key, value = f32(2, 3, 8), f32(2, 5, 8, seed=4), f32(2, 5, 6, seed=5)
+    contributed("MultiHeadAttention", [query, key, value], num_heads=2)
+    contributed("MultiHeadAttention", [query, key, value, f32(22)], (3,), num_heads=2, scale=0.4)
+    flags = np.array([[1, 1, 0, 1, 0], [1] * 5], np.int32)
+    contributed("MultiHeadAttention", [query, key, value, None, flags], num_heads=2)
+    contributed("MultiHeadAttention", [query, key, value, None, None, f32(1, 2, 3, 5)], num_heads=2)
+    same = [f32(2, 3, 8), f32(2, 3, 8, seed=4), f32(2, 3, 8, seed=5)]
+    past = [f32(2, 2, 4, 4), f32(2, 2, 4, 4, seed=8)]
+    contributed("MultiHeadAttention", [*same, None, None, None, *past], num_heads=2, results=3)
+    contributed("MultiHeadAttention", same, num_heads=2, unidirectional=1)
 
 
 # Refusals say what is missing.

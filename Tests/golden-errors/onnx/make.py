@@ -94,7 +94,7 @@ CASES = {
     "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
     "attribute-type": (model(V + node("Flatten", ["x"], ["y"], ints("axis", [1])) + Y), 200, "flatten", "", "has type 7, not 2"),
     "wrong-axis": (model(V + node("Softmax", ["x"], ["y"], integer("axis", 9)) + Y), 204, "softmax", "", "axis 9"),
-    "open-volume": (model(raw(11, info("x", ["N", 2, 4, 4, 4])) + floats("w", [1, 2, 3, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 0, "conv", "", "open batch"),
+    "open-volume": (model(raw(11, info("x", ["N", 2, 4, 4, 4])) + floats("w", [1, 2, 3, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 105, "conv", "", "open batch"),
     "deep-kernel": (model(raw(11, info("x", [1, 2, 2, 4, 4])) + floats("w", [1, 2, 3, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 101, "conv", "w", "deeper"),
     "adaptive-samples": (model(raw(11, info("x", [1, 3, 8, 8])) + raw(11, info("r", [2, 4])) + raw(11, info("i", [2], 7))
                                + node("RoiAlign", ["x", "r", "i"], ["y"]) + Y, 16), 0, "roialign", "", "sampling_ratio"),
