@@ -52,7 +52,7 @@ public enum Operator: Equatable {
   case requantize
   /// x; the result has another element type. Integers wrap around; float to integer drops the fraction; NaN gives 0
   case cast(DType)
-  /// x; the same bits as elements of another type of the same width
+  /// x; the same bits as elements of another type of the same width, without quantization
   case bitCast(DType)
   /// condition (bool), a, b; broadcasting: a where the condition holds, else b
   case select

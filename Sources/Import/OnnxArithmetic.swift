@@ -40,11 +40,13 @@ extension OnnxImporter {
     let shape = operands[id].shape
     if shape.rank == rank, !operands[id].isConstant { return try image(id) }
     if shape.elementCount() == 1, !shape.hasBatch { return shape.rank <= 4 ? try tensor(id) : nil }
-    guard operands[id].isConstant, !shape.hasBatch, let data = try floatConstant(id) else { return nil }
+    guard operands[id].isConstant, !shape.hasBatch else { return nil }
     // [C, 1, 1] broadcasts as [1, C, 1, 1], that is [1, 1, 1, C].
     var dims = [Int](repeating: 1, count: rank - shape.rank) + shape.dims
     if rank == 3 { dims = [dims[0], dims[1], 1, dims[2]] }
     let permutation = [0, 2, 3, 1]
+    if let activation = try integerActivation(id, dims, permutation) { return activation }
+    guard let data = try floatConstant(id) else { return nil }
     let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
     return graph.addValue(
       Value(name: helperName(operands[id].name + ".nhwc"), dtype: .float32, shape: Shape(permutation.map { dims[$0] }), constant: moved))
@@ -53,6 +55,7 @@ extension OnnxImporter {
   /// Contents of a float constant that is in the file or known; nil when it is computed by nodes of the graph.
   func floatConstant(_ id: Int) throws(EdgeError) -> TensorData? {
     guard operands[id].dtype == .float32 else { return nil }
+    if let integers = operands[id].integers { return try integers.floats(operands[id].shape) }
     if constantTensor(id) != nil { return try constantData(id) }
     guard let known = operands[id].known else { return nil }
     return known.reals == nil ? nil : try known.data()

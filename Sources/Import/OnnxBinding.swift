@@ -135,7 +135,7 @@ extension OnnxImporter {
   }
 
   private func bindValue(_ input: OnnxValueInfo, _ binding: InputBinding, _ data: TensorData) throws(EdgeError) {
-    guard let type = OnnxElementType(rawValue: input.elementType) else {
+    guard let type = OnnxElementType(computed: input.elementType) else {
       throw bindingError(.unsupportedFeature, input, "\(OnnxElementType.problem(input.elementType))")
     }
     guard let declared = type.declared, declared == binding.dtype else {
@@ -169,7 +169,7 @@ extension OnnxImporter {
     var firstFree = Text()
     for input in model.inputs {
       guard let id = operandIDs[input.name], operands[id].initializer < 0, operands[id].producer < 0, !operands[id].isDefined else { continue }
-      guard let type = OnnxElementType(rawValue: input.elementType) else {
+      guard let type = OnnxElementType(computed: input.elementType) else {
         throw EdgeError(
           input.elementType == 0 ? .malformedModel : .unsupportedFeature,
           "graph input '\(input.name)' \(OnnxElementType.problem(input.elementType))", tensor: input.name, byteOffset: input.byteOffset)

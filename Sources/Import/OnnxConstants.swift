@@ -7,11 +7,37 @@ enum OnnxElementType: Int {
   case float = 1, uint8, int8, uint16, int16, int32, int64
   case bool = 9, float16, double, uint32, uint64
   case bfloat16 = 16
+  case uint4 = 21, int4
 
-  /// Bytes of one element in the file.
+  /// A type that operators compute: there are constants of 4 bits, but nothing else.
+  init?(computed number: Int) {
+    guard let type = OnnxElementType(rawValue: number), type.declared != nil else { return nil }
+    self = type
+  }
+
+  /// The type in the file for one of the graph.
+  init(_ dtype: DType) {
+    switch dtype {
+    case .float32: self = .float
+    case .uint8: self = .uint8
+    case .int8: self = .int8
+    case .uint16: self = .uint16
+    case .int16: self = .int16
+    case .int32: self = .int32
+    case .uint32: self = .uint32
+    case .int64: self = .int64
+    case .uint64: self = .uint64
+    case .bool: self = .bool
+    case .float16: self = .float16
+    case .bfloat16: self = .bfloat16
+    case .float64: self = .double
+    }
+  }
+
+  /// Bytes of one element in the file; of two 4-bit elements.
   var byteCount: Int {
     switch self {
-    case .uint8, .int8, .bool: return 1
+    case .uint8, .int8, .bool, .uint4, .int4: return 1
     case .uint16, .int16, .float16, .bfloat16: return 2
     case .float, .int32, .uint32: return 4
     case .int64, .double, .uint64: return 8
@@ -22,8 +48,8 @@ enum OnnxElementType: Int {
   var imported: DType {
     switch self {
     case .float, .float16, .double, .bfloat16: return .float32
-    case .uint8: return .uint8
-    case .int8: return .int8
+    case .uint8, .uint4: return .uint8
+    case .int8, .int4: return .int8
     case .int16: return .int16
     case .uint16: return .uint16
     case .int32: return .int32
@@ -41,34 +67,59 @@ enum OnnxElementType: Int {
     case .uint8: return .uint8
     case .int8: return .int8
     case .int16: return .int16
+    case .uint16: return .uint16
     case .int32: return .int32
+    case .uint32: return .uint32
     case .int64: return .int64
+    case .uint64: return .uint64
     case .bool: return .bool
     case .float16: return .float16
+    case .bfloat16: return .bfloat16
     case .double: return .float64
-    case .uint16, .uint32, .uint64, .bfloat16: return nil
+    case .uint4, .int4: return nil
+    }
+  }
+
+  /// The integers that the type can hold; nil for other types and for those of 32 bits and more.
+  var range: ClosedRange<Int>? {
+    switch self {
+    case .uint8: return 0...255
+    case .int8: return -128...127
+    case .uint16: return 0...65535
+    case .int16: return -32768...32767
+    case .uint4: return 0...15
+    case .int4: return -8...7
+    default: return nil
     }
   }
 
   var name: StaticString {
     switch self {
-    case .uint16: return "uint16"
-    case .uint32: return "uint32"
-    case .uint64: return "uint64"
-    case .bfloat16: return "bfloat16"
+    case .uint4: return "uint4"
+    case .int4: return "int4"
     default: return declared?.name ?? "unknown"
     }
   }
+
 
   /// Number of the TensorProto field that holds such elements when they are not raw.
   var typedField: Int {
     switch self {
     case .float: return 4
-    case .uint8, .int8, .uint16, .int16, .int32, .bool, .float16, .bfloat16: return 5
+    case .uint8, .int8, .uint16, .int16, .int32, .bool, .float16, .bfloat16, .uint4, .int4: return 5
     case .int64: return 7
     case .double: return 10
     case .uint32, .uint64: return 11
     }
+  }
+
+  /// Elements of `byteCount` bytes that hold so many of this type.
+  func stored(_ count: Int) -> Int { self == .uint4 || self == .int4 ? count / 2 &+ count % 2 : count }
+
+  /// A type's name in messages.
+  static func name(_ number: Int) -> Text {
+    if let type = OnnxElementType(rawValue: number) { return Text(type.name) }
+    return "type \(number)"
   }
 
   /// What is wrong with a number that is none of these.
@@ -128,7 +179,8 @@ extension OnnxImporter {
     guard let count = tensor.elementCount, count <= limits.maximumTensorBytes / max(type.byteCount, type.imported.byteCount) else {
       throw failure(.limitExceeded, "takes more than \(limits.maximumTensorBytes) bytes")
     }
-    let byteCount = count * type.byteCount
+    let stored = type.stored(count)
+    let byteCount = stored * type.byteCount
 
     var source: TensorData?
     if let contents = tensor.contents {
@@ -151,7 +203,7 @@ extension OnnxImporter {
         }
         source = TensorData(file, offset: packed.lowerBound, byteCount: byteCount)
       } else {
-        source = try typedElements(tensor, type, count, name)
+        source = try typedElements(tensor, type, stored, name)
       }
     } else {
       source = try TensorData([UInt8]())

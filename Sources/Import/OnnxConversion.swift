@@ -11,6 +11,7 @@ enum OnnxConversion {
       return try aligned(source, to: type.byteCount)
     case .bool:
       return try map(source, UInt8.self, count) { $0 == 0 ? UInt8(0) : 1 }
+    case .uint4, .int4: return try widened(source, count, isSigned: type == .int4)
     case .double: return try map(source, Double.self, count) { Float($0) }
     case .float16: return try map(source, UInt16.self, count) { float(half: $0) }
     case .bfloat16: return try map(source, UInt16.self, count) { Float(bitPattern: UInt32($0) << 16) }
@@ -22,6 +23,20 @@ enum OnnxConversion {
     if UInt(bitPattern: data.base) % UInt(size) == 0 { return data }
     let storage = try Storage.allocate(data.byteCount)
     if data.byteCount > 0 { storage.base.copyMemory(from: data.base, byteCount: data.byteCount) }
+    return try whole(storage)
+  }
+
+  /// Two elements in a byte, the first in its low half, as bytes.
+  private static func widened(_ source: TensorData, _ count: Int, isSigned: Bool) throws(EdgeError) -> TensorData {
+    let storage = try Storage.allocate(count)
+    var index = 0
+    while index < count {
+      let pair = source.base.load(fromByteOffset: index / 2, as: UInt8.self)
+      var element = index % 2 == 0 ? pair & 15 : pair >> 4
+      if isSigned, element > 7 { element |= 0xF0 }
+      storage.base.storeBytes(of: element, toByteOffset: index, as: UInt8.self)
+      index &+= 1
+    }
     return try whole(storage)
   }
 
@@ -61,9 +76,9 @@ enum OnnxConversion {
     }
   }
 
-  /// A dense tensor of 4-byte elements with its axes permuted: result axis i is source axis `permutation[i]`.
-  /// The data itself when only axes of one element move.
-  static func permuted(_ data: TensorData, dims: [Int], _ permutation: [Int]) throws(EdgeError) -> TensorData {
+  /// A dense tensor of 4-byte elements, or of bytes, with its axes permuted: result axis i is source axis
+  /// `permutation[i]`. The data itself when only axes of one element move.
+  static func permuted(_ data: TensorData, dims: [Int], _ permutation: [Int], bytes: Bool = false) throws(EdgeError) -> TensorData {
     let moved = permutation.filter { dims[$0] > 1 }
     var isSame = true
     for index in 1..<max(moved.count, 1) where moved[index] < moved[index - 1] { isSame = false }
@@ -77,11 +92,17 @@ enum OnnxConversion {
     var index = [Int](repeating: 0, count: outDims.count)
     var offset = 0
     var written = 0
-    let total = data.byteCount / 4
+    let total = bytes ? data.byteCount : data.byteCount / 4
     while written < total {
       var from = offset
       let end = written &+ outDims[inner]
       let step = outStrides[inner]
+      while bytes && written < end {
+        let element = data.base.load(fromByteOffset: from, as: UInt8.self)
+        storage.base.storeBytes(of: element, toByteOffset: written, as: UInt8.self)
+        from &+= step
+        written &+= 1
+      }
       while written < end {
         let element = data.base.loadUnaligned(fromByteOffset: from &* 4, as: UInt32.self)
         storage.base.storeBytes(of: element, toByteOffset: written &* 4, as: UInt32.self)

@@ -114,9 +114,12 @@ extension OnnxImporter {
   func convolutionWeights(_ id: Int, _ dims: [Int], _ permutation: [Int], _ result: Shape) throws(EdgeError) -> ValueID {
     try requireFloat(id)
     let name = operands[id].name
-    if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil {
-      let data = try OnnxConversion.permuted(try constantData(id), dims: dims, permutation)
-      return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: data))
+    if let weights = try integerWeights(id, dims, permutation, result, outputAxis: node.type == "ConvTranspose" ? 1 : 0) { return weights }
+    if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil || operands[id].integers != nil,
+      let data = try floatConstant(id)
+    {
+      let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
+      return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: moved))
     }
     var value = try tensor(id)
     if graph.values[value].shape.dims != dims { value = try emit(.reshape(Shape(dims)), [value], helperName(name + ".split")) }

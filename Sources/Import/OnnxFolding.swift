@@ -152,7 +152,7 @@ extension OnnxImporter {
   }
 
   private func cast(_ x: OnnxKnown) throws(EdgeError) -> OnnxKnown? {
-    guard let type = OnnxElementType(rawValue: try integerAttribute("to", 0)) else { return nil }
+    guard let type = OnnxElementType(computed: try integerAttribute("to", 0)) else { return nil }
     let dtype: DType
     switch type.imported {
     case .float16, .float64, .bfloat16: return nil

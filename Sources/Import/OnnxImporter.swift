@@ -36,7 +36,7 @@ public func importOnnx(
   let importer = OnnxImporter(model, file, limits, bindings, externalData)
   try importer.run()
   if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
-  let graph = try importer.graph.optimized()
+  let graph = try importer.graph.fusingQuantization().optimized()
   try graph.validate()
   return OnnxImport(graph: graph, unsupported: [])
 }
@@ -137,11 +137,7 @@ final class OnnxImporter {
     }
   }
 
-  private func family(of node: OnnxNode) -> OnnxFamily? {
-    if node.domain.isEmpty { return OnnxFamily(of: node.type) }
-    if node.domain == "com.microsoft" { return OnnxFamily(contributed: node.type) }
-    return node.domain == "ai.onnx.preview" && node.type == "FlexAttention" ? .attention : nil
-  }
+  private func family(of node: OnnxNode) -> OnnxFamily? { OnnxFamily(of: node.type, domain: node.domain) }
 
   private func take(_ index: Int) {
     node = model.nodes[index]
@@ -151,10 +147,7 @@ final class OnnxImporter {
   }
 
   private func unknownOperator() -> EdgeError {
-    reject(
-      node.type == "QuantizeLinear" || node.type == "DequantizeLinear" || node.type == "DynamicQuantizeLinear"
-        ? "quantized ONNX models are not supported; import the float model and quantize it here"
-        : node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
+    reject(node.domain.isEmpty || !model.hasFunctions ? "the operator is not supported" : "model-local functions are not supported")
   }
 
   private func noteUnsupported(_ reason: Text) {
@@ -186,16 +179,20 @@ final class OnnxImporter {
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
   }
 
-  private func importNode(_ family: OnnxFamily) throws(EdgeError) {
+  func importNode(_ family: OnnxFamily) throws(EdgeError) {
     guard !outputs.isEmpty else { throw malformed("the node has no results") }
     if opset < 7 { try modernize() }
     if try foldKnown() { return }
+    let isSigned = try takeQuantizedInputs(family)
     switch family {
     case .convolution, .pooling, .resize, .normalization:
       if let x = try optionalInput(0), operands[x].shape.dims.contains(0) { throw reject("a tensor without elements") }
     default: break
     }
     switch family {
+    case .quantization: try importQuantization()
+    case .quantizedForm: try importQuantizedForm()
+    case .integerForm: try importIntegerForm()
     case .convolution: try importConvolution()
     case .pooling: try importPooling()
     case .activation: try importActivation()
@@ -217,8 +214,9 @@ final class OnnxImporter {
     case .bilinear: try importBilinear()
     case .contributed: try importContributed()
     }
-    for (index, output) in outputs.enumerated() where output >= 0 && !operands[output].isDefined && isUsed(output: index) {
-      throw reject("result '\(operands[output].name)' is not supported")
+    for (index, output) in outputs.enumerated() where output >= 0 {
+      if isSigned, operands[output].isQuantized { operands[output].dtype = .int8 }
+      if !operands[output].isDefined && isUsed(output: index) { throw reject("result '\(operands[output].name)' is not supported") }
     }
   }
 
@@ -245,9 +243,34 @@ final class OnnxImporter {
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
   case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed
+  case quantization
+  /// Operators on integers that stand for float ones between conversions.
+  case quantizedForm
+  /// Exact products of integers, and the quantization that finds its scale.
+  case integerForm
 
-  init?(of type: OnnxName) {
-    if type.isOne(of: "Conv ConvTranspose") {
+  init?(of type: OnnxName, domain: Text) {
+    let isQuantization = type.isOne(of: "QuantizeLinear DequantizeLinear")
+    if !domain.isEmpty {
+      if domain == "ai.onnx.preview", type == "FlexAttention" {
+        self = .attention
+        return
+      }
+      guard domain == "com.microsoft" else { return nil }
+      if isQuantization {
+        self = .quantization
+      } else if OnnxQuantizedForm(of: type, isContributed: true) != nil {
+        self = .quantizedForm
+      } else {
+        self.init(contributed: type)
+      }
+    } else if isQuantization {
+      self = .quantization
+    } else if OnnxQuantizedForm(of: type, isContributed: false) != nil {
+      self = .quantizedForm
+    } else if type.isOne(of: "DynamicQuantizeLinear ConvInteger MatMulInteger") {
+      self = .integerForm
+    } else if type.isOne(of: "Conv ConvTranspose") {
       self = .convolution
     } else if type.isOne(of: "MaxPool MaxUnpool AveragePool GlobalAveragePool GlobalMaxPool") {
       self = .pooling
@@ -269,7 +292,7 @@ enum OnnxFamily {
         """)
     {
       self = .shape
-    } else if type.isOne(of: "Gemm MatMul MatMulInteger Einsum") {
+    } else if type.isOne(of: "Gemm MatMul Einsum") {
       self = .matrix
     } else if type.isOne(of: "BatchNormalization LRN") {
       self = .normalization

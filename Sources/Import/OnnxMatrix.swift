@@ -8,7 +8,6 @@ extension OnnxImporter {
   func importMatrix() throws(EdgeError) {
     switch node.type {
     case "Gemm": try importGemm()
-    case "MatMulInteger": try importMatMulInteger()
     case "Einsum": try importEinsum()
     default: try importMatMul()
     }
@@ -77,9 +76,11 @@ extension OnnxImporter {
   private func dense(_ x: Int?, _ left: ValueID, _ id: Int, isTransposed: Bool, factor: Float) throws(EdgeError) -> [ValueID]? {
     try requireFloat(id)
     let shape = operands[id].shape
-    guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
-    let moved = isTransposed ? data : try OnnxConversion.permuted(data, dims: shape.dims, [1, 0])
     let result = isTransposed ? shape : Shape([shape[1], shape[0]])
+    let order = isTransposed ? [0, 1] : [1, 0]
+    if let weights = try integerWeights(id, shape.dims, order, result, outputAxis: order[0], factor: factor) { return [left, weights] }
+    guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
+    let moved = try OnnxConversion.permuted(data, dims: shape.dims, order)
     var contents = try OnnxConversion.scaled(moved, by: factor)
     var input = left
     if let x, operands[x].shape.dims.last == result[1], let pixels = try denseOverPixels(x, contents, outputs: result[0]) {
@@ -116,7 +117,7 @@ extension OnnxImporter {
   }
 
   /// Vectors become matrices, and the added axis is taken out of the result.
-  private func product(_ a: ValueID, _ b: ValueID, _ name: Text) throws(EdgeError) -> ValueID {
+  func product(_ a: ValueID, _ b: ValueID, _ name: Text) throws(EdgeError) -> ValueID {
     let (left, right) = (graph.values[a].shape, graph.values[b].shape)
     var (x, y) = (a, b)
     if left.rank == 1 { x = try emit(.reshape(Shape([1] + left.dims)), [x], helperName(name + ".row")) }
@@ -130,22 +131,5 @@ extension OnnxImporter {
       product = try emit(.reshape(Shape(dims)), [product], name)
     }
     return product
-  }
-
-  /// Products of 8-bit integers less their zero points, summed in int32.
-  private func importMatMulInteger() throws(EdgeError) {
-    var factors: [ValueID] = []
-    for index in 0..<2 {
-      let id = try input(index)
-      var value = try part(.cast(.int32), [try tensor(id)])
-      if let zero = try optionalInput(index + 2) {
-        let shape = operands[zero].shape
-        // One for each row of the first factor, for each column of the second.
-        let dims = index == 0 && shape.rank == 1 && shape != Shape([1]) ? shape.dims + [1] : shape.dims
-        value = try binary(.subtract, value, try reshaped(try part(.cast(.int32), [try tensor(zero)]), dims))
-      }
-      factors.append(value)
-    }
-    try setResult(try product(factors[0], factors[1], resultName()))
   }
 }

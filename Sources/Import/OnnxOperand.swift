@@ -25,6 +25,12 @@ final class OnnxOperand {
   var channelsLast = Node.noValue
   var dtype = DType.float32
   var origin: OnnxOrigin?
+  /// Integer contents, of a constant on either side of DequantizeLinear.
+  var integers: OnnxIntegers?
+  /// The graph's value is uint8 with a scale. `dtype` is the file's type: int8 stands in the graph as q + 128.
+  var isQuantized = false
+  /// An operator has taken the graph input as plain integers.
+  var isRead = false
   /// In the file's layout.
   var shape = Shape([])
   var isDefined = false
@@ -83,6 +89,12 @@ extension OnnxImporter {
         let flat = try emit(.reshape(Shape([dims[0], dims[2], dims[1]])), [operand.channelsLast], helperName(operand.name + ".nlc"))
         value = try emit(.transpose([0, 2, 1]), [flat], name)
       }
+    } else if let activation = try integerActivation(id, operand.shape.dims, Array(operand.shape.dims.indices)) {
+      value = activation
+    } else if let integers = operand.integers, integers.quantization == nil {
+      value = try addConstant(constantName(id), integers.data, integers.dtype, operand.shape)
+    } else if operand.integers != nil, let data = try floatConstant(id) {
+      value = try addConstant(constantName(id), data, .float32, operand.shape)
     } else if let known = operand.known {
       value = try addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims))
     } else {
@@ -112,8 +124,10 @@ extension OnnxImporter {
   }
 
   /// The value as an image [N, H, W, C]; a tensor [N, C, L] becomes [N, 1, L, C].
+  /// Quantized integers may be one too, for the operators that move data.
   func image(_ id: Int) throws(EdgeError) -> ValueID {
-    try requireFloat(id)
+    try prepare(id)
+    if !operands[id].isQuantized { try requireFloat(id) }
     if operands[id].channelsLast != Node.noValue { return operands[id].channelsLast }
     let shape = operands[id].shape
     let value = try tensor(id)
@@ -146,17 +160,18 @@ extension OnnxImporter {
   // Results.
 
   /// Appends a node with one result.
-  func emit(_ op: Operator, _ inputs: [ValueID], _ name: Text) throws(EdgeError) -> ValueID {
-    let results = try emit(op, inputs, [name])
+  func emit(_ op: Operator, _ inputs: [ValueID], _ name: Text, as type: ElementType? = nil) throws(EdgeError) -> ValueID {
+    let results = try emit(op, inputs, [name], as: type)
     guard let result = results.first else { throw EdgeError(.internalError, "a node without a result", node: nodeName) }
     return result
   }
 
-  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [Text]) throws(EdgeError) -> [ValueID] {
+  func emit(_ op: Operator, _ inputs: [ValueID], _ names: [Text], as type: ElementType? = nil) throws(EdgeError) -> [ValueID] {
     guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
     }
-    let results = try graph.addNode(op, name: nodeName, inputs: inputs, outputNames: names)
+    let declared: [ElementType] = if let type { [type] } else { [] }
+    let results = try graph.addNode(op, name: nodeName, inputs: inputs, outputNames: names, results: declared)
     for result in results { try checkSize(result) }
     return results
   }
@@ -219,6 +234,7 @@ extension OnnxImporter {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     let id = outputs[output]
     operands[id].define(value: value, dtype: graph.values[value].dtype, shape: graph.values[value].shape)
+    operands[id].isQuantized = graph.values[value].quantization != nil
     try noteConstancy(id, value)
   }
 
@@ -231,6 +247,7 @@ extension OnnxImporter {
     let shape = rank == 4 ? Shape([dims[0], dims[3], dims[1], dims[2]]) : Shape([dims[0], dims[3], dims[2]])
     operands[id].define(value: Node.noValue, dtype: graph.values[value].dtype, shape: shape)
     operands[id].channelsLast = value
+    operands[id].isQuantized = graph.values[value].quantization != nil
     try noteConstancy(id, value)
   }
 
@@ -243,6 +260,8 @@ extension OnnxImporter {
     operands[id].initializer = from.initializer
     operands[id].attributeTensor = from.attributeTensor
     operands[id].known = from.known
+    operands[id].integers = from.integers
+    operands[id].isQuantized = from.isQuantized
     operands[id].value = from.value
     operands[id].channelsLast = from.channelsLast
     operands[id].origin = from.origin

@@ -132,7 +132,7 @@ extension OnnxImporter {
     for output in model.outputs {
       guard let id = operandIDs[output.name] else { continue }
       do throws(EdgeError) {
-        var value = try tensor(id)
+        var value = try outputTensor(id)
         if graph.values[value].name != output.name {
           // An alias: name the tensor itself unless it has another name at a border.
           if value < isBorder.count, isBorder[value] {

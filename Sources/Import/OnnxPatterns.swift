@@ -41,7 +41,7 @@ extension OnnxImporter {
     guard shape.rank == 2, shape[0] >= 0, shape[1] >= 0 else { throw reject("the sizes of \(shape.text) must be known") }
     var dtype = operands[x].dtype
     if let number = try integerAttribute("dtype") {
-      guard let type = OnnxElementType(rawValue: number) else { throw reject("the result \(OnnxElementType.problem(number))") }
+      guard let type = OnnxElementType(computed: number) else { throw reject("the result \(OnnxElementType.problem(number))") }
       dtype = type.imported
     }
     let limit = max(shape[0], shape[1], 1)
@@ -120,7 +120,7 @@ extension OnnxImporter {
       throw malformed("the size is not one number")
     }
     let type = try integerAttribute("output_datatype", 1)
-    guard let element = OnnxElementType(rawValue: type) else { throw reject("the result \(OnnxElementType.problem(type))") }
+    guard let element = OnnxElementType(computed: type) else { throw reject("the result \(OnnxElementType.problem(type))") }
     let span = try integerAttribute("periodic", 1) != 0 ? sizes[0] : sizes[0] - 1
     let steps = try part(.cast(.float32), [try range(sizes[0], axis: 0, rank: 1)])
     let angle = try binary(.multiply, steps, try number(6.283185307179586 / Double(max(span, 1)), .float32))

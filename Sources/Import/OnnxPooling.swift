@@ -15,7 +15,8 @@ extension OnnxImporter {
     }
     if node.type == "MaxUnpool" { return try importUnpool(x) }
     if node.type == "MaxPool", isUsed(output: 1) { return try importIndexedPool(x) }
-    if rank == 5 || node.type == "MaxPool" && (operands[x].dtype == .uint8 || operands[x].dtype == .int8) { return try importPlainPool(x) }
+    let isPlain = operands[x].dtype == .uint8 || operands[x].dtype == .int8
+    if rank == 5 || node.type == "MaxPool" && isPlain && !operands[x].isQuantized { return try importPlainPool(x) }
     var pool = Pool(node.type == "MaxPool" ? .max : .average, window: try window(over: operands[x].shape, kernel: nil))
     pool.ceilMode = try integerAttribute("ceil_mode", 0) != 0
     if pool.kind == .average { pool.countIncludesPad = try integerAttribute("count_include_pad", 0) != 0 }

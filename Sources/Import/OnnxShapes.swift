@@ -26,7 +26,7 @@ extension OnnxImporter {
     case "Cast": try importCast()
     case "BitCast":
       let (x, to) = (try input(0), try integerAttribute("to", 0))
-      guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
+      guard let type = OnnxElementType(computed: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
       // Floats of another width are computed as float32: their bits are gone.
       guard type.imported.byteCount == type.byteCount, operands[x].dtype.byteCount == type.byteCount else { throw reject("bits of floats that are no float32") }
       try setResult(try emit(.bitCast(type.imported), [try tensor(x)], resultName()))
@@ -125,7 +125,7 @@ extension OnnxImporter {
   private func importCast() throws(EdgeError) {
     let x = try input(0)
     let to = try integerAttribute("to", 0)
-    guard let type = OnnxElementType(rawValue: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
+    guard let type = OnnxElementType(computed: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
     try cast(x, to: type.imported)
   }
 

@@ -33,6 +33,10 @@ NETWORK = "models/efficientnet_lite0_imagenet.onnx"
 
 @pytest.fixture(scope="module")
 def photos(test_data: Path) -> tuple[np.ndarray, np.ndarray]:
+    return load_photos(test_data)
+
+
+def load_photos(test_data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Photos [200, 3, 224, 224], short side 256, centre crop, (x - 127) / 128; and their classes."""
     files = sorted((test_data / PHOTOS).glob("*.jpg"))
     assert len(files) == 200

@@ -10,7 +10,7 @@ extension TypeInference {
     try arity(1)
     let x = value(0)
     // Any byte is a number, but only 0 and 1 are truths.
-    guard x.quantization == nil, x.dtype.byteCount == dtype.byteCount, dtype != .bool || x.dtype == .bool else {
+    guard x.quantization?.axis == nil, x.dtype.byteCount == dtype.byteCount, dtype != .bool || x.dtype == .bool else {
       throw failure(.dtypeMismatch, "\(x.dtype.text) has no bits of \(dtype.text)", inputs[0])
     }
     return try typed(dtype, try shape(0))

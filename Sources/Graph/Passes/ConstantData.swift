@@ -21,7 +21,8 @@ extension Value {
     let size = dtype.byteCount
     var index = [Int](repeating: 0, count: target.rank)
     var position = offset
-    for element in 0..<count {
+    var element = 0
+    while element < count {
       (storage.base + element &* size).copyMemory(from: constant.base + position &* size, byteCount: size)
       var axis = target.rank - 1
       while axis >= 0 {
@@ -32,6 +33,7 @@ extension Value {
         index[axis] = 0
         axis -= 1
       }
+      element &+= 1
     }
     guard let data = TensorData(storage, offset: 0, byteCount: bytes) else { return nil }
     return Value(name: name, dtype: dtype, shape: target, quantization: quantization, constant: data)

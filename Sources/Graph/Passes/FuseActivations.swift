@@ -6,6 +6,7 @@ extension Graph {
   ///
   /// - A clamp (ReLU, ReLU6, clip) goes into the convolution, transposed convolution, dense layer or binary
   ///   operator before it.
+  /// - An addition of a constant row goes into a float dense layer as its bias.
   /// - An addition goes into a float convolution or dense layer as its residual: same shape, no clamp between;
   ///   nodes are put in another order where the residual is made later.
   /// - x * sigmoid(x) becomes silu; clip(x + 3, 0, 6) / 6 becomes hard sigmoid, x times it hard swish;
@@ -44,6 +45,7 @@ private final class ActivationFusion {
       fuse(Clamp(min: function.alpha, max: function.beta), of: node.inputs[0], number)
     case .binary(.add, let clamp):
       // The later of two layers takes the other's result as residual.
+      for position in 0..<2 where addBias(number, layer: node.inputs[position], bias: node.inputs[1 - position], clamp) { return }
       let pair = producers[node.inputs[0]] > producers[node.inputs[1]] ? [0, 1] : [1, 0]
       for position in pair where addResidual(number, layer: node.inputs[position], residual: node.inputs[1 - position], clamp) { return }
     default: return
@@ -81,6 +83,23 @@ private final class ActivationFusion {
     default: return
     }
     absorb(number, into: producer)
+  }
+
+  /// A constant of one number for each column, which a matrix product has no place for, is the bias of a dense layer.
+  private func addBias(_ number: Int, layer x: ValueID, bias: ValueID, _ clamp: Clamp) -> Bool {
+    let producer = producers[x]
+    let value = graph.values[bias]
+    guard producer >= 0, case .dense(let first) = graph.nodes[producer].op, first.isNone, index.isUsedOnce(x), value.constant != nil,
+      value.dtype == .float32, let columns = value.shape.dims.last, columns == graph.values[x].shape.dims.last,
+      value.shape.elementCount() == columns, graph.values[x].dtype == .float32, graph.nodes[producer].inputs.count == 2,
+      graph.values[graph.nodes[number].outputs[0]].shape == graph.values[x].shape
+    else { return false }
+    var flat = value
+    flat.shape = Shape([columns])
+    graph.nodes[producer].inputs.append(graph.addValue(flat))
+    graph.nodes[producer].op = .dense(clamp)
+    absorb(number, into: producer)
+    return true
   }
 
   private func addResidual(_ number: Int, layer x: ValueID, residual: ValueID, _ clamp: Clamp) -> Bool {

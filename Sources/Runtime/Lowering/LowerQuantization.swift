@@ -32,6 +32,7 @@ extension Lowering {
     try emit(Int(EK_DEQUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }
 
+  /// Between uint8 types and, at the graph's borders, int8 ones: int8 q is uint8 q + 128, which flips the byte's top bit.
   func lowerRequantize(_ node: Node) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
