@@ -82,10 +82,11 @@ let shippedTargets: [Target] = [
 let testedTargets: [Target] = [
   module("Graph", ["CPlatform"]),
   module("Import", ["Graph", "CPlatform"]),
+  module("Export", ["Graph", "CPlatform"]),
   module("Format", ["Graph", "CPlatform"]),
   module("Runtime", ["Graph", "CPlatform"], kernels: allKernels),
   module("Compression", ["Graph", "Runtime", "CPlatform"]),
-  module("EdgeAI", ["CEdgeAI", "Graph", "Import", "Format", "Runtime", "Compression", "CPlatform"]),
+  module("EdgeAI", ["CEdgeAI", "Graph", "Import", "Export", "Format", "Runtime", "Compression", "CPlatform"]),
   tests("GraphTests", ["Graph"]),
   tests("KernelsTests", ["CPlatform"], kernels: allKernels),
   tests("ImportTests", ["Graph", "Import"]),

@@ -262,7 +262,8 @@ enum OnnxFamily {
       } else if OnnxQuantizedForm(of: type, isContributed: true) != nil {
         self = .quantizedForm
       } else {
-        self.init(contributed: type)
+        guard let family = OnnxFamily(contributed: type) else { return nil }
+        self = family
       }
     } else if isQuantization {
       self = .quantization

@@ -107,6 +107,7 @@ static edgeai_status everything(const char *path) {
   if (!status) status = edgeai_session_create(model, NULL, &session, &error);
   if (!status) status = edgeai_session_run(session, &error);
   if (!status) status = edgeai_model_save_memory_required(model, &bytes, &error);
+  if (!status) status = edgeai_model_export_onnx_memory_required(model, &bytes, &error);
   if (!status) status = edgeai_calibration_create(model, NULL, &calibration, &error);
   if (!status) status = edgeai_calibration_feed(calibration, &span, 1, &error);
   if (!status) status = edgeai_calibration_finish(calibration, &error);

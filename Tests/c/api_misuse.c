@@ -160,6 +160,14 @@ static void questions(edgeai_model *model) {
   CHECK(length == 0);
   CHECK_STATUS(edgeai_model_save_file(model, "/no/such/folder/model", &error), EDGEAI_ERROR_IO);
   CHECK_STATUS(edgeai_model_save_file(model, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_model_export_onnx_memory_required(model, &bytes, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_model_export_onnx_memory_required(model, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_model_export_onnx_memory_required(NULL, &bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_model_export_onnx_memory(model, small, sizeof small, &length, &error), EDGEAI_ERROR_BUFFER_TOO_SMALL);
+  CHECK_STATUS(edgeai_model_export_onnx_memory(model, NULL, bytes, &length, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK(length == 0);
+  CHECK_STATUS(edgeai_model_export_onnx_file(model, "/no/such/folder/model", &error), EDGEAI_ERROR_IO);
+  CHECK_STATUS(edgeai_model_export_onnx_file(model, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
 }
 
 static void sessions(const edgeai_model *model) {

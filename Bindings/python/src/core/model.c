@@ -268,7 +268,7 @@ static PyObject *model_describe(PyObject *self, PyObject *unused) {
   return dict;
 }
 
-static PyObject *model_save(PyObject *self, PyObject *path) {
+static PyObject *save(PyObject *self, PyObject *path, edgeai_status (*write)(const edgeai_model *, const char *, edgeai_error *)) {
   char *text = PyBytes_AsString(path);
   if (!text) return NULL;
   ERROR_INIT(error);
@@ -276,26 +276,39 @@ static PyObject *model_save(PyObject *self, PyObject *path) {
   ModelUse use;
   const edgeai_model *model = model_use_begin(&use, self);
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_model_save_file(model, text, &error);
+  status = write(model, text, &error);
   Py_END_ALLOW_THREADS
   model_use_end(&use);
   if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
 }
 
-static PyObject *model_to_bytes(PyObject *self, PyObject *unused) {
-  (void)unused;
+static PyObject *to_bytes(PyObject *self, edgeai_status (*measure)(const edgeai_model *, size_t *, edgeai_error *),
+                          edgeai_status (*write)(const edgeai_model *, void *, size_t, size_t *, edgeai_error *)) {
   const edgeai_model *model = ((ModelObject *)self)->handle;
   size_t size = 0;
   ERROR_INIT(error);
-  if (edgeai_model_save_memory_required(model, &size, &error) != EDGEAI_OK) return raise_error(&error);
+  if (measure(model, &size, &error) != EDGEAI_OK) return raise_error(&error);
   PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
   if (!bytes) return NULL;
-  if (edgeai_model_save_memory(model, PyBytes_AsString(bytes), size, NULL, &error) != EDGEAI_OK) {
+  if (write(model, PyBytes_AsString(bytes), size, NULL, &error) != EDGEAI_OK) {
     Py_DECREF(bytes);
     return raise_error(&error);
   }
   return bytes;
+}
+
+static PyObject *model_save(PyObject *self, PyObject *path) { return save(self, path, edgeai_model_save_file); }
+static PyObject *model_export_onnx(PyObject *self, PyObject *path) { return save(self, path, edgeai_model_export_onnx_file); }
+
+static PyObject *model_to_bytes(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return to_bytes(self, edgeai_model_save_memory_required, edgeai_model_save_memory);
+}
+
+static PyObject *model_to_onnx(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return to_bytes(self, edgeai_model_export_onnx_memory_required, edgeai_model_export_onnx_memory);
 }
 
 static PyObject *model_tensor_data(PyObject *self, PyObject *argument) {
@@ -343,6 +356,7 @@ static PyMethodDef methods[] = {
   {"unsupported", model_unsupported, METH_NOARGS, NULL}, {"metadata", model_metadata, METH_NOARGS, NULL},
   {"set_metadata", model_set_metadata, METH_VARARGS, NULL}, {"describe", model_describe, METH_NOARGS, NULL},
   {"save", model_save, METH_O, NULL},                {"to_bytes", model_to_bytes, METH_NOARGS, NULL},
+  {"export_onnx", model_export_onnx, METH_O, NULL},  {"to_onnx", model_to_onnx, METH_NOARGS, NULL},
   {"tensor_data", model_tensor_data, METH_O, NULL},  {"tensor_scales", model_tensor_scales, METH_O, NULL},
   {NULL, NULL, 0, NULL}};
 static PyType_Slot slots[] = {{Py_tp_dealloc, model_dealloc}, {Py_tp_methods, methods}, {0, NULL}};

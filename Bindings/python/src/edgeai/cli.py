@@ -248,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--plan", action="store_true", help="show the plan")
     sub.add_argument("--profile", action="store_true", help="show the time of every step")
 
-    sub = command("convert", _convert, "Write a model as .edgeai, or as a C array (.c, .h).")
+    sub = command("convert", _convert, "Write a model as .edgeai, as .onnx, or as a C array (.c, .h).")
     sub.add_argument("-o", "--output", required=True)
     sub.add_argument("--name", help="name of the C array (default: the file's)")
     return parser

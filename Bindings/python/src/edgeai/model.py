@@ -147,12 +147,24 @@ class Model:
         return any(t.quantized for t in self.tensors)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes an ``.edgeai`` file, whole or not at all."""
-        self._core.save(os.fsencode(path))
+        """Writes an ``.edgeai`` file or, to a path that ends in ``.onnx``, an ONNX one; whole or not at all.
+
+        ONNX files are for other tools: quantized operators stand between QuantizeLinear and DequantizeLinear, images
+        are NCHW. Tensors keep their names. :class:`UnsupportedOpError` names the operators that ONNX has no form for.
+        """
+        target = os.fsencode(path)
+        if target.lower().endswith(b".onnx"):
+            self._core.export_onnx(target)
+        else:
+            self._core.save(target)
 
     def to_bytes(self) -> bytes:
         """The ``.edgeai`` file as bytes."""
         return self._core.to_bytes()
+
+    def to_onnx(self) -> bytes:
+        """The ONNX file that :meth:`save` would write, as bytes."""
+        return self._core.to_onnx()
 
     def compare(self, other: Model, data: Iterable[Any]) -> Report:
         """How far ``other`` is from this model on data, layer by layer; see :func:`edgeai.compare`."""
