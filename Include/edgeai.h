@@ -212,7 +212,8 @@ typedef struct edgeai_tensor_info {
   float scale;                 /* the first scale; 0 without quantization */
   int32_t zero_point;          /* the first zero point */
   int32_t is_constant;         /* 1 for weights and other constants */
-  int32_t reserved;
+  int32_t bounded_axis;        /* the axis whose size depends on data, or -1: dims has the most it can be, of a model
+                                * with a symbolic batch for one sample */
 } edgeai_tensor_info;
 
 /* ---- Model --------------------------------------------------------------------------------------------- */
@@ -398,6 +399,8 @@ typedef struct edgeai_session_options {
                                * it is quantized, in float */
   int32_t profile;            /* 1: take the time of every step (two clock readings a step) */
   const char *isa;            /* optional: an edgeai_isa_name. NULL: the environment variable EDGEAI_ISA, else the best */
+  int64_t max_extent;         /* most entries of a dimension whose size depends on data, at least 2; default 65536. Memory
+                               * is for as many as there can be, or for this many where that is less */
 } edgeai_session_options;
 
 /* Defaults: edgeai_session_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -440,6 +443,13 @@ EDGEAI_API edgeai_status edgeai_session_input_buffer(edgeai_session *session, si
 EDGEAI_API edgeai_status edgeai_session_output_buffer(const edgeai_session *session, size_t index, const void **data, size_t *bytes,
                                                       edgeai_error *error);
 
+/* Shape of an output in the last run: that of edgeai_session_output_info, but along bounded_axis the number of entries
+ * that the run found. These are the first ones along that axis; the others mean nothing, and the bytes stay those of the
+ * bound. dims: room for EDGEAI_MAX_RANK; rank: optional. Before the first run the number is 0. Allocates nothing.
+ * Index out of range: INVALID_ARGUMENT. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_session_output_shape(const edgeai_session *session, size_t index, int64_t *dims, int32_t *rank,
+                                                     edgeai_error *error);
+
 /* Uses the caller's memory for an input or output of the next and later runs, without a copy; NULL with 0 bytes
  * goes back to the session's own. The memory stays valid until then, does not overlap other bound memory, is
  * aligned to its element (INVALID_ARGUMENT otherwise) and exactly the tensor's size (BUFFER_TOO_SMALL or
@@ -451,7 +461,8 @@ EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, siz
 
 /* Computes the outputs. Allocates nothing. Integer results are the same bytes for every instruction set, number
  * of threads and batch split; float results do not depend on the number of threads.
- * Errors: CANCELLED; the outputs are then undefined and the session can run again. Since 0.1. */
+ * Errors: CANCELLED; LIMIT_EXCEEDED naming the operator that found more entries than the session has room for (see
+ * max_extent). The outputs are then undefined and the session can run again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_run(edgeai_session *session, edgeai_error *error);
 
 /* Asks a run in progress to stop before its next step. The request stays until a run takes it, with CANCELLED: when

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+void ep_overflow_text(void *text, size_t capacity, const char *op, int64_t entries, int64_t bound) {
+  snprintf(text, capacity, "%s: found %lld entries; there is room for %lld", op ? op : "", (long long)entries, (long long)bound);
+}
+
 void ep_number_text(double value, int32_t is_float, char *text) {
   if (!isfinite(value)) {
     strcpy(text, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");

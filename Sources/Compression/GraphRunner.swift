@@ -33,6 +33,8 @@ final class GraphRunner {
     options.threads = threads
     options.isa = isa
     options.observed = observed
+    // No value is smaller than its shape in the graph says.
+    options.maximumExtent = Int.max
     let plan = try Plan(graph, options)
     let memory = try Storage.allocate(plan.memoryRequired)
     let session = try Session(plan, memory: memory.base, size: plan.memoryRequired)
@@ -66,7 +68,10 @@ final class GraphRunner {
         throw EdgeError(.invalidArgument, "element \(element) of sample \(sample) is not finite", tensor: value.name)
       }
     }
-    guard session.run() else { throw EdgeError(.cancelled, "the run was cancelled") }
+    guard session.run() else {
+      throw session.overflow == nil
+        ? EdgeError(.cancelled, "the run was cancelled") : EdgeError(.limitExceeded, "a dimension has more entries than its bound")
+    }
   }
 
   /// Contents of an observed value after a run.

@@ -19,6 +19,8 @@ struct LogSink {
 /// What an `edgeai_model *` points to.
 final class ModelHandle {
   private(set) var graph: Graph
+  /// Dimensions that depend on data, by value.
+  let extents: [Extent?]
   let source: Int32
   let unsupported: [UnsupportedOperator]
   let allocator: UnsafePointer<ep_allocator>?
@@ -27,10 +29,11 @@ final class ModelHandle {
   private var metadata: MetadataTexts
 
   private init(
-    _ graph: Graph, _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
+    _ graph: Graph, _ extents: [Extent?], _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
     _ texts: ModelTexts, _ metadata: MetadataTexts
   ) {
     self.graph = graph
+    self.extents = extents
     self.source = source
     self.unsupported = unsupported
     self.allocator = allocator
@@ -39,12 +42,12 @@ final class ModelHandle {
     self.metadata = metadata
   }
 
-  /// Throws `outOfMemory`.
+  /// Throws `outOfMemory`, and what `Graph.extents` throws.
   static func make(
     _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
   ) throws(EdgeError) -> ModelHandle {
     let texts = try ModelTexts(graph, unsupported)
-    return ModelHandle(graph, source, unsupported, allocator, log, texts, try MetadataTexts(graph))
+    return ModelHandle(graph, try graph.extents(), source, unsupported, allocator, log, texts, try MetadataTexts(graph))
   }
 
   var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }

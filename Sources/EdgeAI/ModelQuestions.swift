@@ -5,8 +5,11 @@ import Graph
 #endif
 
 /// A C view of a value. `batch` replaces the symbolic dimension when given.
-func tensorInfo(_ value: Value, name: UnsafePointer<CChar>?, batch: Int? = nil) throws(EdgeError) -> edgeai_tensor_info {
+func tensorInfo(
+  _ value: Value, name: UnsafePointer<CChar>?, batch: Int? = nil, extent: Extent?
+) throws(EdgeError) -> edgeai_tensor_info {
   var info = edgeai_tensor_info()
+  info.bounded_axis = Int32(clamping: extent?.axis ?? -1)
   info.dtype = Int32(value.dtype.rawValue)
   info.name = name
   let shape = batch.map { value.shape.withBatch($0) } ?? value.shape
@@ -70,7 +73,7 @@ private func describe(
     let ids = list(model.graph)
     let index = try checked(index, below: ids?.count ?? model.graph.values.count, "index")
     let id = ids?[index] ?? index
-    try fill(info, "edgeai_tensor_info", try tensorInfo(model.graph.values[id], name: model.valueName(id)))
+    try fill(info, "edgeai_tensor_info", try tensorInfo(model.graph.values[id], name: model.valueName(id), extent: model.extents[id]))
   }
 }
 

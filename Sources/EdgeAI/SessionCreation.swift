@@ -11,6 +11,7 @@ private func defaultSessionOptions() -> edgeai_session_options {
   options.batch = 1
   options.threads = 1
   options.spin_microseconds = Int32(clamping: defaults.spinMicroseconds)
+  options.max_extent = Int64(defaults.maximumExtent)
   return options
 }
 
@@ -26,6 +27,8 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
   guard chosen.batch >= 1 else { throw EdgeError(.invalidArgument, "batch is \(chosen.batch); it must be at least 1") }
   guard chosen.threads >= 1 else { throw EdgeError(.invalidArgument, "threads is \(chosen.threads); it must be at least 1") }
   guard chosen.spin_microseconds >= 0 else { throw EdgeError(.invalidArgument, "spin_microseconds is negative") }
+  guard chosen.max_extent >= 2 else { throw EdgeError(.invalidArgument, "max_extent is \(chosen.max_extent); it must be at least 2") }
+  result.maximumExtent = Int(clamping: chosen.max_extent)
   result.batch = Int(chosen.batch)
   result.threads = Int(chosen.threads)
   result.spinMicroseconds = Int(chosen.spin_microseconds)

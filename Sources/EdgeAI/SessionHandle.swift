@@ -9,6 +9,9 @@ import Runtime
 /// kept, because it holds copies of what is now in the session's block.
 final class SessionHandle {
   let model: ModelHandle
+  /// As it runs: the model's, with the bounds of this session.
+  let graph: Graph
+  let extents: [Extent?]
   /// As the plan resolved them: planning again with them gives the same plan.
   let options: SessionOptions
   let steps: [Step]
@@ -40,6 +43,8 @@ final class SessionHandle {
     _ model: ModelHandle, _ plan: Plan, _ steps: [Step], _ names: TextPool, _ times: [StepTimes], _ session: Session, _ block: Storage?
   ) {
     self.model = model
+    graph = plan.graph
+    extents = plan.extents
     options = plan.options
     self.steps = steps
     self.names = names
@@ -97,7 +102,7 @@ final class SessionHandle {
     return stats
   }
 
-  /// Allocates nothing. False when the run was cancelled.
+  /// Allocates nothing. False when the run was cancelled or found more entries than there is room for.
   func run() -> Bool {
     guard session.run() else { return false }
     for index in times.indices {

@@ -12,11 +12,12 @@ private func describe(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    let ids = list(session.model.graph)
+    let ids = list(session.graph)
     let id = ids[try checked(index, below: ids.count, "index")]
     try fill(
       info, "edgeai_tensor_info",
-      try tensorInfo(session.model.graph.values[id], name: session.model.valueName(id), batch: session.options.batch))
+      try tensorInfo(
+        session.graph.values[id], name: session.model.valueName(id), batch: session.options.batch, extent: session.extents[id]))
   }
 }
 
@@ -54,7 +55,7 @@ public func edgeai_session_output_info(
 /// Exact bytes of a session's input or output; nil when the index is out of range.
 private func byteCount(_ session: SessionHandle, _ ids: [ValueID], _ index: Int) -> Int? {
   guard index >= 0, index < ids.count else { return nil }
-  return session.model.graph.values[ids[index]].byteCount(batch: session.options.batch)
+  return session.graph.values[ids[index]].byteCount(batch: session.options.batch)
 }
 
 @_cdecl("edgeai_session_input_buffer") @implementation
@@ -89,6 +90,24 @@ public func edgeai_session_output_buffer(
   return EDGEAI_OK
 }
 
+@_cdecl("edgeai_session_output_shape") @implementation
+public func edgeai_session_output_shape(
+  _ session: OpaquePointer!, _ index: Int, _ dims: UnsafeMutablePointer<Int64>!, _ rank: UnsafeMutablePointer<Int32>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  guard let session, let dims else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or dims is NULL") }
+  let object = object(session, SessionHandle.self)
+  guard index >= 0, index < object.graph.outputs.count else {
+    return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no output of that index")
+  }
+  guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
+  let shape = object.graph.values[object.graph.outputs[index]].shape
+  for axis in 0..<shape.rank { dims[axis] = Int64(shape[axis] == Shape.batch ? object.options.batch : shape[axis]) }
+  if let extent = object.session.outputExtent(index) { dims[extent.axis] = Int64(extent.count) }
+  rank?.pointee = Int32(shape.rank)
+  return EDGEAI_OK
+}
+
 @_cdecl("edgeai_session_bind_input") @implementation
 public func edgeai_session_bind_input(
   _ session: OpaquePointer!, _ index: Int, _ data: UnsafeRawPointer!, _ bytes: Int, _ error: UnsafeMutablePointer<edgeai_error>!
@@ -119,7 +138,28 @@ private func checkBinding(_ data: UnsafeRawPointer?, _ bytes: Int) throws(EdgeEr
 public func edgeai_session_run(_ session: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
   guard let session else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session is NULL") }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
-  return object(session, SessionHandle.self).run() ? EDGEAI_OK : report(error, EDGEAI_ERROR_CANCELLED, "the run was cancelled")
+  let object = object(session, SessionHandle.self)
+  if object.run() { return EDGEAI_OK }
+  guard let overflow = object.session.overflow else { return report(error, EDGEAI_ERROR_CANCELLED, "the run was cancelled") }
+  return report(error, overflow, of: object.steps[overflow.step], object)
+}
+
+/// More entries than there is room for, reported without allocating.
+private func report(
+  _ error: UnsafeMutablePointer<edgeai_error>?, _ overflow: (step: Int, entries: Int, bound: Int), of step: SessionHandle.Step,
+  _ session: SessionHandle
+) -> edgeai_status {
+  guard let error else { return EDGEAI_ERROR_LIMIT_EXCEEDED }
+  _ = report(error, EDGEAI_ERROR_LIMIT_EXCEEDED, "")
+  error.pointee.node_index = Int32(clamping: step.nodeIndex)
+  if let name = session.text(step.name) {
+    var length = 0
+    while name[length] != 0 { length += 1 }
+    copyText(UnsafeRawBufferPointer(start: name, count: length), to: &error.pointee.node, capacity: Int(EDGEAI_NAME_CAPACITY))
+  }
+  ep_overflow_text(
+    &error.pointee.message, Int(EDGEAI_MESSAGE_CAPACITY), session.text(step.op), Int64(overflow.entries), Int64(overflow.bound))
+  return EDGEAI_ERROR_LIMIT_EXCEEDED
 }
 
 @_cdecl("edgeai_session_cancel") @implementation

@@ -34,6 +34,10 @@ enum OperatorCode: UInt16 {
   case put
   case topK
   case bitCast
+  case nonZero = 37
+  case crop
+  case unique
+  case nonMaxSuppression
 }
 
 extension FormatByteWriter {
@@ -173,6 +177,33 @@ extension FormatByteWriter {
       i64(k)
       flag(largest)
       return .topK
+    case .nonZero(let bound):
+      i64(bound)
+      return .nonZero
+    case .crop(let axis, let crop):
+      i32(axis)
+      switch crop {
+      case .first(let bound):
+        u8(0)
+        i64(bound)
+      case .whole(let fill):
+        u8(1)
+        u8(fill.rawValue)
+      }
+      return .crop
+    case .unique(let axis, let sorted, let bound):
+      i32(axis)
+      flag(sorted)
+      i64(bound)
+      return .unique
+    case .nonMaxSuppression(let op):
+      i64(op.bound)
+      i64(op.most)
+      f32(op.overlap)
+      flag(op.threshold != nil)
+      f32(op.threshold ?? 0)
+      flag(op.isCentered)
+      return .nonMaxSuppression
     }
   }
 
@@ -282,6 +313,17 @@ extension FormatByteReader {
     case .take: return .take(try indexing())
     case .put: return .put(try indexing(), try choice(PutFunction.self, "update"))
     case .topK: return .topK(axis: try i32(), k: try i64(), largest: try flag())
+    case .nonZero: return .nonZero(bound: try i64())
+    case .crop:
+      let axis = try i32()
+      if try flag() { return .crop(axis: axis, .whole(try choice(Crop.Fill.self, "fill"))) }
+      return .crop(axis: axis, .first(bound: try i64()))
+    case .unique: return .unique(axis: try i32(), sorted: try flag(), bound: try i64())
+    case .nonMaxSuppression:
+      let (bound, most, overlap) = (try i64(), try i64(), try f32())
+      let (hasThreshold, threshold) = (try flag(), try f32())
+      return .nonMaxSuppression(
+        NonMaxSuppression(bound: bound, most: most, overlap: overlap, threshold: hasThreshold ? threshold : nil, isCentered: try flag()))
     }
   }
 

@@ -100,6 +100,11 @@ extension Operator {
       let kind: StaticString = indexing.kind == .slices ? "slices" : indexing.kind == .elements ? "elements" : "tuples"
       return Text("\(kind) axis \(indexing.axis)")
     case .topK(let axis, let k, let largest): return Text("axis \(axis) k \(k)") + (largest ? "" : " smallest")
+    case .nonZero(let bound): return Text("at most \(bound)")
+    case .crop(let axis, .first(let bound)): return Text("axis \(axis) at most \(bound)")
+    case .crop(let axis, .whole): return Text("axis \(axis)")
+    case .unique(let axis, let sorted, let bound): return Text("axis \(axis) at most \(bound)") + (sorted ? " sorted" : "")
+    case .nonMaxSuppression(let op): return Text("at most \(op.bound)")
     }
   }
 }

@@ -10,6 +10,7 @@ extension Graph {
     for (id, value) in values.enumerated() where value.constant != nil { made[id] = true }
     try validateInputs(&made)
     for (index, node) in nodes.enumerated() { try validate(node, index, &made) }
+    _ = try extents()
     var names = TextMap()
     for output in outputs {
       guard output >= 0, output < values.count else { throw EdgeError(.invalidGraph, "output \(output) is not a value of the graph") }
@@ -48,6 +49,11 @@ extension Graph {
       guard output >= 0, output < values.count else { throw failure(.invalidGraph, "result \(output) is not a value of the graph") }
       guard !made[output] else { throw failure(.invalidGraph, "the result is already made elsewhere", values[output].name) }
       made[output] = true
+    }
+    // A larger batch may need more; that is for the plan.
+    if let bound = node.op.bound {
+      let most = node.op.mostEntries(node.inputs.map { $0 == Node.noValue ? Shape([]) : values[$0].shape }, batch: 1) ?? 0
+      guard bound <= most else { throw failure(.invalidGraph, "\(node.op.name): a bound of \(bound), there are at most \(most) entries") }
     }
     let types = try resultTypes(of: node.op, name: node.name, index: index, inputs: node.inputs, declared: declaredTypes(of: node))
     guard types.count == node.outputs.count else {

@@ -32,6 +32,11 @@ extension Operator {
     case .take: return "Take"
     case .put: return "Put"
     case .topK: return "TopK"
+    case .nonZero: return "NonZero"
+    case .crop(_, .first): return "First"
+    case .crop(_, .whole): return "Whole"
+    case .unique: return "Unique"
+    case .nonMaxSuppression: return "NonMaxSuppression"
     }
   }
 }

@@ -65,6 +65,47 @@ public enum Operator: Equatable {
   case put(Indexing, PutFunction)
   /// x; the k best along an axis, best first, and their indices (int64). The lower index first among equals
   case topK(axis: Int, k: Int, largest: Bool)
+  /// x; the places of the elements that are not 0, in row-major order, as int64 [rank, bound], and their number
+  case nonZero(bound: Int)
+  /// x, and for `first` a number: an axis that begins, or ceases, to depend on data
+  case crop(axis: Int, Crop)
+  /// x; its different entries along an axis, the first place of each, of every entry the place among the different ones,
+  /// how often each occurs, and their number. Sorted, or in the order of their first places
+  case unique(axis: Int, sorted: Bool, bound: Int)
+  /// boxes [B,N,4], scores [B,C,N]: [bound, 3] int64 rows of batch, class and box, and their number
+  case nonMaxSuppression(NonMaxSuppression)
+}
+
+/// `bound`, here and elsewhere, is the size of a dimension that depends on data: the most entries there can be, at least 2.
+/// Entries past the run's number of them are zeros. See `Extent`.
+public enum Crop: Equatable, Sendable {
+  /// The second input, an int64 scalar, says how many entries there are, from the beginning.
+  case first(bound: Int)
+  /// All of the bound: past the run's entries the result has this instead.
+  case whole(Fill)
+
+  /// Lowest and highest are infinite for floats.
+  public enum Fill: UInt8, Sendable { case zero = 0, one, lowest, highest }
+}
+
+/// Of each batch and class the boxes with the best scores, without those that overlap a better one too much.
+public struct NonMaxSuppression: Equatable, Sendable {
+  public var bound: Int
+  /// Boxes of one batch and class.
+  public var most: Int
+  /// A box is left out when intersection / union with a chosen one is above this.
+  public var overlap: Float
+  /// Scores must be above this; nil takes all.
+  public var threshold: Float?
+  /// Boxes are (center x, center y, width, height) instead of two opposite corners (y, x, y, x).
+  public var isCentered: Bool
+  public init(bound: Int, most: Int, overlap: Float, threshold: Float?, isCentered: Bool) {
+    self.bound = bound
+    self.most = most
+    self.overlap = overlap
+    self.threshold = threshold
+    self.isCentered = isCentered
+  }
 }
 
 /// Limits of a fused activation: ReLU is (0, inf), ReLU6 (0, 6), none (-inf, inf).

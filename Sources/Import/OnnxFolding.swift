@@ -20,7 +20,7 @@ extension OnnxImporter {
       return true
     }
     // Numbers that are not folded here become part of the graph.
-    if first.dtype == .float32 || !known.contains(where: { $0.elements.contains { $0.integer == nil } }) { return false }
+    if first.dtype == .float32 || !known.contains(where: { $0.elements.contains { $0.integer == nil && !$0.isCounted } }) { return false }
     throw reject("\(node.type) of these constants or of the batch size cannot be computed")
   }
 
@@ -95,12 +95,17 @@ extension OnnxImporter {
       else { return nil }
       var elements: [OnnxNumber] = []
       for (a, b) in zip(left.elements, right.elements) {
-        guard let number = OnnxNumber.combine(operation, a, b, isReal: result.dtype == .float32) else { return nil }
+        guard let number = try combined(operation, a, b, result.dtype) else { return nil }
         elements.append(number)
       }
       result = OnnxKnown(dtype ?? result.dtype, dims, elements)
     }
     return result
+  }
+
+  private func combined(_ operation: OnnxNumber.Operation, _ a: OnnxNumber, _ b: OnnxNumber, _ dtype: DType) throws(EdgeError) -> OnnxNumber? {
+    if a.isCounted || b.isCounted { return dtype == .int64 ? try combine(operation, a, b) : nil }
+    return OnnxNumber.combine(operation, a, b, isReal: dtype == .float32)
   }
 
   private func inverted(_ x: OnnxKnown) -> OnnxKnown {
@@ -212,7 +217,7 @@ extension OnnxImporter {
     let operation: OnnxNumber.Operation =
       node.type == "ReduceProd" ? .multiply : node.type == "ReduceSum" ? .add : node.type == "ReduceMax" ? .maximum : .minimum
     for element in x.elements.dropFirst() {
-      guard let next = OnnxNumber.combine(operation, result, element, isReal: x.dtype == .float32) else { return nil }
+      guard let next = try combined(operation, result, element, x.dtype) else { return nil }
       result = next
     }
     return OnnxKnown(x.dtype, try integerAttribute("keepdims", 1) == 0 ? [] : [1], [result])

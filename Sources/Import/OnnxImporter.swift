@@ -76,6 +76,14 @@ final class OnnxImporter {
 
   /// Bytes of results that depend on constants alone, so that a small file cannot ask for endless folding.
   var foldedBytes = 0
+  /// Dimensions that depend on data, by value of the graph; it may be shorter.
+  var extents: [Extent?] = []
+  var hasExtents = false
+  /// Nodes and constants that are not made twice: see `shared`.
+  var sharedNodes: [Int] = []
+  var sharedIntegers: [(Int, ValueID)] = []
+  var sharedTruth = Node.noValue
+
   /// Names taken by helper values, so that each gets one of its own.
   var helperNames = TextMap()
 
@@ -184,6 +192,7 @@ final class OnnxImporter {
     if opset < 7 { try modernize() }
     if try foldKnown() { return }
     let isSigned = try takeQuantizedInputs(family)
+    if hasExtents, try importAlongExtents() { return try finishOutputs(isSigned: isSigned) }
     switch family {
     case .convolution, .pooling, .resize, .normalization:
       if let x = try optionalInput(0), operands[x].shape.dims.contains(0) { throw reject("a tensor without elements") }
@@ -213,7 +222,13 @@ final class OnnxImporter {
     case .spectrum: try importSpectrum()
     case .bilinear: try importBilinear()
     case .contributed: try importContributed()
+    case .selection: try importSelection()
     }
+    try finishOutputs(isSigned: isSigned)
+  }
+
+  /// Every output that is used is there; quantized ones of signed operands are signed.
+  private func finishOutputs(isSigned: Bool) throws(EdgeError) {
     for (index, output) in outputs.enumerated() where output >= 0 {
       if isSigned, operands[output].isQuantized { operands[output].dtype = .int8 }
       if !operands[output].isDefined && isUsed(output: index) { throw reject("result '\(operands[output].name)' is not supported") }
@@ -242,7 +257,7 @@ final class OnnxImporter {
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
-  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed
+  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed, selection
   case quantization
   /// Operators on integers that stand for float ones between conversions.
   case quantizedForm
@@ -339,6 +354,8 @@ enum OnnxFamily {
       self = .spectrum
     } else if type.isOne(of: "RoiAlign DeformConv") {
       self = .bilinear
+    } else if type.isOne(of: "NonZero Unique NonMaxSuppression") {
+      self = .selection
     } else {
       return nil
     }

@@ -22,13 +22,7 @@ extension OnnxImporter {
         node.type == "CumSum" ? .sum : .product, axis: try normalized(axes[0], rank: shape.rank),
         exclusive: try integerAttribute("exclusive", 0) != 0, reverse: try integerAttribute("reverse", 0) != 0)
       try setResult(try emit(op, [try tensor(x)], resultName()))
-    case "TopK":
-      guard let k = opset < 10 ? try integerAttribute("k").map({ [$0] }) : try integersInput(1, "k"), k.count == 1 else {
-        throw malformed("k is not one number")
-      }
-      let op = Operator.topK(axis: try axisAttribute(-1, shape), k: k[0], largest: try integerAttribute("largest", 1) != 0)
-      let results = try emit(op, [try tensor(x)], [resultName(0), resultName(1)])
-      for (output, result) in results.enumerated() { try setResult(result, output: output) }
+    case "TopK": try importTopK()
     default: try importOneHot(x)
     }
   }
@@ -39,7 +33,7 @@ extension OnnxImporter {
   }
 
   /// Indices as int32 or int64.
-  private func indices(_ id: Int) throws(EdgeError) -> ValueID {
+  func indices(_ id: Int) throws(EdgeError) -> ValueID {
     let value = try tensor(id)
     if operands[id].dtype == .int32 || operands[id].dtype == .int64 { return value }
     return try part(.cast(.int64), [value])
@@ -100,9 +94,10 @@ extension OnnxImporter {
     try setResult(try emit(.take(Indexing(.elements, axis: time)), [try tensor(x), places], resultName()))
   }
 
-  /// The slices, or elements, whose condition holds; it must be known, for the result's shape follows from it.
+  /// The slices, or elements, whose condition holds.
   private func importCompress(_ x: Int) throws(EdgeError) {
-    guard let condition = try integersInput(1, "the condition") else { throw malformed("the condition is missing") }
+    let flags = try input(1)
+    guard try extent(x) == nil, let condition = operands[flags].known?.integers else { return try importRuntimeCompress(x, flags) }
     var value = try tensor(x)
     var axis = 0
     if hasAttribute("axis") {

@@ -8,13 +8,20 @@ enum OnnxNumber: Equatable {
   case real(Double)
   /// So many times the batch size; never zero times.
   case batch(Int)
+  /// A number that a run finds, an int64 scalar of the graph, from 0 to a limit: entries of a dimension that depends on data.
+  case counted(ValueID, upTo: Int)
+
+  var isCounted: Bool {
+    if case .counted = self { return true }
+    return false
+  }
 
   /// The integer this is, if it is one.
   var integer: Int? {
     switch self {
     case .integer(let value): return value
     case .real(let value): return abs(value) < 9e15 ? Int(exactly: value) : nil
-    case .batch: return nil
+    case .batch, .counted: return nil
     }
   }
 
@@ -22,7 +29,7 @@ enum OnnxNumber: Equatable {
     switch self {
     case .integer(let value): return Double(value)
     case .real(let value): return value
-    case .batch: return nil
+    case .batch, .counted: return nil
     }
   }
 }
@@ -92,6 +99,9 @@ struct OnnxKnown {
     }
     return true
   }
+
+  /// Whether a run finds some of the elements.
+  var isCounted: Bool { elements.contains { $0.isCounted } }
 
   /// All elements as integers, or nil when one is not.
   var integers: [Int]? {

@@ -8,6 +8,7 @@ extension OnnxNumber {
   /// A result computed in the element type `float32` when `isReal`.
   static func combine(_ operation: Operation, _ a: OnnxNumber, _ b: OnnxNumber, isReal: Bool) -> OnnxNumber? {
     switch (a, b) {
+    case (.counted, _), (_, .counted): return nil
     case (.batch, _), (_, .batch): return withBatch(operation, a, b)
     default:
       if isReal {
@@ -104,6 +105,7 @@ extension OnnxNumber {
   func converted(toInteger: Bool, toBool: Bool) -> OnnxNumber? {
     switch self {
     case .batch: return toBool ? .integer(1) : self
+    case .counted: return toBool || !toInteger ? nil : self
     case .integer(let value): return toBool ? .integer(value == 0 ? 0 : 1) : toInteger ? self : .real(Double(Float(value)))
     case .real(let value):
       if toBool { return .integer(value == 0 ? 0 : 1) }

@@ -95,6 +95,8 @@ extension OnnxImporter {
       value = try addConstant(constantName(id), integers.data, integers.dtype, operand.shape)
     } else if operand.integers != nil, let data = try floatConstant(id) {
       value = try addConstant(constantName(id), data, .float32, operand.shape)
+    } else if let known = operand.known, known.isCounted {
+      value = try assembled(known)
     } else if let known = operand.known {
       value = try addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims))
     } else {
@@ -173,6 +175,7 @@ extension OnnxImporter {
     let declared: [ElementType] = if let type { [type] } else { [] }
     let results = try graph.addNode(op, name: nodeName, inputs: inputs, outputNames: names, results: declared)
     for result in results { try checkSize(result) }
+    try noteExtents(op)
     return results
   }
 
@@ -278,7 +281,7 @@ extension OnnxImporter {
     operands[id].known = known
     operands[id].dtype = known.dtype
     operands[id].shape = Shape(known.dims)
-    operands[id].isConstant = true
+    operands[id].isConstant = !known.isCounted
     operands[id].isDefined = true
   }
 }

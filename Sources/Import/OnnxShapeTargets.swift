@@ -12,6 +12,15 @@ struct OnnxSliceBounds {
     let distance = steps[axis] > 0 ? ends[axis] - starts[axis] : starts[axis] - ends[axis]
     return distance <= 0 ? 0 : (distance - 1) / abs(steps[axis]) + 1
   }
+
+  /// Negative positions count from the end; then both ends are cut to the axis. The step is not 0.
+  static func clip(start: Int, end: Int, step: Int, size: Int) -> (start: Int, end: Int, step: Int) {
+    let from = start < 0 ? start + size : start
+    let to = end < 0 ? max(end, -size - 1) + size : end
+    let (low, high) = step > 0 ? (0, size) : (-1, size - 1)
+    // A step longer than the axis takes one element, whatever its length.
+    return (min(max(from, low), high), min(max(to, low), high), min(max(step, -size - 1), size + 1))
+  }
 }
 
 // Parameters of the operators that change shapes, for folded and for imported tensors alike.
@@ -78,6 +87,9 @@ extension OnnxImporter {
       switch element {
       case .batch(1): dims.append(Shape.batch)
       case .batch: throw mixesBatch(shape)
+      case .counted(let count, _):
+        guard let extent = try extent(inputs[0]), extent.count == count else { throw reject("a dimension whose size depends on other data") }
+        dims.append(shape[extent.axis])
       default:
         guard let size = element.integer else { throw malformed("the new shape must be integers", operand: id) }
         switch size {
@@ -164,18 +176,8 @@ extension OnnxImporter {
         continue
       }
       if endsWithBatch[index] { throw reject("an end of axis \(axis) of \(shape.text) is the batch size") }
-      // Negative positions count from the end; then both ends are cut to the tensor.
-      let start = starts[index] < 0 ? starts[index] + dim : starts[index]
-      let end = ends[index] < 0 ? max(ends[index], -dim - 1) + dim : ends[index]
-      if step > 0 {
-        bounds.starts[axis] = min(max(start, 0), dim)
-        bounds.ends[axis] = min(max(end, 0), dim)
-      } else {
-        bounds.starts[axis] = min(max(start, -1), dim - 1)
-        bounds.ends[axis] = min(max(end, -1), dim - 1)
-      }
-      // A step longer than the axis takes one element, whatever its length.
-      bounds.steps[axis] = min(max(step, -dim - 1), dim + 1)
+      (bounds.starts[axis], bounds.ends[axis], bounds.steps[axis]) =
+        OnnxSliceBounds.clip(start: starts[index], end: ends[index], step: step, size: dim)
     }
     return bounds
   }

@@ -76,7 +76,7 @@ extension OnnxImporter {
     throw reject("the constant is neither a tensor nor a short list of numbers")
   }
 
-  private func importConstantOfShape() throws(EdgeError) {
+  func importConstantOfShape() throws(EdgeError) {
     let id = try input(0)
     guard let known = operands[id].known, known.dims.count == 1 else { throw reject("the shape ('\(operands[id].name)') must be constant") }
     var dims: [Int] = []
@@ -108,10 +108,14 @@ extension OnnxImporter {
 
   private func importShapeOf() throws(EdgeError) {
     let shape = operands[try input(0)].shape
-    func position(_ value: Int) -> Int { min(max(value < 0 ? max(value, -shape.rank) + shape.rank : value, 0), shape.rank) }
+    setKnown(OnnxKnown(shape: shape, range: try shapeRange(rank: shape.rank)))
+  }
+
+  /// The axes that Shape gives.
+  func shapeRange(rank: Int) throws(EdgeError) -> Range<Int> {
+    func position(_ value: Int) -> Int { min(max(value < 0 ? max(value, -rank) + rank : value, 0), rank) }
     let start = position(try integerAttribute("start", 0))
-    let end = position(try integerAttribute("end", shape.rank))
-    setKnown(OnnxKnown(shape: shape, range: start..<max(start, end)))
+    return start..<max(start, position(try integerAttribute("end", rank)))
   }
 
   private func importSizeOf() throws(EdgeError) {
@@ -301,7 +305,7 @@ extension OnnxImporter {
     try setResult(try emit(.pad(mode, before: before, after: after, value: fill), [try tensor(x)], resultName()))
   }
 
-  private func importExpand() throws(EdgeError) {
+  func importExpand() throws(EdgeError) {
     let x = try input(0)
     let id = try input(1)
     guard let known = operands[id].known, known.dims.count == 1 else { throw reject("the new shape ('\(operands[id].name)') must be constant") }

@@ -51,7 +51,7 @@ private func position(_ args: UnsafePointer<ek_index>, _ i: Int) -> Int {
   return offset
 }
 
-private func byteCount(_ type: Int32) -> Int {
+func byteCount(_ type: Int32) -> Int {
   switch Int(type) {
   case EK_TYPE_UINT8, EK_TYPE_INT8, EK_TYPE_BOOL: return 1
   case EK_TYPE_FLOAT16, EK_TYPE_BFLOAT16, EK_TYPE_INT16, EK_TYPE_UINT16: return 2

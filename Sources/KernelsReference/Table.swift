@@ -40,6 +40,10 @@ public func fillReference(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_TAKE, "take_reference", take, takeUnits)
   enter(table, EK_PUT, "put_reference", put, putUnits, scratch: lanesScratch)
   enter(table, EK_TOP_K, "top_k_reference", topK, topKUnits, scratch: topKScratch)
+  enter(table, EK_CROP, "crop_reference", crop, cropUnits)
+  enter(table, EK_NON_ZERO, "non_zero_reference", nonZero, wholeUnits, scratch: lanesScratch)
+  enter(table, EK_UNIQUE, "unique_reference", unique, wholeUnits, scratch: uniqueScratch)
+  enter(table, EK_NON_MAX_SUPPRESSION, "non_max_suppression_reference", nonMaxSuppression, wholeUnits, scratch: nonMaxSuppressionScratch)
 }
 
 typealias RunFunction = @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void

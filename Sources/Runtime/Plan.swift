@@ -37,7 +37,10 @@ public struct StepInfo {
 public struct Plan {
   /// Options as asked for, with the instruction set that was chosen and the threads that will run.
   public let options: SessionOptions
+  /// The graph as it runs: dimensions that depend on data have the bounds of the options.
   public let graph: Graph
+  /// Its dimensions that depend on data, by value.
+  public let extents: [Extent?]
   /// Exact size of a session's memory, in bytes. The memory must be 64-byte aligned.
   public let memoryRequired: Int
   /// Of it: intermediate tensors.
@@ -64,18 +67,27 @@ public struct Plan {
     guard options.spinMicroseconds >= 0, options.spinMicroseconds <= 10_000_000 else {
       throw EdgeError(.invalidArgument, "spinMicroseconds must be 0...10000000, not \(options.spinMicroseconds)")
     }
+    guard options.maximumExtent >= 2 else {
+      throw EdgeError(.invalidArgument, "maximumExtent must be at least 2, not \(options.maximumExtent)")
+    }
     try graph.validate()
+    let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }
     let isa = try InstructionSet.resolve(options.isa)
     options.isa = isa
 
-    let lowering = Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
+    let lowering = try Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
     try lowering.run()
     for value in options.observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
+    }
+    // How large an output is may be asked after the run.
+    for output in graph.outputs {
+      guard let extent = lowering.extents[output] else { continue }
+      lowering.buffers[try lowering.operand(extent.count).buffer].isObserved = true
     }
     lowering.mergeInPlace()
     arenaBytes = try lowering.placeBuffers()
@@ -96,6 +108,7 @@ public struct Plan {
     lowered = lowering.steps
     buffers = lowering.buffers
     places = lowering.places
+    extents = lowering.extents
     self.graph = graph
     self.options = options
   }

@@ -45,13 +45,14 @@ public struct Session {
 
   // MARK: Running
 
-  /// Runs the model once. False when `cancel` stopped it: the outputs are then undefined and the session can run
-  /// again.
+  /// Runs the model once. False when `cancel` stopped it, or when `overflow` says that there were more entries of a
+  /// dimension than the plan has room for: the outputs are then undefined and the session can run again.
   public func run() -> Bool {
     let header = self.header
     let steps = header.pointee.steps
     let scratch = header.pointee.scratch
     let times = header.pointee.times
+    header.pointee.exceeded = -1
     for index in 0..<header.pointee.stepCount {
       if ep_atomic_load(cancelledWord) != 0 {
         ep_atomic_store(cancelledWord, 0)
@@ -68,8 +69,25 @@ public struct Session {
         step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, scratch)
       }
       if let times { times[index] = ep_nanoseconds() &- begin }
+      if step.pointee.countSlot >= 0, Session.entries(step) > step.pointee.bound {
+        header.pointee.exceeded = index
+        return false
+      }
     }
     return true
+  }
+
+  private static func entries(_ step: UnsafeMutablePointer<SessionBlock.Step>) -> Int64 {
+    let slot = step.pointee.arguments + Int(step.pointee.countSlot) &* MemoryLayout<UnsafeRawPointer?>.size
+    return slot.load(as: UnsafePointer<Int64>.self).pointee
+  }
+
+  /// Why the last run stopped: the step that found more entries than there is room for, how many it found and the room.
+  public var overflow: (step: Int, entries: Int, bound: Int)? {
+    let index = header.pointee.exceeded
+    guard index >= 0 else { return nil }
+    let step = header.pointee.steps + index
+    return (index, Int(clamping: Session.entries(step)), Int(step.pointee.bound))
   }
 
   /// Stops the run in progress before its next step; the next run when none is in progress or the last step has
@@ -92,6 +110,14 @@ public struct Session {
   public func inputByteCount(_ index: Int) -> Int { inputBorder(index)?.pointee.byteCount ?? 0 }
   /// Bytes of graph output `index`; 0 when there is no such output.
   public func outputByteCount(_ index: Int) -> Int { outputBorder(index)?.pointee.byteCount ?? 0 }
+
+  /// The axis of graph output `index` whose size depends on data, and its size in the last run: the first entries along
+  /// it are the output, the others mean nothing. Nil when all sizes are fixed.
+  public func outputExtent(_ index: Int) -> (axis: Int, count: Int)? {
+    guard let border = outputBorder(index), border.pointee.axis >= 0 else { return nil }
+    let count = address(border.pointee.count).load(as: Int64.self)
+    return (border.pointee.axis, min(max(Int(clamping: count), 0), border.pointee.bound))
+  }
 
   /// Makes runs read graph input `index` from the caller's memory, which must stay valid and must not overlap an
   /// output; nil goes back to the session's own buffer. `bytes` must be the tensor's exact size, the address
@@ -140,11 +166,13 @@ public struct Session {
   public func pointer(of value: ValueID) -> UnsafeRawPointer? {
     let records = header.pointee.observed
     for index in 0..<header.pointee.observedCount where records[index].value == value {
-      let record = records[index]
-      let base = record.border >= 0 ? header.pointee.borders[record.border].pointer : record.base
-      return UnsafeRawPointer(base + record.offset)
+      return address(records[index])
     }
     return nil
+  }
+
+  private func address(_ record: SessionBlock.Observed) -> UnsafeRawPointer {
+    UnsafeRawPointer((record.border >= 0 ? header.pointee.borders[record.border].pointer : record.base) + record.offset)
   }
 
   /// Time of step `index` of the last run; nil unless the plan's options asked for a profile.

@@ -24,6 +24,8 @@ enum SessionBlock {
     var threads: Int
     var scratch: UnsafeMutableRawPointer
     var scratchStride: Int
+    /// Of the last run: the step that found more entries than there is room for, or -1.
+    var exceeded: Int
   }
 
   struct Step {
@@ -31,6 +33,9 @@ enum SessionBlock {
     var arguments: UnsafeMutableRawPointer
     var units: Int64
     var chunks: UInt32
+    /// Pointer of the arguments to the number of entries the step found, -1 for none, and how many there is room for.
+    var countSlot: Int32
+    var bound: Int64
   }
 
   /// A pointer inside an argument structure that follows a graph input or output.
@@ -47,6 +52,10 @@ enum SessionBlock {
     var own: UnsafeMutableRawPointer
     var byteCount: Int
     var alignment: Int
+    /// Of an output with an axis whose size depends on data: that axis, or -1; its bound; and where its size is.
+    var axis: Int
+    var bound: Int
+    var count: Observed
   }
 
   struct Observed {

@@ -25,7 +25,7 @@ struct SessionFreezer {
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
-        scratch: block + layout.scratch, scratchStride: layout.scratchStride))
+        scratch: block + layout.scratch, scratchStride: layout.scratchStride, exceeded: -1))
     writeBorders(header)
     writeDerived()
     writeSteps(header)
@@ -41,7 +41,12 @@ struct SessionFreezer {
       let bytes = value.byteCount(batch: plan.options.batch) ?? 0
       own.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
       (header.pointee.borders + index).initialize(
-        to: SessionBlock.Border(pointer: own, own: own, byteCount: bytes, alignment: value.dtype.byteCount))
+        to: SessionBlock.Border(pointer: own, own: own, byteCount: bytes, alignment: value.dtype.byteCount, axis: -1, bound: 0, count: place(of: values[index])))
+      guard index >= plan.graph.inputs.count, let extent = plan.extents[values[index]] else { continue }
+      (header.pointee.borders + index).pointee.axis = extent.axis
+      (header.pointee.borders + index).pointee.bound = value.shape[extent.axis]
+      (header.pointee.borders + index).pointee.count = place(of: extent.count)
+      clear(extent.count)
     }
   }
 
@@ -77,21 +82,36 @@ struct SessionFreezer {
         (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
       }
       (header.pointee.steps + index).initialize(
-        to: SessionBlock.Step(run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks)))
+        to: SessionBlock.Step(run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks),
+          countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound)))
       arguments += bytes
     }
   }
 
   private func writeObserved(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
     for (index, value) in plan.options.observed.enumerated() {
-      let record = header.pointee.observed + index
-      record.initialize(to: SessionBlock.Observed(value: value, border: -1, base: block, offset: 0))
-      guard let place = plan.places[value] else { continue }
-      let buffer = plan.buffers[place.buffer]
-      record.pointee.base = base(of: buffer)
-      record.pointee.border = BlockLayout.borderIndex(buffer, plan.graph) ?? -1
-      record.pointee.offset = place.offset
+      (header.pointee.observed + index).initialize(to: place(of: value))
     }
+  }
+
+  /// Before the first run there are no entries.
+  private func clear(_ count: ValueID) {
+    guard let place = plan.places[count] else { return }
+    switch plan.buffers[place.buffer].kind {
+    case .arena, .output: (base(of: plan.buffers[place.buffer]) + place.offset).storeBytes(of: 0, as: Int64.self)
+    default: return
+    }
+  }
+
+  /// Where a value is after a run.
+  private func place(of value: ValueID) -> SessionBlock.Observed {
+    var record = SessionBlock.Observed(value: value, border: -1, base: block, offset: 0)
+    guard let place = plan.places[value] else { return record }
+    let buffer = plan.buffers[place.buffer]
+    record.base = base(of: buffer)
+    record.border = BlockLayout.borderIndex(buffer, plan.graph) ?? -1
+    record.offset = place.offset
+    return record
   }
 
   /// Address of a buffer's first byte; for inputs and outputs that of the session's own buffer.

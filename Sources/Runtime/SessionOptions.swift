@@ -16,6 +16,9 @@ public struct SessionOptions {
   public var strict = false
   /// nil: what EDGEAI_ISA says, else the fastest.
   public var isa: InstructionSet?
+  /// Most entries of a dimension that depends on data, at least 2. Memory is for as many as there can be, or for this many
+  /// where that is less; a run that finds more is an error.
+  public var maximumExtent = 65536
   /// Values that stay in memory after a run, to be read by `Session.pointer(of:)`.
   public var observed: [ValueID] = []
   /// Keeps the time of every step of the last run.

@@ -68,6 +68,10 @@ enum {
   EK_TAKE,                   /* ek_index     y[i] = x[position(i)] */
   EK_PUT,                    /* ek_index     y[position(i)] = f(y[position(i)], x[i]) */
   EK_TOP_K,                  /* ek_top_k */
+  EK_CROP,                   /* ek_crop      the first entries along an axis */
+  EK_NON_ZERO,               /* ek_non_zero */
+  EK_UNIQUE,                 /* ek_unique */
+  EK_NON_MAX_SUPPRESSION,    /* ek_nms */
   EK_OPERATION_COUNT
 };
 
@@ -243,6 +247,36 @@ typedef struct {
   int64_t outer, axis, inner, k;          /* 1 <= k <= axis */
   int32_t type, largest;                  /* sorted, best first; the lower index first among equals; NaN is the largest */
 } ek_top_k;
+
+/* Results whose size depends on data: y has room for `bound` entries; those past the entries found are zeros. `count`
+ * receives how many there are, which may be more than the bound: then the first ones are in y. */
+typedef struct {
+  const void *x; void *y;              /* slots 0, 1: x [outer][axis][inner] -> y [outer][bound][inner] */
+  const int64_t *count;                /* slot 2: entries that are copied; what is beyond axis or bound is not */
+  int64_t outer, axis, inner, bound;
+  int32_t element_bytes, reserved;
+  uint8_t fill[8];                     /* what elements of other entries become */
+} ek_crop;
+typedef struct {
+  const void *x; int64_t *y, *count;   /* slots 0...2: coordinates [rank][bound], in row-major order; NaN is not zero */
+  int64_t elements, bound, dims[EK_MAX_RANK];
+  int32_t rank, type;
+} ek_non_zero;
+typedef struct {
+  const void *x; void *y;              /* slots 0, 1: x [outer][axis][inner] -> y [outer][bound][inner] */
+  int64_t *first, *inverse, *counts, *count;  /* slots 2...5: [bound], [axis], [bound], one */
+  int64_t outer, axis, inner, bound;
+  int32_t type, sorted;                /* entries ascend element by element, NaN after all numbers; or in the order of `first` */
+} ek_unique;
+typedef struct {
+  const float *boxes, *scores;         /* slots 0, 1: [batches][boxes][4], [batches][classes][boxes] */
+  int64_t *y, *count;                  /* slots 2, 3: [bound][3] of batch, class, box; by batch, class, falling score */
+  int64_t batches, classes, box_count, most, bound;   /* box_count fits 32 bits */
+  float overlap, threshold;            /* a box goes that overlaps a chosen one more; scores must be above the threshold */
+  int32_t has_threshold, centered;
+} ek_nms;
+/* Of equal scores the lower index is first. Boxes without area overlap nothing. All in float, in the order
+ * (x1 - x0) * (y1 - y0), intersection / (area1 + area2 - intersection). */
 
 typedef struct {
   const char *name;                                              /* operation_isa_tile, for plans, tests and benchmarks */

@@ -55,6 +55,8 @@ const char *ep_environment(const char *name);
  * "1.0", "1e-07", "1e+20", "inf", "nan"; with a point in every locale. */
 #define EP_NUMBER_CAPACITY 32
 void ep_number_text(double value, int32_t is_float, char *text);
+/* "OP: found ENTRIES entries; there is room for BOUND", cut to the capacity. Allocates nothing. */
+void ep_overflow_text(void *text, size_t capacity, const char *op, int64_t entries, int64_t bound);
 
 /* Nanoseconds of a monotonic clock; 0 when freestanding. */
 uint64_t ep_nanoseconds(void);

@@ -80,6 +80,10 @@ struct TypeInference {
     case .take(let indexing): return [try take(indexing)]
     case .put(let indexing, let function): return [try put(indexing, function)]
     case .topK(let axis, let k, _): return try topK(axis, k)
+    case .nonZero(let bound): return try nonZero(bound)
+    case .crop(let axis, let crop): return [try self.crop(axis, crop)]
+    case .unique(let axis, _, let bound): return try unique(axis, bound)
+    case .nonMaxSuppression(let op): return try nonMaxSuppression(op)
     }
   }
 

@@ -6,7 +6,7 @@ import Graph
 /// Operators that name elements by index, and running sums, on reference kernels.
 extension Lowering {
   /// [outer, axis, inner] of a shape.
-  private func split(_ dims: [Int], at axis: Int, of x: ValueID) throws(EdgeError) -> (outer: Int64, axis: Int64, inner: Int64) {
+  func split(_ dims: [Int], at axis: Int, of x: ValueID) throws(EdgeError) -> (outer: Int64, axis: Int64, inner: Int64) {
     guard axis >= 0, axis < dims.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
     return (Int64(Lowering.product(dims[..<axis])), Int64(dims[axis]), Int64(Lowering.product(dims[(axis + 1)...])))
   }

@@ -17,7 +17,7 @@ extension Lowering {
       return
     }
     switch node.op {
-    case .concat, .pad, .reduce, .put: break
+    case .concat, .pad, .reduce, .put, .nonZero, .crop, .unique, .nonMaxSuppression: break
     case .matMul where try isEmpty([try required(node, 0)]): return try lowerSumOfNothing(node)
     default:
       for x in node.inputs where x != Node.noValue { _ = try count(x) }
@@ -54,6 +54,10 @@ extension Lowering {
     case .take(let indexing): try lowerTake(node, indexing)
     case .put(let indexing, let function): try lowerPut(node, indexing, function)
     case .topK(let axis, let k, let largest): try lowerTopK(node, axis: axis, k: k, largest: largest)
+    case .nonZero(let bound): try lowerNonZero(node, bound: bound)
+    case .crop(let axis, let crop): try lowerCrop(node, axis: axis, crop)
+    case .unique(let axis, let sorted, let bound): try lowerUnique(node, axis: axis, sorted: sorted, bound: bound)
+    case .nonMaxSuppression(let op): try lowerNonMaxSuppression(node, op)
     case .select: try emitTyped([try required(node, 0), try required(node, 1), try required(node, 2)], node.outputs[0], function: 0)
     }
   }

@@ -61,6 +61,9 @@ struct LoweredStep {
   var inPlaceSlots: [Int]
   var multiplyAdds: Int64 = 0
   var note = Text()
+  /// Slot of the number of entries that may not be above `bound`; -1 for none.
+  var countSlot = -1
+  var bound = 0
 
   // Set by `Plan`.
   var units: Int64 = 0

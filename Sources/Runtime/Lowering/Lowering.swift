@@ -17,9 +17,12 @@ final class Lowering {
   var current = -1
   /// A remark for the steps emitted next, printed in the plan.
   var note = Text()
+  /// Dimensions that depend on data.
+  let extents: [Extent?]
 
-  init(_ graph: Graph, batch: Int, kernels: KernelSet) {
+  init(_ graph: Graph, batch: Int, kernels: KernelSet) throws(EdgeError) {
     self.graph = graph
+    extents = try graph.extents()
     self.batch = batch
     self.kernels = kernels
     places = [BufferPlace?](repeating: nil, count: graph.values.count)

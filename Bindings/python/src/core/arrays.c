@@ -160,6 +160,19 @@ refuse:
   return -1;
 }
 
+PyObject *array_first(PyObject *array, int axis, int64_t count) {
+  PyObject *key = PyTuple_New(axis + 1);
+  for (int i = 0; key && i <= axis; i++) {
+    PyObject *end = i == axis ? PyLong_FromLongLong(count) : Py_NewRef(Py_None);
+    PyObject *slice = end ? PySlice_New(NULL, end, NULL) : NULL;
+    Py_XDECREF(end);
+    if (!slice || PyTuple_SetItem(key, i, slice)) Py_CLEAR(key);
+  }
+  PyObject *view = key ? PyObject_GetItem(array, key) : NULL;
+  Py_XDECREF(key);
+  return view;
+}
+
 int array_has_nonfinite(const Py_buffer *view) {
   if (!view->format || view->itemsize != 4 || view->format[strlen(view->format) - 1] != 'f') return 0;
   const float *x = view->buf;
@@ -183,6 +196,7 @@ PyObject *tensor_dict(const edgeai_tensor_info *info) {
       dict_take(dict, "scale_count", PyLong_FromLong(info->scale_count)) ||
       dict_take(dict, "axis", info->quantization_axis < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(info->quantization_axis)) ||
       dict_take(dict, "scale", PyFloat_FromDouble(info->scale)) || dict_take(dict, "zero_point", PyLong_FromLong(info->zero_point)) ||
+      dict_take(dict, "bounded_axis", info->bounded_axis < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(info->bounded_axis)) ||
       dict_take(dict, "constant", PyBool_FromLong(info->is_constant)))
     Py_CLEAR(dict);
   return dict;

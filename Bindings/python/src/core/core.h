@@ -63,6 +63,7 @@ PyObject *tensor_dict(const edgeai_tensor_info *info);
  * takes any size when `any_batch`). 0, or -1 with an exception naming the tensor. Release with PyBuffer_Release. */
 int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view);
 /* The same values, when float32: 1 if any is NaN or infinite. */
+PyObject *array_first(PyObject *array, int axis, int64_t count);                      /* a view of the first entries along an axis */
 int array_has_nonfinite(const Py_buffer *view);
 
 /* Frees an object of a heap type. */

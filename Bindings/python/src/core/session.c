@@ -27,7 +27,8 @@ int session_open(SessionObject *session) {
 void session_lock(SessionObject *session) { lock_without_gil(session->lock); }
 void session_unlock(SessionObject *session) { PyThread_release_lock(session->lock); }
 
-static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, int profile, const char *isa) {
+static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, int profile, const char *isa,
+                         long long max_extent) {
   edgeai_session_options_init(options, sizeof *options);
   options->batch = batch;
   options->threads = threads;
@@ -35,19 +36,21 @@ static void read_options(edgeai_session_options *options, int batch, int threads
   options->strict = strict;
   options->profile = profile;
   options->isa = isa;
+  if (max_extent >= 0) options->max_extent = max_extent;
 }
 
-/* open_session(model, batch, threads, spin, strict, profile, isa, check_finite, memory) */
+/* open_session(model, batch, threads, spin, strict, profile, isa, max_extent, check_finite, memory) */
 static PyObject *open_session(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model, *memory;
   int batch, threads, spin, strict, profile, check_finite;
   const char *isa;
-  if (!PyArg_ParseTuple(arguments, "O!iiippzpO", model_type, &model, &batch, &threads, &spin, &strict, &profile, &isa, &check_finite,
-                        &memory))
+  long long max_extent;
+  if (!PyArg_ParseTuple(arguments, "O!iiippzLpO", model_type, &model, &batch, &threads, &spin, &strict, &profile, &isa, &max_extent,
+                        &check_finite, &memory))
     return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, profile, isa);
+  read_options(&options, batch, threads, spin, strict, profile, isa, max_extent);
   SessionObject *session = (SessionObject *)allocate_object(session_type);
   if (!session) return NULL;
   session->model = Py_NewRef(model);
@@ -94,15 +97,17 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
   return (PyObject *)session;
 }
 
-/* memory_required(model, batch, threads, spin, strict, profile, isa) -> (bytes, alignment) */
+/* memory_required(model, batch, threads, spin, strict, profile, isa, max_extent) -> (bytes, alignment) */
 static PyObject *memory_required(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model;
   int batch, threads, spin, strict, profile;
   const char *isa;
-  if (!PyArg_ParseTuple(arguments, "O!iiippz", model_type, &model, &batch, &threads, &spin, &strict, &profile, &isa)) return NULL;
+  long long max_extent;
+  if (!PyArg_ParseTuple(arguments, "O!iiippzL", model_type, &model, &batch, &threads, &spin, &strict, &profile, &isa, &max_extent))
+    return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, profile, isa);
+  read_options(&options, batch, threads, spin, strict, profile, isa, max_extent);
   size_t bytes = 0, alignment = 0;
   ERROR_INIT(error);
   if (edgeai_session_memory_required(((ModelObject *)model)->handle, &options, &bytes, &alignment, &error) != EDGEAI_OK)
@@ -167,18 +172,32 @@ static PyObject *fresh_outputs(SessionObject *session) {
   return arrays;
 }
 
+/* The arrays, or views of the entries that the run found. */
+static PyObject *found_outputs(SessionObject *session, PyObject *arrays) {
+  PyObject *found = PyTuple_New((Py_ssize_t)session->output_count);
+  for (size_t i = 0; found && i < session->output_count; i++) {
+    int axis = session->outputs[i].bounded_axis;
+    int64_t dims[EDGEAI_MAX_RANK] = {0};
+    PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
+    if (axis >= 0) edgeai_session_output_shape(session->handle, i, dims, NULL, NULL);
+    array = !array ? NULL : axis < 0 ? Py_NewRef(array) : array_first(array, axis, dims[axis]);
+    if (!array || PyTuple_SetItem(found, (Py_ssize_t)i, array)) Py_CLEAR(found);
+  }
+  return found;
+}
+
 static PyObject *run_locked(SessionObject *session, PyObject *inputs, PyObject *outputs) {
   Py_buffer in[MAX_TENSORS], out[MAX_TENSORS];
   size_t inputs_bound = 0, outputs_bound = 0;
   ERROR_INIT(error);
-  int done = 0;
+  PyObject *found = NULL;
   if (bind_inputs(session, inputs, in, &inputs_bound) == 0 && bind_outputs(session, outputs, in, out, &outputs_bound) == 0) {
     edgeai_session *handle = session->handle;
     edgeai_status status;
     Py_BEGIN_ALLOW_THREADS
     status = edgeai_session_run(handle, &error);
     Py_END_ALLOW_THREADS
-    if (status == EDGEAI_OK) done = 1;
+    if (status == EDGEAI_OK) found = found_outputs(session, outputs);
     else raise_error(&error);
   }
   for (size_t i = 0; i < inputs_bound; i++) {
@@ -189,7 +208,7 @@ static PyObject *run_locked(SessionObject *session, PyObject *inputs, PyObject *
     edgeai_session_bind_output(session->handle, i, NULL, 0, NULL);
     PyBuffer_Release(&out[i]);
   }
-  return done ? Py_NewRef(outputs) : NULL;
+  return found;
 }
 
 /* run(inputs: tuple, outputs: tuple | None) -> tuple. Arrays are used in place, without a copy. */
@@ -255,6 +274,28 @@ static PyObject *session_array(PyObject *self, PyObject *argument, int input) {
 static PyObject *session_input_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 1); }
 static PyObject *session_output_array(PyObject *self, PyObject *argument) { return session_array(self, argument, 0); }
 
+/* output_shape(index): of the last run. */
+static PyObject *session_output_shape(PyObject *self, PyObject *argument) {
+  SessionObject *session = (SessionObject *)self;
+  size_t index = PyLong_AsSize_t(argument);
+  if (index == (size_t)-1 && PyErr_Occurred()) return NULL;
+  int64_t dims[EDGEAI_MAX_RANK];
+  int32_t rank = 0;
+  ERROR_INIT(error);
+  session_lock(session);
+  int open = session_open(session);
+  edgeai_status status = open ? edgeai_session_output_shape(session->handle, index, dims, &rank, &error) : EDGEAI_OK;
+  session_unlock(session);
+  if (!open) return NULL;
+  if (status != EDGEAI_OK) return raise_error(&error);
+  PyObject *shape = PyTuple_New(rank);
+  for (int32_t i = 0; shape && i < rank; i++) {
+    PyObject *dim = PyLong_FromLongLong(dims[i]);
+    if (!dim || PyTuple_SetItem(shape, i, dim)) Py_CLEAR(shape);
+  }
+  return shape;
+}
+
 static PyObject *session_cancel(PyObject *self, PyObject *unused) {
   (void)unused;
   SessionObject *session = (SessionObject *)self;
@@ -275,6 +316,7 @@ static PyObject *session_close(PyObject *self, PyObject *unused) {
 static PyMethodDef methods[] = {
   {"run", session_run, METH_VARARGS, NULL},         {"run_bound", session_run_bound, METH_NOARGS, NULL},
   {"input_array", session_input_array, METH_O, NULL}, {"output_array", session_output_array, METH_O, NULL},
+  {"output_shape", session_output_shape, METH_O, NULL},
   {"inputs", session_inputs, METH_NOARGS, NULL},    {"outputs", session_outputs, METH_NOARGS, NULL},
   {"plan", session_plan, METH_NOARGS, NULL},        {"plan_text", session_plan_text, METH_NOARGS, NULL},
   {"memory", session_memory, METH_NOARGS, NULL},    {"reset_times", session_reset_times, METH_NOARGS, NULL},

@@ -23,9 +23,12 @@ def count_text(count: float) -> str:
     return f"{count:.0f}"
 
 
-def shape_text(shape: Sequence[int | None]) -> str:
-    """(None, 3, 224) -> 'N×3×224'."""
-    return "×".join("N" if dim is None else str(dim) for dim in shape) or "scalar"
+def shape_text(shape: Sequence[int | None], bounded_axis: int | None = None) -> str:
+    """(None, 3, 224) -> 'N×3×224'; (100, 4) along axis 0 -> '0..100×4'."""
+    sizes = ["N" if dim is None else str(dim) for dim in shape]
+    if bounded_axis is not None:
+        sizes[bounded_axis] = f"0..{sizes[bounded_axis]}"
+    return "×".join(sizes) or "scalar"
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

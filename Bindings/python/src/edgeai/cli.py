@@ -82,7 +82,8 @@ def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:
 
 def _session(model: Model, options: argparse.Namespace) -> Session:
     return Session(
-        model, batch=getattr(options, "batch", None), threads=options.threads, strict=options.strict, isa=options.isa
+        model, batch=getattr(options, "batch", None), threads=options.threads, strict=options.strict, isa=options.isa,
+        max_extent=options.max_extent,
     )
 
 
@@ -91,7 +92,7 @@ def _info(options: argparse.Namespace) -> int:
     print(model.summary())
     for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
         for t in tensors:
-            print(f"{kind} {t.name}: {t.dtype} {shape_text(t.shape)}")
+            print(f"{kind} {t.name}: {t.dtype} {t.shape_text}")
     for key, value in model.metadata.items():
         print(f"{key} = {value}")
     if options.plan:
@@ -203,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     running = argparse.ArgumentParser(add_help=False)
     running.add_argument("--threads", type=int, default=1, help="working threads (default 1)")
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
+    running.add_argument("--max-extent", type=int, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
     running.add_argument("--strict", action="store_true", help="refuse operators that would silently run in float")
     batch = argparse.ArgumentParser(add_help=False)
     batch.add_argument("--batch", type=int, help="samples in one run")

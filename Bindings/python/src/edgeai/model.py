@@ -44,6 +44,13 @@ class Tensor:
     zero_point: int
     scale_count: int
     axis: int | None
+    #: The axis whose size depends on data; ``shape`` has the most it can be. None when all sizes are fixed.
+    bounded_axis: int | None = None
+
+    @property
+    def shape_text(self) -> str:
+        """The shape for people: "N×3×224", with "0..100" for a size that depends on data."""
+        return shape_text(self.shape, self.bounded_axis)
 
     @property
     def quantized(self) -> bool:
@@ -186,7 +193,7 @@ class Model:
         for t, tensor in enumerate(tensors):
             if any(tensor.name == i.name for i in self.inputs) and not tensor.constant:
                 source[t] = f"input{t}"
-                lines.append(f'  input{t} [label="{_quoted(tensor.name)}\\n{shape_text(tensor.shape)}", shape=ellipse];')
+                lines.append(f'  input{t} [label="{_quoted(tensor.name)}\\n{tensor.shape_text}", shape=ellipse];')
         for o, op in enumerate(self.ops):
             lines.append(f'  op{o} [label="{_quoted(op.name)}\\n{_quoted(op.type)}\\n{self._result_text(op, tensors)}"];')
             for t in op.inputs:
@@ -200,11 +207,11 @@ class Model:
         if not op.outputs:
             return ""
         tensor = (tensors or self.tensors)[op.outputs[0]]
-        return f"{tensor.dtype} {shape_text(tensor.shape)}"
+        return f"{tensor.dtype} {tensor.shape_text}"
 
     def __repr__(self) -> str:
-        ends = ", ".join(f"{t.name}: {t.dtype} {shape_text(t.shape)}" for t in self.inputs)
-        outs = ", ".join(f"{t.name}: {t.dtype} {shape_text(t.shape)}" for t in self.outputs)
+        ends = ", ".join(f"{t.name}: {t.dtype} {t.shape_text}" for t in self.inputs)
+        outs = ", ".join(f"{t.name}: {t.dtype} {t.shape_text}" for t in self.outputs)
         return (
             f"<edgeai.Model {self.name!r} ({ends}) -> ({outs}), {count_text(self.parameters)} parameters, "
             f"{bytes_text(self.size_bytes)}, {count_text(self.macs)} multiply-adds>"

@@ -118,6 +118,8 @@ class Session:
         spin_us: How long idle workers look for work before they sleep; None is the library's default.
         strict: Refuse a quantized model of which some operator would run in float.
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
+        max_extent: Most entries of a dimension whose size depends on data; None is the library's default, 65536. Memory is
+            for as many as there can be, or for this many where that is less; a run that finds more raises LimitError.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
@@ -140,6 +142,7 @@ class Session:
         spin_us: int | None = None,
         strict: bool = False,
         isa: str | None = None,
+        max_extent: int | None = None,
         check_finite: bool = True,
         memory: Any = None,
         values: Mapping[str, Any] | None = None,
@@ -155,6 +158,7 @@ class Session:
         self._fixed_batch = batch
         self._options = (int32("threads", threads), _spin(spin_us), strict)
         self._isa = isa
+        self._max_extent = _extent(max_extent)
         self._check_finite = check_finite
         self._closed = False
         self._plans: dict[int | tuple[tuple[int, ...], ...], _Plan] = {}
@@ -192,11 +196,18 @@ class Session:
 
     @staticmethod
     def memory_required(
-        model: Model, *, batch: int = 1, threads: int = 1, spin_us: int | None = None, strict: bool = False, isa: str | None = None
+        model: Model,
+        *,
+        batch: int = 1,
+        threads: int = 1,
+        spin_us: int | None = None,
+        strict: bool = False,
+        isa: str | None = None,
+        max_extent: int | None = None,
     ) -> int:
         """Exact bytes of the block a session needs; one byte less is refused."""
         options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict)
-        return _core.memory_required(model._core, *options, False, isa)[0]
+        return _core.memory_required(model._core, *options, False, isa, _extent(max_extent))[0]
 
     @property
     def model(self) -> Model:
@@ -214,7 +225,7 @@ class Session:
     def _open(self, model: Model, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
         threads, spin, strict = self._options
         return _core.open_session(
-            model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._check_finite, memory
+            model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._max_extent, self._check_finite, memory
         )
 
     def _specialised(self, x: Any, arrays: Sequence[Any]) -> Model:
@@ -275,7 +286,8 @@ class Session:
             out: Arrays to write to; None makes new ones.
 
         Returns:
-            One array for each output.
+            One array for each output. Where a size depends on data it has the entries that this run found, as a view of
+            an array for the most there can be; so have the views of ``out``.
         """
         plan, arrays = self._plan_for(x)
         session = plan.core
@@ -310,6 +322,13 @@ class Session:
             session.run_bound()
         finally:
             self._running.remove(session)
+
+    @property
+    def output_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the outputs in the last run of the bound arrays, or else of the current plan: where a size depends on
+        data, the number of entries the run found. They are the first ones along that axis of the array."""
+        plan = self._bound or self._current
+        return tuple(plan.core.output_shape(i) for i in range(len(plan.model.outputs)))
 
     def cancel(self) -> None:
         """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan."""
@@ -392,6 +411,14 @@ class Session:
 
 def _spin(spin_us: int | None) -> int:
     return -1 if spin_us is None else int32("spin_us", spin_us)
+
+
+def _extent(max_extent: int | None) -> int:
+    if max_extent is None:
+        return -1
+    if max_extent < 2:
+        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"max_extent is {max_extent}; it must be at least 2")
+    return min(max_extent, 2**63 - 1)
 
 
 def _step(fields: dict[str, Any]) -> Step:
