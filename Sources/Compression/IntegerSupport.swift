@@ -46,7 +46,7 @@ enum IntegerSupport {
       self = .float("local response normalization has no integer kernel")
     case .quantize, .dequantize, .requantize:
       self = .float("already a conversion")
-    case .cast, .bitCast, .select, .scan, .take, .put, .topK, .nonZero, .crop, .unique, .nonMaxSuppression:
+    case .cast, .bitCast, .select, .scan, .take, .put, .topK, .recurrent, .nonZero, .crop, .unique, .nonMaxSuppression:
       self = .float("has no integer kernel")
     }
   }

@@ -29,6 +29,9 @@ extension Graph {
       return UInt64(clamping: inputs) &* UInt64(clamping: outputs) &* UInt64(clamping: height) &* UInt64(clamping: width)
     case .matMul:
       return UInt64(clamping: results) &* UInt64(clamping: x.dims.last ?? 0)
+    case .recurrent:
+      // At each step a state of H numbers meets the weights of every gate.
+      return UInt64(clamping: results) &* UInt64(clamping: weights.dims.first ?? 0)
     default:
       return 0
     }

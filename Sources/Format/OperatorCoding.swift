@@ -34,6 +34,7 @@ enum OperatorCode: UInt16 {
   case put
   case topK
   case bitCast
+  case recurrent
   case nonZero = 37
   case crop
   case unique
@@ -177,6 +178,18 @@ extension FormatByteWriter {
       i64(k)
       flag(largest)
       return .topK
+    case .recurrent(let recurrent):
+      u8(recurrent.kind.rawValue)
+      flag(recurrent.isReverse)
+      flag(recurrent.isBatchFirst)
+      flag(recurrent.resetsAfterProduct)
+      flag(recurrent.couplesGates)
+      f32(recurrent.clip)
+      f32(recurrent.cellClip)
+      activation(recurrent.f)
+      activation(recurrent.g)
+      activation(recurrent.h)
+      return .recurrent
     case .nonZero(let bound):
       i64(bound)
       return .nonZero
@@ -205,6 +218,15 @@ extension FormatByteWriter {
       flag(op.isCentered)
       return .nonMaxSuppression
     }
+  }
+
+  private mutating func activation(_ activation: Recurrent.Activation) {
+    u8(activation.function.kind.rawValue)
+    f32(activation.function.alpha)
+    f32(activation.function.beta)
+    f32(activation.inputScale)
+    f32(activation.inputOffset)
+    f32(activation.outputScale)
   }
 
   private mutating func indexing(_ indexing: Indexing) {
@@ -258,8 +280,7 @@ extension FormatByteReader {
     case .dense: return .dense(try clamp())
     case .matMul: return .matMul
     case .batchNormalization: return .batchNormalization(epsilon: try f32())
-    case .unary:
-      return .unary(UnaryFunction(try choice(UnaryFunction.Kind.self, "unary function"), alpha: try f32(), beta: try f32()))
+    case .unary: return .unary(try function())
     case .binary: return .binary(try choice(BinaryFunction.self, "binary function"), try clamp())
     case .pool:
       var pool = Pool(try choice(Pool.Kind.self, "pooling kind"), window: try window())
@@ -313,6 +334,18 @@ extension FormatByteReader {
     case .take: return .take(try indexing())
     case .put: return .put(try indexing(), try choice(PutFunction.self, "update"))
     case .topK: return .topK(axis: try i32(), k: try i64(), largest: try flag())
+    case .recurrent:
+      var recurrent = Recurrent(try choice(Recurrent.Kind.self, "recurrent layer"))
+      recurrent.isReverse = try flag()
+      recurrent.isBatchFirst = try flag()
+      recurrent.resetsAfterProduct = try flag()
+      recurrent.couplesGates = try flag()
+      recurrent.clip = try f32()
+      recurrent.cellClip = try f32()
+      recurrent.f = try activation()
+      recurrent.g = try activation()
+      recurrent.h = try activation()
+      return .recurrent(recurrent)
     case .nonZero: return .nonZero(bound: try i64())
     case .crop:
       let axis = try i32()
@@ -325,6 +358,18 @@ extension FormatByteReader {
       return .nonMaxSuppression(
         NonMaxSuppression(bound: bound, most: most, overlap: overlap, threshold: hasThreshold ? threshold : nil, isCentered: try flag()))
     }
+  }
+
+  private mutating func function() throws(EdgeError) -> UnaryFunction {
+    UnaryFunction(try choice(UnaryFunction.Kind.self, "unary function"), alpha: try f32(), beta: try f32())
+  }
+
+  private mutating func activation() throws(EdgeError) -> Recurrent.Activation {
+    var activation = Recurrent.Activation(try function())
+    activation.inputScale = try f32()
+    activation.inputOffset = try f32()
+    activation.outputScale = try f32()
+    return activation
   }
 
   private mutating func indexing() throws(EdgeError) -> Indexing {

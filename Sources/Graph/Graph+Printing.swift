@@ -105,6 +105,7 @@ extension Operator {
     case .crop(let axis, .whole): return Text("axis \(axis)")
     case .unique(let axis, let sorted, let bound): return Text("axis \(axis) at most \(bound)") + (sorted ? " sorted" : "")
     case .nonMaxSuppression(let op): return Text("at most \(op.bound)")
+    case .recurrent(let recurrent): return recurrent.text
     }
   }
 }
@@ -117,6 +118,21 @@ extension Window {
       text += " pad " + list([padTop, padLeft, padBottom, padRight])
     }
     if dilationHeight != 1 || dilationWidth != 1 { text += Text(" dilation \(dilationHeight)x\(dilationWidth)") }
+    return text
+  }
+}
+
+extension Recurrent {
+  fileprivate var text: Text {
+    var text = f.function.kind.name
+    if kind != .rnn { text += " " + g.function.kind.name }
+    if kind == .lstm { text += " " + h.function.kind.name }
+    if isReverse { text += " reverse" }
+    if isBatchFirst { text += " batch first" }
+    if resetsAfterProduct { text += " reset after product" }
+    if couplesGates { text += " coupled gates" }
+    if clip < .infinity { text += Text(" clip \(clip)") }
+    if cellClip < .infinity { text += Text(" cell clip \(cellClip)") }
     return text
   }
 }

@@ -37,6 +37,7 @@ extension Operator {
     case .crop(_, .whole): return "Whole"
     case .unique: return "Unique"
     case .nonMaxSuppression: return "NonMaxSuppression"
+    case .recurrent(let recurrent): return recurrent.kind == .rnn ? "RNN" : recurrent.kind == .gru ? "GRU" : "LSTM"
     }
   }
 }

@@ -65,6 +65,10 @@ public enum Operator: Equatable {
   case put(Indexing, PutFunction)
   /// x; the k best along an axis, best first, and their indices (int64). The lower index first among equals
   case topK(axis: Int, k: Int, largest: Bool)
+  /// gates [T,N,G H] (x times the input weights, with bias), weights [G H,H], bias? [H], initial h? [N,H], initial c? [N,H],
+  /// peepholes? [3 H], lengths? [N] (int32 or int64). The results are all states [T,N,H], the last state [N,H] and, of an
+  /// LSTM, the last cell [N,H]
+  indirect case recurrent(Recurrent)
   /// x; the places of the elements that are not 0, in row-major order, as int64 [rank, bound], and their number
   case nonZero(bound: Int)
   /// x, and for `first` a number: an axis that begins, or ceases, to depend on data
@@ -236,6 +240,57 @@ public struct Indexing: Equatable, Sendable {
     self.kind = kind
     self.axis = axis
   }
+}
+
+/// One direction of a recurrent layer over T time steps of N sequences, with H units. Missing initial states are zero.
+///
+/// What a step computes, by kind; "." is elementwise, the gates of the input are in the named order:
+///
+///     rnn   h = f(x + h R)                                                       Elman 1990
+///     gru   z, r = f(x + h R), n = g(x + (r.h) R), h = (1 - z).n + z.h           Cho et al. 2014; order z, r, n
+///     lstm  i, o, f = f(x + h R + P.c), n = g(x + h R), c = f.c + i.n, h = o.h(c)   Gers et al. 2002; order i, o, f, n
+///
+/// where o sees the new c. A sequence ends at its length, which is moved into 0...T: later steps change no state and their
+/// states in the first result are zero.
+public struct Recurrent: Equatable, Sendable {
+  public enum Kind: UInt8, Sendable { case rnn = 0, gru, lstm }
+
+  /// outputScale function(inputScale x + inputOffset), of the float functions.
+  public struct Activation: Equatable, Sendable {
+    public var function: UnaryFunction
+    public var inputScale: Float = 1
+    public var inputOffset: Float = 0
+    public var outputScale: Float = 1
+    public init(_ function: UnaryFunction) { self.function = function }
+  }
+
+  public var kind: Kind
+  /// From the last step of each sequence to the first.
+  public var isReverse = false
+  /// The first two axes of the gates and of all states are N, T.
+  public var isBatchFirst = false
+  /// gru: n = g(x + r.(h R + bias)) instead; the only use of the bias.
+  public var resetsAfterProduct = false
+  /// lstm: f = 1 - i.
+  public var couplesGates = false
+  /// Limit of the magnitude of what f and g are applied to.
+  public var clip = Float.infinity
+  /// lstm: limit of the magnitude of c.
+  public var cellClip = Float.infinity
+  public var f: Activation
+  public var g: Activation
+  public var h: Activation
+
+  /// With the usual activations: logistic gates, tanh for the rest.
+  public init(_ kind: Kind) {
+    self.kind = kind
+    f = Activation(UnaryFunction(kind == .rnn ? .tanh : .sigmoid))
+    g = Activation(UnaryFunction(.tanh))
+    h = Activation(UnaryFunction(.tanh))
+  }
+
+  /// G, the parts of a gate vector.
+  public var gateCount: Int { kind == .rnn ? 1 : kind == .gru ? 3 : 4 }
 }
 
 public enum PadMode: UInt8, Sendable { case constant = 0, reflect, edge }

@@ -24,6 +24,7 @@ extension OnnxImporter {
   func textAttribute(_ name: Text, _ standard: Text) throws(EdgeError) -> Text { try attribute(name, .text)?.text ?? standard }
   func integersAttribute(_ name: Text) throws(EdgeError) -> [Int]? { try attribute(name, .integers)?.integers }
   func floatsAttribute(_ name: Text) throws(EdgeError) -> [Float]? { try attribute(name, .floats)?.floats }
+  func textsAttribute(_ name: Text) throws(EdgeError) -> [Text]? { try attribute(name, .texts)?.texts }
   func tensorAttribute(_ name: Text) throws(EdgeError) -> OnnxTensor? { try attribute(name, .tensor)?.tensors.first }
   func hasAttribute(_ name: Text) -> Bool { node.attributes.contains { $0.name == name } }
 

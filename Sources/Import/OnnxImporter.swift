@@ -223,6 +223,7 @@ final class OnnxImporter {
     case .bilinear: try importBilinear()
     case .contributed: try importContributed()
     case .selection: try importSelection()
+    case .recurrent: try importRecurrent()
     }
     try finishOutputs(isSigned: isSigned)
   }
@@ -257,7 +258,7 @@ final class OnnxImporter {
 /// Which part of the importer handles an operator.
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
-  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed, selection
+  case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed, selection, recurrent
   case quantization
   /// Operators on integers that stand for float ones between conversions.
   case quantizedForm
@@ -356,6 +357,8 @@ enum OnnxFamily {
       self = .bilinear
     } else if type.isOne(of: "NonZero Unique NonMaxSuppression") {
       self = .selection
+    } else if type.isOne(of: "LSTM GRU RNN") {
+      self = .recurrent
     } else {
       return nil
     }

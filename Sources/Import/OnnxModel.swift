@@ -44,7 +44,7 @@ final class OnnxNode {
 final class OnnxAttribute {
   /// AttributeProto.AttributeType, as far as it is used.
   enum Kind: Int {
-    case float = 1, integer = 2, text = 3, tensor = 4, graph = 5, floats = 6, integers = 7
+    case float = 1, integer = 2, text = 3, tensor = 4, graph = 5, floats = 6, integers = 7, texts = 8
   }
   var name = Text()
   /// Raw AttributeType, 0 when the file does not say.
@@ -56,6 +56,7 @@ final class OnnxAttribute {
   var tensors: [OnnxTensor] = []
   var floats: [Float] = []
   var integers: [Int] = []
+  var texts: [Text] = []
   var byteOffset = 0
 }
 

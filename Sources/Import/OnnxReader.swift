@@ -158,9 +158,8 @@ final class OnnxReader {
         attribute.integer = try message.integer(field)
         seen = OnnxAttribute.Kind.integer.rawValue
       case 4:
-        // The texts that matter are short words; others (labels, source code) need not be UTF-8.
         let range = try message.range(field)
-        attribute.text = range.count <= 64 ? Text(validating: UnsafeRawBufferPointer(rebasing: message.bytes[range])) ?? "" : ""
+        attribute.text = word(message, range)
         seen = OnnxAttribute.Kind.text.rawValue
       case 5:
         if !attribute.tensors.isEmpty { throw message.error("attribute '\(attribute.name)' has two tensors", at: field.offset) }
@@ -175,11 +174,21 @@ final class OnnxReader {
       case 8:
         try message.integers(field, into: &attribute.integers)
         seen = OnnxAttribute.Kind.integers.rawValue
+      case 9:
+        try countItem(at: field.offset)
+        let range = try message.range(field)
+        attribute.texts.append(word(message, range))
+        seen = OnnxAttribute.Kind.texts.rawValue
       default: try message.skip(field)
       }
     }
     if attribute.kind == 0 { attribute.kind = seen }
     return attribute
+  }
+
+  /// The texts that matter are short words; others (labels, source code) need not be UTF-8.
+  private func word(_ message: ProtobufReader, _ range: Range<Int>) -> Text {
+    range.count <= 64 ? Text(validating: UnsafeRawBufferPointer(rebasing: message.bytes[range])) ?? "" : ""
   }
 
   private func tensor(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxTensor {

@@ -80,7 +80,7 @@ func matmulRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
 }
 
 /// Packs columns column ..< column + columns as consecutive panels.
-private func packColumns(
+func packColumns(
   _ b: UnsafePointer<Float>, _ columnStep: Int, _ step: Int, _ bias: UnsafePointer<Float>?, _ k: Int, _ column: Int,
   _ columns: Int, _ panels: UnsafeMutablePointer<Float>
 ) {

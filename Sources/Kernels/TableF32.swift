@@ -20,6 +20,11 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
   enter(table, EK_BINARY_F32, FloatKernelName.binary, binaryRun, binaryUnits, noScratch)
   enter(table, EK_COPY, FloatKernelName.copy, copyRun, copyUnits, noScratch)
+  enter(
+    table, EK_RECURRENT_F32,
+    ek_kernel(
+      name: cString(FloatKernelName.recurrent), run: recurrentRun, units: recurrentUnits, scratch_bytes: recurrentScratch,
+      packed_bytes: recurrentPackedBytes, pack: recurrentPack))
   #endif
 }
 
@@ -52,6 +57,7 @@ private enum FloatKernelName {
   static var unary: StaticString { "unary_f32_sse2" }
   static var softmax: StaticString { "softmax_f32_sse2" }
   static var copy: StaticString { "copy_sse2" }
+  static var recurrent: StaticString { "recurrent_f32_sse2_4x8" }
 }
 #elseif ISA_AVX2
 private enum FloatKernelName {
@@ -65,6 +71,7 @@ private enum FloatKernelName {
   static var unary: StaticString { "unary_f32_avx2" }
   static var softmax: StaticString { "softmax_f32_avx2" }
   static var copy: StaticString { "copy_avx2" }
+  static var recurrent: StaticString { "recurrent_f32_avx2_6x16" }
 }
 #elseif ISA_AVX512VNNI
 private enum FloatKernelName {
@@ -84,5 +91,6 @@ private enum FloatKernelName {
   static var unary: StaticString { "unary_f32_neon" }
   static var softmax: StaticString { "softmax_f32_neon" }
   static var copy: StaticString { "copy_neon" }
+  static var recurrent: StaticString { "recurrent_f32_neon_12x8" }
 }
 #endif

@@ -37,7 +37,8 @@ private func files(_ folder: String) throws -> [URL] {
   for name in [
     "Convolution", "TransposedConvolution", "Dense", "MatMul", "BatchNormalization", "MaxPool", "AveragePool", "Softmax", "LogSoftmax",
     "Concat", "Split", "Slice", "Pad", "Resize", "Transpose", "Reshape", "Expand", "Gather", "LocalResponseNormalization", "Quantize",
-    "Dequantize", "Requantize", "Cast", "Where", "CumulativeSum", "Take", "Put", "TopK", "Less", "ArgMax", "BitCast",
+    "Dequantize", "Requantize", "Cast", "Where", "CumulativeSum", "Take", "Put", "TopK", "Less", "ArgMax", "BitCast", "LSTM", "GRU",
+    "RNN",
   ] { #expect(names.remove(name) != nil, "no golden file has \(name)") }
   // Those of float kernels; the others differ in a number only.
   #expect(names.count == 27 + 8 + 8, "unary, binary and reduction functions: \(names.sorted())")

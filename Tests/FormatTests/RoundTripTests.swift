@@ -97,6 +97,18 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
   resize.nearest = .ceil
   resize.excludeOutside = true
   resize.cubicCoefficient = -0.5
+  var recurrent = Recurrent(.lstm)
+  recurrent.isReverse = true
+  recurrent.couplesGates = true
+  recurrent.clip = 3
+  recurrent.f = Recurrent.Activation(UnaryFunction(.hardSigmoid, alpha: 0.25, beta: 0.5))
+  recurrent.g.inputScale = 2
+  recurrent.h.inputOffset = -1
+  recurrent.h.outputScale = 4
+  var gru = Recurrent(.gru)
+  gru.isBatchFirst = true
+  gru.resetsAfterProduct = true
+  gru.cellClip = 5
   let operators: [Operator] = [
     .convolution(convolution), .transposedConvolution(transposed), .dense(Clamp(min: 0, max: 6)), .matMul,
     .batchNormalization(epsilon: 1e-5), .unary(UnaryFunction(.hardSigmoid, alpha: 0.2, beta: 0.5)),
@@ -109,6 +121,7 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
     .cast(.bfloat16), .bitCast(.uint32), .unary(UnaryFunction(.isInfinite, alpha: 1, beta: 0)), .binary(.shiftRight, .none), .select,
     .reduce(.argMinLast, axes: [2], keepDims: false), .scan(.product, axis: 1, exclusive: true, reverse: false),
     .take(Indexing(.tuples, axis: 2)), .put(Indexing(.elements, axis: 1), .maximum), .topK(axis: 1, k: 5, largest: true),
+    .recurrent(recurrent), .recurrent(gru), .recurrent(Recurrent(.rnn)),
   ]
   for op in operators {
     var writer = FormatByteWriter()

@@ -304,3 +304,72 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
     }
   }
 }
+
+@Suite struct RecurrentInferenceTests {
+  private func type(_ dtype: DType, _ dims: Int...) -> TensorType { TensorType(dtype, Shape(dims)) }
+  private let absent = TensorType(.bool, Shape([-9]))
+
+  /// `absent` stands for an input that is not there.
+  private func results(_ op: Recurrent, _ inputs: [TensorType]) throws -> [TensorType] {
+    var graph = Graph()
+    var ids: [ValueID] = []
+    for (index, input) in inputs.enumerated() {
+      ids.append(input == absent ? Node.noValue : graph.addValue(Value(name: Text("x\(index)"), dtype: input.dtype, shape: input.shape)))
+    }
+    return try graph.resultTypes(of: .recurrent(op), name: "node", inputs: ids)
+  }
+
+  @Test func shapes() throws {
+    let state = type(.float32, n, 5)
+    let lstm = try results(
+      Recurrent(.lstm),
+      [type(.float32, 9, n, 20), type(.float32, 20, 5), absent, state, state, type(.float32, 15), type(.int32, n)])
+    #expect(lstm == [type(.float32, 9, n, 5), state, state])
+    var gru = Recurrent(.gru)
+    gru.isBatchFirst = true
+    gru.resetsAfterProduct = true
+    let two = try results(gru, [type(.float32, n, 9, 15), type(.float32, 15, 5), type(.float32, 5), absent, absent, absent, type(.int64, n)])
+    #expect(two == [type(.float32, n, 9, 5), state])
+    #expect(try results(Recurrent(.rnn), [type(.float32, n, 9, 5), type(.float32, 5, 5)]).count == 2)
+  }
+
+  @Test func refusals() {
+    let (x, w) = (type(.float32, 9, 2, 20), type(.float32, 20, 5))
+    let state = type(.float32, 2, 5)
+    var clipped = Recurrent(.lstm)
+    clipped.clip = -1
+    var unbounded = Recurrent(.lstm)
+    unbounded.h.outputScale = .nan
+    var backwards = Recurrent(.lstm)
+    backwards.f = Recurrent.Activation(UnaryFunction(.clamp, alpha: 1, beta: 0))
+    var typed = Recurrent(.lstm)
+    typed.g = Recurrent.Activation(UnaryFunction(.isNaN))
+    let table: [(Recurrent, [TensorType])] = [
+      (Recurrent(.lstm), [x]), (Recurrent(.lstm), [type(.float32, 9, 20), w]), (Recurrent(.lstm), [x, type(.float32, 20, 5, 1)]),
+      (Recurrent(.lstm), [x, type(.float32, 20, 0)]), (Recurrent(.gru), [x, w]), (Recurrent(.lstm), [x, type(.float32, 16, 4)]),
+      (Recurrent(.lstm), [x, type(.float32, 20, n)]), (Recurrent(.lstm), [type(.int32, 9, 2, 20), w]),
+      (Recurrent(.lstm), [x, type(.int8, 20, 5)]), (Recurrent(.lstm), [x, w, type(.float32, 5)]),
+      (Recurrent(.gru), [type(.float32, 9, 2, 15), type(.float32, 15, 5), type(.float32, 5)]),
+      (Recurrent(.gru), [type(.float32, 9, 2, 15), type(.float32, 15, 5), absent, state, state]),
+      (Recurrent(.lstm), [x, w, absent, type(.float32, 5, 2)]), (Recurrent(.lstm), [x, w, absent, state, type(.float32, 1, 5)]),
+      (Recurrent(.lstm), [x, w, absent, absent, absent, type(.float32, 20)]),
+      (Recurrent(.rnn), [type(.float32, 9, 2, 5), type(.float32, 5, 5), absent, absent, absent, type(.float32, 15)]),
+      (Recurrent(.lstm), [x, w, absent, absent, absent, absent, type(.int32, 9)]),
+      (Recurrent(.lstm), [x, w, absent, absent, absent, absent, type(.float32, 2)]),
+      (Recurrent(.lstm), [type(.float32, 9, 2, 20), type(.float32, 20, 1 << 62)]),
+      (clipped, [x, w]), (unbounded, [x, w]), (backwards, [x, w]), (typed, [x, w]),
+    ]
+    for (index, (op, inputs)) in table.enumerated() {
+      #expect(throws: EdgeError.self, "row \(index)") { _ = try results(op, inputs) }
+    }
+  }
+
+  @Test func text() {
+    var op = Recurrent(.gru)
+    op.isReverse = true
+    op.resetsAfterProduct = true
+    op.clip = 2
+    #expect(Operator.recurrent(op).name == "GRU")
+    #expect(Operator.recurrent(op).attributeText == "Sigmoid Tanh reverse reset after product clip 2.0")
+  }
+}

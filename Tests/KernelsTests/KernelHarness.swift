@@ -250,13 +250,18 @@ func run<Arguments>(
   let name = String(cString: kernel.name)
   var packed: CanaryBuffer?
   var arguments = arguments
-  if let packedBytes = kernel.packed_bytes, var convolution = arguments as? ek_conv {
-    let size = withUnsafePointer(to: &convolution) { packedBytes($0) }
+  if let packedBytes = kernel.packed_bytes {
+    let size = withUnsafePointer(to: &arguments) { packedBytes($0) }
     let buffer = CanaryBuffer(bytes: Int(size), fill: 0xCC)
-    withUnsafePointer(to: &convolution) { kernel.pack($0, buffer.pointer) }
+    withUnsafePointer(to: &arguments) { kernel.pack($0, buffer.pointer) }
     if !buffer.isIntact { Issue.record("\(name) packed outside its buffer", sourceLocation: sourceLocation) }
-    convolution.packed = UnsafeRawPointer(buffer.pointer)
-    arguments = convolution as! Arguments
+    if var convolution = arguments as? ek_conv {
+      convolution.packed = UnsafeRawPointer(buffer.pointer)
+      arguments = convolution as! Arguments
+    } else if var recurrent = arguments as? ek_recurrent {
+      recurrent.packed = UnsafeRawPointer(buffer.pointer)
+      arguments = recurrent as! Arguments
+    }
     packed = buffer
   }
   withUnsafePointer(to: &arguments) { pointer in

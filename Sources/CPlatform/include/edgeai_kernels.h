@@ -72,6 +72,7 @@ enum {
   EK_NON_ZERO,               /* ek_non_zero */
   EK_UNIQUE,                 /* ek_unique */
   EK_NON_MAX_SUPPRESSION,    /* ek_nms */
+  EK_RECURRENT_F32,          /* ek_recurrent */
   EK_OPERATION_COUNT
 };
 
@@ -247,6 +248,32 @@ typedef struct {
   int64_t outer, axis, inner, k;          /* 1 <= k <= axis */
   int32_t type, largest;                  /* sorted, best first; the lower index first among equals; NaN is the largest */
 } ek_top_k;
+typedef struct { int32_t function; float alpha, beta, input_scale, input_offset, output_scale; } ek_activation;
+/* output_scale f(input_scale x + input_offset), f of EK_UNARY_F32. */
+enum { EK_RNN = 0, EK_GRU, EK_LSTM };
+typedef struct {
+  const void *gates;                   /* slot 0: [batch][steps] vectors of G hidden floats; G = 1, 3 (z r n), 4 (i o f n) */
+  const void *weights;                 /* slot 1: [G hidden][hidden] */
+  const void *bias;                    /* slot 2: [hidden], of n where reset_after_product, or NULL */
+  const void *initial_h, *initial_c;   /* slots 3, 4: [batch][hidden], or NULL for zeros */
+  const void *peepholes;               /* slot 5: [3][hidden] for i, o, f, or NULL */
+  const void *lengths;                 /* slot 6: [batch] of length_type int32 or int64, or NULL */
+  const void *packed;                  /* slot 7 */
+  void *y;                             /* slot 8: [batch][steps] vectors of hidden floats, or NULL */
+  void *last_h, *last_c;               /* slots 9, 10: [batch][hidden]; c of an LSTM */
+  int64_t step_stride, row_stride;     /* of gates and y: vectors from step to step and from sequence to sequence */
+  int32_t kind, steps, batch, hidden, reverse, reset_after_product, couple_gates, length_type;
+  float clip, cell_clip;
+  ek_activation f, g, h;
+} ek_recurrent;
+/* The recurrence is graph operator `recurrent`'s. The states of a sequence live in last_h and last_c. */
+
+/* How many steps a sequence has. */
+static inline int32_t ek_recurrent_length(const ek_recurrent *a, int32_t row) {
+  int64_t length = a->steps;
+  if (a->lengths) length = a->length_type == EK_TYPE_INT32 ? ((const int32_t *)a->lengths)[row] : ((const int64_t *)a->lengths)[row];
+  return length < 0 ? 0 : length < a->steps ? (int32_t)length : a->steps;
+}
 
 /* Results whose size depends on data: y has room for `bound` entries; those past the entries found are zeros. `count`
  * receives how many there are, which may be more than the bound: then the first ones are in y. */

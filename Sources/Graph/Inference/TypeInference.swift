@@ -84,6 +84,7 @@ struct TypeInference {
     case .crop(let axis, let crop): return [try self.crop(axis, crop)]
     case .unique(let axis, _, let bound): return try unique(axis, bound)
     case .nonMaxSuppression(let op): return try nonMaxSuppression(op)
+    case .recurrent(let recurrent): return try self.recurrent(recurrent)
     }
   }
 

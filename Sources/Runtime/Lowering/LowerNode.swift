@@ -58,6 +58,7 @@ extension Lowering {
     case .crop(let axis, let crop): try lowerCrop(node, axis: axis, crop)
     case .unique(let axis, let sorted, let bound): try lowerUnique(node, axis: axis, sorted: sorted, bound: bound)
     case .nonMaxSuppression(let op): try lowerNonMaxSuppression(node, op)
+    case .recurrent(let op): try lowerRecurrent(node, op)
     case .select: try emitTyped([try required(node, 0), try required(node, 1), try required(node, 2)], node.outputs[0], function: 0)
     }
   }

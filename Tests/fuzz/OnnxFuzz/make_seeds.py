@@ -27,6 +27,7 @@ IMAGE = M.raw(11, M.info("x", ["N", 4, 6, 6]))
 SIGNAL = M.raw(11, M.info("x", ["N", 4, 9]))
 ROW = M.raw(11, M.info("x", ["N", 8]))
 W = M.floats("w", [4, 2, 3, 3])
+SEQUENCE = M.raw(11, M.info("x", [5, 2, 3]))
 COUNTS = M.raw(11, M.info("x", [3, 8], 7))
 CUBE = M.raw(11, M.info("x", [1, 2, 4, 4, 4]))
 HEADS = M.raw(11, M.info("x", [1, 2, 3, 4]))
@@ -129,6 +130,13 @@ SEEDS = {
                               head=M.raw(11, M.info("x", ["N", 3, 4])) + M.floats("b", [12])),
     "quick-gelu": contributed("QuickGelu", head=ROW),
     "embedding": contributed("EmbedLayerNormalization", "", "t", "t", "", "s", "s", head=M.raw(11, M.info("x", ["N", 3], 6)) + M.floats("t", [5, 4]) + M.floats("s", [4])),
+    "rnn": one("RNN", "w", "r", head=SEQUENCE + M.floats("w", [1, 4, 3]) + M.floats("r", [1, 4, 4]), attributes=M.texts("activations", ["Affine"])),
+    "gru": one("GRU", "w", "r", "b", "l", "h", head=SEQUENCE + M.floats("w", [2, 12, 3]) + M.floats("r", [2, 12, 4]) + M.floats("b", [2, 24])
+               + M.raw(11, M.info("l", [2], 6)) + M.floats("h", [2, 2, 4]), outputs=("y", "z"),
+               attributes=text("direction", "bidirectional") + M.integer("linear_before_reset", 1)),
+    "lstm": one("LSTM", "w", "r", "", "", "", "c", "p", head=M.raw(11, M.info("x", [2, 5, 3])) + M.floats("w", [1, 16, 3]) + M.floats("r", [1, 16, 4])
+                + M.floats("c", [2, 1, 4]) + M.floats("p", [1, 12]), outputs=("", "y", "z"), opset=14,
+                attributes=M.integer("layout", 1) + M.integer("input_forget", 1) + text("direction", "reverse")),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 

@@ -48,6 +48,10 @@ def integer(name, value):
     return raw(5, raw(1, name) + num(20, 2) + num(3, value))
 
 
+def texts(name, values):
+    return raw(5, raw(1, name) + num(20, 8) + b"".join(raw(9, v) for v in values))
+
+
 def floats(name, dims, count=None, kind=1):
     total = 1
     for dim in dims:
@@ -64,6 +68,8 @@ def model(graph, opset=13):
 X = raw(11, info("x", ["N", 3, 8, 8]))
 V = raw(11, info("x", ["N", 4]))
 Y = raw(12, raw(1, "y"))
+SEQUENCE = raw(11, info("x", [5, 2, 3]))
+LSTM = node("LSTM", ["x", "w", "r"], ["y"])
 RELU = node("Relu", ["x"], ["y"])
 GOOD = model(V + RELU + Y)
 
@@ -99,6 +105,12 @@ CASES = {
     "adaptive-samples": (model(raw(11, info("x", [1, 3, 8, 8])) + raw(11, info("r", [2, 4])) + raw(11, info("i", [2], 7))
                                + node("RoiAlign", ["x", "r", "i"], ["y"]) + Y, 16), 0, "roialign", "", "sampling_ratio"),
     "zero-scale": (model(raw(11, info("x", [1, 1, 4, 4])) + floats("s", [4]) + node("Resize", ["x", "", "s"], ["y"]) + Y), 204, "resize", "", "scale 0"),
+    "lstm-weights": (model(SEQUENCE + floats("w", [1, 8, 3]) + floats("r", [1, 7, 2]) + LSTM + Y), 101, "lstm", "r", "[1, 8, 2] is required"),
+    "lstm-inputs": (model(SEQUENCE + floats("w", [1, 8, 4]) + floats("r", [1, 8, 2]) + LSTM + Y), 101, "lstm", "w", "[1, 8, 3] is required"),
+    "gru-activation": (model(SEQUENCE + floats("w", [1, 6, 3]) + floats("r", [1, 6, 2]) + node(
+        "GRU", ["x", "w", "r"], ["y"], texts("activations", ["Tanh", "Frob"])) + Y), 0, "gru", "", "activation 'Frob'"),
+    "gru-activations": (model(SEQUENCE + floats("w", [1, 6, 3]) + floats("r", [1, 6, 2]) + node(
+        "GRU", ["x", "w", "r"], ["y"], texts("activations", ["Tanh"])) + Y), 204, "gru", "", "1 activations, not 2"),
     "unknown-operator": (model(V + node("Frobnicate", ["x"], ["y"]) + Y), 0, "frobnicate", "", "not supported"),
     "other-domain": (model(V + node("Relu", ["x"], ["y"], domain="com.example") + Y), 0, "relu", "", "not supported"),
     "escaping-path": (

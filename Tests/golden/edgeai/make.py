@@ -293,6 +293,22 @@ def cases() -> dict[str, File]:
     typed.outputs = [put, sums, first, raw]
     files["typed"] = typed
 
+    recurrent = File("recurrent")
+    x = recurrent.input((5, -1, 12))
+    states, last, cell = recurrent.value("states", (5, -1, 3)), recurrent.value("last", (-1, 3)), recurrent.value("cell", (-1, 3))
+    w, peepholes = recurrent.floats("w", (12, 3), 3), recurrent.floats("p", (9,), 4)
+    sigmoid, tanh, relu = (u8(kind) + f32(0, 0, 1, 0, 1) for kind in (2, 3, 0))
+    limits = u8(4) + f32(0.2, 0.5, 1, 0, 1)
+    recurrent.node(31, u8(2, 1, 0, 0, 1) + f32(3, 2) + limits + tanh + tanh, [x, w, -1, -1, -1, peepholes], [states, last, cell], "lstm")
+    gates, v = recurrent.input((-1, 4, 9), name="gates"), recurrent.floats("v", (9, 3), 5)
+    rows, row = recurrent.value("rows", (-1, 4, 3)), recurrent.value("row", (-1, 3))
+    recurrent.node(31, u8(1, 0, 1, 1, 0) + f32(INF, INF) + sigmoid + tanh + tanh, [gates, v, recurrent.floats("b", (3,), 6), last], [rows, row], "gru")
+    u = recurrent.floats("u", (3, 3), 7)
+    again, final = recurrent.value("again", (-1, 4, 3)), recurrent.value("final", (-1, 3))
+    recurrent.node(31, u8(0, 0, 1, 0, 0) + f32(INF, INF) + tanh + tanh + relu, [rows, u], [again, final], "rnn")
+    recurrent.outputs = [states, cell, row, again, final]
+    files["recurrent"] = recurrent
+
     described = float_case("névé \U0001f3d4", 6, u8(2) + f32(0, 0), (-1, 3), (-1, 3))
     described.metadata = [("producer", "make.py"), ("labels", "cat\ndog\nété"), ("empty", ""), ("", "a key may be empty")]
     files["metadata"] = described
