@@ -101,7 +101,6 @@ enum OnnxElementType: Int {
     }
   }
 
-
   /// Number of the TensorProto field that holds such elements when they are not raw.
   var typedField: Int {
     switch self {

@@ -182,7 +182,7 @@ extension OnnxImporter {
 
   /// Operators that are made of nodes whose rules say what becomes of an extent.
   private static func followsExtents(_ type: OnnxName) -> Bool {
-    switch OnnxFamily(of: type) {
+    switch OnnxFamily(of: type, domain: "") {
     case .activation, .arithmetic, .elementwise, .convolution, .pooling, .resize: return true
     default:
       return type.isOne(

@@ -30,7 +30,7 @@ extension OnnxImporter {
   /// are cut into digits of fewer bits.
   private func importConvInteger() throws(EdgeError) {
     let weights = operands[try input(1)].shape
-    guard weights.rank >= 3, !weights.hasBatch, let taps = Shape(Array(weights.dims.dropFirst())).elementCount(), taps <= 1 << 16 else {
+    guard weights.rank >= 3, !weights.hasBatch, let taps = Shape(Array(weights.dims.dropFirst())).elementCount(), taps <= 1 << 15 else {
       throw reject("weights of shape \(weights.text)")
     }
     // |x| and |w| are at most 255.

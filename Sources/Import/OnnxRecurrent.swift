@@ -73,7 +73,7 @@ extension OnnxImporter {
       layers[1].isReverse = true
     case let other: throw malformed("attribute 'direction' is '\(other)'")
     }
-    guard let names = try textsAttribute("activations") else { return layers }
+    guard let names = try textsAttribute("activations"), !names.isEmpty else { return layers }
     let functions = kind == .rnn ? 1 : kind == .gru ? 2 : 3
     guard names.count == functions * layers.count else {
       throw malformed("\(names.count) activations, not \(functions * layers.count)")

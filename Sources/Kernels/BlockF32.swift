@@ -105,6 +105,13 @@ func multiplyBlock(_ rows: FloatRows, _ columns: Int, _ panels: UnsafePointer<Fl
   let size = panelSize(rows.window.total)
   var column = 0
   var panel = panels
+  if rows.count == 1 && rows.lines == 1 && rows.window.steps == rows.window.total {
+    while column &+ 4 &* panelWidth <= columns {
+      fourPanels(rows.window.steps, rows.a.assumingMemoryBound(to: Float.self), panel, size, target.moved(rows: 0, columns: column))
+      panel += 4 &* size
+      column &+= 4 &* panelWidth
+    }
+  }
   while column < columns {
     var line = 0
     while line < rows.lines {
@@ -141,6 +148,41 @@ private func wholeTile(
   _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget
 ) {
   MainTile<WideRow<FloatStep>>.product(window, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
+}
+
+/// One row: the sums of a single panel would wait for each other. Each is the same as that of a tile.
+@inline(never)
+private func fourPanels(_ steps: Int, _ a: UnsafePointer<Float>, _ panel: UnsafePointer<Float>, _ size: Int, _ target: FloatTarget) {
+  var first = PanelSums(), second = PanelSums(), third = PanelSums(), fourth = PanelSums()
+  var weights = panel + panelWidth
+  var i = 0
+  while i < steps {
+    let element = VF(repeating: a[i])
+    first.add(element, weights)
+    second.add(element, weights + size)
+    third.add(element, weights + 2 &* size)
+    fourth.add(element, weights + 3 &* size)
+    weights += panelWidth
+    i &+= 1
+  }
+  first.store(panel, target)
+  second.store(panel + size, target.moved(rows: 0, columns: panelWidth))
+  third.store(panel + 2 &* size, target.moved(rows: 0, columns: 2 &* panelWidth))
+  fourth.store(panel + 3 &* size, target.moved(rows: 0, columns: 3 &* panelWidth))
+}
+
+/// One row's sums of a panel.
+private struct PanelSums {
+  var low = VF(), high = VF()
+
+  @inline(__always) mutating func add(_ element: VF, _ weights: UnsafePointer<Float>) {
+    low = multiplyAdd(element, VF.load(weights), low)
+    high = multiplyAdd(element, VF.load(weights + lanes), high)
+  }
+
+  @inline(__always) func store(_ panel: UnsafePointer<Float>, _ target: FloatTarget) {
+    WholeSink(target: target, bias: UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)).take(0, low, high)
+  }
 }
 
 /// The rows after the last whole tile.

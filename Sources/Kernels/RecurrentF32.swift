@@ -18,7 +18,8 @@ private struct RecurrentPlan {
     let kind = Int(args.pointee.kind)
     gateCount = kind == EK_RNN ? 1 : kind == EK_GRU ? 3 : 4
     firstGates = kind == EK_GRU ? 2 : gateCount
-    blockRows = divideUp(batch, divideUp(batch, tileRows))
+    // More rows read the weights less often, fewer share the work among more threads.
+    blockRows = divideUp(batch, divideUp(batch, 2 &* tileRows))
     blocks = divideUp(batch, blockRows)
   }
 

@@ -78,6 +78,7 @@ public struct Plan {
     options.isa = isa
 
     let lowering = try Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
+    lowering.observed = options.observed
     try lowering.run()
     for value in options.observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }

@@ -225,6 +225,37 @@ def test_quantized_network_keeps_float_recurrence() -> None:
     assert relative_error(found, expected) < 0.1
 
 
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_quantized_classifier_of_the_last_state(kind: str) -> None:
+    """Nobody reads the states of all steps: a plan has no memory for them unless it is observed."""
+    rng = np.random.default_rng(12)
+    constants = parameters(kind, 1, 6, 24, rng)
+    constants.pop("P")
+    constants |= {"V": rng.standard_normal((5, 24)).astype(np.float32), "axes": np.array([0], np.int64)}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        helper.make_node(kind, ["t", "W", "R", "B"], ["", "h"], hidden_size=24),
+        helper.make_node("Squeeze", ["h", "axes"], ["s"]),
+        helper.make_node("Gemm", ["s", "V"], ["y"], transB=1),
+    ]
+    data = model(nodes, {"x": (["n", 9, 6], np.dtype(np.float32))}, ["y"], constants)
+    x = rng.standard_normal((32, 9, 6)).astype(np.float32)
+    compare(data, {"x": x})
+    result = edgeai.quantize(edgeai.load(data), x)
+    assert relative_error(edgeai.Session(result.model, batch=None).run(x)[0], peer(data, {"x": x})[0]) < 0.05
+
+
+@pytest.mark.parametrize("steps", [1, 5, 40])
+def test_free_steps_on_the_first_axis(steps: int) -> None:
+    """The first free axis is what a session calls its batch; here it is time."""
+    rng = np.random.default_rng(13)
+    constants = parameters("GRU", 2, 3, 10, rng)
+    constants.pop("P")
+    node = helper.make_node("GRU", ["x", "W", "R", "B"], ["y", "h"], hidden_size=10, direction="bidirectional")
+    data = model([node], {"x": (["steps", 2, 3], np.dtype(np.float32))}, ["y", "h"], constants)
+    compare(data, {"x": rng.standard_normal((steps, 2, 3)).astype(np.float32)})
+
+
 BAD = {
     "weights": ({"W": (1, 16, 4)}, {}, r"LSTM: shape \[1, 16, 4\], \[1, 16, 3\] is required"),
     "recurrent": ({"R": (1, 15, 4)}, {}, r"LSTM: shape \[1, 15, 4\], \[1, 16, 4\] is required"),

@@ -38,7 +38,7 @@ extension Lowering {
   }
 
   private func isRead(_ value: ValueID) -> Bool {
-    graph.outputs.contains(value) || graph.nodes.contains { $0.inputs.contains(value) }
+    graph.outputs.contains(value) || observed.contains(value) || graph.nodes.contains { $0.inputs.contains(value) }
   }
 
   private static func activation(_ activation: Recurrent.Activation) -> ek_activation {

@@ -15,6 +15,8 @@ final class Lowering {
   var places: [BufferPlace?]
   /// Index of the node being lowered.
   var current = -1
+  /// Values that need memory though no node may read them.
+  var observed: [ValueID] = []
   /// A remark for the steps emitted next, printed in the plan.
   var note = Text()
   /// Dimensions that depend on data.
