@@ -113,9 +113,12 @@ extension Graph {
     } else if quantization.scales.count != 1 {
       throw failure("\(quantization.scales.count) scales without an axis")
     }
-    for scale in quantization.scales where !(scale.isFinite && scale > 0) { throw failure("a scale is not finite and positive") }
-    for zeroPoint in quantization.zeroPoints where !range.contains(zeroPoint) {
-      throw failure("zero point \(zeroPoint) is out of range of \(value.dtype.text)")
+    var index = 0
+    while index < quantization.scales.count {
+      let (scale, zeroPoint) = (quantization.scales[index], quantization.zeroPoints[index])
+      guard scale.isFinite, scale > 0 else { throw failure("a scale is not finite and positive") }
+      guard range.contains(zeroPoint) else { throw failure("zero point \(zeroPoint) is out of range of \(value.dtype.text)") }
+      index &+= 1
     }
   }
 }

@@ -113,12 +113,31 @@ private func packPanel(
   while column < panelWidth {
     var sum: Int32 = 0
     let row = plain + (first &+ (column < count ? column : 0)) &* shape.k
-    var i = 0
-    while i < shape.steps &* dotGroup {
-      let weight = column < count && i < shape.k ? Int32(row[i]) &- zero : 0
-      sum &+= weight
-      weights[i / dotGroup &* stepWeights &+ dotWeightIndex(column, i % dotGroup)] = DotWeight(truncatingIfNeeded: weight)
-      i &+= 1
+    let depth = column < count ? shape.k : 0
+    var place = weights + dotWeightIndex(column, 0)
+    var k = 0
+    // This runs over every weight when a model is loaded: whole steps without a question for each.
+    while k &+ dotGroup <= depth {
+      var i = 0
+      while i < dotGroup {
+        let weight = Int32(row[k &+ i]) &- zero
+        sum &+= weight
+        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight)
+        i &+= 1
+      }
+      k &+= dotGroup
+      place += stepWeights
+    }
+    while k < shape.steps &* dotGroup {
+      var i = 0
+      while i < dotGroup {
+        let weight = k &+ i < depth ? Int32(row[k &+ i]) &- zero : 0
+        sum &+= weight
+        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight)
+        i &+= 1
+      }
+      k &+= dotGroup
+      place += stepWeights
     }
     var correction: Int32 = 0
     var scale: Float = 0
