@@ -23,6 +23,12 @@ def numbers(name, values):
     return M.raw(5, M.num(1, len(values)) + M.num(2, 1) + M.raw(8, name) + M.raw(9, struct.pack(f"<{len(values)}f", *values)))
 
 
+def integers(name, dims, values, kind=2):
+    """uint8 (2), int8 (3)."""
+    data = bytes(v & 255 for v in values)
+    return M.raw(5, b"".join(M.num(1, d) for d in dims) + M.num(2, kind) + M.raw(8, name) + M.raw(9, data))
+
+
 IMAGE = M.raw(11, M.info("x", ["N", 4, 6, 6]))
 SIGNAL = M.raw(11, M.info("x", ["N", 4, 9]))
 ROW = M.raw(11, M.info("x", ["N", 8]))
@@ -137,6 +143,22 @@ SEEDS = {
     "lstm": one("LSTM", "w", "r", "", "", "", "c", "p", head=M.raw(11, M.info("x", [2, 5, 3])) + M.floats("w", [1, 16, 3]) + M.floats("r", [1, 16, 4])
                 + M.floats("c", [2, 1, 4]) + M.floats("p", [1, 12]), outputs=("", "y", "z"), opset=14,
                 attributes=M.integer("layout", 1) + M.integer("input_forget", 1) + text("direction", "reverse")),
+    "quantize": M.model(
+        IMAGE + numbers("s", [0.1]) + integers("z", [1], [120]) + integers("w", [4, 4, 1, 1], range(16), 3) + integers("wz", [1], [0], 3)
+        + M.node("QuantizeLinear", ["x", "s", "z"], ["q"]) + M.node("DequantizeLinear", ["q", "s", "z"], ["d"])
+        + M.node("DequantizeLinear", ["w", "s", "wz"], ["k"]) + M.node("Conv", ["d", "k"], ["c"])
+        + M.node("QuantizeLinear", ["c", "s", "z"], ["p"]) + M.node("DequantizeLinear", ["p", "s", "z"], ["y"]) + M.Y),
+    "quantize-axis": one("QuantizeLinear", "s", "z", head=IMAGE + numbers("s", [0.1, 0.2, 0.3, 0.4]) + integers("z", [4], [1, 2, 3, 4], 3)),
+    "dequantize-blocks": one(
+        "DequantizeLinear", "s", head=M.raw(11, M.info("x", [5], 2)) + numbers("s", [0.1, 0.2, 0.3]),
+        attributes=M.integer("axis", 0) + M.integer("block_size", 2), opset=21),
+    "qlinear-conv": one(
+        "QLinearConv", "s", "z", "w", "s", "z", "s", "z",
+        head=M.raw(11, M.info("x", ["N", 4, 3, 3], 2)) + numbers("s", [0.1]) + integers("z", [1], [9]) + integers("w", [1, 4, 2, 2], range(16))),
+    "conv-integer": one(
+        "ConvInteger", "w", "z", "z",
+        head=M.raw(11, M.info("x", ["N", 4, 3, 3], 2)) + integers("z", [1], [9]) + integers("w", [1, 4, 2, 2], range(16))),
+    "dynamic-quantize": one("DynamicQuantizeLinear", head=M.raw(11, M.info("x", [2, 5])), outputs=("y", "s", "z")),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 
