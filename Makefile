@@ -193,6 +193,7 @@ demo: setup
 bench: setup
 	$(MAKE) library $(VENV)/edgeai
 	$(PYTHON) Benchmarks/run.py
+	$(PYTHON) Benchmarks/load.py
 
 # ---- Cross builds ----------------------------------------------------------------------------------------
 
