@@ -7,13 +7,22 @@ enum TfliteCode: Int {
   case add = 0, averagePool2d = 1, concatenation = 2, conv2d = 3, depthwiseConv2d = 4, depthToSpace = 5, dequantize = 6,
     floor = 8, fullyConnected = 9, l2Normalization = 11, logistic = 14, maxPool2d = 17, mul = 18, relu = 19,
     reluN1To1 = 20, relu6 = 21, reshape = 22, resizeBilinear = 23, softmax = 25, spaceToDepth = 26, tanh = 28,
-    custom = 32, pad = 34, gather = 36, transpose = 39, mean = 40, sub = 41, div = 42, squeeze = 43, stridedSlice = 45,
-    exp = 47, split = 49, logSoftmax = 50, cast = 53, prelu = 54, maximum = 55, minimum = 57, neg = 59, padv2 = 60,
+    custom = 32, pad = 34, unidirectionalSequenceRnn = 35, gather = 36, transpose = 39, mean = 40, sub = 41, div = 42, squeeze = 43,
+    unidirectionalSequenceLstm = 44, stridedSlice = 45, bidirectionalSequenceRnn = 46, exp = 47, split = 49, logSoftmax = 50,
+    bidirectionalSequenceLstm = 52, cast = 53, prelu = 54, maximum = 55, minimum = 57, neg = 59, padv2 = 60,
     slice = 65, transposeConv = 67, expandDims = 70, log = 73, sum = 74, sqrt = 75, rsqrt = 76, shape = 77, pow = 78,
     reduceProd = 81, reduceMax = 82, pack = 83, unpack = 88, reduceMin = 89, square = 92, resizeNearestNeighbor = 97,
     leakyRelu = 98, squaredDifference = 99, mirrorPad = 100, abs = 101, splitV = 102, ceil = 104, addN = 106, elu = 111,
     quantize = 114, round = 116, hardSwish = 117, batchMatmul = 126, broadcastTo = 130, gelu = 150, relu0To1 = 152,
     sign = 158
+
+  /// A layer whose states are variables of the file.
+  var isRecurrent: Bool {
+    switch self {
+    case .unidirectionalSequenceLstm, .bidirectionalSequenceLstm, .unidirectionalSequenceRnn, .bidirectionalSequenceRnn: return true
+    default: return false
+    }
+  }
 
   /// How the schema names an operator.
   static func name(_ code: Int) -> Text {

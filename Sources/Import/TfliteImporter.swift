@@ -112,6 +112,9 @@ final class TfliteImporter {
     nodeIndex = index
     inputs = node.inputs
     outputs = node.outputs
+    let code = TfliteCode(rawValue: node.code)
+    // The states of recurrent layers are variables; a run begins without them.
+    if code?.isRecurrent == true { inputs = inputs.map { $0 >= 0 && model.tensors[$0].isVariable ? -1 : $0 } }
     for input in inputs where input >= 0 && !isMade[input] && model.tensors[input].contents.isEmpty && known[input] == nil {
       if model.tensors[input].isVariable { isPoisoned[input] = true } else if !isEmptyConstant(input) {
         throw malformed("an input is read before it is made", tensor: input)
@@ -122,7 +125,7 @@ final class TfliteImporter {
       isMade[output] = true
     }
     do throws(EdgeError) {
-      guard let code = TfliteCode(rawValue: node.code), code != .custom else { throw reject("the operator is not supported") }
+      guard let code, code != .custom else { throw reject("the operator is not supported") }
       if let variable = inputs.first(where: { $0 >= 0 && model.tensors[$0].isVariable }) {
         throw reject("'\(model.tensors[variable].name)' is a variable; state that outlives a run is not supported")
       }
@@ -164,6 +167,8 @@ final class TfliteImporter {
       try importShape(code)
     case .slice, .stridedSlice, .gather, .pad, .padv2, .mirrorPad: try importPart(code)
     case .quantize, .dequantize, .cast: try importConversion(code)
+    case .unidirectionalSequenceLstm, .bidirectionalSequenceLstm, .unidirectionalSequenceRnn, .bidirectionalSequenceRnn:
+      try importRecurrent(code)
     case .shape: throw reject("supported only where shapes are known")
     case .custom: throw reject("the operator is not supported")
     default: try importActivation(code)

@@ -229,7 +229,7 @@ def test_quantized_network_keeps_float_recurrence() -> None:
 def test_quantized_classifier_of_the_last_state(kind: str) -> None:
     """Nobody reads the states of all steps: a plan has no memory for them unless it is observed."""
     rng = np.random.default_rng(12)
-    constants = parameters(kind, 1, 6, 24, rng)
+    constants = parameters(kind, 1, 6, 24, rng, 0.25)
     constants.pop("P")
     constants |= {"V": rng.standard_normal((5, 24)).astype(np.float32), "axes": np.array([0], np.int64)}
     nodes = [

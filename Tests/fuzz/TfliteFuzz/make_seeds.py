@@ -67,6 +67,31 @@ def shapes():
     return net.file([x], [y])
 
 
+def recurrent(op, options, gates, *, directions=1, hybrid=False, **values):
+    """Layers of 2 units on sequences of 3 numbers; weights of the input and of the state and a bias for each gate."""
+    net = Network()
+    x = net.tensor("x", (1, 4, 3), free=True)
+
+    def constant(*shape):
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        if hybrid and len(shape) > 1:
+            return net.tensor("w", shape, "int8", bytes(range(count)), scale=0.01)
+        return net.tensor("w", shape, "float32", struct.pack(f"<{count}f", *range(count)))
+
+    def state():
+        return net.tensor("s", (1, 2), _5=("B", 1))
+
+    inputs = []
+    for _ in range(directions):
+        inputs += [constant(2, 3) for _ in range(gates)] + [constant(2, 2) for _ in range(gates)]
+        inputs += [constant(2) for _ in range(7 if gates == 4 else 1)] + ([-1, -1] if gates == 4 else [state()])
+    if gates == 4:
+        inputs += [state() for _ in range(2 * directions)]
+    outputs = [net.tensor(f"y{index}", (1, 4, 2)) for index in range(directions)]
+    net.operator(op, [x, *inputs], outputs, options, **values)
+    return net.file([x], outputs)
+
+
 POOL = {"stride_w": 2, "stride_h": 2, "width": 2, "height": 2}
 SEEDS = {
     "conv": layer("CONV_2D", "float32", "float32", (3, 3, 3, 4), "Conv2D", activation=3),
@@ -106,6 +131,10 @@ SEEDS = {
     "bilinear": one("RESIZE_BILINEAR", (1, 9, 3, 4), lists=[(9, 3)], options="ResizeBilinear", half_pixel=1),
     "nearest": one("RESIZE_NEAREST_NEIGHBOR", (1, 9, 3, 4), lists=[(9, 3)], options="ResizeNearestNeighbor", align_corners=1),
     "shapes": shapes(),
+    "lstm": recurrent("UNIDIRECTIONAL_SEQUENCE_LSTM", "UnidirectionalSequenceLSTM", 4, hybrid=True, activation=4, cell_clip=10.0),
+    "lstm-both": recurrent("BIDIRECTIONAL_SEQUENCE_LSTM", "BidirectionalSequenceLSTM", 4, directions=2, activation=4, time_major=0),
+    "rnn": recurrent("UNIDIRECTIONAL_SEQUENCE_RNN", "SequenceRNN", 1, activation=1),
+    "rnn-both": recurrent("BIDIRECTIONAL_SEQUENCE_RNN", "BidirectionalSequenceRNN", 1, directions=2, activation=4),
 }
 
 
