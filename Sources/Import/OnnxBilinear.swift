@@ -47,7 +47,8 @@ extension OnnxImporter {
       let pixels = multiplyChecked(shape[0], height * width)
     else { throw malformed("sizes or the number of samples are out of range") }
     let mode = try textAttribute("mode", "avg")
-    guard mode == "avg" || mode == "max" else { throw malformed("attribute 'mode' is '\(mode)'") }
+    let isMean = mode == "avg"
+    guard isMean || mode == "max" else { throw malformed("attribute 'mode' is '\(mode)'") }
     let isShifted = try textAttribute("coordinate_transformation_mode", opset < 16 ? "" : "half_pixel") == "half_pixel"
     var corners = try binary(.multiply, try floatTensor(regions), try number(Double(try floatAttribute("spatial_scale", 1)), .float32))
     if isShifted { corners = try binary(.subtract, corners, try number(0.5, .float32)) }
@@ -77,12 +78,12 @@ extension OnnxImporter {
         let weight = try binary(
           .multiply, try reshaped(vertical.weight, [count, rows, 1, 1]), try reshaped(horizontal.weight, [count, 1, columns, 1]))
         let value = try binary(.multiply, try part(.take(Indexing(.slices, axis: 0)), [flat, index]), weight)
-        sum = try joined(sum, value, mode == "avg" ? .add : .maximum)
+        sum = try joined(sum, value, isMean ? .add : .maximum)
       }
     }
     guard let sum else { return }
     let cells = try reshaped(sum, [count, size[0], samples, size[1], samples, shape[1]])
-    try setResult(try transposed(try reduce(mode == "avg" ? .mean : .max, cells, [2, 4], keepDims: false), [0, 3, 1, 2]))
+    try setResult(try transposed(try reduce(isMean ? .mean : .max, cells, [2, 4], keepDims: false), [0, 3, 1, 2]))
   }
 
   /// A convolution whose taps lie where offsets say (Dai et al. 2017), each weighted by a mask (Zhu et al. 2019).
