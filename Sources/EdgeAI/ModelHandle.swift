@@ -47,7 +47,9 @@ final class ModelHandle {
     _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
   ) throws(EdgeError) -> ModelHandle {
     let texts = try ModelTexts(graph, unsupported)
-    return ModelHandle(graph, try graph.extents(), source, unsupported, allocator, log, texts, try MetadataTexts(graph))
+    // What could not be imported may stand half in the graph.
+    let extents = unsupported.isEmpty ? try graph.extents() : [Extent?](repeating: nil, count: graph.values.count)
+    return ModelHandle(graph, extents, source, unsupported, allocator, log, texts, try MetadataTexts(graph))
   }
 
   var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }

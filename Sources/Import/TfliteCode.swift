@@ -13,7 +13,7 @@ enum TfliteCode: Int {
     slice = 65, transposeConv = 67, expandDims = 70, log = 73, sum = 74, sqrt = 75, rsqrt = 76, shape = 77, pow = 78,
     reduceProd = 81, reduceMax = 82, pack = 83, unpack = 88, reduceMin = 89, square = 92, resizeNearestNeighbor = 97,
     leakyRelu = 98, squaredDifference = 99, mirrorPad = 100, abs = 101, splitV = 102, ceil = 104, addN = 106, elu = 111,
-    quantize = 114, round = 116, hardSwish = 117, batchMatmul = 126, broadcastTo = 130, gelu = 150, relu0To1 = 152,
+    quantize = 114, round = 116, hardSwish = 117, nonMaxSuppressionV4 = 120, nonMaxSuppressionV5 = 121, batchMatmul = 126, broadcastTo = 130, gelu = 150, relu0To1 = 152,
     sign = 158
 
   /// A layer whose states are variables of the file.

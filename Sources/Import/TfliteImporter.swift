@@ -125,7 +125,7 @@ final class TfliteImporter {
       isMade[output] = true
     }
     do throws(EdgeError) {
-      guard let code, code != .custom else { throw reject("the operator is not supported") }
+      guard let code, code != .custom || node.customName == "TFLite_Detection_PostProcess" else { throw reject("the operator is not supported") }
       if let variable = inputs.first(where: { $0 >= 0 && model.tensors[$0].isVariable }) {
         throw reject("'\(model.tensors[variable].name)' is a variable; state that outlives a run is not supported")
       }
@@ -170,7 +170,8 @@ final class TfliteImporter {
     case .unidirectionalSequenceLstm, .bidirectionalSequenceLstm, .unidirectionalSequenceRnn, .bidirectionalSequenceRnn:
       try importRecurrent(code)
     case .shape: throw reject("supported only where shapes are known")
-    case .custom: throw reject("the operator is not supported")
+    case .custom: try importDetectionPostProcess()
+    case .nonMaxSuppressionV4, .nonMaxSuppressionV5: try importNonMaxSuppression(code)
     default: try importActivation(code)
     }
   }

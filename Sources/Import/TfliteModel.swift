@@ -37,6 +37,8 @@ final class TfliteOperator {
   /// Which of the schema's options tables `options` is.
   var optionsType = 0
   var options: FlatbufferTable?
+  /// Where a custom operator's own options lie.
+  var customOptions: (bytes: FlatbufferBytes, range: Range<Int>)?
   var byteOffset = 0
 
   /// As the schema spells it.
@@ -198,6 +200,8 @@ struct TfliteReader {
     node.outputs = try indices(table, 2, model)
     node.optionsType = Int(try table.byte(3))
     node.options = try table.table(4)
+    let own = try table.vector(5, size: 1)
+    if own.count > 0 { node.customOptions = (file, own.start..<(own.start &+ own.count)) }
     return node
   }
 }
