@@ -58,7 +58,7 @@ extension TfliteImporter {
     let options = try FlexbufferMap(bytes)
     func integer(_ key: StaticString, _ standard: Int) throws(EdgeError) -> Int {
       guard let number = try options.number(key) else { return standard }
-      guard number >= 0, number <= 1 << 24 else { throw reject("option '\(key)' is out of range") }
+      guard number >= 0, number <= 16_777_216 else { throw reject("option '\(key)' is out of range") }
       return Int(number)
     }
     func real(_ key: StaticString) throws(EdgeError) -> Float {

@@ -122,6 +122,9 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
     .reduce(.argMinLast, axes: [2], keepDims: false), .scan(.product, axis: 1, exclusive: true, reverse: false),
     .take(Indexing(.tuples, axis: 2)), .put(Indexing(.elements, axis: 1), .maximum), .topK(axis: 1, k: 5, largest: true),
     .recurrent(recurrent), .recurrent(gru), .recurrent(Recurrent(.rnn)),
+    .nonZero(bound: 7), .crop(axis: 1, .first(bound: 9)), .crop(axis: 2, .whole(.highest)), .unique(axis: 1, sorted: true, bound: 4),
+    .nonMaxSuppression(NonMaxSuppression(bound: 9, most: 3, overlap: 0.5, threshold: nil, isCentered: true)),
+    .nonMaxSuppression(NonMaxSuppression(bound: 9, most: 3, overlap: 0.5, threshold: 0.25, isCentered: false)),
   ]
   for op in operators {
     var writer = FormatByteWriter()
