@@ -18,7 +18,8 @@ CODES = {
     "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "LOG": 73, "SUM": 74, "SQRT": 75, "RSQRT": 76, "SHAPE": 77, "POW": 78, "REDUCE_PROD": 81,
     "REDUCE_MAX": 82, "PACK": 83, "UNPACK": 88, "REDUCE_MIN": 89, "SQUARE": 92, "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98,
     "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "ABS": 101, "SPLIT_V": 102, "CEIL": 104, "ADD_N": 106, "ELU": 111, "QUANTIZE": 114,
-    "ROUND": 116, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "BROADCAST_TO": 130, "GELU": 150, "RELU_0_TO_1": 152, "SIGN": 158,
+    "ROUND": 116, "HARD_SWISH": 117, "NON_MAX_SUPPRESSION_V4": 120, "NON_MAX_SUPPRESSION_V5": 121,
+    "BATCH_MATMUL": 126, "BROADCAST_TO": 130, "GELU": 150, "RELU_0_TO_1": 152, "SIGN": 158,
 }
 #: Options tables: number in the union, then the fields in their order with their types ("[i]" is a vector).
 OPTIONS = {
@@ -177,6 +178,8 @@ class Network:
             fields[1] = ("str", values.pop("custom"))
         self.codes.append(fields)
         node: dict[int, Any] = {0: ("I", len(self.codes) - 1), 1: ("[i]", inputs), 2: ("[i]", outputs)}
+        if "custom_options" in values:
+            node[5] = ("[B]", values.pop("custom_options"))
         if options:
             number, layout = OPTIONS[options]
             table = {}

@@ -13,7 +13,7 @@ extension Graph {
   /// - Throws: `unsupportedOperator` naming the node whose result would depend on entries that mean nothing, or on two extents.
   public func extents() throws(EdgeError) -> [Extent?] {
     var extents = [Extent?](repeating: nil, count: values.count)
-    guard nodes.contains(where: { $0.op.bound != nil }) else { return extents }
+    guard nodes.contains(where: { $0.op.bound != nil || $0.op.endsExtent }) else { return extents }
     for (index, node) in nodes.enumerated() {
       for (output, extent) in zip(node.outputs, try resultExtents(of: node, index: index, extents)) { extents[output] = extent }
     }
@@ -23,6 +23,13 @@ extension Graph {
   /// The extents of a node's results from those of its inputs. Values past the end of `extents` have none.
   public func resultExtents(of node: Node, index: Int, _ extents: [Extent?]) throws(EdgeError) -> [Extent?] {
     try ExtentInference(values: values, node: node, index: index, extents: extents).results()
+  }
+}
+
+extension Operator {
+  fileprivate var endsExtent: Bool {
+    if case .crop(_, .whole) = self { return true }
+    return false
   }
 }
 
@@ -59,7 +66,7 @@ private struct ExtentInference {
     default: break
     }
     guard node.inputs.indices.contains(where: { extent($0) != nil }) else {
-      if case .crop(_, .whole) = node.op { throw refused("no dimension of its input depends on data") }
+      if node.op.endsExtent { throw refused("no dimension of its input depends on data") }
       return results
     }
     switch node.op {

@@ -37,6 +37,7 @@ SEQUENCE = M.raw(11, M.info("x", [5, 2, 3]))
 COUNTS = M.raw(11, M.info("x", [3, 8], 7))
 CUBE = M.raw(11, M.info("x", [1, 2, 4, 4, 4]))
 HEADS = M.raw(11, M.info("x", [1, 2, 3, 4]))
+ROW_FIXED = M.raw(11, M.info("x", [2, 8]))
 KERNEL = M.ints("kernel_shape", [2, 2]) + M.ints("strides", [2, 2])
 
 
@@ -159,6 +160,16 @@ SEEDS = {
         "ConvInteger", "w", "z", "z",
         head=M.raw(11, M.info("x", ["N", 4, 3, 3], 2)) + integers("z", [1], [9]) + integers("w", [1, 4, 2, 2], range(16))),
     "dynamic-quantize": one("DynamicQuantizeLinear", head=M.raw(11, M.info("x", [2, 5])), outputs=("y", "s", "z")),
+    "non-zero": M.model(
+        COUNTS + M.node("NonZero", ["x"], ["p"]) + M.node("Transpose", ["p"], ["q"]) + M.node("Shape", ["q"], ["s"])
+        + indices("k", [3, 2]) + M.node("Min", ["s", "k"], ["e"]) + indices("zero", [0, 0]) + M.node("Slice", ["q", "zero", "e"], ["y"]) + M.Y),
+    "compress": M.model(
+        ROW_FIXED + M.raw(11, M.info("c", [8], 9)) + M.node("Compress", ["x", "c"], ["z"], M.integer("axis", 1)) + M.node("Concat", ["z", "x", "z"], ["u"], M.integer("axis", 1))
+        + M.node("ReduceMax", ["u"], ["m"], M.ints("axes", [1])) + indices("k", [2]) + M.node("TopK", ["u", "k"], ["y", "i"]) + M.Y),
+    "unique": one("Unique", head=COUNTS, attributes=M.integer("axis", 1) + M.integer("sorted", 0), outputs=("y", "a", "b", "c")),
+    "non-max-suppression": M.model(
+        M.raw(11, M.info("x", [1, 6, 4])) + M.raw(11, M.info("s", [1, 2, 6])) + indices("k", [3]) + numbers("t", [0.5])
+        + M.node("NonMaxSuppression", ["x", "s", "k", "t", "t"], ["p"]) + M.node("GatherND", ["s", "p"], ["y"]) + M.Y),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 

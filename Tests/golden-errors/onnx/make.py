@@ -96,6 +96,9 @@ CASES = {
     "hidden-overflow": (model(V + raw(5, b"".join(num(1, d) for d in (0, 1 << 40, 1 << 40)) + num(2, 7) + raw(8, "w"))
                               + node("Add", ["w", "w"], ["y"]) + Y), 301, "", "w", "overflows"),
     "wrong-channels": (model(X + floats("w", [2, 5, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 101, "conv", "w", "do not fit"),
+    "different-extents": (model(
+        raw(11, info("x", [4])) + node("NonZero", ["x"], ["a"]) + node("Abs", ["x"], ["b"]) + node("NonZero", ["b"], ["c"])
+        + node("Add", ["a", "c"], ["y"]) + Y), 0, "add", "", "depends on data"),
     "wrong-dtype": (model(V + floats("w", [4], 4, 99) + node("Add", ["x", "w"], ["y"]) + Y), 0, "add", "", "element type 99"),
     "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
     "attribute-type": (model(V + node("Flatten", ["x"], ["y"], ints("axis", [1])) + Y), 200, "flatten", "", "has type 7, not 2"),
