@@ -401,6 +401,7 @@ typedef struct edgeai_session_options {
   const char *isa;            /* optional: an edgeai_isa_name. NULL: the environment variable EDGEAI_ISA, else the best */
   int64_t max_extent;         /* most entries of a dimension whose size depends on data, at least 2; default 65536. Memory
                                * is for as many as there can be, or for this many where that is less */
+  int64_t max_iterations; /* of all the model's loops together, in one run; default 1000000. More end the run */
 } edgeai_session_options;
 
 /* Defaults: edgeai_session_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -415,7 +416,7 @@ EDGEAI_API edgeai_status edgeai_session_memory_required(const edgeai_model *mode
 /* Makes a session in one newly allocated block. options: optional.
  * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option, or an unknown name of an instruction set), UNSUPPORTED_FEATURE
  * (an instruction set that this build or processor does not have), UNSUPPORTED_OPERATOR (strict, or after
- * allow_unsupported). Since 0.1. */
+ * allow_unsupported), LIMIT_EXCEEDED (a loop always has more than max_iterations). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const edgeai_session_options *options,
                                                edgeai_session **session, edgeai_error *error);
 
@@ -462,7 +463,8 @@ EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, siz
 /* Computes the outputs. Allocates nothing. Integer results are the same bytes for every instruction set, number
  * of threads and batch split; float results do not depend on the number of threads.
  * Errors: CANCELLED; LIMIT_EXCEEDED naming the operator that found more entries than the session has room for (see
- * max_extent). The outputs are then undefined and the session can run again. Since 0.1. */
+ * max_extent), or the loop that has more iterations than max_iterations allows. The outputs are then undefined and the
+ * session can run again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_run(edgeai_session *session, edgeai_error *error);
 
 /* Asks a run in progress to stop before its next step. The request stays until a run takes it, with CANCELLED: when

@@ -50,7 +50,7 @@ public final class Calibration {
     for value in graph.values where value.quantization != nil {
       throw EdgeError(.unsupportedFeature, "the model is quantized already", tensor: value.name)
     }
-    let observed = GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
+    let observed = try GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
     let runner = try GraphRunner.make(graph, observed: observed, threads: options.threads, isa: nil)
     var observers: [Observed] = []
     for value in observed {

@@ -45,15 +45,13 @@ public final class Comparison {
     try Comparison.checkBorders(reference, candidate, reference.outputs, candidate.outputs, "outputs")
     var pairs: [Pair] = []
     var ids = TextMap()
-    for value in GraphRunner.computedValues(candidate) { ids.set(candidate.values[value].name, value) }
-    for node in reference.nodes {
-      for value in node.outputs {
-        guard let other = ids[reference.values[value].name], RealView.supports(reference.values[value]),
-          RealView.supports(candidate.values[other]), let count = reference.values[value].shape.elementCount(),
-          count == candidate.values[other].shape.elementCount()
-        else { continue }
-        pairs.append((value, other, count))
-      }
+    for value in try GraphRunner.computedValues(candidate) { ids.set(candidate.values[value].name, value) }
+    for value in try GraphRunner.computedValues(reference).dropFirst(reference.inputs.count) {
+      guard let other = ids[reference.values[value].name], RealView.supports(reference.values[value]),
+        RealView.supports(candidate.values[other]), let count = reference.values[value].shape.elementCount(),
+        count == candidate.values[other].shape.elementCount()
+      else { continue }
+      pairs.append((value, other, count))
     }
     let referenceRunner = try GraphRunner.make(reference, observed: pairs.map { $0.reference }, threads: threads, isa: nil)
     let candidateRunner = try GraphRunner.make(candidate, observed: pairs.map { $0.candidate }, threads: threads, isa: nil)

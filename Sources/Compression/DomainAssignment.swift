@@ -8,6 +8,7 @@ import Graph
 /// - Nodes with weights, and others that compute, are integer where a kernel exists and nobody asked for float.
 /// - Nodes that move data go with their input; when that is float or a graph input they go with their consumers,
 ///   so the conversion happens once and early.
+/// - What belongs to a branch or a loop stays in float.
 /// - Nodes without weights that lie between float nodes only would need two conversions each: they stay in float.
 final class DomainAssignment {
   enum Domain: Equatable {
@@ -27,9 +28,11 @@ final class DomainAssignment {
   private var consumers: [[Int]]
 
   /// `ranges`: of every value, constants included.
-  init(_ graph: Graph, ranges: [ValueRange?], options: QuantizerOptions) {
+  init(_ graph: Graph, flow: ControlFlow, ranges: [ValueRange?], options: QuantizerOptions) {
     self.graph = graph
-    support = graph.nodes.map { IntegerSupport($0, in: graph) }
+    support = graph.nodes.indices.map {
+      flow.isControlled($0) ? .float("belongs to a branch or loop") : IntegerSupport(graph.nodes[$0], in: graph)
+    }
     producers = [Int](repeating: -1, count: graph.values.count)
     consumers = [[Int]](repeating: [], count: graph.values.count)
     domains = []

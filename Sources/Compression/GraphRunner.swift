@@ -43,10 +43,14 @@ final class GraphRunner {
 
   deinit { session.destroy() }
 
-  /// Graph inputs and the results of nodes, in that order, each once.
-  static func computedValues(_ graph: Graph) -> [ValueID] {
+  /// Graph inputs and the results of nodes that every run computes once, in that order, each once.
+  static func computedValues(_ graph: Graph) throws(EdgeError) -> [ValueID] {
+    let flow = try ControlFlow(graph)
     var values = graph.inputs
-    for node in graph.nodes { values += node.outputs }
+    for (index, node) in graph.nodes.enumerated() where flow.blocks[index] == 0 {
+      if case .loop = node.op { continue }
+      values += node.outputs
+    }
     return values
   }
 
@@ -68,10 +72,11 @@ final class GraphRunner {
         throw EdgeError(.invalidArgument, "element \(element) of sample \(sample) is not finite", tensor: value.name)
       }
     }
-    guard session.run() else {
-      throw session.overflow == nil
-        ? EdgeError(.cancelled, "the run was cancelled") : EdgeError(.limitExceeded, "a dimension has more entries than its bound")
-    }
+    if session.run() { return }
+    guard let step = session.exceededStep else { throw EdgeError(.cancelled, "the run was cancelled") }
+    throw EdgeError(
+      .limitExceeded, session.overflow(step) == nil ? "a loop has too many iterations" : "a dimension has more entries than its bound",
+      node: plan.steps[step].node, nodeIndex: plan.steps[step].nodeIndex)
   }
 
   /// Contents of an observed value after a run.

@@ -31,7 +31,7 @@ extension Graph {
     guard calibration.ranges.count == values.count else {
       throw EdgeError(.invalidArgument, "the calibration belongs to another graph")
     }
-    let quantizer = GraphQuantizer(self, calibration, options)
+    let quantizer = GraphQuantizer(self, try ControlFlow(self), calibration, options)
     return try quantizer.run()
   }
 }
@@ -40,6 +40,7 @@ extension Graph {
 /// one integer; a missing one is made by a conversion when a node asks for it.
 private final class GraphQuantizer {
   private let source: Graph
+  private let flow: ControlFlow
   private let options: QuantizerOptions
   private let domains: DomainAssignment
   private let schemes: SchemeAssignment
@@ -51,12 +52,13 @@ private final class GraphQuantizer {
   private var requantized: [(source: ValueID, id: ValueID)] = []
   private var names = TextMap()
 
-  init(_ source: Graph, _ calibration: CalibrationResult, _ options: QuantizerOptions) {
+  init(_ source: Graph, _ flow: ControlFlow, _ calibration: CalibrationResult, _ options: QuantizerOptions) {
     self.source = source
+    self.flow = flow
     self.options = options
     var ranges = calibration.ranges
     for (id, value) in source.values.enumerated() where value.constant != nil { ranges[id] = ValueRange.ofConstant(value) }
-    let domains = DomainAssignment(source, ranges: ranges, options: options)
+    let domains = DomainAssignment(source, flow: flow, ranges: ranges, options: options)
     self.domains = domains
     schemes = SchemeAssignment(source, ranges: ranges, isInteger: { domains.isInteger($0) })
     result = Graph(name: source.name)
@@ -79,6 +81,7 @@ private final class GraphQuantizer {
       result.inputs.append(floats[input])
     }
     for (index, node) in source.nodes.enumerated() {
+      try prepareControl(index)
       switch domains.domains[index] {
       case .integer:
         let failure = try addInteger(node)
@@ -97,6 +100,15 @@ private final class GraphQuantizer {
     for output in source.outputs { result.outputs.append(try float(output)) }
     try result.validate()
     return QuantizationResult(graph: result, reasons: reasons, warnings: warnings)
+  }
+
+  /// Before a branch or loop begins, what it reads from outside becomes float: a conversion inside would not be
+  /// there for others, and a loop would repeat it.
+  private func prepareControl(_ index: Int) throws(EdgeError) {
+    guard flow.markers[index] >= 0, flow.constructs[flow.markers[index]].begin == index else { return }
+    for inner in index + 1..<flow.constructs[flow.markers[index]].end {
+      for input in source.nodes[inner].inputs where input != Node.noValue && integers[input] != Node.noValue { _ = try float(input) }
+    }
   }
 
   private func refuse(_ index: Int, _ reason: Text) throws(EdgeError) {

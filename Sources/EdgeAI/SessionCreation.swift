@@ -12,6 +12,7 @@ private func defaultSessionOptions() -> edgeai_session_options {
   options.threads = 1
   options.spin_microseconds = Int32(clamping: defaults.spinMicroseconds)
   options.max_extent = Int64(defaults.maximumExtent)
+  options.max_iterations = Int64(defaults.maximumIterations)
   return options
 }
 
@@ -29,6 +30,10 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
   guard chosen.spin_microseconds >= 0 else { throw EdgeError(.invalidArgument, "spin_microseconds is negative") }
   guard chosen.max_extent >= 2 else { throw EdgeError(.invalidArgument, "max_extent is \(chosen.max_extent); it must be at least 2") }
   result.maximumExtent = Int(clamping: chosen.max_extent)
+  guard chosen.max_iterations >= 1 else {
+    throw EdgeError(.invalidArgument, "max_iterations is \(chosen.max_iterations); it must be at least 1")
+  }
+  result.maximumIterations = Int(clamping: chosen.max_iterations)
   result.batch = Int(chosen.batch)
   result.threads = Int(chosen.threads)
   result.spinMicroseconds = Int(chosen.spin_microseconds)

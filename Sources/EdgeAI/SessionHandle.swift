@@ -102,7 +102,17 @@ final class SessionHandle {
     return stats
   }
 
-  /// Allocates nothing. False when the run was cancelled or found more entries than there is room for.
+  /// Adds the node of a step to an error.
+  func name(_ step: Int, in error: UnsafeMutablePointer<edgeai_error>?) {
+    guard let error else { return }
+    error.pointee.node_index = Int32(clamping: steps[step].nodeIndex)
+    guard let name = text(steps[step].name) else { return }
+    var length = 0
+    while name[length] != 0 { length &+= 1 }
+    copyText(UnsafeRawBufferPointer(start: name, count: length), to: &error.pointee.node, capacity: Int(EDGEAI_NAME_CAPACITY))
+  }
+
+  /// Allocates nothing. False when the run was cancelled, or ended by a step that passed a limit.
   func run() -> Bool {
     guard session.run() else { return false }
     for index in times.indices {

@@ -140,26 +140,15 @@ public func edgeai_session_run(_ session: OpaquePointer!, _ error: UnsafeMutable
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
   let object = object(session, SessionHandle.self)
   if object.run() { return EDGEAI_OK }
-  guard let overflow = object.session.overflow else { return report(error, EDGEAI_ERROR_CANCELLED, "the run was cancelled") }
-  return report(error, overflow, of: object.steps[overflow.step], object)
-}
-
-/// More entries than there is room for, reported without allocating.
-private func report(
-  _ error: UnsafeMutablePointer<edgeai_error>?, _ overflow: (step: Int, entries: Int, bound: Int), of step: SessionHandle.Step,
-  _ session: SessionHandle
-) -> edgeai_status {
-  guard let error else { return EDGEAI_ERROR_LIMIT_EXCEEDED }
-  _ = report(error, EDGEAI_ERROR_LIMIT_EXCEEDED, "")
-  error.pointee.node_index = Int32(clamping: step.nodeIndex)
-  if let name = session.text(step.name) {
-    var length = 0
-    while name[length] != 0 { length += 1 }
-    copyText(UnsafeRawBufferPointer(start: name, count: length), to: &error.pointee.node, capacity: Int(EDGEAI_NAME_CAPACITY))
+  guard let step = object.session.exceededStep else { return report(error, EDGEAI_ERROR_CANCELLED, "the run was cancelled") }
+  let status = report(error, EDGEAI_ERROR_LIMIT_EXCEEDED, "the loop passed the session's max_iterations")
+  object.name(step, in: error)
+  if let overflow = object.session.overflow(step), let error {
+    ep_overflow_text(
+      &error.pointee.message, Int(EDGEAI_MESSAGE_CAPACITY), object.text(object.steps[step].op), Int64(overflow.entries),
+      Int64(overflow.bound))
   }
-  ep_overflow_text(
-    &error.pointee.message, Int(EDGEAI_MESSAGE_CAPACITY), session.text(step.op), Int64(overflow.entries), Int64(overflow.bound))
-  return EDGEAI_ERROR_LIMIT_EXCEEDED
+  return status
 }
 
 @_cdecl("edgeai_session_cancel") @implementation

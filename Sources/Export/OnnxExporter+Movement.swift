@@ -38,6 +38,7 @@ extension OnnxExporter {
     case .topK(let axis, let k, let largest): try writeTopK(axis, k, largest)
     case .recurrent: throw unsupported("recurrent layers have no form for it yet")
     case .nonZero, .crop, .unique, .nonMaxSuppression: throw unsupported("its result's size depends on data")
+    case .when, .otherwise, .merge, .loop, .next: throw unsupported("branches and loops have no form for it yet")
     }
   }
 

@@ -35,7 +35,12 @@ enum OperatorCode: UInt16 {
   case topK
   case bitCast
   case recurrent
-  case nonZero = 37
+  case when
+  case otherwise
+  case merge
+  case loop
+  case next
+  case nonZero
   case crop
   case unique
   case nonMaxSuppression
@@ -217,6 +222,14 @@ extension FormatByteWriter {
       f32(op.threshold ?? 0)
       flag(op.isCentered)
       return .nonMaxSuppression
+    case .when: return .when
+    case .otherwise: return .otherwise
+    case .merge: return .merge
+    case .loop: return .loop
+    case .next(let stacked, let length):
+      i32(stacked)
+      i64(length)
+      return .next
     }
   }
 
@@ -357,6 +370,11 @@ extension FormatByteReader {
       let (hasThreshold, threshold) = (try flag(), try f32())
       return .nonMaxSuppression(
         NonMaxSuppression(bound: bound, most: most, overlap: overlap, threshold: hasThreshold ? threshold : nil, isCentered: try flag()))
+    case .when: return .when
+    case .otherwise: return .otherwise
+    case .merge: return .merge
+    case .loop: return .loop
+    case .next: return .next(stacked: try i32(), length: try i64())
     }
   }
 

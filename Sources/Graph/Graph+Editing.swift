@@ -45,25 +45,29 @@ extension Graph {
   }
 
   /// The graph with its nodes in an order in which each follows the makers of its inputs; otherwise the order
-  /// stays as it is. Throws `invalidGraph` when the nodes form a cycle.
+  /// stays as it is, and branches and loops stay in one piece. Throws `invalidGraph` when the nodes form a cycle.
   public func sorted() throws(EdgeError) -> Graph {
     let index = GraphIndex(self)
+    let orderings = try ControlFlow(self).orderings(self, producers: index.producers)
     var state = [UInt8](repeating: 0, count: nodes.count)  // 0 unseen, 1 waiting for its inputs, 2 placed
     var order: [Node] = []
     order.reserveCapacity(nodes.count)
-    var stack: [(node: Int, input: Int)] = []
+    // Position in the orderings of the node, then in its inputs.
+    var stack: [(node: Int, position: Int)] = []
     for start in nodes.indices where state[start] == 0 {
       stack.append((start, 0))
       state[start] = 1
-      while let (node, input) = stack.last {
+      while let (node, position) = stack.last {
+        let input = position - orderings[node].count
         if input == nodes[node].inputs.count {
           state[node] = 2
           order.append(nodes[node])
           stack.removeLast()
           continue
         }
-        stack[stack.count - 1].input += 1
-        guard let producer = index.producer(of: nodes[node].inputs[input]), state[producer] != 2 else { continue }
+        stack[stack.count - 1].position += 1
+        let first = input < 0 ? orderings[node][position] : index.producer(of: nodes[node].inputs[input])
+        guard let producer = first, state[producer] != 2 else { continue }
         if state[producer] == 1 {
           throw EdgeError(.invalidGraph, "the nodes form a cycle", node: nodes[producer].name, nodeIndex: producer)
         }

@@ -72,7 +72,7 @@ extension Operator {
         ? "" : Text(" output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)")
       return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + extra + convolution.clamp.text
     case .dense(let clamp): return clamp.text.withoutFirst
-    case .matMul, .quantize, .dequantize, .requantize, .select: return ""
+    case .matMul, .quantize, .dequantize, .requantize, .select, .when, .otherwise, .merge, .loop: return ""
     case .batchNormalization(let epsilon): return Text("epsilon \(epsilon)")
     case .unary(let function): return function.text
     case .binary(_, let clamp): return clamp.text.withoutFirst
@@ -106,6 +106,7 @@ extension Operator {
     case .unique(let axis, let sorted, let bound): return Text("axis \(axis) at most \(bound)") + (sorted ? " sorted" : "")
     case .nonMaxSuppression(let op): return Text("at most \(op.bound)")
     case .recurrent(let recurrent): return recurrent.text
+    case .next(let stacked, let length): return stacked == 0 ? "" : Text("stacks \(stacked) times \(length)")
     }
   }
 }

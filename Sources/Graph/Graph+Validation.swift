@@ -6,16 +6,41 @@ extension Graph {
   /// - Throws: `invalidGraph`, `shapeMismatch` or `dtypeMismatch`, naming node and tensor where there is one.
   public func validate() throws(EdgeError) {
     for value in values { try validate(value) }
+    let flow = try ControlFlow(self)
     var made = [Bool](repeating: false, count: values.count)
     for (id, value) in values.enumerated() where value.constant != nil { made[id] = true }
     try validateInputs(&made)
-    for (index, node) in nodes.enumerated() { try validate(node, index, &made) }
+    // What a branch or a loop makes is gone after it, for those who read.
+    var hidden = [Bool](repeating: false, count: values.count)
+    var inside: [[ValueID]] = []
+    for (index, node) in nodes.enumerated() {
+      if flow.markers[index] < 0 {
+        try validate(node, index, &made, hidden)
+        if !inside.isEmpty { inside[inside.count - 1] += node.outputs }
+        continue
+      }
+      // What a marker reads is inside, what it makes is inside a loop that begins or outside what ends.
+      let construct = flow.constructs[flow.markers[index]]
+      try validate(node, index, &made, hidden)
+      if index != construct.begin {
+        for value in inside.removeLast() { hidden[value] = true }
+      }
+      if index == construct.end {
+        if !inside.isEmpty { inside[inside.count - 1] += node.outputs }
+      } else {
+        inside.append(node.outputs)
+      }
+    }
+    try validateControlFlow(flow)
     _ = try extents()
     var names = TextMap()
     for output in outputs {
       guard output >= 0, output < values.count else { throw EdgeError(.invalidGraph, "output \(output) is not a value of the graph") }
       let value = values[output]
       guard made[output] else { throw EdgeError(.invalidGraph, "nothing makes the output", tensor: value.name) }
+      guard !hidden[output] else {
+        throw EdgeError(.invalidGraph, "the output is made in a branch or loop that has ended", tensor: value.name)
+      }
       guard !value.name.isEmpty else { throw EdgeError(.invalidGraph, "output \(output) has no name") }
       guard names.insert(value.name) else {
         throw EdgeError(.invalidGraph, "two outputs have the same name", tensor: value.name)
@@ -37,13 +62,14 @@ extension Graph {
     }
   }
 
-  private func validate(_ node: Node, _ index: Int, _ made: inout [Bool]) throws(EdgeError) {
+  private func validate(_ node: Node, _ index: Int, _ made: inout [Bool], _ hidden: [Bool]) throws(EdgeError) {
     func failure(_ status: Status, _ message: Text, _ tensor: Text = "") -> EdgeError {
       EdgeError(status, message, node: node.name, nodeIndex: index, tensor: tensor)
     }
     for input in node.inputs where input != Node.noValue {
       guard input >= 0, input < values.count else { throw failure(.invalidGraph, "input \(input) is not a value of the graph") }
       guard made[input] else { throw failure(.invalidGraph, "an input is used before it is made", values[input].name) }
+      guard !hidden[input] else { throw failure(.invalidGraph, "an input is made in a branch or loop that has ended", values[input].name) }
     }
     for output in node.outputs {
       guard output >= 0, output < values.count else { throw failure(.invalidGraph, "result \(output) is not a value of the graph") }

@@ -38,6 +38,11 @@ extension Operator {
     case .unique: return "Unique"
     case .nonMaxSuppression: return "NonMaxSuppression"
     case .recurrent(let recurrent): return recurrent.kind == .rnn ? "RNN" : recurrent.kind == .gru ? "GRU" : "LSTM"
+    case .when: return "When"
+    case .otherwise: return "Otherwise"
+    case .merge: return "Merge"
+    case .loop: return "Loop"
+    case .next: return "Next"
     }
   }
 }

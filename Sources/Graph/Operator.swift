@@ -78,6 +78,20 @@ public enum Operator: Equatable {
   case unique(axis: Int, sorted: Bool, bound: Int)
   /// boxes [B,N,4], scores [B,C,N]: [bound, 3] int64 rows of batch, class and box, and their number
   case nonMaxSuppression(NonMaxSuppression)
+  /// condition (bool, one element): the nodes up to `otherwise` run if it holds, else those from there to `merge`.
+  /// See `ControlFlow` for how the five control operators stand in the list of nodes
+  case when
+  /// results of the nodes since `when`
+  case otherwise
+  /// results of the nodes since `otherwise`, with the types of those before it; the results of what ran
+  case merge
+  /// iterations? and condition? (int64 and bool, one element each), states: the number of the iteration (int64, [],
+  /// from 0) and its states. The nodes up to `next` run until either ends it
+  case loop
+  /// condition? for another iteration, its states, and `stacked` elements: the last states, and the elements of all
+  /// `length` iterations one after another, [length, ...]. `length` is the constant number of iterations of a loop
+  /// without condition; 0 if nothing is stacked
+  case next(stacked: Int, length: Int)
 }
 
 /// `bound`, here and elsewhere, is the size of a dimension that depends on data: the most entries there can be, at least 2.

@@ -10,7 +10,7 @@ public struct StepInfo {
   /// Index of that node, or -1.
   public var nodeIndex: Int
   public var operatorName: Text
-  /// As the kernel table names it.
+  /// As the kernel table names it; "control" for a step that decides which one comes next.
   public var kernel: Text
   public var isa: InstructionSet
   /// Element type the step computes in: that of its node's result.
@@ -70,6 +70,9 @@ public struct Plan {
     guard options.maximumExtent >= 2 else {
       throw EdgeError(.invalidArgument, "maximumExtent must be at least 2, not \(options.maximumExtent)")
     }
+    guard options.maximumIterations >= 1 else {
+      throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
+    }
     try graph.validate()
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
@@ -77,7 +80,8 @@ public struct Plan {
     let isa = try InstructionSet.resolve(options.isa)
     options.isa = isa
 
-    let lowering = try Lowering(graph, batch: options.batch, kernels: KernelSet(isa))
+    let lowering = try Lowering(
+      graph, batch: options.batch, kernels: KernelSet(isa), maximumIterations: Int64(options.maximumIterations))
     lowering.observed = options.observed
     try lowering.run()
     for value in options.observed {
@@ -90,6 +94,7 @@ public struct Plan {
       guard let extent = lowering.extents[output] else { continue }
       lowering.buffers[try lowering.operand(extent.count).buffer].isObserved = true
     }
+    lowering.extendLifetimes()
     lowering.mergeInPlace()
     arenaBytes = try lowering.placeBuffers()
     let isQuantized = Plan.hasQuantizedActivations(graph)
@@ -123,8 +128,9 @@ public struct Plan {
     return false
   }
 
-  /// Moves bytes without computing.
+  /// Moves bytes, or decides about steps, without computing.
   private static func isMovement(_ step: LoweredStep) -> Bool {
+    if step.control != .none { return true }
     switch Int(step.operation) {
     case Int(EK_COPY), Int(EK_FILL), Int(EK_GATHER): return true
     default: return false
@@ -141,7 +147,7 @@ public struct Plan {
   ) throws(EdgeError) -> StepInfo {
     let graph = lowering.graph
     var info = StepInfo(
-      node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "" : Text(cString: step.kernel.name),
+      node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "control" : Text(cString: step.kernel.name),
       isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
       multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
     for use in step.slots {
@@ -156,6 +162,13 @@ public struct Plan {
         info.outputShape = Shape(lowering.shape(y))
         info.dtype = graph.values[y].dtype
       }
+    }
+    switch step.control {
+    case .none: break
+    case .branch: info.notes = Text("unless true: step \(step.target)")
+    case .jump: info.notes = Text("goes on with step \(step.target)")
+    case .enter: info.notes = Text("without an iteration: step \(step.target)")
+    case .back: info.notes = Text("another iteration: step \(step.target)")
     }
     if isQuantized, isFloat(step, info.dtype) {
       if !info.notes.isEmpty { info.notes += "; " }
@@ -195,6 +208,10 @@ extension LoweredStep {
 
   /// Asks the kernel for its sizes.
   fileprivate mutating func measure() throws(EdgeError) {
+    if control != .none {
+      units = 1
+      return
+    }
     // Kernels may look at which pointers are there, not at what they point to.
     for use in slots { setPointer(use.slot, UnsafeRawPointer(bitPattern: 64)) }
     let (count, scratch, packed) = arguments.withUnsafeBytes { bytes in

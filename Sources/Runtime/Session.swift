@@ -45,22 +45,33 @@ public struct Session {
 
   // MARK: Running
 
-  /// Runs the model once. False when `cancel` stopped it, or when `overflow` says that there were more entries of a
-  /// dimension than the plan has room for: the outputs are then undefined and the session can run again.
+  /// Runs the model once. False when `cancel` stopped it, or a step did (`exceededStep`): the outputs are then
+  /// undefined and the session can run again.
   public func run() -> Bool {
     let header = self.header
     let steps = header.pointee.steps
     let scratch = header.pointee.scratch
     let times = header.pointee.times
-    header.pointee.exceeded = -1
-    for index in 0..<header.pointee.stepCount {
+    let stepCount = header.pointee.stepCount
+    var iterationsLeft = header.pointee.maximumIterations
+    header.pointee.exceededStep = -1
+    if let times { times.update(repeating: 0, count: stepCount) }
+    var index = 0
+    while index < stepCount {
       if ep_atomic_load(cancelledWord) != 0 {
         ep_atomic_store(cancelledWord, 0)
         return false
       }
       let begin = times == nil ? 0 : ep_nanoseconds()
       let step = steps + index
-      if step.pointee.chunks > 1, let state = header.pointee.pool {
+      var next = index &+ 1
+      if step.pointee.control != 0 {
+        if Session.follow(step, &next) { iterationsLeft &-= 1 }
+        if iterationsLeft < 0 {
+          header.pointee.exceededStep = index
+          return false
+        }
+      } else if step.pointee.chunks > 1, let state = header.pointee.pool {
         ThreadPool(state: state).run(
           ThreadPool.Job(
             run: step.pointee.run, arguments: step.pointee.arguments, units: step.pointee.units, chunks: step.pointee.chunks,
@@ -68,11 +79,12 @@ public struct Session {
       } else {
         step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, scratch)
       }
-      if let times { times[index] = ep_nanoseconds() &- begin }
+      if let times { times[index] = times[index] &+ (ep_nanoseconds() &- begin) }
       if step.pointee.countSlot >= 0, Session.entries(step) > step.pointee.bound {
-        header.pointee.exceeded = index
+        header.pointee.exceededStep = index
         return false
       }
+      index = next
     }
     return true
   }
@@ -82,12 +94,34 @@ public struct Session {
     return slot.load(as: UnsafePointer<Int64>.self).pointee
   }
 
-  /// Why the last run stopped: the step that found more entries than there is room for, how many it found and the room.
-  public var overflow: (step: Int, entries: Int, bound: Int)? {
-    let index = header.pointee.exceeded
-    guard index >= 0 else { return nil }
+  /// Decides which step comes next; whether an iteration begins.
+  private static func follow(_ step: UnsafeMutablePointer<SessionBlock.Step>, _ next: inout Int) -> Bool {
+    let arguments = step.pointee.arguments.load(as: ControlArguments.self)
+    var holds = true
+    if let condition = arguments.condition { holds = condition.pointee != 0 }
+    switch step.pointee.control {
+    case ControlStep.branch.rawValue: if !holds { next = step.pointee.target }
+    case ControlStep.jump.rawValue: next = step.pointee.target
+    default:
+      guard let number = arguments.number else { return false }
+      let isFirst = step.pointee.control == ControlStep.enter.rawValue
+      number.pointee = isFirst ? 0 : number.pointee &+ 1
+      if let iterations = arguments.iterations { holds = holds && number.pointee < iterations.pointee }
+      if holds != isFirst { next = step.pointee.target }
+      return holds
+    }
+    return false
+  }
+
+  /// The step (index into the plan's steps) that ended the last run: a loop that asked for more iterations than the
+  /// options allow, or one that found more entries than there is room for (`overflow`). Nil when none did.
+  public var exceededStep: Int? { header.pointee.exceededStep < 0 ? nil : header.pointee.exceededStep }
+
+  /// How many entries of a dimension that depends on data a step found and how many there is room for; nil for a loop.
+  public func overflow(_ index: Int) -> (entries: Int, bound: Int)? {
     let step = header.pointee.steps + index
-    return (index, Int(clamping: Session.entries(step)), Int(step.pointee.bound))
+    guard step.pointee.countSlot >= 0 else { return nil }
+    return (Int(clamping: Session.entries(step)), Int(step.pointee.bound))
   }
 
   /// Stops the run in progress before its next step; the next run when none is in progress or the last step has
@@ -175,7 +209,7 @@ public struct Session {
     UnsafeRawPointer((record.border >= 0 ? header.pointee.borders[record.border].pointer : record.base) + record.offset)
   }
 
-  /// Time of step `index` of the last run; nil unless the plan's options asked for a profile.
+  /// Time of step `index` of the last run, in a loop of all iterations together; nil unless the plan's options asked for a profile.
   public func stepNanoseconds(_ index: Int) -> UInt64? {
     guard let times = header.pointee.times, index >= 0, index < header.pointee.stepCount else { return nil }
     return times[index]

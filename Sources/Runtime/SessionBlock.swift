@@ -24,8 +24,9 @@ enum SessionBlock {
     var threads: Int
     var scratch: UnsafeMutableRawPointer
     var scratchStride: Int
-    /// Of the last run: the step that found more entries than there is room for, or -1.
-    var exceeded: Int
+    var maximumIterations: Int
+    /// The step that ended the last run, or -1: see `Session.exceededStep`.
+    var exceededStep: Int
   }
 
   struct Step {
@@ -36,6 +37,9 @@ enum SessionBlock {
     /// Pointer of the arguments to the number of entries the step found, -1 for none, and how many there is room for.
     var countSlot: Int32
     var bound: Int64
+    /// A `ControlStep`.
+    var control: UInt32
+    var target: Int
   }
 
   /// A pointer inside an argument structure that follows a graph input or output.

@@ -25,7 +25,8 @@ struct SessionFreezer {
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
-        scratch: block + layout.scratch, scratchStride: layout.scratchStride, exceeded: -1))
+        scratch: block + layout.scratch, scratchStride: layout.scratchStride,
+        maximumIterations: plan.options.maximumIterations, exceededStep: -1))
     writeBorders(header)
     writeDerived()
     writeSteps(header)
@@ -82,8 +83,9 @@ struct SessionFreezer {
         (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
       }
       (header.pointee.steps + index).initialize(
-        to: SessionBlock.Step(run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks),
-          countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound)))
+        to: SessionBlock.Step(
+          run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks),
+          countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
     }
   }

@@ -21,6 +21,8 @@ public struct SessionOptions {
   public var maximumExtent = 65536
   /// Values that stay in memory after a run, to be read by `Session.pointer(of:)`.
   public var observed: [ValueID] = []
+  /// Iterations that all loops of the network may have together in one run: at least 1. More end the run.
+  public var maximumIterations = 1_000_000
   /// Keeps the time of every step of the last run.
   public var profile = false
 

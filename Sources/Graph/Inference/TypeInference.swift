@@ -85,6 +85,11 @@ struct TypeInference {
     case .unique(let axis, _, let bound): return try unique(axis, bound)
     case .nonMaxSuppression(let op): return try nonMaxSuppression(op)
     case .recurrent(let recurrent): return try self.recurrent(recurrent)
+    case .when: return try when()
+    case .otherwise: return try otherwise()
+    case .merge: return try merge()
+    case .loop: return try loop()
+    case .next(let stacked, let length): return try next(stacked, length)
     }
   }
 

@@ -1,6 +1,6 @@
 extension TransposeSinking {
   /// Emits a node of the source, on stored orders where its operator allows that.
-  func visit(_ node: Node) throws(EdgeError) {
+  func visit(_ node: Node, _ number: Int) throws(EdgeError) {
     switch node.op {
     case .transpose(let permutation):
       let x = lookUp(node.inputs[0])
@@ -35,6 +35,7 @@ extension TransposeSinking {
       try emit(.concat(axis: order[axis]), node, inputs: inputs, order: order)
     case .expand(let target): try expand(node, target)
     case .reshape(let target): try reshape(node, target)
+    case .when, .otherwise, .merge, .loop, .next: try control(node, number)
     default: try keep(node)
     }
   }

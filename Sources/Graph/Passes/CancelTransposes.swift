@@ -17,8 +17,8 @@ extension Graph {
   public func cancellingTransposes() throws(EdgeError) -> Graph {
     try validate()
     guard let before = transposedElements else { return self }
-    let walk = TransposeSinking(self)
-    for node in nodes { try walk.visit(node) }
+    let walk = try TransposeSinking(self)
+    for (number, node) in nodes.enumerated() { try walk.visit(node, number) }
     let result = try walk.finish().removingDeadNodes()
     guard let after = result.transposedElements else { return self }
     return after < before || (after == before && result.nodes.count < nodes.count) ? result : self
@@ -55,8 +55,13 @@ final class TransposeSinking {
   private var stored: [StoredValue?]
   /// Transposes made so far, for each base value.
   private var made: [[(order: [Int], value: ValueID)]] = []
+  /// Bases of those made inside branches and loops that are open, and how many there were when each of these began.
+  private var madeInside: [ValueID] = []
+  private var openings: [Int] = []
+  private let flow: ControlFlow
 
-  init(_ graph: Graph) {
+  init(_ graph: Graph) throws(EdgeError) {
+    flow = try ControlFlow(graph)
     rewriter = GraphRewriter(graph)
     index = GraphIndex(graph)
     stored = [StoredValue?](repeating: nil, count: graph.values.count)
@@ -107,6 +112,25 @@ final class TransposeSinking {
     return try transposed(value.base, by: value.order.followed(by: order.inverse))
   }
 
+  /// A control operator, on plain inputs. A transpose made inside a branch or loop is not there after it, and none
+  /// moves from before a loop into it.
+  func control(_ node: Node, _ number: Int) throws(EdgeError) {
+    try keep(node)
+    let construct = flow.constructs[flow.markers[number]]
+    if number != construct.begin, let opening = openings.popLast() {
+      for base in madeInside[opening...] { made[base].removeLast() }
+      madeInside.removeLast(madeInside.count - opening)
+    }
+    if number == construct.begin, construct.middle < 0 {
+      for inner in number + 1..<construct.end {
+        for input in source.nodes[inner].inputs where input != Node.noValue {
+          if let value = stored[input], !value.isPlain { store(input, try plain(input), order: Array(0..<source.values[input].shape.rank)) }
+        }
+      }
+    }
+    if number != construct.end { openings.append(madeInside.count) }
+  }
+
   /// transpose(base, order), made at most once; constants are rearranged now.
   func transposed(_ base: ValueID, by order: [Int]) throws(EdgeError) -> ValueID {
     if order.isIdentity { return base }
@@ -124,6 +148,7 @@ final class TransposeSinking {
       result = try rewriter.add(.transpose(order), name: name, inputs: [base], outputNames: [name])[0]
     }
     made[base].append((order, result))
+    if !openings.isEmpty { madeInside.append(base) }
     return result
   }
 

@@ -16,7 +16,7 @@ extension Graph {
     for (number, node) in nodes.enumerated() {
       // An output must be made by a node to be copied out at run time.
       guard !node.inputs.isEmpty, node.inputs.allSatisfy({ $0 != Node.noValue && graph.values[$0].constant != nil }),
-        !node.outputs.contains(where: { isOutput[$0] })
+        !node.outputs.isEmpty, !node.outputs.contains(where: { isOutput[$0] })
       else { continue }
       var inputBytes = 0
       for input in node.inputs { inputBytes = addChecked(inputBytes, graph.values[input].byteCount() ?? 0) ?? Int.max }

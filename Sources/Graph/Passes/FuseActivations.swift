@@ -18,7 +18,7 @@ extension Graph {
     let patterns = ActivationPatterns(self)
     for number in nodes.indices { patterns.visit(number) }
     let recognized = try patterns.graph.removingDeadNodes()
-    let fusion = ActivationFusion(recognized)
+    let fusion = try ActivationFusion(recognized)
     for number in recognized.nodes.indices { fusion.visit(number) }
     return try fusion.finish()
   }
@@ -30,9 +30,12 @@ private final class ActivationFusion {
   private var producers: [Int]
   private let index: GraphIndex
   private var removed: [Bool]
+  /// The branch or loop body of each node.
+  private let blocks: [Int]
 
-  init(_ graph: Graph) {
+  init(_ graph: Graph) throws(EdgeError) {
     self.graph = graph
+    blocks = try ControlFlow(graph).blocks
     index = GraphIndex(graph)
     producers = index.producers
     removed = [Bool](repeating: false, count: graph.nodes.count)
@@ -104,7 +107,8 @@ private final class ActivationFusion {
 
   private func addResidual(_ number: Int, layer x: ValueID, residual: ValueID, _ clamp: Clamp) -> Bool {
     let producer = producers[x]
-    guard producer >= 0, index.isUsedOnce(x), x != residual, graph.values[x].dtype == .float32,
+    // In another block the residual may not be there when the layer runs.
+    guard producer >= 0, index.isUsedOnce(x), x != residual, graph.values[x].dtype == .float32, blocks[producer] == blocks[number],
       graph.values[residual].shape == graph.values[x].shape, graph.nodes[producer].input(3) == nil
     else { return false }
     switch graph.nodes[producer].op {

@@ -33,7 +33,7 @@ extension Graph {
       }
     }
     graph.outputs = outputs.map { places[$0] }
-    graph.removeNodes(graph.deadNodes())
+    graph.removeNodes(graph.deadNodes(try ControlFlow(graph)))
     return graph.compacted()
   }
 
@@ -66,13 +66,17 @@ extension Graph {
     return false
   }
 
-  /// Flags of the nodes no output depends on.
-  private func deadNodes() -> [Bool] {
+  /// Flags of the nodes no output depends on. The operators of a branch or loop stay as long as its end is needed.
+  private func deadNodes(_ flow: ControlFlow) -> [Bool] {
     var needed = [Bool](repeating: false, count: values.count)
     for output in outputs { needed[output] = true }
     var dead = [Bool](repeating: false, count: nodes.count)
     for number in nodes.indices.reversed() {
       dead[number] = !nodes[number].outputs.contains { needed[$0] }
+      if flow.markers[number] >= 0 {
+        let end = flow.constructs[flow.markers[number]].end
+        if number != end { dead[number] = dead[end] }
+      }
       if dead[number] { continue }
       for input in nodes[number].inputs where input != Node.noValue { needed[input] = true }
     }

@@ -59,6 +59,7 @@ extension Lowering {
     case .unique(let axis, let sorted, let bound): try lowerUnique(node, axis: axis, sorted: sorted, bound: bound)
     case .nonMaxSuppression(let op): try lowerNonMaxSuppression(node, op)
     case .recurrent(let op): try lowerRecurrent(node, op)
+    case .when, .otherwise, .merge, .loop, .next: throw error(.internalError, "is not lowered here")
     case .select: try emitTyped([try required(node, 0), try required(node, 1), try required(node, 2)], node.outputs[0], function: 0)
     }
   }

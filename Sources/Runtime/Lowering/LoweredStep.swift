@@ -44,7 +44,7 @@ struct SlotUse {
   var writes = false
 }
 
-/// One kernel call: arguments without addresses, and what their pointers stand for.
+/// One kernel call, or a decision about the next one: arguments without addresses, and what their pointers stand for.
 struct LoweredStep {
   var operation: Int32
   /// Index of the graph node it belongs to, or -1 (copies to outputs).
@@ -64,6 +64,10 @@ struct LoweredStep {
   /// Slot of the number of entries that may not be above `bound`; -1 for none.
   var countSlot = -1
   var bound = 0
+  /// Not `none`: no kernel runs.
+  var control = ControlStep.none
+  /// The step that a control step may go on with.
+  var target = 0
 
   // Set by `Plan`.
   var units: Int64 = 0

@@ -9,6 +9,9 @@ final class Lowering {
   let graph: Graph
   let batch: Int
   let kernels: KernelSet
+  let flow: ControlFlow
+  /// Iterations of all loops in one run.
+  let maximumIterations: Int64
   var buffers: [PlannedBuffer] = []
   var steps: [LoweredStep] = []
   /// Memory of each value, once it has some.
@@ -17,15 +20,21 @@ final class Lowering {
   var current = -1
   /// Values that need memory though no node may read them.
   var observed: [ValueID] = []
+  /// Control steps that wait for their targets.
+  var openSteps: [Int] = []
+  /// First and last control step of each loop, inner ones first.
+  var loops: [(enter: Int, back: Int)] = []
   /// A remark for the steps emitted next, printed in the plan.
   var note = Text()
   /// Dimensions that depend on data.
   let extents: [Extent?]
 
-  init(_ graph: Graph, batch: Int, kernels: KernelSet) throws(EdgeError) {
+  init(_ graph: Graph, batch: Int, kernels: KernelSet, maximumIterations: Int64) throws(EdgeError) {
     self.graph = graph
     extents = try graph.extents()
     self.batch = batch
+    self.maximumIterations = maximumIterations
+    flow = try ControlFlow(graph)
     self.kernels = kernels
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
   }
@@ -36,7 +45,7 @@ final class Lowering {
       current = index
       note = ""
       let node = graph.nodes[index]
-      try lower(node)
+      if try !lowerControl(node) { try lower(node) }
     }
     current = -1
     try copyRemainingOutputs()

@@ -26,6 +26,7 @@ private func plan(_ graph: Graph) throws(EdgeError) {
   var options = SessionOptions()
   options.isa = .reference
   options.batch = 2
+  options.maximumIterations = 64
   let plan = try Plan(graph, options)
   var work: Int64 = 0
   for step in plan.steps { work = max(work, step.multiplyAdds) }

@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "golden/edgeai"))
 
 from make import (  # noqa: E402
-    F32, I8, I32, U8, File, Quantization, assembled, clamp, crc32c, f32, i32, i32s, i64, i64s, noise, per_tensor, text, u8, weights, window,
+    BOOL, F32, I8, I32, I64, U8, File, Quantization, assembled, clamp, crc32c, f32, i32, i32s, i64, i64s, noise, per_tensor, text, u8, weights, window,
 )
 
 GRAPH, VALUES, NODES, DATA = range(4)
@@ -101,6 +101,13 @@ def repeated_constant(position: int, padding: bytes = b"", tail: bytes = b"") ->
     file.node(7, u8(0) + clamp(), [x, first], [sum_], "add")
     file.node(7, u8(0) + clamp(), [sum_, second], [y], "add2")
     return file.bytes()
+
+
+def flag(file) -> int:  # type: ignore[no-untyped-def]
+    """A condition for branches and loops."""
+    value: int = file.value("flag", (), BOOL)
+    file.inputs.append(value)
+    return value
 
 
 def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
@@ -225,6 +232,32 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "bound-huge": (one_node(node(37, i64(2**40))), 204, -1, "op", "", "at most 3"),
         "nothing-to-fill": (one_node(node(38, i32(1) + u8(1) + u8(0))), 400, -1, "op", "", "depends on data"),
         "gather-index": (one_node(node(19, i32(1) + u8(0) + i32s([3]))), 204, -1, "op", "x", "3"),
+        # Branches and loops.
+        "branch-without-end": (made(lambda f, x, y: (f.node(32, b"", [flag(f)], [], "if"), relu(f, x, y))), 204, -1, "if", "", "no end"),
+        "branch-without-beginning": (made(lambda f, x, y: f.node(34, b"", [x], [y], "end")), 204, -1, "end", "", "is open"),
+        "branch-without-second": (made(lambda f, x, y: (
+            f.node(32, b"", [flag(f)], [], "if"), f.node(34, b"", [x], [y], "end"),
+        )), 204, -1, "end", "", "no second branch"),
+        "branch-closed": (made(lambda f, x, y: (
+            f.node(32, b"", [flag(f)], [], "if"), f.value("a", (-1, 3)), relu(f, x, 3, "inner"), f.node(33, b"", [3], [], "else"),
+            f.value("b", (-1, 3)), f.node(34, b"", [x], [4], "end"), relu(f, 3, y, "late"),
+        )), 204, -1, "late", "a", "has ended"),
+        "branch-shapes": (made(lambda f, x, y: (
+            f.node(32, b"", [flag(f)], [], "if"), f.node(33, b"", [2], [], "else"), f.node(34, b"", [x], [y], "end"),
+        )), 101, -1, "end", "x", "then [N, 3]"),
+        "branches-deep": (made(lambda f, x, y: (
+            c := flag(f), [f.node(32, b"", [c], [], f"if{i}") for i in range(100)],
+        )), 301, -1, "if16", "", "more than 16 deep"),
+        "loop-endless": (made(lambda f, x, y: (
+            f.value("i", (), I64), f.value("s", (-1, 3)), f.node(35, b"", [-1, -1, x], [2, 3], "loop"), f.node(36, i32(0) + i64(0), [-1, 3], [y], "next"),
+        )), 204, -1, "next", "", "nothing ends"),
+        "loop-stacked-huge": (made(lambda f, x, y: (
+            f.value("i", (), I64), f.node(35, b"", [-1, flag(f)], [2], "loop"),
+            f.node(36, i32(1) + i64(2**62), [-1, x], [y], "next"),
+        )), 101, -1, "next", "", "overflows"),
+        "loop-stacked-negative": (made(lambda f, x, y: (
+            f.value("i", (), I64), f.node(35, b"", [-1, flag(f)], [2], "loop"), f.node(36, i32(-1) + i64(1), [-1, x], [y], "next"),
+        )), 204, -1, "next", "", "to be stacked"),
         "window-of-0": (sound_with(window((3, 3), (0, 1)) + i32(1) + clamp()), 204, -1, "conv", "", "positive"),
         "window-huge": (sound_with(window((2**31 - 1,) * 2, (1, 1), (2**31 - 1,) * 4, (2**31 - 1,) * 2) + i32(1) + clamp()),
             101, -1, "conv", "w", "do not fit"),

@@ -309,6 +309,24 @@ def cases() -> dict[str, File]:
     recurrent.outputs = [states, cell, row, again, final]
     files["recurrent"] = recurrent
 
+    control = File("a branch and a loop")
+    x = control.input((-1, 6))
+    condition, count = control.value("condition", (), BOOL, constant=u8(1)), control.value("count", (), I64, constant=i64(3))
+    negative, positive, merged = (control.value(name, (-1, 6)) for name in ("negative", "positive", "merged"))
+    control.node(32, b"", [condition], [], "if")
+    control.node(6, u8(22) + f32(0, 0), [x], [negative], "negate")
+    control.node(33, b"", [negative], [], "else")
+    control.node(6, u8(21) + f32(0, 0), [x], [positive], "abs")
+    control.node(34, b"", [positive], [merged], "end")
+    number, state, next_, last = control.value("number", (), I64), *(control.value(name, (-1, 6)) for name in ("state", "next", "last"))
+    steps, total = control.value("steps", (3, -1, 6)), control.value("total", (-1, 6))
+    control.node(35, b"", [count, -1, merged], [number, state], "loop")
+    control.node(7, u8(2) + clamp(), [state, x], [next_], "multiply")
+    control.node(36, i32(1) + i64(3), [-1, next_, next_], [last, steps], "next")
+    control.node(9, u8(1, 0) + i64s([0]), [steps], [total], "total")
+    control.outputs = [last, total]
+    files["control"] = control
+
     described = float_case("névé \U0001f3d4", 6, u8(2) + f32(0, 0), (-1, 3), (-1, 3))
     described.metadata = [("producer", "make.py"), ("labels", "cat\ndog\nété"), ("empty", ""), ("", "a key may be empty")]
     files["metadata"] = described

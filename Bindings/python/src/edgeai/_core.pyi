@@ -63,6 +63,7 @@ def open_session(
     threads: int,
     spin: int,
     strict: bool,
+    iterations: int,
     profile: bool,
     isa: str | None,
     max_extent: int,
@@ -71,7 +72,16 @@ def open_session(
     /,
 ) -> Session: ...
 def memory_required(
-    model: Model, batch: int, threads: int, spin: int, strict: bool, profile: bool, isa: str | None, max_extent: int, /
+    model: Model,
+    batch: int,
+    threads: int,
+    spin: int,
+    strict: bool,
+    iterations: int,
+    profile: bool,
+    isa: str | None,
+    max_extent: int,
+    /,
 ) -> tuple[int, int]: ...
 
 class Calibration:

@@ -82,8 +82,13 @@ def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:
 
 def _session(model: Model, options: argparse.Namespace) -> Session:
     return Session(
-        model, batch=getattr(options, "batch", None), threads=options.threads, strict=options.strict, isa=options.isa,
+        model,
+        batch=getattr(options, "batch", None),
+        threads=options.threads,
+        strict=options.strict,
+        isa=options.isa,
         max_extent=options.max_extent,
+        max_iterations=options.max_iterations,
     )
 
 
@@ -206,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
     running.add_argument("--max-extent", type=int, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
     running.add_argument("--strict", action="store_true", help="refuse operators that would silently run in float")
+    running.add_argument("--max-iterations", type=int, help="iterations of all loops together in one run (default 1000000)")
     batch = argparse.ArgumentParser(add_help=False)
     batch.add_argument("--batch", type=int, help="samples in one run")
 

@@ -120,6 +120,8 @@ class Session:
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
         max_extent: Most entries of a dimension whose size depends on data; None is the library's default, 65536. Memory is
             for as many as there can be, or for this many where that is less; a run that finds more raises LimitError.
+        max_iterations: Iterations that all loops of the model may have together in one run; more end the run with a
+            :class:`LimitError`. None is the library's default, a million.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
@@ -143,6 +145,7 @@ class Session:
         strict: bool = False,
         isa: str | None = None,
         max_extent: int | None = None,
+        max_iterations: int | None = None,
         check_finite: bool = True,
         memory: Any = None,
         values: Mapping[str, Any] | None = None,
@@ -156,7 +159,7 @@ class Session:
         self._limits = limits
         self._cache = cache
         self._fixed_batch = batch
-        self._options = (int32("threads", threads), _spin(spin_us), strict)
+        self._options = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations))
         self._isa = isa
         self._max_extent = _extent(max_extent)
         self._check_finite = check_finite
@@ -204,9 +207,10 @@ class Session:
         strict: bool = False,
         isa: str | None = None,
         max_extent: int | None = None,
+        max_iterations: int | None = None,
     ) -> int:
         """Exact bytes of the block a session needs; one byte less is refused."""
-        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict)
+        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations))
         return _core.memory_required(model._core, *options, False, isa, _extent(max_extent))[0]
 
     @property
@@ -223,9 +227,8 @@ class Session:
         return self._last
 
     def _open(self, model: Model, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
-        threads, spin, strict = self._options
         return _core.open_session(
-            model._core, int32("batch", batch), threads, spin, strict, profile, self._isa, self._max_extent, self._check_finite, memory
+            model._core, int32("batch", batch), *self._options, profile, self._isa, self._max_extent, self._check_finite, memory
         )
 
     def _specialised(self, x: Any, arrays: Sequence[Any]) -> Model:
@@ -419,6 +422,15 @@ def _extent(max_extent: int | None) -> int:
     if max_extent < 2:
         raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"max_extent is {max_extent}; it must be at least 2")
     return min(max_extent, 2**63 - 1)
+
+
+def _iterations(max_iterations: int | None) -> int:
+    if max_iterations is None:
+        return -1
+    if not 1 <= max_iterations < 1 << 63:
+        message = f"max_iterations is {max_iterations}; it must be at least 1"
+        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+    return max_iterations
 
 
 def _step(fields: dict[str, Any]) -> Step:
