@@ -26,6 +26,7 @@ extension OnnxImporter {
   func floatsAttribute(_ name: Text) throws(EdgeError) -> [Float]? { try attribute(name, .floats)?.floats }
   func textsAttribute(_ name: Text) throws(EdgeError) -> [Text]? { try attribute(name, .texts)?.texts }
   func tensorAttribute(_ name: Text) throws(EdgeError) -> OnnxTensor? { try attribute(name, .tensor)?.tensors.first }
+  func graphAttribute(_ name: Text) throws(EdgeError) -> OnnxGraph? { try attribute(name, .graph)?.graphs.first }
   func hasAttribute(_ name: Text) -> Bool { node.attributes.contains { $0.name == name } }
 
   /// A size-like attribute list: `count` numbers from `minimum` to 2^24, or the standard value.

@@ -136,7 +136,7 @@ extension OnnxImporter {
   /// The tensor that holds a constant operand, or nil when it is none.
   func constantTensor(_ id: Int) -> OnnxTensor? {
     let operand = operands[id]
-    if operand.initializer >= 0 { return model.initializers[operand.initializer] }
+    if operand.initializer >= 0 { return initializers[operand.initializer] }
     return operand.attributeTensor.first
   }
 

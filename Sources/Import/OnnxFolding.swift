@@ -28,7 +28,7 @@ extension OnnxImporter {
     type.isOne(
       of: """
         Gather Slice Unsqueeze Squeeze Concat Cast Reshape Flatten Transpose Expand Add Sub Mul Div Mod Min Max Equal Greater \
-        GreaterOrEqual Less LessOrEqual And Or Not Where Range Floor Ceil Neg Abs Sqrt ReduceProd ReduceSum ReduceMax ReduceMin
+        GreaterOrEqual Less LessOrEqual And Or Not Where Range Floor Ceil Neg Abs Relu Sqrt ReduceProd ReduceSum ReduceMax ReduceMin
         """)
   }
 
@@ -52,7 +52,7 @@ extension OnnxImporter {
     case "Not": return x.elements.contains { $0.integer == nil } ? nil : inverted(x)
     case "Where": return try chosen(known)
     case "Range": return range(known)
-    case "Floor", "Ceil", "Neg", "Abs", "Sqrt": return mapped(x)
+    case "Floor", "Ceil", "Neg", "Abs", "Relu", "Sqrt": return mapped(x)
     case "Cast": return try cast(x)
     case "Concat": return try concatenated(known)
     case "Gather": return try gathered(known)
@@ -149,6 +149,8 @@ extension OnnxImporter {
       case ("Neg", .integer(let value)): elements.append(.integer(0 &- value))
       case ("Abs", .real(let value)): elements.append(.real(abs(value)))
       case ("Abs", .integer(let value)): elements.append(.integer(value < 0 ? 0 &- value : value))
+      case ("Relu", .real(let value)): elements.append(.real(value < 0 ? 0 : value))
+      case ("Relu", .integer(let value)): elements.append(.integer(max(value, 0)))
       case ("Sqrt", .real(let value)): elements.append(.real(Double(Float(value.squareRoot()))))
       default: return nil
       }

@@ -62,10 +62,23 @@ final class OnnxImporter {
   private var needsBatch: EdgeError?
 
   var operands: [OnnxOperand] = []
+  /// Of the main graph.
   var operandIDs = TextMap()
+  /// The main graph, then the bodies of branches and loops.
+  var scopes: [OnnxScope] = []
+  /// Names of the bodies around the one being collected, the innermost last.
+  var scopeNames: [TextMap] = []
+  /// Of the main graph, then those of bodies.
+  var initializers: [OnnxTensor] = []
+  /// Nodes of the main graph, then those of bodies.
+  var nodes: [OnnxNode] = []
   /// Per node of the file: operands it reads and writes; -1 for none.
   var nodeInputs: [[Int]] = []
   var nodeOutputs: [[Int]] = []
+  /// Per node: operands that its bodies read from outside of them.
+  var nodeCaptures: [[Int]] = []
+  /// Per node: its bodies, by attribute.
+  var nodeBodies: [[(attribute: Text, scope: Int)]] = []
 
   /// The node being imported.
   var node = OnnxNode()
@@ -73,6 +86,15 @@ final class OnnxImporter {
   var inputs: [Int] = []
   var outputs: [Int] = []
   var dependsOnConstantsAlone = false
+  /// The node in which an error arose; bodies add errors to theirs on the way out.
+  var failedNode = -1
+
+  /// Branches and loop bodies around the node being imported.
+  var blockDepth = 0
+  /// Forms of operands that were made inside them, in order.
+  var forms: [(operand: Int, isImage: Bool)] = []
+  /// How many nodes of bodies may still be imported again, so that a small file cannot ask for endless repetition.
+  var repetitionsLeft = 4096
 
   /// Bytes of results that depend on constants alone, so that a small file cannot ask for endless folding.
   var foldedBytes = 0
@@ -112,17 +134,11 @@ final class OnnxImporter {
     } catch {
       guard error.status == .freeShape else { throw error }
       // Operators that are not there at all come first: no shape helps.
-      for index in model.nodes.indices where family(of: model.nodes[index]) == nil {
-        take(index)
-        noteUnsupported(unknownOperator().message)
-      }
+      noteUnknownOperators(nodes.indices)
       if unsupported.isEmpty { throw error }
       return
     }
-    let order = try liveNodes(try sortedNodes())
-    for index in order { try importNode(index) }
-    node = OnnxNode()
-    nodeIndex = -1
+    try importBody(0)
     // Operators that are not there at all come first: no shape helps.
     if unsupported.isEmpty, let needsBatch { throw needsBatch }
     if unsupported.isEmpty { try addGraphOutputs() }
@@ -145,10 +161,25 @@ final class OnnxImporter {
     }
   }
 
+  /// Imports the nodes of a graph or body that its outputs need. The current node is what it was afterwards.
+  func importBody(_ scope: Int) throws(EdgeError) {
+    let outer = (node, nodeIndex, inputs, outputs)
+    defer { (node, nodeIndex, inputs, outputs) = outer }
+    for index in try liveNodes(try sortedNodes(scopes[scope].nodes), scope) { try importNode(index) }
+  }
+
+  /// Adds the operators that no input could make work.
+  private func noteUnknownOperators(_ range: Range<Int>) {
+    for index in range where family(of: nodes[index]) == nil {
+      take(index)
+      noteUnsupported(unknownOperator().message)
+    }
+  }
+
   private func family(of node: OnnxNode) -> OnnxFamily? { OnnxFamily(of: node.type, domain: node.domain) }
 
   private func take(_ index: Int) {
-    node = model.nodes[index]
+    node = nodes[index]
     nodeIndex = index
     inputs = nodeInputs[index]
     outputs = nodeOutputs[index]
@@ -171,13 +202,16 @@ final class OnnxImporter {
     do throws(EdgeError) {
       guard let family = family(of: node) else { throw unknownOperator() }
       if !isPoisoned { return try importNode(family) }
+      for (_, scope) in nodeBodies[index] { noteUnknownOperators(scopes[scope].allNodes) }
+      take(index)
     } catch {
       if error.status == .freeShape {
         needsBatch = needsBatch ?? error
       } else if error.status != .unsupportedOperator, error.status != .unsupportedFeature {
         var error = error
         if error.node.isEmpty { error.node = nodeName }
-        error.nodeIndex = index
+        if failedNode < 0 { failedNode = index }
+        error.nodeIndex = failedNode
         if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
         throw error
       } else {
@@ -224,6 +258,7 @@ final class OnnxImporter {
     case .contributed: try importContributed()
     case .selection: try importSelection()
     case .recurrent: try importRecurrent()
+    case .control: try importControl()
     }
     try finishOutputs(isSigned: isSigned)
   }
@@ -232,7 +267,9 @@ final class OnnxImporter {
   private func finishOutputs(isSigned: Bool) throws(EdgeError) {
     for (index, output) in outputs.enumerated() where output >= 0 {
       if isSigned, operands[output].isQuantized { operands[output].dtype = .int8 }
-      if !operands[output].isDefined && isUsed(output: index) { throw reject("result '\(operands[output].name)' is not supported") }
+      if !operands[output].isDefined, !operands[output].isPoisoned, isUsed(output: index) {
+        throw reject("result '\(operands[output].name)' is not supported")
+      }
     }
   }
 
@@ -259,7 +296,7 @@ final class OnnxImporter {
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
   case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed, selection, recurrent
-  case quantization
+  case control, quantization
   /// Operators on integers that stand for float ones between conversions.
   case quantizedForm
   /// Exact products of integers, and the quantization that finds its scale.
@@ -359,6 +396,8 @@ enum OnnxFamily {
       self = .selection
     } else if type.isOne(of: "LSTM GRU RNN") {
       self = .recurrent
+    } else if type.isOne(of: "If Loop Scan") {
+      self = .control
     } else {
       return nil
     }

@@ -2,14 +2,18 @@
 import Graph
 #endif
 
-/// What the importer needs of an ONNX ModelProto. Tensors keep their place in the file; nothing is copied.
-final class OnnxModel {
-  var opsets: [(domain: Text, version: Int)] = []
+/// GraphProto: the main graph, or the body of a branch or loop. Tensors keep their place in the file; nothing is copied.
+class OnnxGraph {
   var name = Text()
   var nodes: [OnnxNode] = []
   var initializers: [OnnxTensor] = []
   var inputs: [OnnxValueInfo] = []
   var outputs: [OnnxValueInfo] = []
+}
+
+/// What the importer needs of an ONNX ModelProto, with its main graph.
+final class OnnxModel: OnnxGraph {
+  var opsets: [(domain: Text, version: Int)] = []
   var metadata: [(key: Text, value: Text)] = []
   /// Model-local functions are not expanded.
   var hasFunctions = false
@@ -54,6 +58,8 @@ final class OnnxAttribute {
   var text = Text()
   /// None or one.
   var tensors: [OnnxTensor] = []
+  /// None or one.
+  var graphs: [OnnxGraph] = []
   var floats: [Float] = []
   var integers: [Int] = []
   var texts: [Text] = []

@@ -9,6 +9,8 @@ final class OnnxOperand {
   var name: Text
   /// Index among the initializers, or -1.
   var initializer = -1
+  /// An initializer itself, not another name of one.
+  var isInitializer = false
   /// Constant inside a node's attribute.
   var attributeTensor: [OnnxTensor] = []
   /// Node of the file that computes it, or -1.
@@ -41,10 +43,35 @@ final class OnnxOperand {
 
   init(name: Text) { self.name = name }
 
+  /// Is the other tensor from now on, under its own name.
+  func take(_ other: OnnxOperand) {
+    initializer = other.initializer
+    attributeTensor = other.attributeTensor
+    known = other.known
+    integers = other.integers
+    isQuantized = other.isQuantized
+    value = other.value
+    channelsLast = other.channelsLast
+    origin = other.origin
+    dtype = other.dtype
+    shape = other.shape
+    isConstant = other.isConstant
+    isDefined = other.isDefined
+    isPoisoned = other.isPoisoned
+  }
+
   func define(value: ValueID, dtype: DType, shape: Shape) {
     self.value = value
     self.dtype = dtype
     self.shape = shape
+    isDefined = true
+  }
+
+  func define(_ known: OnnxKnown) {
+    self.known = known
+    dtype = known.dtype
+    shape = Shape(known.dims)
+    isConstant = !known.isCounted
     isDefined = true
   }
 }
@@ -68,7 +95,7 @@ extension OnnxImporter {
   func prepare(_ id: Int) throws(EdgeError) {
     guard !operands[id].isDefined else { return }
     guard operands[id].initializer >= 0 else { throw malformed("input '\(operands[id].name)' has no contents", operand: id) }
-    try prepareConstant(id, model.initializers[operands[id].initializer])
+    try prepareConstant(id, initializers[operands[id].initializer])
   }
 
   // Forms of an operand.
@@ -103,12 +130,15 @@ extension OnnxImporter {
       value = try addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape)
     }
     operands[id].value = value
+    noteForm(id, isImage: false)
     return value
   }
 
   private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) throws(EdgeError) -> ValueID {
     let value = graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
     try checkSize(value)
+    // Bodies are imported more than once.
+    if nodeIndex >= model.nodes.count { try countFolded(data.byteCount) }
     return value
   }
 
@@ -143,6 +173,7 @@ extension OnnxImporter {
     default: throw reject("input '\(name)' has \(shape.rank) dimensions; images with two and signals with one spatial dimension are supported")
     }
     operands[id].channelsLast = image
+    noteForm(id, isImage: true)
     return image
   }
 
@@ -226,7 +257,11 @@ extension OnnxImporter {
   private func noteConstancy(_ id: Int, _ value: ValueID) throws(EdgeError) {
     guard dependsOnConstantsAlone else { return }
     operands[id].isConstant = true
-    foldedBytes += graph.values[value].byteCount() ?? 0
+    try countFolded(graph.values[value].byteCount() ?? 0)
+  }
+
+  private func countFolded(_ bytes: Int) throws(EdgeError) {
+    foldedBytes += bytes
     if foldedBytes > limits.maximumTensorBytes {
       throw EdgeError(.limitExceeded, "computed constants take more than \(limits.maximumTensorBytes) bytes", node: nodeName)
     }
@@ -258,30 +293,12 @@ extension OnnxImporter {
   func setAlias(_ source: Int, output: Int = 0) throws(EdgeError) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     try prepare(source)
-    let from = operands[source]
-    let id = outputs[output]
-    operands[id].initializer = from.initializer
-    operands[id].attributeTensor = from.attributeTensor
-    operands[id].known = from.known
-    operands[id].integers = from.integers
-    operands[id].isQuantized = from.isQuantized
-    operands[id].value = from.value
-    operands[id].channelsLast = from.channelsLast
-    operands[id].origin = from.origin
-    operands[id].dtype = from.dtype
-    operands[id].shape = from.shape
-    operands[id].isConstant = from.isConstant
-    operands[id].isDefined = true
+    operands[outputs[output]].take(operands[source])
   }
 
   /// The current node's result is known element by element.
   func setKnown(_ known: OnnxKnown, output: Int = 0) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
-    let id = outputs[output]
-    operands[id].known = known
-    operands[id].dtype = known.dtype
-    operands[id].shape = Shape(known.dims)
-    operands[id].isConstant = !known.isCounted
-    operands[id].isDefined = true
+    operands[outputs[output]].define(known)
   }
 }

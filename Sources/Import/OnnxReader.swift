@@ -9,6 +9,8 @@ final class OnnxReader {
   private var nodeCount = 0
   /// Tensors, tensor names in nodes and attributes seen.
   private var itemCount = 0
+  /// Bodies around the graph being read.
+  private var depth = 0
 
   private init(_ limits: Limits) { self.limits = limits }
 
@@ -89,7 +91,7 @@ final class OnnxReader {
     return (key: key, value: value)
   }
 
-  private func graph(_ message: ProtobufReader, into model: OnnxModel) throws(EdgeError) {
+  private func graph(_ message: ProtobufReader, into model: OnnxGraph) throws(EdgeError) {
     var message = message
     while let field = try message.nextField() {
       switch field.number {
@@ -166,7 +168,16 @@ final class OnnxReader {
         attribute.tensors.append(try tensor(try message.message(field), at: field.offset))
         seen = OnnxAttribute.Kind.tensor.rawValue
       case 6:
-        try message.skip(field)
+        if !attribute.graphs.isEmpty { throw message.error("attribute '\(attribute.name)' has two graphs", at: field.offset) }
+        guard depth < ControlFlow.maximumDepth else {
+          throw EdgeError(
+            .limitExceeded, "branches and loops nest more than \(ControlFlow.maximumDepth) deep", byteOffset: field.offset)
+        }
+        depth += 1
+        let body = OnnxGraph()
+        try graph(try message.message(field), into: body)
+        attribute.graphs.append(body)
+        depth -= 1
         seen = OnnxAttribute.Kind.graph.rawValue
       case 7:
         try message.floats(field, into: &attribute.floats)

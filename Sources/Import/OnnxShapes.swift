@@ -189,6 +189,17 @@ extension OnnxImporter {
     }
     guard let sizes, sizes.count == outputs.count else { throw malformed("the number of parts is not the number of results") }
     for size in sizes where size < 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
+    if let known = operands[x].known, sizes.reduce(0, &+) == shape[axis] {
+      var offset = 0
+      for (output, size) in sizes.enumerated() {
+        var dims = known.dims
+        dims[axis] = size
+        guard let part = known.gathered(dims, steps: known.strides, offset: offset) else { throw malformed("the parts leave the axis") }
+        setKnown(part, output: output)
+        offset = offset &+ size &* known.strides[axis]
+      }
+      return
+    }
     let asImage = usesImages([x])
     var names: [Text] = []
     for output in outputs.indices { names.append(resultName(output, image: asImage)) }

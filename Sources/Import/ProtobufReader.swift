@@ -20,8 +20,8 @@ struct ProtobufField {
 /// A cursor over one protocol buffer message. Every read is checked against the end of the message; a nested
 /// message is a cursor over a part of the same bytes. Errors carry the absolute offset in the file.
 struct ProtobufReader {
-  /// Deeper nesting than any ONNX model has.
-  static let maximumDepth = 32
+  /// Deeper nesting than any ONNX model has: branches and loops in one another take three messages each.
+  static let maximumDepth = 64
 
   /// The whole file.
   let bytes: UnsafeRawBufferPointer

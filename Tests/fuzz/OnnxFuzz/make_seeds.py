@@ -170,6 +170,20 @@ SEEDS = {
     "non-max-suppression": M.model(
         M.raw(11, M.info("x", [1, 6, 4])) + M.raw(11, M.info("s", [1, 2, 6])) + indices("k", [3]) + numbers("t", [0.5])
         + M.node("NonMaxSuppression", ["x", "s", "k", "t", "t"], ["p"]) + M.node("GatherND", ["s", "p"], ["y"]) + M.Y),
+    "if": M.model(
+        ROW + M.TRUE + M.node("If", ["c"], ["y"], M.THEN + M.branch("else_branch", M.node("Add", ["x", "x"], ["b"]) + M.raw(12, M.raw(1, "b")))) + M.Y),
+    "loop": M.model(
+        M.raw(11, M.info("x", ["N", 4])) + M.COUNT + M.TRUE + M.node("Loop", ["n", "c", "x"], ["y"], M.branch(
+            "body", M.STEP + M.node("Add", ["s", "x"], ["t"]) + M.node("Not", ["k"], ["e"]) + M.raw(12, M.raw(1, "e")) + M.raw(12, M.raw(1, "t")))) + M.Y),
+    "loop-unrolled": M.model(
+        M.raw(11, M.info("x", [2, 4])) + indices("n", [3]) + M.node("Loop", ["n", "", "x"], ["y"], M.branch(
+            "body", M.STEP + M.node("Concat", ["s", "x"], ["t"], M.integer("axis", 0)) + M.raw(12, M.raw(1, "k")) + M.raw(12, M.raw(1, "t")))) + M.Y),
+    "scan": M.model(
+        M.raw(11, M.info("x", [3, 4])) + M.node("Scan", ["x"], ["y"], M.integer("num_scan_inputs", 1) + M.ints("scan_input_directions", [1])
+            + M.ints("scan_output_axes", [1]) + M.branch("body", M.raw(11, M.info("a", [4])) + M.node("Exp", ["a"], ["b"]) + M.raw(12, M.raw(1, "b")))) + M.Y),
+    "scan-batch": M.model(
+        M.raw(11, M.info("x", [2, 3, 4])) + M.node("Scan", ["", "x"], ["y"], M.integer("num_scan_inputs", 1) + M.branch(
+            "body", M.raw(11, M.info("a", [4])) + M.node("Exp", ["a"], ["b"]) + M.raw(12, M.raw(1, "b")))) + M.Y, 8),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 

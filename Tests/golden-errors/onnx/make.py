@@ -121,6 +121,55 @@ CASES = {
               + node("Add", ["x", "w"], ["y"]) + Y), 200, "add", "w", "below the model's folder"),
 }
 
+TRUE = raw(11, info("c", [], 9))
+
+
+def branch(name, graph):
+    return raw(5, raw(1, name) + num(20, 5) + raw(6, graph))
+
+
+def deep(levels):
+    """Branches inside one another."""
+    inner = node("Relu", ["x"], ["y"]) + Y
+    for _ in range(levels):
+        inner = node("If", ["c"], ["y"], branch("then_branch", inner) + branch("else_branch", b"")) + Y
+    return inner
+
+
+THEN = branch("then_branch", node("Relu", ["x"], ["a"]) + raw(12, raw(1, "a")))
+COUNT = raw(11, info("n", [], 7))
+STEP = raw(11, info("i", [], 7)) + raw(11, info("k", [], 9)) + raw(11, info("s", ["N", 4]))
+CASES |= {
+    "branch-missing": (model(V + TRUE + node("If", ["c"], ["y"], THEN) + Y), 204, "if", "", "'else_branch' is missing"),
+    "branch-type": (model(V + TRUE + node("If", ["c"], ["y"], THEN + integer("else_branch", 1)) + Y), 200, "if", "", "has type 2, not 5"),
+    "branch-results": (
+        model(V + TRUE + node("If", ["c"], ["y"], THEN + branch("else_branch", RELU)) + Y), 204, "if", "", "0 inputs and 0 results"),
+    "branch-name-outside": (
+        model(V + TRUE + node("If", ["c"], ["z"], THEN + branch("else_branch", RELU + Y)) + node("Add", ["z", "a"], ["y"]) + Y),
+        204, "add", "a", "defined nowhere"),
+    "branch-name-missing": (
+        model(V + TRUE + node("If", ["c"], ["y"], THEN + branch("else_branch", node("Relu", ["gone"], ["b"]) + raw(12, raw(1, "b")))) + Y),
+        204, "relu", "gone", "defined nowhere"),
+    "branch-other-type": (
+        model(V + TRUE + node("If", ["c"], ["y"], THEN + branch(
+            "else_branch", node("Cast", ["x"], ["b"], integer("to", 7)) + raw(12, raw(1, "b")))) + Y), 0, "if", "", "the branches give"),
+    "branch-condition": (model(V + node("If", ["x"], ["y"], THEN + branch("else_branch", RELU + Y)) + Y), 101, "if", "x", "not one bool"),
+    "branch-unknown-inside": (
+        model(V + TRUE + node("If", ["c"], ["y"], THEN + branch("else_branch", node("Frobnicate", ["x"], ["b"]) + raw(12, raw(1, "b")))) + Y),
+        0, "frobnicate", "", "not supported"),
+    "branches-deep": (model(V + TRUE + deep(17)), 301, "", "", "more than 16 deep"),
+    "loop-inputs": (
+        model(V + COUNT + TRUE + node("Loop", ["n", "c"], ["y"], branch("body", STEP + RELU + Y)) + Y), 204, "loop", "", "a body of 3 inputs"),
+    "loop-state-type": (
+        model(V + COUNT + TRUE + node("Loop", ["n", "c", "x"], ["y"], branch(
+            "body", STEP + node("Cast", ["s"], ["t"], integer("to", 7)) + raw(12, raw(1, "k")) + raw(12, raw(1, "t")))) + Y),
+        0, "loop", "", "in one iteration"),
+    "scan-lengths": (
+        model(raw(11, info("x", [3, 4])) + raw(11, info("z", [2, 4])) + node("Scan", ["x", "z"], ["y"], integer("num_scan_inputs", 2) + branch(
+            "body", raw(11, info("a", [4])) + raw(11, info("b", [4])) + node("Add", ["a", "b"], ["d"]) + raw(12, raw(1, "d")))) + Y),
+        204, "scan", "", "3 and 2 slices"),
+}
+
 
 def main():
     lines = []

@@ -124,6 +124,8 @@ def _leading_to(graph: GraphProto, table: Mapping[str, tuple[int, ...]], wanted:
     """Adds to ``wanted`` every tensor from which an input of the table's positions is computed."""
     for node in reversed(graph.node):
         for inner in _subgraphs(node):
+            if wanted.intersection(node.output):
+                wanted.update(output.name for output in inner.output)
             _leading_to(inner, table, wanted)
         if node.domain in ("", "ai.onnx"):
             for position in table.get(node.op_type, ()):
