@@ -24,7 +24,8 @@ public enum DType: UInt8, Equatable, Sendable {
     }
   }
 
-  /// Floating point of any width. Computing is for float32; the others are stored, moved and cast.
+  /// Floating point of any width. Computing is for float32, and simple arithmetic for float64; the others are stored,
+  /// moved and cast.
   public var isFloatingPoint: Bool {
     switch self {
     case .float32, .float16, .float64, .bfloat16: return true

@@ -335,3 +335,11 @@ public struct Resize: Equatable, Sendable {
     self.scaleWidth = scaleWidth
   }
 }
+
+extension Graph {
+  /// Whether a node casts between floating types, as stands at the borders of a network that are not float32.
+  public func changesFloatWidth(_ node: Node) -> Bool {
+    guard case .cast(let dtype) = node.op, let x = node.input(0) else { return false }
+    return dtype.isFloatingPoint && values[x].dtype.isFloatingPoint
+  }
+}

@@ -22,6 +22,7 @@ extension OnnxImporter {
   func importBinary(_ function: BinaryFunction, _ a: Int, _ b: Int) throws(EdgeError) {
     try prepare(a)
     try prepare(b)
+    if let doubles = try doubles(function, a, b) { return try setExactResult(try emit(.binary(function, .none), doubles, resultName())) }
     if operands[a].dtype != .float32 || operands[b].dtype != .float32 || function.rawValue > BinaryFunction.prelu.rawValue {
       return try setResult(try emit(.binary(function, .none), [try tensor(a), try tensor(b)], resultName()))
     }
@@ -31,6 +32,21 @@ extension OnnxImporter {
       return try setImageResult(y, rank: rank)
     }
     try setResult(try emit(.binary(function, .none), [try tensor(a), try tensor(b)], resultName()))
+  }
+
+  /// The operands as float64, where both still are: numbers that came that way or were computed so from such.
+  private func doubles(_ function: BinaryFunction, _ a: Int, _ b: Int) throws(EdgeError) -> [ValueID]? {
+    guard function != .power, exactType(a) == .float64 || exactType(b) == .float64 else { return nil }
+    var values: [ValueID] = []
+    for id in [a, b] {
+      if operands[id].border == Node.noValue, let tensor = constantTensor(id), tensor.elementType == OnnxElementType.double.rawValue {
+        let data = try constantData(id, exact: true)
+        operands[id].border = try addConstant(helperName(operands[id].name + ".float64"), data, .float64, operands[id].shape)
+      }
+      guard exactType(id) == .float64 else { return nil }
+      values.append(operands[id].border)
+    }
+    return values
   }
 
   /// An operand of elementwise arithmetic with the channels last, or nil when it cannot be had that way:

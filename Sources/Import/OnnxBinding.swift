@@ -138,8 +138,8 @@ extension OnnxImporter {
     guard let type = OnnxElementType(computed: input.elementType) else {
       throw bindingError(.unsupportedFeature, input, "\(OnnxElementType.problem(input.elementType))")
     }
-    guard let declared = type.declared, declared == binding.dtype else {
-      throw bindingError(.dtypeMismatch, input, "is \(type.name); the value given is \(binding.dtype.name)")
+    guard type.declared == binding.dtype else {
+      throw bindingError(.dtypeMismatch, input, "is \(type.declared.name); the value given is \(binding.dtype.name)")
     }
     guard let count = Shape(binding.dims).elementCount(), count <= limits.maximumTensorBytes / type.byteCount else {
       throw bindingError(.limitExceeded, input, "takes more than \(limits.maximumTensorBytes) bytes")
@@ -178,10 +178,10 @@ extension OnnxImporter {
         if firstFree.isEmpty { firstFree = input.name }
         continue
       }
-      let value = graph.addValue(Value(name: input.name, dtype: type.imported, shape: shape))
+      let value = graph.addValue(Value(name: input.name, dtype: type.declared, shape: shape))
       try checkSize(value)
       graph.inputs.append(value)
-      operands[id].define(value: value, dtype: type.imported, shape: shape)
+      operands[id].defineExact(value, type.declared, shape: shape)
     }
     guard freeCount == 0 else {
       throw EdgeError(

@@ -11,7 +11,7 @@ enum OnnxElementType: Int {
 
   /// A type that operators compute: there are constants of 4 bits, but nothing else.
   init?(computed number: Int) {
-    guard let type = OnnxElementType(rawValue: number), type.declared != nil else { return nil }
+    guard let type = OnnxElementType(rawValue: number), type != .uint4, type != .int4 else { return nil }
     self = type
   }
 
@@ -44,28 +44,15 @@ enum OnnxElementType: Int {
     }
   }
 
-  /// Element type in the graph: every floating type becomes float32.
-  var imported: DType {
-    switch self {
-    case .float, .float16, .double, .bfloat16: return .float32
-    case .uint8, .uint4: return .uint8
-    case .int8, .int4: return .int8
-    case .int16: return .int16
-    case .uint16: return .uint16
-    case .int32: return .int32
-    case .uint32: return .uint32
-    case .int64: return .int64
-    case .uint64: return .uint64
-    case .bool: return .bool
-    }
-  }
+  /// Element type that operators compute on: every floating type becomes float32.
+  var imported: DType { declared.computed }
 
-  /// The element type itself; nil when the graph has none like it.
-  var declared: DType? {
+  /// The element type itself, which the tensor has at the network's borders; bytes for 4 bits.
+  var declared: DType {
     switch self {
     case .float: return .float32
-    case .uint8: return .uint8
-    case .int8: return .int8
+    case .uint8, .uint4: return .uint8
+    case .int8, .int4: return .int8
     case .int16: return .int16
     case .uint16: return .uint16
     case .int32: return .int32
@@ -76,7 +63,6 @@ enum OnnxElementType: Int {
     case .float16: return .float16
     case .bfloat16: return .bfloat16
     case .double: return .float64
-    case .uint4, .int4: return nil
     }
   }
 
@@ -97,7 +83,7 @@ enum OnnxElementType: Int {
     switch self {
     case .uint4: return "uint4"
     case .int4: return "int4"
-    default: return declared?.name ?? "unknown"
+    default: return declared.name
     }
   }
 
@@ -130,6 +116,11 @@ enum OnnxElementType: Int {
     default: return "has element type \(number), which is not supported"
     }
   }
+}
+
+extension DType {
+  /// What stands for it between the network's borders.
+  var computed: DType { isFloatingPoint ? .float32 : self }
 }
 
 extension OnnxImporter {
@@ -166,9 +157,9 @@ extension OnnxImporter {
     return type
   }
 
-  /// Contents of an initializer or attribute in the imported element type: borrowed from the file where
-  /// type and alignment allow, else converted.
-  func constantData(_ id: Int) throws(EdgeError) -> TensorData {
+  /// Contents of an initializer or attribute in the imported element type or, when they must be `exact`, in their own:
+  /// borrowed from the file where type and alignment allow, else converted.
+  func constantData(_ id: Int, exact: Bool = false) throws(EdgeError) -> TensorData {
     let name = operands[id].name
     guard let tensor = constantTensor(id) else { throw reject("'\(name)' is not a constant of the file") }
     let type = try elementType(tensor, name)
@@ -208,7 +199,7 @@ extension OnnxImporter {
       source = try TensorData([UInt8]())
     }
     guard let source else { throw failure(.malformedModel, "lies outside the file") }
-    return try OnnxConversion.convert(source, type, count: count)
+    return exact ? try OnnxConversion.aligned(source, to: type.byteCount) : try OnnxConversion.convert(source, type, count: count)
   }
 
   /// Typed data written element by element or as packed varints, as little-endian elements of the file's type.

@@ -13,13 +13,13 @@ enum OnnxConversion {
       return try map(source, UInt8.self, count) { $0 == 0 ? UInt8(0) : 1 }
     case .uint4, .int4: return try widened(source, count, isSigned: type == .int4)
     case .double: return try map(source, Double.self, count) { Float($0) }
-    case .float16: return try map(source, UInt16.self, count) { float(half: $0) }
-    case .bfloat16: return try map(source, UInt16.self, count) { Float(bitPattern: UInt32($0) << 16) }
+    case .float16: return try map(source, UInt16.self, count) { Float(half: $0) }
+    case .bfloat16: return try map(source, UInt16.self, count) { Float(bfloat: $0) }
     }
   }
 
   /// The same bytes at an address that elements of a size may have; a copy when they are elsewhere.
-  private static func aligned(_ data: TensorData, to size: Int) throws(EdgeError) -> TensorData {
+  static func aligned(_ data: TensorData, to size: Int) throws(EdgeError) -> TensorData {
     if UInt(bitPattern: data.base) % UInt(size) == 0 { return data }
     let storage = try Storage.allocate(data.byteCount)
     if data.byteCount > 0 { storage.base.copyMemory(from: data.base, byteCount: data.byteCount) }
@@ -59,21 +59,6 @@ enum OnnxConversion {
       index &+= 1
     }
     return try whole(storage)
-  }
-
-  /// IEEE 754 binary16 to binary32; exact.
-  static func float(half: UInt16) -> Float {
-    let sign = UInt32(half & 0x8000) << 16
-    let exponent = UInt32(half >> 10) & 0x1F
-    let fraction = UInt32(half & 0x3FF)
-    switch exponent {
-    case 0:
-      // Subnormal numbers are multiples of 2^-24.
-      let magnitude = Float(fraction) * Float(bitPattern: 0x3380_0000)
-      return Float(bitPattern: magnitude.bitPattern | sign)
-    case 31: return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
-    default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
-    }
   }
 
   /// A dense tensor of 4-byte elements, or of bytes, with its axes permuted: result axis i is source axis

@@ -160,11 +160,9 @@ extension OnnxImporter {
 
   private func cast(_ x: OnnxKnown) throws(EdgeError) -> OnnxKnown? {
     guard let type = OnnxElementType(computed: try integerAttribute("to", 0)) else { return nil }
-    let dtype: DType
-    switch type.imported {
-    case .float16, .float64, .bfloat16: return nil
-    default: dtype = type.imported
-    }
+    let dtype = type.imported
+    // An integer that leaves the network as another float type must not become float32 on the way.
+    if dtype != type.declared, x.dtype != .float32, isGraphOutput { return nil }
     var elements: [OnnxNumber] = []
     for element in x.elements {
       guard let number = element.converted(toInteger: dtype != .float32, toBool: dtype == .bool) else { return nil }

@@ -14,8 +14,8 @@ public struct OnnxImport {
 ///
 /// Graph inputs and outputs keep the file's layout (NCHW); between transposes at the borders images are NHWC.
 /// A symbolic or missing first dimension of a graph input is the batch, unless `bindings` give it a size; other such
-/// dimensions must be given one. float16, bfloat16 and double tensors
-/// are computed in float32. Shape arithmetic on known numbers and on the batch size is folded away.
+/// dimensions must be given one. Inputs and outputs of the types float16, bfloat16 and double keep them; between the
+/// borders such tensors are float32. Shape arithmetic on known numbers and on the batch size is folded away.
 ///
 /// - Parameters:
 ///   - bytes: the file. Constants whose layout allows are used in place.

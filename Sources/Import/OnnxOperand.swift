@@ -25,6 +25,8 @@ final class OnnxOperand {
   var value = Node.noValue
   /// The value as [N, H, W, C] (images) or [N, 1, L, C] (signals), or -1.
   var channelsLast = Node.noValue
+  /// The value as float16, bfloat16 or float64, when it is one at a border of the network; `value` is then cast from it.
+  var border = Node.noValue
   var dtype = DType.float32
   var origin: OnnxOrigin?
   /// Integer contents, of a constant on either side of DequantizeLinear.
@@ -52,6 +54,7 @@ final class OnnxOperand {
     isQuantized = other.isQuantized
     value = other.value
     channelsLast = other.channelsLast
+    border = other.border
     origin = other.origin
     dtype = other.dtype
     shape = other.shape
@@ -73,6 +76,12 @@ final class OnnxOperand {
     shape = Shape(known.dims)
     isConstant = !known.isCounted
     isDefined = true
+  }
+
+  /// A value of the file's own element type.
+  func defineExact(_ value: ValueID, _ dtype: DType, shape: Shape) {
+    define(value: dtype == dtype.computed ? value : Node.noValue, dtype: dtype.computed, shape: shape)
+    if dtype != dtype.computed { border = value }
   }
 }
 
@@ -126,6 +135,8 @@ extension OnnxImporter {
       value = try assembled(known)
     } else if let known = operand.known {
       value = try addConstant(constantName(id), try known.data(), known.dtype, Shape(known.dims))
+    } else if operand.border != Node.noValue, constantTensor(id) == nil {
+      value = try emit(.cast(operand.dtype), [operand.border], helperName(operand.name + ".float32"))
     } else {
       value = try addConstant(constantName(id), try constantData(id), operand.dtype, operand.shape)
     }
@@ -134,7 +145,17 @@ extension OnnxImporter {
     return value
   }
 
-  private func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) throws(EdgeError) -> ValueID {
+  /// The element type of `exactTensor`.
+  func exactType(_ x: Int) -> DType {
+    operands[x].border == Node.noValue ? operands[x].dtype : graph.values[operands[x].border].dtype
+  }
+
+  /// The value in the file's own element type where the network has it so, else as it is computed on.
+  func exactTensor(_ id: Int) throws(EdgeError) -> ValueID {
+    operands[id].border == Node.noValue ? try tensor(id) : operands[id].border
+  }
+
+  func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) throws(EdgeError) -> ValueID {
     let value = graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: data))
     try checkSize(value)
     // Bodies are imported more than once.
@@ -254,6 +275,12 @@ extension OnnxImporter {
     return operands[outputs[output]].uses > 0 || operands[outputs[output]].isGraphOutput
   }
 
+  /// Whether the current node's first result leaves the network.
+  var isGraphOutput: Bool {
+    guard let id = outputs.first, id >= 0 else { return false }
+    return operands[id].isGraphOutput
+  }
+
   private func noteConstancy(_ id: Int, _ value: ValueID) throws(EdgeError) {
     guard dependsOnConstantsAlone else { return }
     operands[id].isConstant = true
@@ -273,6 +300,13 @@ extension OnnxImporter {
     let id = outputs[output]
     operands[id].define(value: value, dtype: graph.values[value].dtype, shape: graph.values[value].shape)
     operands[id].isQuantized = graph.values[value].quantization != nil
+    try noteConstancy(id, value)
+  }
+
+  /// The current node's result in the file's own element type.
+  func setExactResult(_ value: ValueID) throws(EdgeError) {
+    guard let id = outputs.first, id >= 0 else { return }
+    operands[id].defineExact(value, graph.values[value].dtype, shape: graph.values[value].shape)
     try noteConstancy(id, value)
   }
 

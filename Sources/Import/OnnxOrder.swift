@@ -201,7 +201,7 @@ extension OnnxImporter {
     for output in model.outputs {
       guard let id = operandIDs[output.name] else { continue }
       do throws(EdgeError) {
-        var value = try outputTensor(id)
+        var value = try borderTensor(id, output)
         if graph.values[value].name != output.name {
           // An alias: name the tensor itself unless it has another name at a border.
           if value < isBorder.count, isBorder[value] {
@@ -221,5 +221,18 @@ extension OnnxImporter {
         throw error
       }
     }
+  }
+
+  /// The value of a graph output: of the float type that the file declares, for which float32 stands inside.
+  private func borderTensor(_ id: Int, _ output: OnnxValueInfo) throws(EdgeError) -> ValueID {
+    try prepare(id)
+    guard let type = OnnxElementType(rawValue: output.elementType), type.imported == operands[id].dtype, type.declared != type.imported else {
+      return try outputTensor(id)
+    }
+    let border = operands[id].border
+    if border != Node.noValue, graph.values[border].dtype == type.declared { return border }
+    let value = try tensor(id)
+    if graph.values[value].name == output.name { graph.values[value].name = helperName(output.name + ".float32") }
+    return try emit(.cast(type.declared), [value], output.name)
   }
 }

@@ -27,10 +27,13 @@ extension OnnxImporter {
     case "BitCast":
       let (x, to) = (try input(0), try integerAttribute("to", 0))
       guard let type = OnnxElementType(computed: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
-      // Floats of another width are computed as float32: their bits are gone.
-      guard type.imported.byteCount == type.byteCount, operands[x].dtype.byteCount == type.byteCount else { throw reject("bits of floats that are no float32") }
-      try setResult(try emit(.bitCast(type.imported), [try tensor(x)], resultName()))
-    case "CastLike": try cast(try input(0), to: operands[try input(1)].dtype)
+      let value = try exactTensor(x)
+      // Floats of another width that were computed are float32: their bits are gone.
+      guard graph.values[value].dtype.byteCount == type.byteCount else { throw reject("bits of computed floats that are no float32") }
+      try setExactResult(try emit(.bitCast(type.declared), [value], resultName()))
+    case "CastLike":
+      let x = try input(0)
+      try cast(x, to: exactType(try input(1)))
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
       let x = try input(0)
       let shape = try targetShape(operands[x].shape)
@@ -130,13 +133,21 @@ extension OnnxImporter {
     let x = try input(0)
     let to = try integerAttribute("to", 0)
     guard let type = OnnxElementType(computed: to) else { throw reject("the result \(OnnxElementType.problem(to))") }
-    try cast(x, to: type.imported)
+    try cast(x, to: type.declared)
   }
 
-  /// All floating types are computed in float32.
+  /// Inside the network every floating type is float32; what goes from border to border is never rounded to it.
   private func cast(_ x: Int, to dtype: DType) throws(EdgeError) {
-    if dtype == operands[x].dtype { return try setAlias(x) }
-    try setResult(try emit(.cast(dtype), [try tensor(x)], resultName()))
+    let from = exactType(x)
+    if dtype == from { return try setAlias(x) }
+    if dtype != dtype.computed, from != .float32, from != operands[x].dtype || isGraphOutput {
+      return try setExactResult(try emit(.cast(dtype), [try exactTensor(x)], resultName()))
+    }
+    if dtype.computed == operands[x].dtype {
+      if from == operands[x].dtype { try setAlias(x) } else { try setResult(try tensor(x)) }
+      return
+    }
+    try setResult(try emit(.cast(dtype.computed), [try exactTensor(x)], resultName()))
   }
 
   // Joining and cutting.

@@ -146,7 +146,7 @@ extension TfliteImporter {
     var index = 0
     while index < count {
       let half = UInt16(littleEndian: from.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self))
-      storage.base.storeBytes(of: OnnxConversion.float(half: half), toByteOffset: index &* 4, as: Float.self)
+      storage.base.storeBytes(of: Float(half: half), toByteOffset: index &* 4, as: Float.self)
       index &+= 1
     }
     return try whole(storage, bytes)

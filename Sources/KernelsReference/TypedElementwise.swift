@@ -130,7 +130,9 @@ private func combined(_ function: Int32, _ a: Double, _ b: Double) -> Int64 {
   case EK_BINARY_LESS: return a < b ? 1 : 0
   case EK_BINARY_LESS_OR_EQUAL: return a <= b ? 1 : 0
   case EK_BINARY_ADD: return bits(a + b)
+  case EK_BINARY_SUBTRACT: return bits(a - b)
   case EK_BINARY_MULTIPLY: return bits(a * b)
+  case EK_BINARY_DIVIDE: return bits(a / b)
   case EK_BINARY_MINIMUM: return bits(a < b || a != a ? a : b)
   case EK_BINARY_MAXIMUM: return bits(a > b || a != a ? a : b)
   case EK_BINARY_MODULO, EK_BINARY_REMAINDER:

@@ -253,6 +253,8 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
   @Test func results() throws {
     let table: [(Operator, [TensorType], TensorType)] = [
       (.binary(.add, .none), [type(.uint16, n, 3), type(.uint16, 3)], type(.uint16, n, 3)),
+      (.binary(.divide, .none), [type(.float64, n, 3), type(.float64, 3)], type(.float64, n, 3)),
+      (.binary(.equal, .none), [type(.float64, 4), type(.float64, 1)], type(.bool, 4)),
       (.binary(.less, .none), [type(.float32, 4, 1), type(.float32, 3)], type(.bool, 4, 3)),
       (.binary(.and, .none), [type(.bool, 4), type(.bool, 4)], type(.bool, 4)),
       (.binary(.power, .none), [type(.int32, 4), type(.float32, 1)], type(.int32, 4)),
@@ -280,7 +282,8 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
     let table: [(Operator, [TensorType])] = [
       (.binary(.add, .none), [type(.int32, 4), type(.int64, 4)]), (.binary(.add, .none), [type(.bool, 4), type(.bool, 4)]),
       (.binary(.add, Clamp(min: 0, max: 6)), [type(.int32, 4), type(.int32, 4)]),
-      (.binary(.and, .none), [type(.float32, 4), type(.float32, 4)]), (.binary(.add, .none), [type(.float64, 4), type(.float64, 4)]),
+      (.binary(.and, .none), [type(.float32, 4), type(.float32, 4)]), (.binary(.power, .none), [type(.float64, 4), type(.float64, 4)]),
+      (.binary(.add, .none), [type(.float16, 4), type(.float16, 4)]), (.binary(.add, .none), [type(.float64, 4), type(.float32, 4)]),
       (.unary(UnaryFunction(.not)), [type(.float32, 4)]), (.unary(UnaryFunction(.exp)), [type(.int32, 4)]),
       (.unary(UnaryFunction(.isNaN)), [type(.int32, 4)]), (.select, [type(.uint8, 4), type(.int8, 4), type(.int8, 4)]),
       (.select, [type(.bool, 4), type(.int8, 4), type(.int16, 4)]), (.select, [type(.bool, 4), type(.int8, 3), type(.int8, 4)]),

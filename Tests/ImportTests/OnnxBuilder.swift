@@ -75,6 +75,7 @@ struct OnnxFile {
 
   mutating func input(_ name: String, _ dims: [Any], type: Int = 1) { graph = graph.message(11, OnnxFile.info(name, dims, type)) }
   mutating func output(_ name: String) { graph = graph.message(12, Proto().text(1, name)) }
+  mutating func output(_ name: String, _ dims: [Any], type: Int) { graph = graph.message(12, OnnxFile.info(name, dims, type)) }
   mutating func initializer(_ tensor: Proto) { graph = graph.message(5, tensor) }
   mutating func floats(_ name: String, _ dims: [Int]) {
     initializer(floatTensor(name, dims, (0..<dims.reduce(1, *)).map { Float($0) }))

@@ -245,4 +245,22 @@ private func trigonometry(_ function: Int, _ x: Double) -> Double {
     #expect(typed(EK_BINARY_XOR, [condition, condition], [0], EK_TYPE_BOOL, size: 1) == [])
     #expect(typed(EK_UNARY_NOT, [condition], [7], EK_TYPE_BOOL, size: 1) == [1, 0, 1, 0, 0, 1, 0])
   }
+
+  @Test func arithmeticOfDoubles() {
+    let x: [Double] = [1e200, 1 / 3, -2.5, 0x1p53, .nan, 5e-324]
+    let z: [Double] = [3e-200, 1e-17, 7, 1, 2, 5e-324]
+    let a = Operand(type: EK_TYPE_FLOAT64, bytes: bytes(of: x), strides: [1])
+    let b = Operand(type: EK_TYPE_FLOAT64, bytes: bytes(of: z), strides: [1])
+    let functions: [(Int, (Double, Double) -> Double)] = [
+      (EK_BINARY_ADD, { $0 + $1 }), (EK_BINARY_SUBTRACT, { $0 - $1 }), (EK_BINARY_MULTIPLY, { $0 * $1 }), (EK_BINARY_DIVIDE, { $0 / $1 }),
+      (EK_BINARY_MINIMUM, { $0.isNaN ? $0 : min($0, $1) }), (EK_BINARY_MAXIMUM, { $0.isNaN ? $0 : max($0, $1) }),
+    ]
+    for (function, expected) in functions {
+      let y: [Double] = elements(typed(function, [a, b], [6], EK_TYPE_FLOAT64, size: 8))
+      for index in 0..<6 {
+        let want = expected(x[index], z[index])
+        #expect(y[index] == want || y[index].isNaN && want.isNaN, "function \(function) of \(x[index]) and \(z[index])")
+      }
+    }
+  }
 }

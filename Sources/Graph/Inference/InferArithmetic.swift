@@ -85,7 +85,9 @@ extension TypeInference {
     guard let result = broadcastShape(a, b) else {
       throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not broadcast", inputs[1])
     }
-    if isPlain(0) || function.rawValue > BinaryFunction.prelu.rawValue { return try typedBinary(function, clamp, result) }
+    if isPlain(0) || value(0).dtype == .float64 || function.rawValue > BinaryFunction.prelu.rawValue {
+      return try typedBinary(function, clamp, result)
+    }
     let arithmetic = try arithmetic()
     // An exponent may be an integer.
     if function == .power, arithmetic == .float, isPlain(1), value(1).dtype.isInteger {
@@ -96,7 +98,7 @@ extension TypeInference {
     return try computed(arithmetic, result)
   }
 
-  /// Functions of integers and booleans, and those of floats that no float kernel has.
+  /// Functions of integers, booleans and float64, and those of float32 that no float kernel has.
   private func typedBinary(_ function: BinaryFunction, _ clamp: Clamp, _ shape: Shape) throws(EdgeError) -> TensorType {
     let (a, b) = (value(0).dtype, value(1).dtype)
     guard a == b || function == .power && a.isInteger && (b.isInteger || b == .float32), value(0).quantization == nil,
@@ -105,9 +107,10 @@ extension TypeInference {
     guard clamp.isNone else { throw failure(.dtypeMismatch, "does not clamp these element types") }
     let fits: Bool
     switch function {
-    case .equal, .less, .lessOrEqual: fits = a == .bool || a == .float32 || a.isInteger
+    case .equal, .less, .lessOrEqual: fits = a == .bool || a == .float32 || a == .float64 || a.isInteger
     case .and, .or, .xor: fits = a == .bool || a.isInteger
-    case .modulo, .remainder: fits = a == .float32 || a.isInteger
+    case .modulo, .remainder: fits = a == .float32 || a == .float64 || a.isInteger
+    case .add, .subtract, .multiply, .divide, .minimum, .maximum: fits = a == .float64 || a.isInteger
     default: fits = a.isInteger
     }
     guard fits else { throw failure(.dtypeMismatch, "does not take \(a.text)", inputs[0]) }

@@ -38,6 +38,8 @@ COUNTS = M.raw(11, M.info("x", [3, 8], 7))
 CUBE = M.raw(11, M.info("x", [1, 2, 4, 4, 4]))
 HEADS = M.raw(11, M.info("x", [1, 2, 3, 4]))
 ROW_FIXED = M.raw(11, M.info("x", [2, 8]))
+#: float16, float64 and bfloat16 in TensorProto.DataType.
+HALF, DOUBLE, BFLOAT = 10, 11, 16
 KERNEL = M.ints("kernel_shape", [2, 2]) + M.ints("strides", [2, 2])
 
 
@@ -52,6 +54,15 @@ def one(kind, *inputs, attributes=b"", head=IMAGE, outputs=("y",), opset=13):
 
 def contributed(kind, *inputs, attributes=b"", head=IMAGE):
     return M.model(head + M.node(kind, ["x", *inputs], ["y"], attributes, domain="com.microsoft") + M.Y)
+
+
+def border(kind, *nodes, result=None):
+    """A network whose input and output are of an element type."""
+    return M.model(M.raw(11, M.info("x", ["N", 8], kind)) + b"".join(nodes) + M.raw(12, M.info("y", ["N", 8], result or kind)), 26)
+
+
+def doubles(name, values):
+    return M.raw(5, M.num(1, len(values)) + M.num(2, DOUBLE) + M.raw(8, name) + M.raw(9, struct.pack(f"<{len(values)}d", *values)))
 
 
 SEEDS = {
@@ -184,6 +195,10 @@ SEEDS = {
     "scan-batch": M.model(
         M.raw(11, M.info("x", [2, 3, 4])) + M.node("Scan", ["", "x"], ["y"], M.integer("num_scan_inputs", 1) + M.branch(
             "body", M.raw(11, M.info("a", [4])) + M.node("Exp", ["a"], ["b"]) + M.raw(12, M.raw(1, "b")))) + M.Y, 8),
+    "border-half": border(HALF, M.node("Exp", ["x"], ["y"])),
+    "border-double": border(DOUBLE, doubles("w", [0.1] * 8), M.node("Add", ["x", "w"], ["s"]), M.node("Less", ["w", "s"], ["y"]), result=9),
+    "border-cast": border(BFLOAT, M.node("Cast", ["x"], ["y"], M.integer("to", DOUBLE)), result=DOUBLE),
+    "border-bits": border(HALF, M.node("BitCast", ["x"], ["y"], M.integer("to", 5)), result=5),
     "unordered": M.model(ROW + M.node("Exp", ["a"], ["y"]) + M.node("Log", ["x"], ["a"]) + M.Y),
 }
 

@@ -116,6 +116,8 @@ CASES = {
         "GRU", ["x", "w", "r"], ["y"], texts("activations", ["Tanh"])) + Y), 204, "gru", "", "1 activations, not 2"),
     "unknown-operator": (model(V + node("Frobnicate", ["x"], ["y"]) + Y), 0, "frobnicate", "", "not supported"),
     "other-domain": (model(V + node("Relu", ["x"], ["y"], domain="com.example") + Y), 0, "relu", "", "not supported"),
+    "lost-bits": (model(raw(11, info("x", ["N", 4], 10)) + node("Exp", ["x"], ["e"]) + node("BitCast", ["e"], ["y"], integer("to", 5)) + Y, 26),
+                  0, "bitcast", "", "bits of computed floats"),
     "escaping-path": (
         model(V + raw(5, raw(1, varint(4)) + num(2, 1) + raw(8, "w") + raw(13, raw(1, "location") + raw(2, "../secret")) + num(14, 1))
               + node("Add", ["x", "w"], ["y"]) + Y), 200, "add", "w", "below the model's folder"),
