@@ -176,13 +176,13 @@ typedef void (*edgeai_log_fn)(void *context, int32_t level, const char *message)
 #define EDGEAI_DTYPE_INT32 4
 #define EDGEAI_DTYPE_INT64 5
 #define EDGEAI_DTYPE_BOOL 6
-#define EDGEAI_DTYPE_FLOAT16 7
+#define EDGEAI_DTYPE_FLOAT16 7   /* IEEE 754 binary16 */
 #define EDGEAI_DTYPE_FLOAT64 8
 #define EDGEAI_DTYPE_INT16 9
 #define EDGEAI_DTYPE_UINT16 10
 #define EDGEAI_DTYPE_UINT32 11
 #define EDGEAI_DTYPE_UINT64 12
-#define EDGEAI_DTYPE_BFLOAT16 13
+#define EDGEAI_DTYPE_BFLOAT16 13 /* the upper half of a float32 */
 
 /* "float32" and so on, or "unknown". Since 0.1. */
 EDGEAI_API const char *edgeai_dtype_name(int32_t dtype);
@@ -454,7 +454,7 @@ EDGEAI_API edgeai_status edgeai_session_output_shape(const edgeai_session *sessi
 /* Uses the caller's memory for an input or output of the next and later runs, without a copy; NULL with 0 bytes
  * goes back to the session's own. The memory stays valid until then, does not overlap other bound memory, is
  * aligned to its element (INVALID_ARGUMENT otherwise) and exactly the tensor's size (BUFFER_TOO_SMALL or
- * SHAPE_MISMATCH otherwise). A bound input is not written to. Since 0.1. */
+ * SHAPE_MISMATCH otherwise; the message names the element type). A bound input is not written to. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_bind_input(edgeai_session *session, size_t index, const void *data, size_t bytes,
                                                    edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, size_t index, void *data, size_t bytes,

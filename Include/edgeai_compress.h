@@ -72,7 +72,7 @@ EDGEAI_API edgeai_status edgeai_calibration_create(const edgeai_model *model, co
                                                    edgeai_calibration **calibration, edgeai_error *error);
 
 /* Runs the model on samples. inputs: one span for each input of the model, in order, each holding the same whole
- * number of samples (a sample: what the input's info gives as `bytes`).
+ * number of samples (a sample: what the input's info gives as `bytes`, in its element type).
  * Errors: SHAPE_MISMATCH (count or sizes), INVALID_ARGUMENT (a value that is not finite; after finish), CANCELLED.
  * An error leaves earlier samples counted. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_calibration_feed(edgeai_calibration *calibration, const edgeai_span *inputs, size_t input_count,
@@ -92,7 +92,7 @@ EDGEAI_API void edgeai_calibration_destroy(edgeai_calibration *calibration);
 typedef struct edgeai_report edgeai_report;
 
 /* Makes the int8 model of a finished calibration: uint8 activations, int8 weights, int32 biases; inputs and
- * outputs stay float32. The new model does not depend on the old one. report: optional.
+ * outputs keep their element types. The new model does not depend on the old one. report: optional.
  * Memory: the new model, the report, and while it works sessions of both models.
  * Errors: INVALID_ARGUMENT (not finished), UNSUPPORTED_OPERATOR (strict), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_quantize(const edgeai_calibration *calibration, edgeai_model **quantized, edgeai_report **report,

@@ -53,7 +53,11 @@ final class DomainAssignment {
     _ node: Node, _ support: IntegerSupport, _ ranges: [ValueRange?], _ graph: Graph, _ options: QuantizerOptions
   ) -> Domain {
     if let reason = options.requestedFloat(node) { return .requested(reason) }
-    if case .float(let reason) = support { return .float(reason) }
+    switch support {
+    case .float(let reason): return .float(reason)
+    case .converts: return .follows("")
+    default: break
+    }
     for value in node.activations where graph.values[value].constant != nil && ranges[value] == nil {
       return .float(Text("the constant \(graph.values[value].name) is not all finite"))
     }

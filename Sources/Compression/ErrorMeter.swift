@@ -61,28 +61,28 @@ public struct ErrorMeter: Equatable, Sendable {
 /// A tensor in memory as real numbers.
 struct RealView {
   private let base: UnsafeRawPointer
-  private let isQuantized: Bool
+  private let dtype: DType
   private let scale: Float
   private let zeroPoint: Int32
 
   /// Whether a value can be read so.
   static func supports(_ value: Value) -> Bool {
-    if value.dtype == .float32 { return value.quantization == nil }
+    if value.dtype.isFloatingPoint { return value.quantization == nil }
     return value.dtype == .uint8 && value.quantization?.scales.count == 1 && value.quantization?.zeroPoints.count == 1
   }
 
   init?(_ base: UnsafeRawPointer?, _ value: Value) {
     guard let base, RealView.supports(value) else { return nil }
     self.base = base
-    isQuantized = value.dtype == .uint8
+    dtype = value.dtype
     scale = value.quantization?.scales[0] ?? 1
     zeroPoint = value.quantization?.zeroPoints[0] ?? 0
   }
 
   subscript(index: Int) -> Double {
-    if isQuantized {
+    if dtype == .uint8 {
       return Double(Float(Int32(base.load(fromByteOffset: index, as: UInt8.self)) &- zeroPoint) * scale)
     }
-    return Double(base.load(fromByteOffset: index &* 4, as: Float.self))
+    return dtype.real(base + index &* dtype.byteCount)
   }
 }

@@ -66,10 +66,14 @@ final class GraphRunner {
         throw EdgeError(.invalidArgument, "the samples are too large", tensor: value.name)
       }
       target.copyMemory(from: input + offset, byteCount: inputBytes[index])
-      guard requiresFinite, value.dtype == .float32 else { continue }
-      for element in 0..<inputBytes[index] / 4
-      where !target.load(fromByteOffset: element &* 4, as: Float.self).isFinite {
-        throw EdgeError(.invalidArgument, "element \(element) of sample \(sample) is not finite", tensor: value.name)
+      guard requiresFinite, value.dtype.isFloatingPoint else { continue }
+      var place = 0
+      while place < inputBytes[index] {
+        guard value.dtype.real(target + place).isFinite else {
+          let element = place / value.dtype.byteCount
+          throw EdgeError(.invalidArgument, "element \(element) of sample \(sample) is not finite", tensor: value.name)
+        }
+        place &+= value.dtype.byteCount
       }
     }
     if session.run() { return }

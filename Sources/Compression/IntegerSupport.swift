@@ -10,10 +10,16 @@ enum IntegerSupport {
   case light
   /// Moves data; the result has the parameters of the input.
   case moves
+  /// Only changes the width of floats.
+  case converts
   /// No integer kernel, and why.
   case float(Text)
 
   init(_ node: Node, in graph: Graph) {
+    if graph.changesFloatWidth(node) {
+      self = .converts
+      return
+    }
     for value in node.inputs + node.outputs where value != Node.noValue && graph.values[value].dtype != .float32 {
       self = .float(Text("works on \(graph.values[value].dtype.name)"))
       return

@@ -13,7 +13,7 @@ public struct QuantizationResult {
 
 extension Graph {
   /// The graph with uint8 activations, int8 weights and int32 biases wherever integer kernels exist (Jacob et al.
-  /// 2018; Krishnamoorthi 2018). Inputs and outputs stay float32: `quantize` and `dequantize` nodes stand there and
+  /// 2018; Krishnamoorthi 2018). Inputs and outputs stay as they are: `quantize` and `dequantize` nodes stand there and
   /// where float and integer nodes meet. Values keep their names; a converted copy's name ends in "_quantized" or
   /// "_dequantized" (of an integer result that is also a graph output, the float copy has the plain name).
   ///

@@ -125,7 +125,9 @@ struct SampleBatch {
       let span = inputs[index]
       guard let data = span.data else { throw EdgeError(.invalidArgument, "an input's data is NULL", tensor: value.name) }
       guard span.bytes >= bytes, span.bytes % bytes == 0 else {
-        throw EdgeError(.shapeMismatch, "a sample has \(bytes) bytes; \(span.bytes) are no whole number of them", tensor: value.name)
+        throw EdgeError(
+          .shapeMismatch, "a sample of \(value.dtype.name) has \(bytes) bytes; \(span.bytes) are no whole number of them",
+          tensor: value.name)
       }
       guard Int(bitPattern: data) % value.dtype.byteCount == 0 else {
         throw EdgeError(.invalidArgument, "the data is not aligned to \(value.dtype.byteCount) bytes", tensor: value.name)

@@ -114,7 +114,7 @@ public func edgeai_session_bind_input(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try checkBinding(UnsafeRawPointer(data), bytes)
+    try checkBinding(session, session.model.graph.inputs, index, UnsafeRawPointer(data), bytes)
     try session.session.bindInput(index, data, bytes: bytes)
   }
 }
@@ -125,13 +125,26 @@ public func edgeai_session_bind_output(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try checkBinding(UnsafeRawPointer(data), bytes)
+    try checkBinding(session, session.model.graph.outputs, index, UnsafeRawPointer(data), bytes)
     try session.session.bindOutput(index, data, bytes: bytes)
   }
 }
 
-private func checkBinding(_ data: UnsafeRawPointer?, _ bytes: Int) throws(EdgeError) {
+/// Also says what the elements are when the size is wrong: a caller may take float16 for float32.
+private func checkBinding(
+  _ session: SessionHandle, _ ids: [ValueID], _ index: Int, _ data: UnsafeRawPointer?, _ bytes: Int
+) throws(EdgeError) {
   guard data != nil || bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0") }
+  guard data != nil, let needed = byteCount(session, ids, index), needed != bytes else { return }
+  let value = session.model.graph.values[ids[index]]
+  let count = needed / value.dtype.byteCount
+  var given: Text = ""
+  for other in [DType.float32, .float64, .float16, .uint8] where count > 0 && count &* other.byteCount == bytes {
+    given = ", as many as elements of \(other.name) take"
+  }
+  throw EdgeError(
+    bytes < needed ? .bufferTooSmall : .shapeMismatch,
+    "the tensor '\(value.name)' is \(value.dtype.name) and has \(needed) bytes; \(bytes) are given\(given)", tensor: value.name)
 }
 
 @_cdecl("edgeai_session_run") @implementation

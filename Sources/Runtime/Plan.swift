@@ -105,7 +105,7 @@ public struct Plan {
       info.chunks = Int(lowering.steps[index].chunks)
       steps.append(info)
     }
-    if options.strict { try Plan.checkStrict(steps, lowering.steps, isa: isa, isQuantized: isQuantized) }
+    if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, isa: isa, isQuantized: isQuantized) }
 
     layout = try BlockLayout(lowering, arenaBytes: arenaBytes, options: options)
     memoryRequired = layout.byteCount
@@ -128,18 +128,18 @@ public struct Plan {
     return false
   }
 
-  /// Moves bytes, or decides about steps, without computing.
-  private static func isMovement(_ step: LoweredStep) -> Bool {
+  /// Moves elements without computing, between floating types too, or decides about steps.
+  private static func isMovement(_ step: LoweredStep, _ graph: Graph) -> Bool {
     if step.control != .none { return true }
     switch Int(step.operation) {
     case Int(EK_COPY), Int(EK_FILL), Int(EK_GATHER): return true
-    default: return false
+    default: return step.node >= 0 && graph.changesFloatWidth(graph.nodes[step.node])
     }
   }
 
   /// Computes in float, which in a quantized graph somebody chose.
-  private static func isFloat(_ step: LoweredStep, _ dtype: DType) -> Bool {
-    dtype == .float32 && !isMovement(step) && Int(step.operation) != Int(EK_DEQUANTIZE)
+  private static func isFloat(_ step: LoweredStep, _ dtype: DType, _ graph: Graph) -> Bool {
+    dtype == .float32 && !isMovement(step, graph) && Int(step.operation) != Int(EK_DEQUANTIZE)
   }
 
   private static func describe(
@@ -170,7 +170,7 @@ public struct Plan {
     case .enter: info.notes = Text("without an iteration: step \(step.target)")
     case .back: info.notes = Text("another iteration: step \(step.target)")
     }
-    if isQuantized, isFloat(step, info.dtype) {
+    if isQuantized, isFloat(step, info.dtype, graph) {
       if !info.notes.isEmpty { info.notes += "; " }
       info.notes += "float: kept by quantizer"
     }
@@ -178,15 +178,15 @@ public struct Plan {
   }
 
   private static func checkStrict(
-    _ steps: [StepInfo], _ lowered: [LoweredStep], isa: InstructionSet, isQuantized: Bool
+    _ steps: [StepInfo], _ lowered: [LoweredStep], _ graph: Graph, isa: InstructionSet, isQuantized: Bool
   ) throws(EdgeError) {
     for (info, step) in zip(steps, lowered) {
-      if step.isa == .reference, isa != .reference, !isMovement(step) {
+      if step.isa == .reference, isa != .reference, !isMovement(step, graph) {
         throw EdgeError(
           .unsupportedOperator, "strict: \(info.operatorName) would run on a reference kernel", node: info.node,
           nodeIndex: info.nodeIndex)
       }
-      if isQuantized, isFloat(step, info.dtype) {
+      if isQuantized, isFloat(step, info.dtype, graph) {
         throw EdgeError(
           .unsupportedOperator, "strict: \(info.operatorName) would run in float", node: info.node, nodeIndex: info.nodeIndex)
       }
