@@ -110,6 +110,13 @@ static int format_matches(int32_t dtype, const char *format, Py_ssize_t item) {
   }
 }
 
+/* The element type that a format stands for, or the format itself. */
+static const char *format_name(const char *format, Py_ssize_t item) {
+  for (int32_t i = 1; edgeai_dtype_size(i) > 0; i++)
+    if (format_matches(i, format, item)) return edgeai_dtype_name(i);
+  return format ? format : "B";
+}
+
 static void shape_text(char *text, size_t capacity, const int64_t *dims, int rank) {
   size_t used = (size_t)PyOS_snprintf(text, capacity, "(");
   for (int i = 0; i < rank && used + 24 < capacity; i++) {
@@ -128,8 +135,8 @@ int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch
     return -1;
   }
   if (!format_matches(info->dtype, view->format, view->itemsize)) {
-    raise_status(EDGEAI_ERROR_DTYPE_MISMATCH, info->name, "tensor '%s' is %s; the array's element type is '%s'", info->name,
-                 edgeai_dtype_name(info->dtype), view->format ? view->format : "B");
+    raise_status(EDGEAI_ERROR_DTYPE_MISMATCH, info->name, "tensor '%s' is %s; the array's element type is %s", info->name,
+                 edgeai_dtype_name(info->dtype), format_name(view->format, view->itemsize));
     goto refuse;
   }
   int matches = view->ndim == info->rank;
@@ -173,14 +180,27 @@ PyObject *array_first(PyObject *array, int axis, int64_t count) {
   return view;
 }
 
-int array_has_nonfinite(const Py_buffer *view) {
-  if (!view->format || view->itemsize != 4 || view->format[strlen(view->format) - 1] != 'f') return 0;
-  const float *x = view->buf;
-  Py_ssize_t count = view->len / 4;
-  /* x - x is 0 for finite values and NaN otherwise; the sum keeps the loop free of branches. */
-  float sum = 0;
-  for (Py_ssize_t i = 0; i < count; i++) sum += x[i] - x[i];
-  return !(sum == 0);
+int array_has_nonfinite(const Py_buffer *view, int32_t dtype) {
+  Py_ssize_t count = view->itemsize > 0 ? view->len / view->itemsize : 0;
+  if (dtype == EDGEAI_DTYPE_FLOAT32) {
+    const float *x = view->buf;
+    /* x - x is 0 for finite values and NaN otherwise; the sum keeps the loop free of branches. */
+    float sum = 0;
+    for (Py_ssize_t i = 0; i < count; i++) sum += x[i] - x[i];
+    return !(sum == 0);
+  }
+  if (dtype == EDGEAI_DTYPE_FLOAT64) {
+    const double *x = view->buf;
+    double sum = 0;
+    for (Py_ssize_t i = 0; i < count; i++) sum += x[i] - x[i];
+    return !(sum == 0);
+  }
+  if (dtype != EDGEAI_DTYPE_FLOAT16 && dtype != EDGEAI_DTYPE_BFLOAT16) return 0;
+  /* All bits of the exponent are set. */
+  const uint16_t *x = view->buf, mask = dtype == EDGEAI_DTYPE_FLOAT16 ? 0x7C00 : 0x7F80;
+  for (Py_ssize_t i = 0; i < count; i++)
+    if ((x[i] & mask) == mask) return 1;
+  return 0;
 }
 
 PyObject *tensor_dict(const edgeai_tensor_info *info) {

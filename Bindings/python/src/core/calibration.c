@@ -131,7 +131,7 @@ static int borrow_inputs(const edgeai_model *model, PyObject *arrays, Py_buffer 
     int failed = edgeai_model_input_info(model, i, &info, &error) != EDGEAI_OK;
     if (failed) raise_error(&error);
     else failed = array_borrow(PyTuple_GetItem(arrays, (Py_ssize_t)i), &info, 1, 0, &views[i]);
-    if (!failed && array_has_nonfinite(&views[i])) {
+    if (!failed && array_has_nonfinite(&views[i], info.dtype)) {
       raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info.name, "the array for tensor '%s' holds NaN or infinity", info.name);
       PyBuffer_Release(&views[i]);
       failed = 1;

@@ -62,9 +62,10 @@ PyObject *tensor_dict(const edgeai_tensor_info *info);
 /* Borrows the bytes of an array that must be C-contiguous and have exactly this dtype and shape (a symbolic batch
  * takes any size when `any_batch`). 0, or -1 with an exception naming the tensor. Release with PyBuffer_Release. */
 int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view);
-/* The same values, when float32: 1 if any is NaN or infinite. */
-PyObject *array_first(PyObject *array, int axis, int64_t count);                      /* a view of the first entries along an axis */
-int array_has_nonfinite(const Py_buffer *view);
+/* A view of the first entries along an axis. */
+PyObject *array_first(PyObject *array, int axis, int64_t count);
+/* The same values, when floats of any width: 1 if any is NaN or infinite. */
+int array_has_nonfinite(const Py_buffer *view, int32_t dtype);
 
 /* Frees an object of a heap type. */
 static inline void free_object(PyObject *self) {

@@ -126,7 +126,7 @@ static int bind_inputs(SessionObject *session, PyObject *arrays, Py_buffer *view
     PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
     if (!array || array_borrow(array, info, 0, 0, &views[i])) return -1;
     *bound = i + 1;
-    if (session->check_finite && array_has_nonfinite(&views[i])) {
+    if (session->check_finite && array_has_nonfinite(&views[i], info->dtype)) {
       raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info->name,
                    "the array for tensor '%s' holds NaN or infinity; check_finite=False lets it through", info->name);
       return -1;

@@ -18,10 +18,20 @@ def as_array(x: Any) -> Any:
     return x
 
 
-def declared(outputs: tuple[np.ndarray[Any, Any], ...], dtypes: Sequence[str]) -> tuple[np.ndarray[Any, Any], ...]:
-    """Outputs in the element types that the model names: bits of bfloat16 as such where ml_dtypes is installed."""
+def declared(arrays: tuple[np.ndarray[Any, Any], ...], dtypes: Sequence[str]) -> tuple[np.ndarray[Any, Any], ...]:
+    """Arrays in the element types that the model names: bits of bfloat16 as such where ml_dtypes is installed."""
+    if "bfloat16" not in dtypes:
+        return arrays
     try:
         from ml_dtypes import bfloat16
     except ImportError:
-        return outputs
-    return tuple(o.view(bfloat16) if d == "bfloat16" else o for o, d in zip(outputs, dtypes, strict=True))
+        return arrays
+    return tuple(a.view(bfloat16) if d == "bfloat16" else a for a, d in zip(arrays, dtypes, strict=True))
+
+
+def as_type(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    """Finite numbers in the element type that a model names; bfloat16 as its bits, rounded half to even."""
+    if dtype != "bfloat16":
+        return array.astype(dtype)
+    bits = array.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import build_info, check, compare, load, quantize
+from ._arrays import as_array, as_type
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
 from .errors import EdgeAIError
@@ -73,8 +74,8 @@ def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:
     arrays = []
     for t in model.inputs:
         shape = tuple(batch if dim is None else dim for dim in t.shape)
-        if t.dtype.startswith("float"):
-            arrays.append(random.standard_normal(shape).astype(t.dtype))
+        if "float" in t.dtype:
+            arrays.append(as_type(random.standard_normal(shape), t.dtype))
         else:
             arrays.append(random.integers(0, 2 if t.dtype == "bool" else 128, shape).astype(t.dtype))
     return tuple(arrays)
@@ -121,7 +122,8 @@ def _run(options: argparse.Namespace) -> int:
         outputs = session.run(_feed(model, options.inputs))
     named = {t.name: y for t, y in zip(model.outputs, outputs, strict=True)}
     if options.output:
-        np.savez(options.output, **named)  # type: ignore[arg-type, unused-ignore]
+        # A file of numpy's has no bfloat16: its bits.
+        np.savez(options.output, **{name: as_array(y) for name, y in named.items()})  # type: ignore[arg-type, unused-ignore]
         print(f"wrote {options.output}")
     for name, array in named.items():
         print(f"{name}: {array.dtype} {shape_text(array.shape)}")
@@ -232,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("run", _run, "Run a model on arrays.", (running, batch))
     sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
-    sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them)")
+    sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them); bfloat16 as uint16")
 
     sub = command("quantize", _quantize, "Make an int8 model.", (running,))
     sub.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="calibration samples: .npy, or .npz:KEY")

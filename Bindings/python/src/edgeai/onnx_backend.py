@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, shape_inference
 from onnx.backend.base import Backend, BackendRep, namedtupledict
 from onnx.defs import onnx_opset_version
 
@@ -298,12 +298,14 @@ class EdgeAIBackend(Backend):
 
         ends = [value(n, a.dtype, a.shape) for n, a in zip(present, arrays, strict=True)]
         if outputs_info is None:
-            outs = [helper.make_empty_tensor_value_info(n) for n in results]
+            outs = [helper.make_empty_tensor_value_info(n) for n in results]  # inferred below
         else:
             outs = [value(n, np.dtype(t), s) for n, (t, s) in zip(results, outputs_info, strict=True)]
         graph = helper.make_graph([node], "node", ends, outs)
         opset = helper.make_opsetid("", int(kwargs.get("opset_version", NEWEST_OPSET)))
         model = helper.make_model(graph, opset_imports=[opset])
+        if outputs_info is None:
+            model = shape_inference.infer_shapes(model)
         return EdgeAIBackendRep(model, threads=int(kwargs.get("threads", 1))).run(arrays)
 
     @classmethod

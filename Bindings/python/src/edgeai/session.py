@@ -104,7 +104,8 @@ class _Plan:
     def __init__(self, model: Model, core: _core.Session) -> None:
         self.model = model
         self.core = core
-        self.has_bfloat16 = any(t.dtype == "bfloat16" for t in model.outputs)
+        self.input_types = [t.dtype for t in model.inputs]
+        self.output_types = [t.dtype for t in model.outputs]
 
 
 class Session:
@@ -286,18 +287,20 @@ class Session:
         Args:
             x: One array, a sequence of arrays in the order of ``model.inputs``, or a mapping by name. Arrays are used
                 in place: C-contiguous, of the input's element type and shape. Objects with ``__dlpack__`` are taken too.
+                bfloat16 is an array of ``ml_dtypes.bfloat16``, or of ``uint16`` that holds the bits.
             out: Arrays to write to; None makes new ones.
 
         Returns:
             One array for each output. Where a size depends on data it has the entries that this run found, as a view of
-            an array for the most there can be; so have the views of ``out``.
+            an array for the most there can be; so have the views of ``out``. bfloat16 is of ``ml_dtypes.bfloat16`` where
+            that package is installed (``onnx`` brings it), else of ``uint16`` with the bits.
         """
         plan, arrays = self._plan_for(x)
         session = plan.core
         self._running.append(session)
         try:
             outputs = session.run(arrays, None if out is None else tuple(as_array(a) for a in out))
-            return declared(outputs, [t.dtype for t in plan.model.outputs]) if plan.has_bfloat16 else outputs
+            return declared(outputs, plan.output_types)
         finally:
             self._running.remove(session)
 
@@ -312,10 +315,9 @@ class Session:
         They have the current plan's batch size and stay bound when :meth:`run` is called with another size.
         """
         plan = self._bound = self._current
-        return (
-            tuple(plan.core.input_array(i) for i in range(len(plan.model.inputs))),
-            tuple(plan.core.output_array(i) for i in range(len(plan.model.outputs))),
-        )
+        inputs = tuple(plan.core.input_array(i) for i in range(len(plan.input_types)))
+        outputs = tuple(plan.core.output_array(i) for i in range(len(plan.output_types)))
+        return declared(inputs, plan.input_types), declared(outputs, plan.output_types)
 
     def run_bound(self) -> None:
         """Runs on the arrays :meth:`bind` gave last, without looking for NaN in them."""
