@@ -462,10 +462,16 @@ EDGEAI_API edgeai_status edgeai_session_bind_output(edgeai_session *session, siz
 
 /* Computes the outputs. Allocates nothing. Integer results are the same bytes for every instruction set, number
  * of threads and batch split; float results do not depend on the number of threads.
+ * Where the model has state (variables of a streaming model), a run takes what the run before it left, the first one
+ * what the file says; it lies in the session's memory. A run that ends with an error leaves it as it was.
  * Errors: CANCELLED; LIMIT_EXCEEDED naming the operator that found more entries than the session has room for (see
  * max_extent), or the loop that has more iterations than max_iterations allows. The outputs are then undefined and the
  * session can run again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_run(edgeai_session *session, edgeai_error *error);
+
+/* Makes the next run find the model's state as the first one did. Allocates nothing; does nothing to a model without
+ * state. Not while the session runs. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_session_reset(edgeai_session *session, edgeai_error *error);
 
 /* Asks a run in progress to stop before its next step. The request stays until a run takes it, with CANCELLED: when
  * none is in progress, or the last step has begun already, that is the next run. More requests until then count as

@@ -32,8 +32,8 @@ public final class Comparison {
     self.candidateRunner = candidateRunner
     self.pairs = pairs
     meters = [ErrorMeter](repeating: ErrorMeter(), count: pairs.count)
-    outputMeters = [ErrorMeter](repeating: ErrorMeter(), count: reference.outputs.count)
-    agreements = [Int](repeating: 0, count: reference.outputs.count)
+    outputMeters = [ErrorMeter](repeating: ErrorMeter(), count: reference.callerOutputs.count)
+    agreements = [Int](repeating: 0, count: reference.callerOutputs.count)
   }
 
   /// `reasons`: for each node of the reference why it stayed in float, from `QuantizationResult`; may be empty.
@@ -41,8 +41,8 @@ public final class Comparison {
   public static func make(
     _ reference: Graph, _ candidate: Graph, reasons: [Text] = [], threads: Int = 1
   ) throws(EdgeError) -> Comparison {
-    try Comparison.checkBorders(reference, candidate, reference.inputs, candidate.inputs, "inputs")
-    try Comparison.checkBorders(reference, candidate, reference.outputs, candidate.outputs, "outputs")
+    try Comparison.checkBorders(reference, candidate, reference.callerInputs, candidate.callerInputs, "inputs")
+    try Comparison.checkBorders(reference, candidate, reference.callerOutputs, candidate.callerOutputs, "outputs")
     var pairs: [Pair] = []
     var ids = TextMap()
     for value in try GraphRunner.computedValues(candidate) { ids.set(candidate.values[value].name, value) }
@@ -89,15 +89,15 @@ public final class Comparison {
         else { continue }
         for element in 0..<pair.count { meters[index].add(x[element], y[element]) }
       }
-      for index in reference.outputs.indices { compareOutput(index) }
+      for index in reference.callerOutputs.indices { compareOutput(index) }
       sampleCount += 1
     }
   }
 
   private func compareOutput(_ index: Int) {
-    let value = reference.values[reference.outputs[index]]
+    let value = reference.values[reference.callerOutputs[index]]
     guard let x = RealView(referenceRunner.outputPointer(index), value),
-      let y = RealView(candidateRunner.outputPointer(index), candidate.values[candidate.outputs[index]]),
+      let y = RealView(candidateRunner.outputPointer(index), candidate.values[candidate.callerOutputs[index]]),
       let count = value.shape.elementCount(), count > 0
     else { return }
     var bestX = 0
@@ -120,7 +120,7 @@ public final class Comparison {
       guard sampleCount > 0, let output = node.outputs.first, places[output] >= 0 else { continue }
       report.layers[index].error = meters[places[output]]
     }
-    for (index, output) in reference.outputs.enumerated() {
+    for (index, output) in reference.callerOutputs.enumerated() {
       let value = reference.values[output]
       let isClassifier = value.shape.elementCount() == value.shape.dims.last && (value.shape.dims.last ?? 0) > 1
       report.outputs.append(

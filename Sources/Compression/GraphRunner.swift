@@ -19,7 +19,7 @@ final class GraphRunner {
     self.memory = memory
     self.session = session
     var bytes: [Int] = []
-    for input in graph.inputs { bytes.append(graph.values[input].byteCount() ?? 0) }
+    for input in graph.callerInputs { bytes.append(graph.values[input].byteCount() ?? 0) }
     inputBytes = bytes
     var pointers = [UnsafeRawPointer?](repeating: nil, count: graph.values.count)
     for value in observed { pointers[value] = session.pointer(of: value) }
@@ -56,8 +56,8 @@ final class GraphRunner {
 
   /// Runs sample number `sample` of buffers that hold samples one after another.
   func run(_ inputs: [UnsafeRawPointer], sample: Int, requiresFinite: Bool) throws(EdgeError) {
-    guard inputs.count == graph.inputs.count else {
-      throw EdgeError(.shapeMismatch, "the model has \(graph.inputs.count) inputs, \(inputs.count) are given")
+    guard inputs.count == inputBytes.count else {
+      throw EdgeError(.shapeMismatch, "the model has \(inputBytes.count) inputs, \(inputs.count) are given")
     }
     for (index, input) in inputs.enumerated() {
       let value = graph.values[graph.inputs[index]]

@@ -98,6 +98,7 @@ private final class GraphQuantizer {
       }
     }
     for output in source.outputs { result.outputs.append(try float(output)) }
+    for state in source.states { result.states.append(state == Node.noValue ? state : try float(state)) }
     try result.validate()
     return QuantizationResult(graph: result, reasons: reasons, warnings: warnings)
   }

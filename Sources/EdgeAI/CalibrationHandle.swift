@@ -55,7 +55,7 @@ final class CalibrationHandle {
     quantizer.floatTypes = try names(options.float_types, options.float_type_count, "float_types")
     try quantizer.validate(for: model.graph)
     var kept: [Storage] = []
-    for id in model.graph.inputs {
+    for id in model.graph.callerInputs {
       let (bytes, overflow) = (try sampleBytes(model.graph, id)).multipliedReportingOverflow(by: Int(options.report_samples))
       guard !overflow else { throw EdgeError(.limitExceeded, "report_samples is too large") }
       kept.append(try Storage.allocate(bytes))
@@ -83,7 +83,7 @@ final class CalibrationHandle {
   private func keep(_ batch: SampleBatch, _ counted: Int) throws(EdgeError) {
     let fresh = min(keptCapacity - keptCount, counted)
     guard fresh > 0 else { return }
-    for (index, id) in model.graph.inputs.enumerated() {
+    for (index, id) in model.graph.callerInputs.enumerated() {
       let bytes = try sampleBytes(model.graph, id)
       (kept[index].base + keptCount * bytes).copyMemory(from: batch.pointers[index], byteCount: fresh * bytes)
     }
@@ -116,10 +116,10 @@ struct SampleBatch {
 
   init(_ graph: Graph, _ inputs: UnsafePointer<edgeai_span>?, _ count: Int) throws(EdgeError) {
     let inputs = try required(inputs, "inputs")
-    guard count == graph.inputs.count else {
-      throw EdgeError(.shapeMismatch, "the model has \(graph.inputs.count) inputs; \(count) are given")
+    guard count == graph.callerInputs.count else {
+      throw EdgeError(.shapeMismatch, "the model has \(graph.callerInputs.count) inputs; \(count) are given")
     }
-    for (index, id) in graph.inputs.enumerated() {
+    for (index, id) in graph.callerInputs.enumerated() {
       let value = graph.values[id]
       let bytes = try sampleBytes(graph, id)
       let span = inputs[index]

@@ -54,8 +54,8 @@ public func edgeai_model_describe(
       answer.parameters &+= graph.parameters(of: node)
       answer.multiply_adds &+= graph.multiplyAdds(of: node)
     }
-    answer.input_count = UInt64(graph.inputs.count)
-    answer.output_count = UInt64(graph.outputs.count)
+    answer.input_count = UInt64(graph.callerInputs.count)
+    answer.output_count = UInt64(graph.callerOutputs.count)
     answer.op_count = UInt64(graph.nodes.count)
     answer.tensor_count = UInt64(graph.values.count)
     answer.metadata_count = UInt64(graph.metadata.count)
@@ -79,26 +79,26 @@ private func describe(
 
 @_cdecl("edgeai_model_input_count") @implementation
 public func edgeai_model_input_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.inputs.count
+  model == nil ? 0 : object(model, ModelHandle.self).graph.callerInputs.count
 }
 
 @_cdecl("edgeai_model_input_info") @implementation
 public func edgeai_model_input_info(
   _ model: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  describe(model, index, info, error) { $0.inputs }
+  describe(model, index, info, error) { $0.callerInputs }
 }
 
 @_cdecl("edgeai_model_output_count") @implementation
 public func edgeai_model_output_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.outputs.count
+  model == nil ? 0 : object(model, ModelHandle.self).graph.callerOutputs.count
 }
 
 @_cdecl("edgeai_model_output_info") @implementation
 public func edgeai_model_output_info(
   _ model: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  describe(model, index, info, error) { $0.outputs }
+  describe(model, index, info, error) { $0.callerOutputs }
 }
 
 @_cdecl("edgeai_model_tensor_count") @implementation

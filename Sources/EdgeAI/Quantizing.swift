@@ -112,7 +112,7 @@ public func edgeai_compare(
     try model.requireRunnable()
     try other.requireRunnable()
     let comparison = try Comparison.make(model.graph, other.graph)
-    let count = model.graph.inputs.count
+    let count = model.graph.callerInputs.count
     let spans = try Storage.allocate(count * MemoryLayout<edgeai_span>.stride)
     let inputs = spans.base.bindMemory(to: edgeai_span.self, capacity: count)
     var index: UInt64 = 0

@@ -28,12 +28,12 @@ func allocator(ofSession session: OpaquePointer?) -> UnsafePointer<ep_allocator>
 
 @_cdecl("edgeai_session_input_count") @implementation
 public func edgeai_session_input_count(_ session: OpaquePointer!) -> Int {
-  session == nil ? 0 : object(session, SessionHandle.self).model.graph.inputs.count
+  session == nil ? 0 : object(session, SessionHandle.self).model.graph.callerInputs.count
 }
 
 @_cdecl("edgeai_session_output_count") @implementation
 public func edgeai_session_output_count(_ session: OpaquePointer!) -> Int {
-  session == nil ? 0 : object(session, SessionHandle.self).model.graph.outputs.count
+  session == nil ? 0 : object(session, SessionHandle.self).model.graph.callerOutputs.count
 }
 
 @_cdecl("edgeai_session_input_info") @implementation
@@ -41,7 +41,7 @@ public func edgeai_session_input_info(
   _ session: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>!,
   _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  describe(session, index, info, error) { $0.inputs }
+  describe(session, index, info, error) { $0.callerInputs }
 }
 
 @_cdecl("edgeai_session_output_info") @implementation
@@ -49,7 +49,7 @@ public func edgeai_session_output_info(
   _ session: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_tensor_info>!,
   _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  describe(session, index, info, error) { $0.outputs }
+  describe(session, index, info, error) { $0.callerOutputs }
 }
 
 /// Exact bytes of a session's input or output; nil when the index is out of range.
@@ -65,7 +65,7 @@ public func edgeai_session_input_buffer(
 ) -> edgeai_status {
   guard let session, let data else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or data is NULL") }
   let object = object(session, SessionHandle.self)
-  guard let size = byteCount(object, object.model.graph.inputs, index) else {
+  guard let size = byteCount(object, object.model.graph.callerInputs, index) else {
     return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no input of that index")
   }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
@@ -81,7 +81,7 @@ public func edgeai_session_output_buffer(
 ) -> edgeai_status {
   guard let session, let data else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or data is NULL") }
   let object = object(session, SessionHandle.self)
-  guard let size = byteCount(object, object.model.graph.outputs, index) else {
+  guard let size = byteCount(object, object.model.graph.callerOutputs, index) else {
     return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no output of that index")
   }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
@@ -162,6 +162,14 @@ public func edgeai_session_run(_ session: OpaquePointer!, _ error: UnsafeMutable
       Int64(overflow.bound))
   }
   return status
+}
+
+@_cdecl("edgeai_session_reset") @implementation
+public func edgeai_session_reset(_ session: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
+  guard let session else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session is NULL") }
+  guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
+  object(session, SessionHandle.self).session.reset()
+  return EDGEAI_OK
 }
 
 @_cdecl("edgeai_session_cancel") @implementation

@@ -255,5 +255,9 @@ private func readGraph(_ section: FormatByteReader, _ graph: inout Graph, _ limi
     let key = try reader.string(limit: limits.maximumNameBytes)
     graph.metadata.append((key, try reader.string(limit: limits.maximumMetadataBytes)))
   }
+  if reader.remaining > 0 {
+    graph.states = try readIDs(&reader)
+    guard !graph.states.isEmpty else { throw reader.malformed("a list of no states") }
+  }
   try reader.finish("graph")
 }

@@ -79,6 +79,10 @@ private func graphSection(_ graph: Graph) -> [UInt8] {
     writer.string(entry.key)
     writer.string(entry.value)
   }
+  if !graph.states.isEmpty {
+    writer.u32(graph.states.count)
+    for value in graph.states { writer.i32(value) }
+  }
   return writer.bytes
 }
 

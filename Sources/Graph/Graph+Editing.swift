@@ -23,6 +23,7 @@ extension Graph {
     }
     mark(inputs)
     mark(outputs)
+    mark(states)
     for node in nodes {
       mark(node.inputs)
       mark(node.outputs)
@@ -37,6 +38,7 @@ extension Graph {
     func moved(_ ids: [ValueID]) -> [ValueID] { ids.map { $0 >= 0 && $0 < places.count ? places[$0] : Node.noValue } }
     result.inputs = moved(inputs)
     result.outputs = moved(outputs)
+    result.states = moved(states)
     for index in result.nodes.indices {
       result.nodes[index].inputs = moved(nodes[index].inputs)
       result.nodes[index].outputs = moved(nodes[index].outputs)

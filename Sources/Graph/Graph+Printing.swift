@@ -14,7 +14,8 @@ extension Graph {
     }
     let digits = Text("\(nodes.count)").utf8.count
     var text = Text("graph \(name)\n")
-    for input in inputs { text += Text("input  \(typedText(input))\n") }
+    let (firstInput, firstOutput) = (inputs.count - states.count, outputs.count - states.count)
+    for (index, input) in inputs.enumerated() { text += Text(index < firstInput ? "input  " : "state  ") + typedText(input) + "\n" }
     for (index, node) in nodes.enumerated() {
       let (op, name, attributes) = columns[index]
       let number = Text("\(index)")
@@ -23,7 +24,7 @@ extension Graph {
       text += "  (" + joined(node.inputs.map { $0 == Node.noValue ? "-" : nameText($0) }) + ") -> "
       text += joined(node.outputs.map { typedText($0) }) + "\n"
     }
-    for output in outputs { text += Text("output \(nameText(output))\n") }
+    for (index, output) in outputs.enumerated() { text += Text(index < firstOutput ? "output " : "next   ") + nameText(output) + "\n" }
     return text
   }
 

@@ -46,6 +46,25 @@ extension Graph {
         throw EdgeError(.invalidGraph, "two outputs have the same name", tensor: value.name)
       }
     }
+    try validateStates()
+  }
+
+  /// What a run leaves must be what the next one takes.
+  private func validateStates() throws(EdgeError) {
+    guard states.count <= min(inputs.count, outputs.count) else {
+      throw EdgeError(.invalidGraph, "\(states.count) states, but \(inputs.count) inputs and \(outputs.count) outputs")
+    }
+    for (index, state) in states.enumerated() {
+      let (before, after) = (values[inputs[inputs.count - states.count + index]], values[outputs[outputs.count - states.count + index]])
+      func isLike(_ other: Value) -> Bool {
+        before.dtype == other.dtype && before.shape == other.shape && before.quantization == other.quantization
+      }
+      guard isLike(after) else { throw EdgeError(.invalidGraph, "a run leaves the state in another type or shape", tensor: before.name) }
+      if state == Node.noValue { continue }
+      guard state >= 0, state < values.count, values[state].constant != nil, isLike(values[state]) else {
+        throw EdgeError(.invalidGraph, "the state's first contents are no constant of its type and shape", tensor: before.name)
+      }
+    }
   }
 
   private func validateInputs(_ made: inout [Bool]) throws(EdgeError) {

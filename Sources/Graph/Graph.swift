@@ -130,10 +130,19 @@ public struct Graph {
   public var nodes: [Node] = []
   public var inputs: [ValueID] = []
   public var outputs: [ValueID] = []
+  /// State that outlives a run: the last `states.count` inputs and as many last outputs, in the same order. What a run
+  /// leaves in the output is what the next one finds in the input; the first run finds the constant named here, or zeros
+  /// where it is `Node.noValue`.
+  public var states: [ValueID] = []
   /// Free text carried from the source file and to the saved one.
   public var metadata: [(key: Text, value: Text)] = []
 
   public init(name: Text = "") { self.name = name }
+
+  /// The inputs that a caller gives: all but the state.
+  public var callerInputs: [ValueID] { states.isEmpty ? inputs : Array(inputs.dropLast(states.count)) }
+  /// The outputs that a caller gets.
+  public var callerOutputs: [ValueID] { states.isEmpty ? outputs : Array(outputs.dropLast(states.count)) }
 
   @discardableResult
   public mutating func addValue(_ value: Value) -> ValueID {

@@ -32,6 +32,7 @@ public struct Session {
     }
     block = memory
     SessionFreezer(plan: plan, block: memory).freeze()
+    reset()
     if plan.options.threads > 1, let state = header.pointee.pool {
       _ = try ThreadPool.start(state: state, threads: plan.options.threads, spinMicroseconds: plan.options.spinMicroseconds)
     }
@@ -86,6 +87,7 @@ public struct Session {
       }
       index = next
     }
+    keepStates()
     return true
   }
 
@@ -124,6 +126,28 @@ public struct Session {
     return (Int(clamping: Session.entries(step)), Int(step.pointee.bound))
   }
 
+  /// What the run left is what the next one finds. A run that was cancelled leaves nothing.
+  private func keepStates() {
+    let (states, borders) = (header.pointee.states, header.pointee.borders)
+    for index in 0..<header.pointee.stateCount {
+      let (from, to) = (borders[states[index].output], borders[states[index].input])
+      to.own.copyMemory(from: from.own, byteCount: to.byteCount)
+    }
+  }
+
+  /// Makes the next run find the state as the first one did.
+  public func reset() {
+    let (states, borders) = (header.pointee.states, header.pointee.borders)
+    for index in 0..<header.pointee.stateCount {
+      let border = borders[states[index].input]
+      if let initial = states[index].initial {
+        border.own.copyMemory(from: initial, byteCount: border.byteCount)
+      } else {
+        border.own.initializeMemory(as: UInt8.self, repeating: 0, count: border.byteCount)
+      }
+    }
+  }
+
   /// Stops the run in progress before its next step; the next run when none is in progress or the last step has
   /// begun.
   public func cancel() { ep_atomic_store(cancelledWord, 1) }
@@ -132,8 +156,8 @@ public struct Session {
 
   // MARK: Inputs and outputs
 
-  public var inputCount: Int { header.pointee.inputCount }
-  public var outputCount: Int { header.pointee.outputCount }
+  public var inputCount: Int { header.pointee.inputCount &- header.pointee.stateCount }
+  public var outputCount: Int { header.pointee.outputCount &- header.pointee.stateCount }
 
   /// Where the next run reads graph input `index`: the session's own buffer or the bound one; nil when there is no
   /// such input.
@@ -164,7 +188,7 @@ public struct Session {
   /// Makes runs write graph output `index` to the caller's memory; the rules of `bindInput`.
   public func bindOutput(_ index: Int, _ pointer: UnsafeMutableRawPointer?, bytes: Int) throws(EdgeError) {
     guard let border = outputBorder(index) else { throw EdgeError(.invalidArgument, "there is no output \(index)") }
-    try bind(border, inputCount &+ index, pointer, bytes)
+    try bind(border, header.pointee.inputCount &+ index, pointer, bytes)
   }
 
   private func bind(
@@ -187,11 +211,11 @@ public struct Session {
   }
 
   private func inputBorder(_ index: Int) -> UnsafeMutablePointer<SessionBlock.Border>? {
-    index >= 0 && index < header.pointee.inputCount ? header.pointee.borders + index : nil
+    index >= 0 && index < inputCount ? header.pointee.borders + index : nil
   }
 
   private func outputBorder(_ index: Int) -> UnsafeMutablePointer<SessionBlock.Border>? {
-    index >= 0 && index < header.pointee.outputCount ? header.pointee.borders + (header.pointee.inputCount &+ index) : nil
+    index >= 0 && index < outputCount ? header.pointee.borders + (header.pointee.inputCount &+ index) : nil
   }
 
   // MARK: Looking inside

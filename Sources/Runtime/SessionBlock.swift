@@ -16,6 +16,9 @@ enum SessionBlock {
     var borders: UnsafeMutablePointer<Border>
     var inputCount: Int
     var outputCount: Int
+    /// The last inputs and outputs are state.
+    var states: UnsafeMutablePointer<State>
+    var stateCount: Int
     var observed: UnsafeMutablePointer<Observed>
     var observedCount: Int
     /// Nanoseconds of each step; nil when not profiled.
@@ -62,6 +65,14 @@ enum SessionBlock {
     var count: Observed
   }
 
+  struct State {
+    /// Indices into `borders`.
+    var input: Int
+    var output: Int
+    /// First contents; nil for zeros.
+    var initial: UnsafeRawPointer?
+  }
+
   struct Observed {
     var value: ValueID
     /// Index into `borders`, or -1: then `base` is the address.
@@ -78,6 +89,7 @@ struct BlockLayout {
   let patches: Int
   let patchCount: Int
   let borders: Int
+  let states: Int
   let observed: Int
   let times: Int
   let pool: Int
@@ -109,6 +121,7 @@ struct BlockLayout {
     self.patchCount = patchCount
     let borderCount = lowering.graph.inputs.count &+ lowering.graph.outputs.count
     borders = try cursor.take(borderCount, MemoryLayout<SessionBlock.Border>.stride)
+    states = try cursor.take(lowering.graph.states.count, MemoryLayout<SessionBlock.State>.stride)
     observed = try cursor.take(options.observed.count, MemoryLayout<SessionBlock.Observed>.stride)
     times = try cursor.take(options.profile ? lowering.steps.count : 0, 8)
     pool = try cursor.take(1, ThreadPool.byteCount(threads: options.threads))

@@ -20,6 +20,8 @@ struct SessionFreezer {
         patchCount: layout.patchCount,
         borders: (block + layout.borders).bindMemory(to: SessionBlock.Border.self, capacity: layout.borderBuffers.count),
         inputCount: graph.inputs.count, outputCount: graph.outputs.count,
+        states: (block + layout.states).bindMemory(to: SessionBlock.State.self, capacity: graph.states.count),
+        stateCount: graph.states.count,
         observed: (block + layout.observed).bindMemory(to: SessionBlock.Observed.self, capacity: plan.options.observed.count),
         observedCount: plan.options.observed.count,
         times: plan.options.profile
@@ -28,6 +30,7 @@ struct SessionFreezer {
         scratch: block + layout.scratch, scratchStride: layout.scratchStride,
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
     writeBorders(header)
+    writeStates(header)
     writeDerived()
     writeSteps(header)
     writeObserved(header)
@@ -48,6 +51,16 @@ struct SessionFreezer {
       (header.pointee.borders + index).pointee.bound = value.shape[extent.axis]
       (header.pointee.borders + index).pointee.count = place(of: extent.count)
       clear(extent.count)
+    }
+  }
+
+  private func writeStates(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+    let graph = plan.graph
+    for (index, state) in graph.states.enumerated() {
+      let input = graph.inputs.count &- graph.states.count &+ index
+      let output = graph.inputs.count &+ graph.outputs.count &- graph.states.count &+ index
+      let initial = state == Node.noValue ? nil : graph.values[state].constant?.base
+      (header.pointee.states + index).initialize(to: SessionBlock.State(input: input, output: output, initial: initial))
     }
   }
 

@@ -51,6 +51,60 @@ import Testing
     }
   }
 
+  /// The total of all inputs, and the input before; the first of them is 5.
+  private func totals(_ shape: Shape) throws -> Graph {
+    var graph = Graph(name: "totals")
+    for name in ["x", "total", "before"] {
+      graph.inputs.append(graph.addValue(Value(name: Text(name), dtype: .float32, shape: shape)))
+    }
+    let (x, total, before) = (graph.inputs[0], graph.inputs[1], graph.inputs[2])
+    let sum = try graph.addNode(.binary(.add, .none), name: "add", inputs: [x, total], outputNames: ["sum"])[0]
+    let y = try graph.addNode(.binary(.subtract, .none), name: "y", inputs: [sum, before], outputNames: ["y"])[0]
+    let kept = try graph.addNode(.reshape(shape), name: "kept", inputs: [x], outputNames: ["kept"])[0]
+    graph.outputs = [y, sum, kept]
+    graph.states = [Node.noValue, Node.noValue]
+    return graph
+  }
+
+  @Test(arguments: [1, 3]) func aRunFindsWhatTheOneBeforeLeft(threads: Int) throws {
+    let graph = try totals(Shape([Shape.batch, 2])).optimized()
+    #expect(graph.states.count == 2)
+    let runner = try Runner(graph) {
+      $0.batch = 2
+      $0.threads = threads
+    }
+    #expect(runner.session.inputCount == 1 && runner.session.outputCount == 1)
+    #expect(runner.session.inputPointer(1) == nil && runner.session.outputPointer(1) == nil)
+    func run(_ x: Float) -> [Float] {
+      runner.setInput(0, [x, x + 1, x + 2, x + 3])
+      #expect(runner.session.run())
+      return runner.output(0, Float.self)
+    }
+    for _ in 0..<2 {
+      #expect(run(1) == [1, 2, 3, 4])
+      #expect(run(10) == [10, 11, 12, 13])
+      runner.session.cancel()
+      #expect(!runner.session.run())
+      #expect(run(0) == [1, 3, 5, 7])
+      runner.session.reset()
+    }
+  }
+
+  @Test func stateBeginsWithItsConstant() throws {
+    var graph = try totals(Shape([1, 2]))
+    graph.states[0] = try graph.addConstant("first", .float32, Shape([1, 2]), [Float(5), 6])
+    let runner = try Runner(try graph.optimized())
+    runner.setInput(0, [Float(1), 1])
+    for expected in [[Float(6), 7], [6, 7], [7, 8]] {
+      #expect(runner.session.run())
+      #expect(runner.output(0, Float.self) == expected)
+    }
+    graph.states[0] = graph.inputs[0]
+    #expect(throws: EdgeError.self) { try graph.validate() }
+    graph.states = [Node.noValue, Node.noValue, Node.noValue, Node.noValue]
+    #expect(throws: EdgeError.self) { try graph.validate() }
+  }
+
   @Test func threadsGiveTheSameBytes() throws {
     let graph = try Graph.classifier(size: 48, channels: 24)
     var random = Random(5)

@@ -249,6 +249,8 @@ static void sessions(const edgeai_model *model) {
   CHECK_STATUS(edgeai_session_bind_input(session, 0, NULL, 0, &error), EDGEAI_OK);
   CHECK_STATUS(edgeai_session_bind_output(session, 0, NULL, 0, &error), EDGEAI_OK);
 
+  CHECK_STATUS(edgeai_session_reset(NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_reset(session, &error), EDGEAI_OK);
   edgeai_session_cancel(NULL);
   edgeai_session_cancel(session);
   CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_ERROR_CANCELLED);

@@ -68,6 +68,7 @@ final class GraphRewriter {
       }
       result.outputs.append(new)
     }
+    result.states = source.states.map { place(of: $0) }
     return result
   }
 }

@@ -154,7 +154,7 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "name-not-utf8": (with_section(GRAPH, text(b"\xc3\x28") + parts[GRAPH][9:]), 200, 198, "", "", "UTF-8"),
         "name-overlong": (with_section(GRAPH, text(b"\xc0\xaf") + parts[GRAPH][9:]), 200, 198, "", "", "UTF-8"),
         "name-too-long": (with_section(GRAPH, text("n" * 5000) + parts[GRAPH][9:]), 301, 196, "", "", "5000"),
-        "graph-left-over": (with_section(GRAPH, parts[GRAPH] + b"\0"), 200, 192 + len(parts[GRAPH]), "", "", "left over"),
+        "graph-left-over": (with_section(GRAPH, parts[GRAPH] + b"\0"), 201, 192 + len(parts[GRAPH]), "", "", "ends inside"),
         "metadata-huge": (with_section(GRAPH, parts[GRAPH][:-20] + b"\xff\xff\xff\x7f" + parts[GRAPH][-16:]),
             200, 192 + len(parts[GRAPH]) - 16, "", "", "2147483647"),
         "input-out-of-range": (made(lambda f, x, y: (relu(f, x, y), f.inputs.append(99))), 204, -1, "", "", "99"),
@@ -258,6 +258,11 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "loop-stacked-negative": (made(lambda f, x, y: (
             f.value("i", (), I64), f.node(35, b"", [-1, flag(f)], [2], "loop"), f.node(36, i32(-1) + i64(1), [-1, x], [y], "next"),
         )), 204, -1, "next", "", "to be stacked"),
+        "states-none": (with_states([]), 200, 225, "", "", "no states"),
+        "states-too-many": (with_states([-1, -1]), 204, -1, "", "", "2 states, but 1 inputs"),
+        "state-first-not-constant": (with_states([0]), 204, -1, "", "x", "no constant"),
+        "state-first-absent": (with_states([99]), 204, -1, "", "x", "no constant"),
+        "state-of-another-shape": (with_states([-1], (-1, 4)), 204, -1, "", "x", "another type or shape"),
         "window-of-0": (sound_with(window((3, 3), (0, 1)) + i32(1) + clamp()), 204, -1, "conv", "", "positive"),
         "window-huge": (sound_with(window((2**31 - 1,) * 2, (1, 1), (2**31 - 1,) * 4, (2**31 - 1,) * 2) + i32(1) + clamp()),
             101, -1, "conv", "w", "do not fit"),
@@ -265,6 +270,16 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "groups-negative": (sound_with(window((3, 3)) + i32(-1) + clamp()), 101, -1, "conv", "w", "groups"),
         "padding-negative": (sound_with(window((3, 3), (1, 1), (-1, 0, 0, 0)) + i32(1) + clamp()), 204, -1, "conv", "", "negative"),
     }
+
+
+def with_states(states: list[int], shape: tuple[int, ...] = (-1, 3)) -> bytes:
+    """x -> y, where the last inputs and outputs are state."""
+    file = File("small")
+    x = file.input((-1, 3))
+    y = file.value("y", shape)
+    file.node(6 if shape == (-1, 3) else 14, u8(0) + (f32(0, 6) if shape == (-1, 3) else f32(0) + i64s([0, 0]) + i64s([0, 1])), [x], [y], "op")
+    file.outputs, file.states = [y], states
+    return file.bytes()
 
 
 def sound_with(attributes: bytes) -> bytes:

@@ -100,6 +100,8 @@ class File:
         self.inputs: list[int] = []
         self.outputs: list[int] = []
         self.metadata: list[tuple[str, str]] = []
+        #: Constants that states begin with, -1 for zeros; states are the last inputs and outputs.
+        self.states: list[int] | None = None
         self.data = b""
 
     def value(
@@ -136,6 +138,8 @@ class File:
         graph = text(self.name) + i32s(self.inputs) + i32s(self.outputs) + struct.pack("<I", len(self.metadata))
         for key, value in self.metadata:
             graph += text(key) + text(value)
+        if self.states is not None:
+            graph += i32s(self.states)
         return [
             graph,
             struct.pack("<I", len(self.values)) + b"".join(self.values),
@@ -330,6 +334,16 @@ def cases() -> dict[str, File]:
     described = float_case("névé \U0001f3d4", 6, u8(2) + f32(0, 0), (-1, 3), (-1, 3))
     described.metadata = [("producer", "make.py"), ("labels", "cat\ndog\nété"), ("empty", ""), ("", "a key may be empty")]
     files["metadata"] = described
+
+    counting = File("state")
+    x, total, before = counting.input((1, 3)), counting.input((1, 3), name="total"), counting.input((1, 3), name="before")
+    after, first, y = counting.value("after", (1, 3)), counting.value("first", (1, 3), constant=f32(5, 6, 7)), counting.value("y", (1, 3))
+    kept = counting.value("kept", (1, 3))
+    counting.node(7, u8(0) + clamp(), [x, total], [after], "add")
+    counting.node(7, u8(1) + clamp(), [after, before], [y], "subtract")
+    counting.node(17, i64s([1, 3]), [total], [kept], "keep")
+    counting.outputs, counting.states = [y, after, kept], [first, -1]
+    files["state"] = counting
 
     untouched = File("")
     untouched.outputs = [untouched.input((-1, 4))]

@@ -325,6 +325,7 @@ static PyMethodDef methods[] = {
   {"plan", session_plan, METH_NOARGS, NULL},        {"plan_text", session_plan_text, METH_NOARGS, NULL},
   {"memory", session_memory, METH_NOARGS, NULL},    {"reset_times", session_reset_times, METH_NOARGS, NULL},
   {"cancel", session_cancel, METH_NOARGS, NULL},    {"close", session_close, METH_NOARGS, NULL},
+  {"reset", session_reset, METH_NOARGS, NULL},
   {NULL, NULL, 0, NULL}};
 static PyType_Slot slots[] = {{Py_tp_dealloc, session_dealloc}, {Py_tp_methods, methods}, {0, NULL}};
 static PyType_Spec spec = {"edgeai._core.Session", sizeof(SessionObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,

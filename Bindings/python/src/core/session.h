@@ -31,4 +31,5 @@ PyObject *session_plan(PyObject *self, PyObject *unused);
 PyObject *session_plan_text(PyObject *self, PyObject *unused);
 PyObject *session_memory(PyObject *self, PyObject *unused);
 PyObject *session_reset_times(PyObject *self, PyObject *unused);
+PyObject *session_reset(PyObject *self, PyObject *unused);
 #endif

@@ -81,6 +81,12 @@ static PyObject *reset_times(SessionObject *session) {
   Py_RETURN_NONE;
 }
 
+static PyObject *reset(SessionObject *session) {
+  ERROR_INIT(error);
+  if (edgeai_session_reset(session->handle, &error) != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
 PyObject *session_inputs(PyObject *self, PyObject *unused) {
   (void)unused;
   SessionObject *session = (SessionObject *)self;
@@ -102,6 +108,10 @@ PyObject *session_plan_text(PyObject *self, PyObject *unused) {
 PyObject *session_memory(PyObject *self, PyObject *unused) {
   (void)unused;
   return locked(self, memory);
+}
+PyObject *session_reset(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return locked(self, reset);
 }
 PyObject *session_reset_times(PyObject *self, PyObject *unused) {
   (void)unused;

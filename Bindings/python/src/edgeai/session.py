@@ -335,6 +335,14 @@ class Session:
         plan = self._bound or self._current
         return tuple(plan.core.output_shape(i) for i in range(len(plan.model.outputs)))
 
+    def reset(self) -> None:
+        """Makes the next run find the model's state (variables of a streaming model) as the first one did.
+
+        State belongs to a plan: a session that is planned for several batch sizes has one for each, and all are reset.
+        """
+        for plan in {id(p): p for p in [*self._plans.values(), self._bound, self._last] if p is not None}.values():
+            plan.core.reset()
+
     def cancel(self) -> None:
         """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan."""
         for session in self._running[:] or [self._current.core]:
