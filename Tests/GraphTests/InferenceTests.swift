@@ -278,6 +278,17 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
     #expect(best == [type(.uint8, n, 2), type(.int64, n, 2)])
   }
 
+  @Test func quantizedElementsAreChosenAndOrderedAsTheyAre() throws {
+    let scale = Quantization(scale: 0.5, zeroPoint: 3)
+    let x = TensorType(.uint8, Shape([n, 5]), scale)
+    #expect(try infer(.select, [type(.bool, 5), x, x]) == [x])
+    #expect(try infer(.reduce(.argMax, axes: [1], keepDims: false), [x]) == [type(.int64, n)])
+    #expect(
+      try infer(.topK(axis: 1, k: 2, largest: true), [x], outputs: 2) == [TensorType(.uint8, Shape([n, 2]), scale), type(.int64, n, 2)])
+    let other = TensorType(.uint8, Shape([n, 5]), Quantization(scale: 0.25, zeroPoint: 3))
+    #expect(throws: EdgeError.self) { _ = try infer(.select, [type(.bool, 5), x, other], outputs: 1) }
+  }
+
   @Test func refusals() {
     let table: [(Operator, [TensorType])] = [
       (.binary(.add, .none), [type(.int32, 4), type(.int64, 4)]), (.binary(.add, .none), [type(.bool, 4), type(.bool, 4)]),

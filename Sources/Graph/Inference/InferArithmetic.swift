@@ -120,13 +120,13 @@ extension TypeInference {
   func select() throws(EdgeError) -> TensorType {
     try arity(3)
     guard value(0).dtype == .bool, value(0).quantization == nil else { throw failure(.dtypeMismatch, "the condition must be bool", inputs[0]) }
-    guard value(1).dtype == value(2).dtype, value(1).quantization == nil, value(2).quantization == nil else {
-      throw failure(.dtypeMismatch, "both choices must have one element type, without quantization", inputs[2])
+    guard value(1).dtype == value(2).dtype, value(1).quantization == value(2).quantization else {
+      throw failure(.dtypeMismatch, "both choices must have one element type", inputs[2])
     }
     guard let choices = broadcastShape(try shape(1), try shape(2)), let result = broadcastShape(try shape(0), choices) else {
       throw failure(.shapeMismatch, "the inputs do not broadcast", inputs[2])
     }
-    return try typed(value(1).dtype, result)
+    return try moved(1, result)
   }
 
   func reduce(_ function: ReduceFunction, _ axes: [Int], _ keepDims: Bool) throws(EdgeError) -> TensorType {
@@ -149,7 +149,8 @@ extension TypeInference {
     switch function {
     case .argMax, .argMaxLast, .argMin, .argMinLast:
       guard axes.count == 1 else { throw failure(.invalidGraph, "takes one axis", inputs[0]) }
-      if !isPlain(0) { try checkFloat(0) }
+      // Numbers of one scale have the order of their integers.
+      if value(0).dtype.isFloatingPoint { try checkFloat(0) } else if !isPlain(0) { try checkQuantized(0) }
       return try typed(.int64, Shape(dims))
     case .logSum, .logSumExp:
       if !isPlain(0) { try checkFloat(0) }

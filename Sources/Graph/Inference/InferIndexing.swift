@@ -28,12 +28,12 @@ extension TypeInference {
     try arity(1)
     var x = try shape(0)
     try checkAxis(axis, rank: x.rank)
-    try checkTyped(0)
+    if value(0).dtype.isFloatingPoint { try checkFloat(0) } else if !isPlain(0) { try checkQuantized(0) }
     guard x[axis] >= 0, k >= 0, k <= x[axis] else {
       throw failure(.shapeMismatch, "k is \(k), axis \(axis) of \(x.text) has no so many elements", inputs[0])
     }
     x[axis] = k
-    let values = try typed(value(0).dtype, x)
+    let values = try moved(0, x)
     return [values, TensorType(.int64, values.shape)]
   }
 

@@ -74,7 +74,10 @@ extension Lowering {
     var strides: [[Int]] = []
     var slots: [SlotUse] = []
     for (index, x) in operands.enumerated() {
-      guard graph.values[x].quantization == nil else { throw error(.unsupportedOperator, "no kernel takes this quantized tensor", value: x) }
+      // Selection moves quantized elements as they are.
+      guard graph.values[x].quantization == nil || operands.count == 3 else {
+        throw error(.unsupportedOperator, "no kernel takes this quantized tensor", value: x)
+      }
       guard let own = StridedLoops.broadcast(shape(x), to: dims) else {
         throw error(.shapeMismatch, "does not broadcast to the result", value: x)
       }

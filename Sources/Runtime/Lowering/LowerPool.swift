@@ -126,7 +126,7 @@ extension Lowering {
         arguments.inner = Int64(Lowering.product(dims[(last + 1)...]))
       }
     }
-    if isPlain, dtype(x) != .float32 || function.rawValue >= UInt8(EK_REDUCE_COUNT) {
+    if function.rawValue >= UInt8(EK_REDUCE_COUNT) || isPlain && dtype(x) != .float32 {
       return try emitTypedReduce(x, y, function, arguments, source)
     }
     let integer = try isQuantized([x, y])

@@ -9,6 +9,7 @@ extension Lowering {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(x) == .float32 else { throw error(.unsupportedOperator, "needs float32", value: x) }
+    if dtype(y) == .int16 { return try lowerQuantizeWide(x, y) }
     let type = try quantized(y)
     var arguments = ek_quantize()
     arguments.count = Int64(try count(y))
@@ -21,6 +22,11 @@ extension Lowering {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(y) == .float32 else { throw error(.unsupportedOperator, "gives float32", value: y) }
+    if dtype(x) == .int16 {
+      let reals = temporary(try byteCount(y))
+      try emitCast(x, try operand(x), to: y, reals)
+      return try emitScale(reals, by: try wideScale(x), to: try result(y), count: try count(y))
+    }
     try emitDequantize(x, try quantized(x), y)
   }
 
@@ -30,6 +36,54 @@ extension Lowering {
     arguments.scale = type.scale
     arguments.zero_point = type.zero_point
     try emit(Int(EK_DEQUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
+  }
+
+  /// Real numbers in 16-bit integers: divided by the scale, limited, rounded, narrowed.
+  private func lowerQuantizeWide(_ x: ValueID, _ y: ValueID) throws(EdgeError) {
+    let count = try count(y)
+    let steps = temporary(try byteCount(x))
+    try emitScale(try operand(x), by: 1 / (try wideScale(y)), to: steps, count: count, Clamp(min: -32768, max: 32767))
+    let rounded = temporary(try byteCount(x))
+    var arguments = ek_unary()
+    arguments.count = Int64(count)
+    arguments.function = Int32(UnaryFunction.Kind.round.rawValue)
+    try emit(Int(EK_UNARY_F32), arguments, [.read(0, steps), .write(1, rounded)], inPlace: [0])
+    try emitCast(x, rounded, to: y, try result(y))
+  }
+
+  /// The scale of 16-bit integers without a zero point.
+  private func wideScale(_ value: ValueID) throws(EdgeError) -> Float {
+    guard let q = graph.values[value].quantization, q.axis == nil, q.scales.count == 1, q.zeroPoints == [0] else {
+      throw error(.unsupportedOperator, "needs 16-bit integers with one scale and no zero point", value: value)
+    }
+    _ = try factor(1 / q.scales[0])
+    return q.scales[0]
+  }
+
+  private func emitScale(
+    _ x: BufferPlace, by scale: Float, to y: BufferPlace, count: Int, _ clamp: Clamp = .none
+  ) throws(EdgeError) {
+    var arguments = ek_binary()
+    arguments.rank = 1
+    arguments.function = Int32(BinaryFunction.multiply.rawValue)
+    fillField(&arguments.dims, [count])
+    fillField(&arguments.a_stride, [1])
+    fillField(&arguments.b_stride, [0])
+    (arguments.clamp_min, arguments.clamp_max) = (clamp.min, clamp.max)
+    try emit(Int(EK_BINARY_F32), arguments, [.read(0, x), .read(1, try derived([scale])), .write(2, y)], inPlace: [0])
+  }
+
+  /// Elements of one value's type as those of another's.
+  private func emitCast(_ x: ValueID, _ from: BufferPlace, to y: ValueID, _ to: BufferPlace) throws(EdgeError) {
+    var arguments = ek_typed()
+    arguments.inputs = 1
+    arguments.function = Int32(EK_UNARY_CAST)
+    arguments.a_type = Int32(dtype(x).rawValue)
+    arguments.y_type = Int32(dtype(y).rawValue)
+    arguments.rank = 1
+    fillField(&arguments.dims, [try count(y)])
+    fillField(&arguments.a_stride, [1])
+    try emit(Int(EK_TYPED_ELEMENTWISE), arguments, [.read(0, from), .write(3, to)])
   }
 
   /// Between uint8 types and, at the graph's borders, int8 ones: int8 q is uint8 q + 128, which flips the byte's top bit.
