@@ -27,15 +27,17 @@ extension TfliteImporter {
     case .ceil: function = UnaryFunction(.ceil)
     case .round: function = UnaryFunction(.round)
     case .sign: function = UnaryFunction(.sign)
+    case .sin: function = UnaryFunction(.sin)
+    case .cos: function = UnaryFunction(.cos)
     case .rsqrt: return try importReciprocalRoot()
     default: throw reject("the operator is not supported")
     }
+    if code == .sin || code == .cos { return try finish(try helper(.unary(function), [try realValue(0)])) }
     try compute(.unary(function), [try inputValue(0)])
   }
 
   private func importReciprocalRoot() throws(EdgeError) {
-    let x = try inputValue(0)
-    try requireFloat(x)
-    try compute(.unary(UnaryFunction(.reciprocal)), [try helper(.unary(UnaryFunction(.sqrt)), [x])])
+    let root = try helper(.unary(UnaryFunction(.sqrt)), [try realValue(0)])
+    try finish(try helper(.unary(UnaryFunction(.reciprocal)), [root]))
   }
 }

@@ -19,15 +19,14 @@ extension TfliteImporter {
       let x = try inputValue(0)
       try compute(.binary(.multiply, .none), [x, x])
     case .squaredDifference:
-      let (a, b) = try operands()
-      try requireFloat(a)
-      let difference = try helper(.binary(.subtract, .none), [a, b])
-      try compute(.binary(.multiply, .none), [difference, difference])
+      let difference = try binary(.subtract, try realValue(0), try realValue(1))
+      try finish(try binary(.multiply, difference, difference))
     default: try importSum()
     }
   }
 
   private func operands() throws(EdgeError) -> (ValueID, ValueID) {
+    if isWide { return (try realValue(0), try realValue(1)) }
     let (first, second) = (try input(0), try input(1))
     // In hybrid models a constant may be quantized where the other operand is float.
     if try isQuantized(first), try isQuantized(second) { return (try value(first), try value(second)) }
@@ -36,7 +35,13 @@ extension TfliteImporter {
 
   private func importBinary(_ function: BinaryFunction, _ clamp: Clamp = .none) throws(EdgeError) {
     let (a, b) = try operands()
-    try compute(.binary(function, clamp), [a, b])
+    let dtype = graph.values[a].dtype
+    if clamp.isNone || hasScale(a) || dtype == .float32 { return try compute(.binary(function, clamp), [a, b]) }
+    // Integers have clamps of their own.
+    var result = try binary(function, a, b)
+    if clamp.min.isFinite { result = try binary(.maximum, result, try number(Double(clamp.min), dtype)) }
+    if clamp.max.isFinite { result = try binary(.minimum, result, try number(Double(clamp.max), dtype)) }
+    try setResult(result)
   }
 
   /// ADD_N: any number of float tensors of one shape.

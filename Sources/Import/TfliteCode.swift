@@ -5,16 +5,24 @@ import Graph
 /// BuiltinOperator of the schema, as far as an operator is imported.
 enum TfliteCode: Int {
   case add = 0, averagePool2d = 1, concatenation = 2, conv2d = 3, depthwiseConv2d = 4, depthToSpace = 5, dequantize = 6,
-    floor = 8, fullyConnected = 9, l2Normalization = 11, logistic = 14, maxPool2d = 17, mul = 18, relu = 19,
-    reluN1To1 = 20, relu6 = 21, reshape = 22, resizeBilinear = 23, softmax = 25, spaceToDepth = 26, tanh = 28,
-    custom = 32, pad = 34, unidirectionalSequenceRnn = 35, gather = 36, transpose = 39, mean = 40, sub = 41, div = 42, squeeze = 43,
-    unidirectionalSequenceLstm = 44, stridedSlice = 45, bidirectionalSequenceRnn = 46, exp = 47, split = 49, logSoftmax = 50,
-    bidirectionalSequenceLstm = 52, cast = 53, prelu = 54, maximum = 55, minimum = 57, neg = 59, padv2 = 60,
-    slice = 65, transposeConv = 67, expandDims = 70, log = 73, sum = 74, sqrt = 75, rsqrt = 76, shape = 77, pow = 78,
-    reduceProd = 81, reduceMax = 82, pack = 83, unpack = 88, reduceMin = 89, square = 92, resizeNearestNeighbor = 97,
-    leakyRelu = 98, squaredDifference = 99, mirrorPad = 100, abs = 101, splitV = 102, ceil = 104, addN = 106, elu = 111,
-    quantize = 114, round = 116, hardSwish = 117, nonMaxSuppressionV4 = 120, nonMaxSuppressionV5 = 121, batchMatmul = 126, broadcastTo = 130, gelu = 150, relu0To1 = 152,
-    sign = 158
+    embeddingLookup = 7, floor = 8, fullyConnected = 9, l2Normalization = 11, l2Pool2d = 12,
+    localResponseNormalization = 13, logistic = 14, maxPool2d = 17, mul = 18, relu = 19, reluN1To1 = 20, relu6 = 21,
+    reshape = 22, resizeBilinear = 23, softmax = 25, spaceToDepth = 26, svdf = 27, tanh = 28, call = 31, custom = 32,
+    pad = 34, unidirectionalSequenceRnn = 35, gather = 36, batchToSpaceNd = 37, spaceToBatchNd = 38, transpose = 39,
+    mean = 40, sub = 41, div = 42, squeeze = 43, unidirectionalSequenceLstm = 44, stridedSlice = 45,
+    bidirectionalSequenceRnn = 46, exp = 47, topkV2 = 48, split = 49, logSoftmax = 50, bidirectionalSequenceLstm = 52,
+    cast = 53, prelu = 54, maximum = 55, argMax = 56, minimum = 57, less = 58, neg = 59, padv2 = 60, greater = 61,
+    greaterEqual = 62, lessEqual = 63, select = 64, slice = 65, sin = 66, transposeConv = 67, tile = 69,
+    expandDims = 70, equal = 71, notEqual = 72, log = 73, sum = 74, sqrt = 75, rsqrt = 76, shape = 77, pow = 78,
+    argMin = 79, reduceProd = 81, reduceMax = 82, pack = 83, logicalOr = 84, oneHot = 85, logicalAnd = 86,
+    logicalNot = 87, unpack = 88, reduceMin = 89, floorDiv = 90, reduceAny = 91, square = 92, zerosLike = 93,
+    fill = 94, floorMod = 95, range = 96, resizeNearestNeighbor = 97, leakyRelu = 98, squaredDifference = 99,
+    mirrorPad = 100, abs = 101, splitV = 102, ceil = 104, reverseV2 = 105, addN = 106, gatherNd = 107, cos = 108,
+    rank = 110, elu = 111, reverseSequence = 112, quantize = 114, round = 116, hardSwish = 117,
+    nonMaxSuppressionV4 = 120, nonMaxSuppressionV5 = 121, scatterNd = 122, selectV2 = 123, densify = 124,
+    segmentSum = 125, batchMatmul = 126, cumsum = 128, callOnce = 129, broadcastTo = 130, reduceAll = 140,
+    varHandle = 142, readVariable = 143, assignVariable = 144, broadcastArgs = 145, gelu = 150,
+    dynamicUpdateSlice = 151, relu0To1 = 152, sign = 158, bitcast = 159, bitwiseXor = 160, rightShift = 161
 
   /// A layer whose states are variables of the file.
   var isRecurrent: Bool {

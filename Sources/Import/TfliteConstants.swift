@@ -5,7 +5,7 @@ import Graph
 // Contents of the file's constants, and the forms in which operators take them.
 
 extension TfliteImporter {
-  func isConstant(_ tensor: Int) -> Bool { !isMade[tensor] && !model.tensors[tensor].contents.isEmpty }
+  func isConstant(_ tensor: Int) -> Bool { dense[tensor] != nil || !isMade[tensor] && !model.tensors[tensor].contents.isEmpty }
 
   /// A constant without elements, which has no bytes in the file.
   func isEmptyConstant(_ tensor: Int) -> Bool { model.tensors[tensor].dims.contains(0) }
@@ -25,8 +25,8 @@ extension TfliteImporter {
     func failure(_ status: Status, _ message: Text) -> EdgeError {
       EdgeError(status, message, tensor: source.name, byteOffset: source.byteOffset)
     }
+    if let data = dense[tensor] { return data }
     guard !isMade[tensor], !source.contents.isEmpty else { throw reject("'\(source.name)' must be a constant") }
-    guard !source.isSparse else { throw reject("'\(source.name)' is sparse") }
     guard !source.dims.contains(0) else {
       throw failure(.shapeMismatch, "a constant of shape \(Shape(source.dims).text) has no elements")
     }
@@ -34,6 +34,11 @@ extension TfliteImporter {
       bytes <= limits.maximumTensorBytes
     else {
       throw failure(.limitExceeded, "takes more than \(limits.maximumTensorBytes) bytes")
+    }
+    if let sparsity = source.sparsity {
+      let data = try densified(tensor, sparsity, byteCount: bytes)
+      dense[tensor] = data
+      return data
     }
     guard source.contents.count == bytes else {
       throw failure(.malformedModel, "has \(source.contents.count) bytes of data; shape \(Shape(source.dims).text) needs \(bytes)")
@@ -48,11 +53,13 @@ extension TfliteImporter {
   func value(_ tensor: Int) throws(EdgeError) -> ValueID {
     if places[tensor] != Node.noValue { return places[tensor] }
     if let numbers = known[tensor] { return try numberValue(tensor, numbers) }
+    if model.tensors[tensor].isVariable { return try stateValue(tensor, try innerType(tensor)) }
     let type = try innerType(tensor)
     var data = try constantBytes(tensor)
     switch try fileType(tensor) {
     case .float16: data = try floats(ofHalfs: data)
     case .int8 where type.dtype == .uint8: data = try relabeled(data)
+    case .bool: data = try truths(data)
     default: break
     }
     places[tensor] = addConstant(tensor, data, type.dtype, Shape(model.tensors[tensor].dims), type.quantization)
@@ -66,7 +73,7 @@ extension TfliteImporter {
   /// A value of float32 elements, as float operators need; quantized constants (of hybrid models) are turned into it.
   func floatValue(_ tensor: Int) throws(EdgeError) -> ValueID {
     let type = try fileType(tensor)
-    guard isConstant(tensor), type == .int8 || type == .uint8 else { return try value(tensor) }
+    guard isConstant(tensor), type == .int8 || type == .uint8 || type == .int16, try fileQuantization(tensor) != nil else { return try value(tensor) }
     return addConstant(tensor, try dequantized(tensor), .float32, Shape(model.tensors[tensor].dims))
   }
 
@@ -79,6 +86,9 @@ extension TfliteImporter {
     let name = model.tensors[tensor].name
     let shape = Shape(model.tensors[tensor].dims)
     guard quantized else {
+      if isWide, isConstant(tensor), try fileType(tensor) == .int8 {
+        return Value(name: name, dtype: .float32, shape: shape, constant: try dequantized(tensor, asWideWeights: true))
+      }
       let value = graph.values[try floatValue(tensor)]
       guard value.constant != nil else { throw reject("weights '\(name)' are not constant") }
       return value
@@ -105,6 +115,7 @@ extension TfliteImporter {
   func bias(_ tensor: Int, channels: Int, quantized: Bool) throws(EdgeError) -> ValueID {
     let source = model.tensors[tensor]
     guard source.dims == [channels] else { throw malformed("the bias has shape \(Shape(source.dims).text), not [\(channels)]", tensor: tensor) }
+    if isWide { return try wideBias(tensor) }
     guard quantized else { return try floatValue(tensor) }
     guard try fileType(tensor) == .int32 else { throw reject("bias '\(source.name)' is not int32") }
     return addConstant(tensor, try constantBytes(tensor), .int32, Shape(source.dims))
@@ -130,6 +141,14 @@ extension TfliteImporter {
     return try whole(storage, data.byteCount)
   }
 
+  /// Booleans as 0 and 1.
+  private func truths(_ data: TensorData) throws(EdgeError) -> TensorData {
+    var bytes = data.array(of: UInt8.self)
+    try noteConverted(bytes.count)
+    for index in bytes.indices where bytes[index] > 1 { bytes[index] = 1 }
+    return try TensorData(bytes)
+  }
+
   private func whole(_ storage: Storage, _ byteCount: Int) throws(EdgeError) -> TensorData {
     guard let data = TensorData(storage, offset: 0, byteCount: byteCount) else {
       throw EdgeError(.internalError, "a constant lies outside its storage")
@@ -152,28 +171,36 @@ extension TfliteImporter {
     return try whole(storage, bytes)
   }
 
-  /// The real numbers of an 8-bit constant.
-  func dequantized(_ tensor: Int) throws(EdgeError) -> TensorData {
+  /// The real numbers of an 8-bit or 16-bit constant.
+  func dequantized(_ tensor: Int, asWideWeights: Bool = false) throws(EdgeError) -> TensorData {
     let source = model.tensors[tensor]
-    guard let quantization = try fileQuantization(tensor) else { throw reject("'\(source.name)' has no scale") }
-    let isSigned = try fileType(tensor) == .int8
+    guard var quantization = try fileQuantization(tensor) else { throw reject("'\(source.name)' has no scale") }
+    if asWideWeights {
+      for channel in quantization.scales.indices { quantization.scales[channel] = try wideScale(quantization.scales[channel]) }
+    }
+    let type = try fileType(tensor)
     let data = try constantBytes(tensor)
+    let count = data.byteCount / type.byteCount
     // Elements between neighbours along the axis of the scales; all of them when there is one scale.
-    let inner = quantization.axis.map { Shape(source.dims).strides[$0] } ?? data.byteCount
+    let inner = quantization.axis.map { Shape(source.dims).strides[$0] } ?? count
     let channels = quantization.scales.count
-    let (bytes, overflow) = data.byteCount.multipliedReportingOverflow(by: 4)
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: 4)
     guard !overflow else { throw EdgeError(.limitExceeded, "a constant is too large", tensor: source.name) }
     try noteConverted(bytes)
     let storage = try Storage.allocate(bytes)
     var index = 0
     var channel = 0
-    while index < data.byteCount {
+    while index < count {
       let scale = quantization.scales[channel]
       let zeroPoint = quantization.zeroPoints[channel]
       let end = index &+ inner
       while index < end {
-        let byte = data.base.load(fromByteOffset: index, as: UInt8.self)
-        let integer = isSigned ? Int32(Int8(bitPattern: byte)) : Int32(byte)
+        let integer: Int32
+        switch type {
+        case .int16: integer = Int32(Int16(littleEndian: data.base.loadUnaligned(fromByteOffset: index &* 2, as: Int16.self)))
+        case .int8: integer = Int32(data.base.load(fromByteOffset: index, as: Int8.self))
+        default: integer = Int32(data.base.load(fromByteOffset: index, as: UInt8.self))
+        }
         storage.base.storeBytes(of: Float(integer &- zeroPoint) * scale, toByteOffset: index &* 4, as: Float.self)
         index &+= 1
       }

@@ -9,7 +9,7 @@ public struct TfliteImport {
   public var unsupported: [UnsupportedOperator]
 }
 
-/// Reads the first graph of a TFLite model.
+/// Reads the first graph of a TFLite model, with what it calls.
 ///
 /// Layouts are the file's own: images NHWC, weights OHWI. An input whose first dimension is free in its shape's
 /// signature has the symbolic batch there, if the operators allow it; otherwise, and in files without signatures, the
@@ -25,7 +25,8 @@ public struct TfliteImport {
 public func importTflite(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits) throws(EdgeError) -> TfliteImport {
   let model = try TfliteReader.read(bytes, limits)
   guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
-  if model.inputs.contains(where: { model.tensors[$0].isFirstFree && model.tensors[$0].dims.first == 1 }) {
+  // State has the file's batch.
+  if !model.hasState, model.graphs[0].inputs.contains(where: { model.tensors[$0].isFirstFree && model.tensors[$0].dims.first == 1 }) {
     // What the operators do not allow (a shape written out for one sample, say) shows as an error or as unsupported.
     do throws(EdgeError) {
       let result = try importTflite(model, file, limits, freeBatch: true)
@@ -63,6 +64,10 @@ final class TfliteImporter {
   var known: [TfliteNumbers?]
   /// Tensors that an operator has made, or that are graph inputs.
   var isMade: [Bool]
+  /// Constants of the file in another form: what was sparse.
+  var dense: [TensorData?]
+  /// For each tensor: the variable it is a handle of, or -1.
+  var handles: [Int]
   /// Results of operators that are not supported.
   var isPoisoned: [Bool]
   /// Graph outputs.
@@ -73,6 +78,21 @@ final class TfliteImporter {
   var nodeIndex = -1
   var inputs: [Int] = []
   var outputs: [Int] = []
+
+  /// The operator computes on 16-bit integers: on the real numbers they stand for, and rounds to the result's scale.
+  var isWide = false
+
+  /// Graphs whose calls are in progress, and whether one of them initializes variables.
+  var callers: [Int] = []
+  var initializing = false
+  /// Operators imported, those of graphs that are called again counted again.
+  private var importedCount = 0
+
+  var states: [TfliteStateSlot] = []
+  var variables: [TfliteVariable] = []
+  var variableNames = TextMap()
+  /// Variable tensors with their index in `states`.
+  var variableTensors: [(tensor: Int, state: Int)] = []
 
   /// Bytes of constants made from those of the file, so that a small file cannot ask for endless copies.
   var convertedBytes = 0
@@ -87,28 +107,40 @@ final class TfliteImporter {
     places = [ValueID](repeating: Node.noValue, count: model.tensors.count)
     known = [TfliteNumbers?](repeating: nil, count: model.tensors.count)
     isMade = [Bool](repeating: false, count: model.tensors.count)
+    dense = [TensorData?](repeating: nil, count: model.tensors.count)
+    handles = [Int](repeating: -1, count: model.tensors.count)
     isPoisoned = isMade
     isOutput = isMade
-    for output in model.outputs { isOutput[output] = true }
+    for output in model.graphs[0].outputs { isOutput[output] = true }
   }
 
-  /// Operators have no names in the file: the first result's stands for one.
-  var nodeName: Text { outputs.first.map { model.tensors[$0].name } ?? "" }
+  /// Operators have no names in the file: the first result's stands for one, or the first input's.
+  var nodeName: Text { (outputs.first ?? inputs.first { $0 >= 0 }).map { model.tensors[$0].name } ?? "" }
 
   func run() throws(EdgeError) {
-    graph.name = model.name
+    graph.name = model.graphs[0].name
     for tensor in model.tensors { helperNames.set(tensor.name, 1) }
     try addGraphInputs()
-    for index in model.operators.indices { try importNode(index) }
+    try importOperators(model.graphs[0])
     node = TfliteOperator()
     nodeIndex = -1
     outputs = []
-    if unsupported.isEmpty { try addGraphOutputs() }
+    guard unsupported.isEmpty else { return }
+    try addGraphOutputs()
+    try addStateOutputs()
+  }
+
+  func importOperators(_ graph: TfliteGraph) throws(EdgeError) {
+    for index in graph.operators.indices { try importNode(graph.operators[index], index) }
   }
 
   /// Runs one node, and adds it to the unsupported ones instead of failing when it is that.
-  private func importNode(_ index: Int) throws(EdgeError) {
-    node = model.operators[index]
+  private func importNode(_ node: TfliteOperator, _ index: Int) throws(EdgeError) {
+    importedCount += 1
+    guard importedCount <= limits.maximumNodes else {
+      throw EdgeError(.limitExceeded, "the calls make more than \(limits.maximumNodes) operators", byteOffset: node.byteOffset)
+    }
+    self.node = node
     nodeIndex = index
     inputs = node.inputs
     outputs = node.outputs
@@ -116,7 +148,7 @@ final class TfliteImporter {
     // The states of recurrent layers are variables; a run begins without them.
     if code?.isRecurrent == true { inputs = inputs.map { $0 >= 0 && model.tensors[$0].isVariable ? -1 : $0 } }
     for input in inputs where input >= 0 && !isMade[input] && model.tensors[input].contents.isEmpty && known[input] == nil {
-      if model.tensors[input].isVariable { isPoisoned[input] = true } else if !isEmptyConstant(input) {
+      if !model.tensors[input].isVariable, !isEmptyConstant(input) {
         throw malformed("an input is read before it is made", tensor: input)
       }
     }
@@ -126,14 +158,13 @@ final class TfliteImporter {
     }
     do throws(EdgeError) {
       guard let code, code != .custom || node.customName == "TFLite_Detection_PostProcess" else { throw reject("the operator is not supported") }
-      if let variable = inputs.first(where: { $0 >= 0 && model.tensors[$0].isVariable }) {
-        throw reject("'\(model.tensors[variable].name)' is a variable; state that outlives a run is not supported")
-      }
       if !inputs.contains(where: { $0 >= 0 && isPoisoned[$0] }) {
-        guard !outputs.isEmpty else { throw malformed("the node has no results") }
+        guard !outputs.isEmpty || code == .callOnce || code == .assignVariable else { throw malformed("the node has no results") }
+        isWide = computes(code) && (inputs + outputs).contains { $0 >= 0 && model.tensors[$0].isWide }
         if try foldNumbers(code) { return }
         try importNode(code)
-        for output in outputs where places[output] == Node.noValue && known[output] == nil {
+        for output in outputs where places[output] == Node.noValue && known[output] == nil && !isPoisoned[output] {
+          if handles[output] >= 0 || dense[output] != nil { continue }
           throw malformed("the operator has fewer results", tensor: output)
         }
         return
@@ -156,11 +187,25 @@ final class TfliteImporter {
   private func importNode(_ code: TfliteCode) throws(EdgeError) {
     switch code {
     case .conv2d, .depthwiseConv2d, .transposeConv: try importConvolution(code)
-    case .averagePool2d, .maxPool2d: try importPooling(code)
+    case .averagePool2d, .maxPool2d, .l2Pool2d: try importPooling(code)
     case .fullyConnected: try importFullyConnected()
     case .batchMatmul: try importBatchMatmul()
     case .add, .sub, .mul, .div, .minimum, .maximum, .pow, .squaredDifference, .square, .addN, .prelu: try importArithmetic(code)
-    case .mean, .sum, .reduceMax, .reduceMin, .reduceProd, .softmax, .logSoftmax, .l2Normalization: try importReduction(code)
+    case .mean, .sum, .reduceMax, .reduceMin, .reduceProd, .reduceAny, .reduceAll, .softmax, .logSoftmax, .l2Normalization,
+      .localResponseNormalization:
+      try importReduction(code)
+    case .equal, .notEqual, .less, .lessEqual, .greater, .greaterEqual, .logicalAnd, .logicalOr, .logicalNot, .bitwiseXor, .rightShift,
+      .floorDiv, .floorMod, .bitcast, .select, .selectV2:
+      try importElementwise(code)
+    case .gatherNd, .scatterNd, .embeddingLookup, .argMax, .argMin, .topkV2, .cumsum, .oneHot, .segmentSum, .dynamicUpdateSlice, .reverseV2,
+      .reverseSequence:
+      try importIndexing(code)
+    case .fill, .zerosLike, .range, .tile, .spaceToBatchNd, .batchToSpaceNd: try importPattern(code)
+    case .svdf: try importSvdf()
+    case .varHandle, .readVariable, .assignVariable: try importVariable(code)
+    case .call: try importCall()
+    case .callOnce: try importCallOnce()
+    case .densify: try importDensify()
     case .resizeBilinear, .resizeNearestNeighbor: try importResize(code)
     case .reshape, .squeeze, .expandDims, .transpose, .concatenation, .pack, .unpack, .split, .splitV, .depthToSpace, .spaceToDepth,
       .broadcastTo:
@@ -169,10 +214,23 @@ final class TfliteImporter {
     case .quantize, .dequantize, .cast: try importConversion(code)
     case .unidirectionalSequenceLstm, .bidirectionalSequenceLstm, .unidirectionalSequenceRnn, .bidirectionalSequenceRnn:
       try importRecurrent(code)
-    case .shape: throw reject("supported only where shapes are known")
+    case .shape, .rank, .broadcastArgs: throw reject("supported only where shapes are known")
     case .custom: try importDetectionPostProcess()
     case .nonMaxSuppressionV4, .nonMaxSuppressionV5: try importNonMaxSuppression(code)
     default: try importActivation(code)
+    }
+  }
+
+  /// Whether an operator's result is other numbers than its inputs', not some of them elsewhere.
+  private func computes(_ code: TfliteCode) -> Bool {
+    switch code {
+    case .conv2d, .depthwiseConv2d, .transposeConv, .averagePool2d, .maxPool2d, .l2Pool2d, .fullyConnected, .batchMatmul, .add, .sub, .mul,
+      .div, .minimum, .maximum, .pow, .squaredDifference, .square, .addN, .prelu, .mean, .sum, .reduceMax, .reduceMin, .reduceProd,
+      .softmax, .logSoftmax, .l2Normalization, .localResponseNormalization, .resizeBilinear, .resizeNearestNeighbor, .relu, .relu6,
+      .reluN1To1, .relu0To1, .leakyRelu, .elu, .gelu, .hardSwish, .logistic, .tanh, .exp, .log, .sqrt, .rsqrt, .sin, .cos, .abs, .neg,
+      .floor, .ceil, .round, .sign:
+      return true
+    default: return false
     }
   }
 
@@ -195,7 +253,7 @@ final class TfliteImporter {
   }
 
   /// The inner value of an input.
-  func inputValue(_ index: Int) throws(EdgeError) -> ValueID { try value(try input(index)) }
+  func inputValue(_ index: Int) throws(EdgeError) -> ValueID { isWide ? try realValue(index) : try value(try input(index)) }
 
   func shapeOf(_ value: ValueID) -> Shape { graph.values[value].shape }
 

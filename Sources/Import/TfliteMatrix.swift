@@ -15,7 +15,7 @@ extension TfliteImporter {
     let quantized = hasScale(x)
     let matrix = try input(1)
     // float16 weights are what a DEQUANTIZE made: a constant nevertheless.
-    let computed = isConstant(matrix) ? Node.noValue : try value(matrix)
+    let computed = isConstant(matrix) ? Node.noValue : try inputValue(1)
     let isComputed = computed != Node.noValue && graph.values[computed].constant == nil
     let weights = isComputed ? graph.values[computed] : try weights(matrix, channelAxis: 0, quantized: quantized)
     guard weights.shape.rank == 2, weights.shape[1] > 0 else { throw malformed("weights have shape \(weights.shape.text)", tensor: matrix) }
@@ -39,9 +39,10 @@ extension TfliteImporter {
 
   /// Weights that are computed: a product of matrices.
   private func importProduct(_ x: ValueID, _ weights: ValueID, _ clamp: Clamp) throws(EdgeError) {
-    guard optionalInput(2) == nil else { throw reject("a bias with computed weights is not supported") }
     let turned = try helper(.transpose([1, 0]), [weights])
-    try compute(.matMul, [x, turned], then: clamp)
+    guard optionalInput(2) != nil else { return try compute(.matMul, [x, turned], then: clamp) }
+    guard !hasScale(x) else { throw reject("a bias with computed integer weights is not supported") }
+    try compute(.binary(.add, clamp), [try helper(.matMul, [x, turned]), try inputValue(2)])
   }
 
   func importBatchMatmul() throws(EdgeError) {
@@ -49,7 +50,7 @@ extension TfliteImporter {
     var operands: [ValueID] = []
     for index in 0..<2 {
       let tensor = try input(index)
-      var operand = index == 1 && !hasScale(operands[0]) ? try floatValue(tensor) : try value(tensor)
+      var operand = isWide ? try realValue(index) : index == 1 && !hasScale(operands[0]) ? try floatValue(tensor) : try value(tensor)
       let rank = shapeOf(operand).rank
       guard rank >= 2 else { throw malformed("a factor has rank \(rank)", tensor: tensor) }
       if try options.bool(index) {
@@ -57,6 +58,7 @@ extension TfliteImporter {
       }
       operands.append(operand)
     }
+    if isWide { return try importWideProduct(operands) }
     try compute(.matMul, operands)
   }
 }

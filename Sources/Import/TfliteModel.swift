@@ -2,14 +2,27 @@
 import Graph
 #endif
 
-/// What the importer needs of a TFLite model: its first subgraph. Contents of tensors keep their place in the file.
+/// What the importer needs of a TFLite model. Contents of tensors keep their place in the file.
 final class TfliteModel {
-  var name: Text = ""
+  /// Tensors of all graphs, one graph after the other; indices elsewhere are into this list.
   var tensors: [TfliteTensor] = []
+  /// The first is the model, the others are what it calls.
+  var graphs: [TfliteGraph] = []
+
+  /// Something outlives a run.
+  var hasState: Bool {
+    tensors.contains { $0.isVariable }
+      || graphs.contains { $0.operators.contains { $0.code == TfliteCode.varHandle.rawValue } }
+  }
+}
+
+final class TfliteGraph {
+  var name: Text = ""
+  /// Its part of the model's tensors.
+  var tensors = 0..<0
   var operators: [TfliteOperator] = []
   var inputs: [Int] = []
   var outputs: [Int] = []
-  var subgraphCount = 0
 }
 
 final class TfliteTensor {
@@ -21,10 +34,14 @@ final class TfliteTensor {
   var type = 0
   var quantization: FlatbufferTable?
   var isVariable = false
-  var isSparse = false
+  /// How a sparse tensor's elements lie.
+  var sparsity: FlatbufferTable?
   /// Its contents in the file; empty when it has none.
   var contents = 0..<0
   var byteOffset = 0
+
+  /// 16-bit integers with a scale, which no kernel computes on.
+  var isWide: Bool { type == TfliteType.int16.rawValue && quantization != nil }
 }
 
 final class TfliteOperator {
@@ -105,45 +122,66 @@ struct TfliteReader {
     let subgraphs = try root.vector(2, size: 4)
     guard subgraphs.count > 0 else { throw file.error("the model has no graph", at: root.position) }
     let model = TfliteModel()
-    model.subgraphCount = subgraphs.count
-    let graph = try subgraphs.table(0)
-    model.name = try text(graph, 4)
-    let tensors = try graph.vector(0, size: 4)
-    guard tensors.count <= limits.maximumValues else {
-      throw EdgeError(.limitExceeded, "the model has \(tensors.count) tensors; the limit is \(limits.maximumValues)", byteOffset: tensors.start)
-    }
     let buffers = try root.vector(4, size: 4)
-    var index = 0
-    while index < tensors.count {
-      model.tensors.append(try tensor(try tensors.table(index), buffers))
-      index &+= 1
-    }
-    model.inputs = try indices(graph, 1, model)
-    model.outputs = try indices(graph, 2, model)
-    let borders = max(model.inputs.count, model.outputs.count)
-    guard borders <= limits.maximumValues else {
-      throw EdgeError(
-        .limitExceeded, "the model has \(borders) inputs or outputs; the limit is \(limits.maximumValues)", byteOffset: graph.position)
-    }
-    let operators = try graph.vector(3, size: 4)
-    guard operators.count <= limits.maximumNodes else {
-      throw EdgeError(.limitExceeded, "the model has \(operators.count) operators; the limit is \(limits.maximumNodes)", byteOffset: operators.start)
-    }
     let codes = try root.vector(1, size: 4)
-    index = 0
-    while index < operators.count {
-      model.operators.append(try node(try operators.table(index), codes, model))
+    var operators = 0
+    var index = 0
+    while index < subgraphs.count {
+      try spend(1, at: subgraphs.start)
+      let graph = try self.graph(try subgraphs.table(index), model, buffers, codes)
+      operators &+= graph.operators.count
+      guard operators <= limits.maximumNodes else {
+        throw EdgeError(.limitExceeded, "the model has more than \(limits.maximumNodes) operators", byteOffset: subgraphs.start)
+      }
+      model.graphs.append(graph)
       index &+= 1
     }
     return model
   }
 
+  private mutating func graph(
+    _ table: FlatbufferTable, _ model: TfliteModel, _ buffers: FlatbufferVector, _ codes: FlatbufferVector
+  ) throws(EdgeError) -> TfliteGraph {
+    let graph = TfliteGraph()
+    graph.name = try text(table, 4)
+    let tensors = try table.vector(0, size: 4)
+    let first = model.tensors.count
+    guard tensors.count <= limits.maximumValues &- first else {
+      throw EdgeError(
+        .limitExceeded, "the model has \(first &+ tensors.count) tensors; the limit is \(limits.maximumValues)", byteOffset: tensors.start)
+    }
+    var index = 0
+    while index < tensors.count {
+      model.tensors.append(try tensor(try tensors.table(index), buffers))
+      index &+= 1
+    }
+    graph.tensors = first..<model.tensors.count
+    graph.inputs = try indices(table, 1, graph)
+    graph.outputs = try indices(table, 2, graph)
+    let borders = max(graph.inputs.count, graph.outputs.count)
+    guard borders <= limits.maximumValues else {
+      throw EdgeError(
+        .limitExceeded, "the model has \(borders) inputs or outputs; the limit is \(limits.maximumValues)", byteOffset: table.position)
+    }
+    let operators = try table.vector(3, size: 4)
+    guard operators.count <= limits.maximumNodes else {
+      throw EdgeError(.limitExceeded, "the model has \(operators.count) operators; the limit is \(limits.maximumNodes)", byteOffset: operators.start)
+    }
+    index = 0
+    while index < operators.count {
+      graph.operators.append(try node(try operators.table(index), codes, graph))
+      index &+= 1
+    }
+    return graph
+  }
+
   /// Indices of tensors; -1 only where an absent one is allowed.
-  private mutating func indices(_ table: FlatbufferTable, _ field: Int, _ model: TfliteModel, optional: Bool = false) throws(EdgeError) -> [Int] {
-    let list = try integers(table, field)
-    for index in list where !(index >= 0 && index < model.tensors.count || optional && index == -1) {
+  private mutating func indices(_ table: FlatbufferTable, _ field: Int, _ graph: TfliteGraph, optional: Bool = false) throws(EdgeError) -> [Int] {
+    var list = try integers(table, field)
+    for index in list where !(index >= 0 && index < graph.tensors.count || optional && index == -1) {
       throw file.error("tensor \(index) does not exist", at: table.position)
     }
+    for place in list.indices where list[place] >= 0 { list[place] &+= graph.tensors.lowerBound }
     return list
   }
 
@@ -155,7 +193,7 @@ struct TfliteReader {
     tensor.name = try text(table, 3)
     tensor.quantization = try table.table(4)
     tensor.isVariable = try table.bool(5)
-    tensor.isSparse = try table.has(6)
+    tensor.sparsity = try table.table(6)
     tensor.isFirstFree = try integers(table, 7).first == -1
     for dim in tensor.dims where dim < 0 {
       throw EdgeError(.malformedModel, "dimension \(dim) is negative", tensor: tensor.name, byteOffset: table.position)
@@ -186,7 +224,7 @@ struct TfliteReader {
     return data.start..<data.start &+ data.count
   }
 
-  private mutating func node(_ table: FlatbufferTable, _ codes: FlatbufferVector, _ model: TfliteModel) throws(EdgeError) -> TfliteOperator {
+  private mutating func node(_ table: FlatbufferTable, _ codes: FlatbufferVector, _ graph: TfliteGraph) throws(EdgeError) -> TfliteOperator {
     let node = TfliteOperator()
     node.byteOffset = table.position
     guard let index = Int(exactly: try table.uint32(0)), index < codes.count else {
@@ -196,8 +234,8 @@ struct TfliteReader {
     // Codes above 127 have no room in the old field, which then holds a placeholder of 127.
     node.code = max(Int(Int8(bitPattern: try code.byte(0))), try code.int32(3))
     if node.code == TfliteCode.custom.rawValue { node.customName = try text(code, 1) }
-    node.inputs = try indices(table, 1, model, optional: true)
-    node.outputs = try indices(table, 2, model)
+    node.inputs = try indices(table, 1, graph, optional: true)
+    node.outputs = try indices(table, 2, graph)
     node.optionsType = Int(try table.byte(3))
     node.options = try table.table(4)
     let own = try table.vector(5, size: 1)

@@ -22,7 +22,7 @@ extension TfliteImporter {
     if let numbers = known[tensor] { return numbers }
     let source = model.tensors[tensor]
     if !isMade[tensor], isEmptyConstant(tensor) { return TfliteNumbers(source.dims, []) }
-    guard isConstant(tensor), let type = TfliteType(rawValue: source.type), type == .int32 || type == .int64,
+    guard isConstant(tensor), dense[tensor] == nil, source.sparsity == nil, let type = TfliteType(rawValue: source.type), type == .int32 || type == .int64,
       source.contents.count <= TfliteNumbers.maximumCount * type.byteCount
     else { return nil }
     let data = try constantBytes(tensor)
@@ -69,7 +69,11 @@ extension TfliteImporter {
       known[try output()] = TfliteNumbers([dims.count], dims)
       return true
     }
-    guard let first = optionalInput(0), isInteger(first), let a = try numbers(first) else { return false }
+    if code == .rank {
+      known[try output()] = TfliteNumbers([], [shapeOf(try inputValue(0)).rank])
+      return true
+    }
+    guard let first = optionalInput(0), isInteger(first), isInteger(try output()) || code == .cast, let a = try numbers(first) else { return false }
     var operands: [TfliteNumbers] = []
     for index in inputs.indices {
       guard let tensor = optionalInput(index), let numbers = try numbers(tensor) else { return false }
@@ -102,7 +106,7 @@ extension TfliteImporter {
       guard a.dims.count == 1 else { return false }
       let part = try stridedPart(Shape(a.dims))
       elements = picked(a.elements, part.starts[0], part.ends[0], part.steps[0])
-      dims = part.removed.isEmpty ? [elements.count] : []
+      dims = part.places.map { $0 < 0 ? 1 : elements.count }
     case .gather:
       let options = try options(23)
       guard a.dims.count == 1, operands.count > 1, try options.int32(0) == 0, try options.int32(1) == 0 else { return false }
@@ -113,9 +117,30 @@ extension TfliteImporter {
       guard a.dims.count == 1, operands.count > 1, operands[1].elements == [0] || operands[1].elements == [-1] else { return false }
       elements = [try product(a.elements)]
       dims = try options(27).bool(0) ? [1] : []
-    case .add, .sub, .mul, .minimum, .maximum:
-      if code == .add || code == .sub || code == .mul {
-        guard try options(code == .add ? 11 : code == .sub ? 28 : 21).byte(0) == 0 else { return false }
+    case .fill:
+      guard operands.count == 2, operands[1].elements.count == 1, !a.elements.contains(where: { $0 < 0 }),
+        let count = Shape(a.elements).elementCount(), count <= TfliteNumbers.maximumCount, a.elements.count <= Shape.maximumRank
+      else { return false }
+      elements = [Int](repeating: operands[1].elements[0], count: count)
+      dims = a.elements
+    case .range:
+      guard operands.count == 3, operands.allSatisfy({ $0.elements.count == 1 }), operands[2].elements[0] != 0 else { return false }
+      elements = try range(a.elements[0], operands[1].elements[0], operands[2].elements[0])
+      dims = [elements.count]
+    case .slice:
+      guard a.dims.count == 1, operands.count == 3, operands[1].elements.count == 1, operands[2].elements.count == 1 else { return false }
+      let start = operands[1].elements[0]
+      let size = operands[2].elements[0] == -1 ? a.elements.count &- start : operands[2].elements[0]
+      guard start >= 0, start <= a.elements.count, size >= 0, size <= a.elements.count - start else { throw malformed("the bounds leave the tensor") }
+      elements = Array(a.elements[start..<start + size])
+      dims = [size]
+    case .broadcastArgs:
+      guard operands.count == 2, operands.allSatisfy({ $0.dims.count == 1 }) else { return false }
+      elements = try broadcast(a.elements, operands[1].elements)
+      dims = [elements.count]
+    case .add, .sub, .mul, .minimum, .maximum, .div, .floorDiv, .floorMod:
+      if code == .add || code == .sub || code == .mul || code == .div {
+        guard try options(code == .add ? 11 : code == .sub ? 28 : code == .mul ? 21 : 29).byte(0) == 0 else { return false }
       }
       guard operands.allSatisfy({ $0.dims == a.dims || max($0.dims.count, a.dims.count) <= 1 }) else { return false }
       let result = try pairs(code, operands)
@@ -141,6 +166,33 @@ extension TfliteImporter {
       result.append(list[index])
       guard let next = addChecked(index, step) else { break }
       index = next
+    }
+    return result
+  }
+
+  private func range(_ start: Int, _ limit: Int, _ step: Int) throws(EdgeError) -> [Int] {
+    for bound in [start, limit, step] {
+      try checkKnown(bound)
+      guard bound.magnitude < 1 << 40 else { throw malformed("a bound of the range is out of range") }
+    }
+    var result: [Int] = []
+    var next = start
+    while step > 0 ? next < limit : next > limit {
+      guard result.count < TfliteNumbers.maximumCount else { throw reject("a range of so many numbers") }
+      result.append(next)
+      next &+= step
+    }
+    return result
+  }
+
+  /// The shape that two shapes broadcast to.
+  private func broadcast(_ a: [Int], _ b: [Int]) throws(EdgeError) -> [Int] {
+    let (long, short) = a.count < b.count ? (b, a) : (a, b)
+    var result = long
+    for (index, size) in short.enumerated() {
+      let place = long.count - short.count + index
+      guard long[place] == size || long[place] == 1 || size == 1 else { throw malformed("the shapes do not broadcast") }
+      if long[place] == 1 { result[place] = size }
     }
     return result
   }
@@ -176,7 +228,12 @@ extension TfliteImporter {
       case .sub: value = y == Int.min ? nil : addChecked(x, -y)
       case .mul: value = multiplyChecked(x, y)
       case .minimum: value = min(x, y)
-      default: value = max(x, y)
+      case .maximum: value = max(x, y)
+      default:
+        guard y != 0, x != Int.min else { throw malformed("a division by zero") }
+        let (quotient, rest) = x.quotientAndRemainder(dividingBy: y)
+        let isBelow = rest != 0 && (rest < 0) != (y < 0)
+        value = code == .div ? quotient : code == .floorMod ? isBelow ? rest &+ y : rest : isBelow ? quotient &- 1 : quotient
       }
       guard let value else { throw malformed("arithmetic on dimensions overflows") }
       result.append(value)

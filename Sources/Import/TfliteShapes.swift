@@ -108,6 +108,7 @@ extension TfliteImporter {
       var part = try value(tensor)
       if graph.values[part].quantization != type.quantization {
         guard hasScale(part), type.quantization != nil else { throw malformed("mixes element types", tensor: tensor) }
+        guard type.dtype == .uint8 else { throw reject("16-bit inputs of several scales are not supported") }
         part = try helper(.requantize, [part], declared: type)
       }
       parts.append(part)

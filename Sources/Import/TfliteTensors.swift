@@ -8,15 +8,17 @@ import Graph
 enum TfliteType: Int {
   case float32 = 0, float16, int32, uint8, int64
   case bool = 6, int16
-  case int8 = 9
+  case int8 = 9, float64
+  case uint64 = 12
+  case uint32 = 15, uint16
 
   /// Bytes of one element in the file.
   var byteCount: Int {
     switch self {
     case .uint8, .int8, .bool: return 1
-    case .int16, .float16: return 2
-    case .float32, .int32: return 4
-    case .int64: return 8
+    case .int16, .uint16, .float16: return 2
+    case .float32, .int32, .uint32: return 4
+    case .int64, .uint64, .float64: return 8
     }
   }
 
@@ -30,6 +32,10 @@ enum TfliteType: Int {
     case .bool: return .bool
     case .int16: return .int16
     case .int8: return .int8
+    case .float64: return .float64
+    case .uint64: return .uint64
+    case .uint32: return .uint32
+    case .uint16: return .uint16
     }
   }
 }
@@ -88,12 +94,10 @@ extension TfliteImporter {
     let type = try fileType(tensor)
     guard type == .int8 || type == .uint8 || type == .int16 else { return ElementType(type.imported) }
     guard let quantization = try fileQuantization(tensor) else { return ElementType(type.imported) }
-    guard quantization.axis == nil, type != .int16 else {
-      throw reject(
-        type == .int16 ? "'\(model.tensors[tensor].name)' is int16; 16-bit activations are not supported"
-          : "'\(model.tensors[tensor].name)' has scales along an axis, which only weights may")
+    guard quantization.axis == nil else {
+      throw reject("'\(model.tensors[tensor].name)' has scales along an axis, which only weights may")
     }
-    let range: ClosedRange<Int32> = type == .int8 ? -128...127 : 0...255
+    let range: ClosedRange<Int32> = type == .int8 ? -128...127 : type == .uint8 ? 0...255 : 0...0
     guard range.contains(quantization.zeroPoints[0]) else {
       throw EdgeError(
         .malformedModel, "zero point \(quantization.zeroPoints[0]) is out of range", tensor: model.tensors[tensor].name,
@@ -122,7 +126,7 @@ extension TfliteImporter {
 
   func addGraphInputs() throws(EdgeError) {
     var names = TextMap()
-    for (index, tensor) in model.inputs.enumerated() {
+    for (index, tensor) in model.graphs[0].inputs.enumerated() {
       let source = model.tensors[tensor]
       nodeIndex = -1
       guard !isMade[tensor] else { throw EdgeError(.invalidGraph, "the input is listed twice", tensor: source.name, byteOffset: source.byteOffset) }
@@ -155,9 +159,9 @@ extension TfliteImporter {
   func addGraphOutputs() throws(EdgeError) {
     var names = TextMap()
     var isListed: [Bool] = []
-    for (index, tensor) in model.outputs.enumerated() {
+    for (index, tensor) in model.graphs[0].outputs.enumerated() {
       let source = model.tensors[tensor]
-      guard isMade[tensor] || !source.contents.isEmpty else {
+      guard isMade[tensor] || !source.contents.isEmpty || source.isVariable else {
         throw EdgeError(.invalidGraph, "nothing makes the output", tensor: source.name, byteOffset: source.byteOffset)
       }
       let name = borderName(source.name, "output_\(index)", &names)
@@ -195,7 +199,7 @@ extension TfliteImporter {
   }
 
   /// Room for one more node.
-  private func checkCounts(_ name: Text) throws(EdgeError) {
+  func checkCounts(_ name: Text) throws(EdgeError) {
     guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: name)
     }
@@ -246,6 +250,7 @@ extension TfliteImporter {
   func compute(_ op: Operator, _ inputs: [ValueID], output index: Int = 0, then clamp: Clamp = .none) throws(EdgeError) {
     let tensor = try output(index)
     let type = try innerType(tensor)
+    if isWide, type.quantization != nil { return try setResult(try helper(op, inputs), output: index, then: clamp) }
     let name = try resultName(tensor)
     if clamp.isNone {
       places[tensor] = try emit(op, inputs, [name], declared: type)[0]
@@ -265,11 +270,19 @@ extension TfliteImporter {
     try setResult(try helper(op, inputs), output: index, then: clamp)
   }
 
+  /// Between 16-bit integers, or them and bytes, the way is by real numbers.
+  private func isWideChange(_ value: ValueID, _ type: ElementType) -> Bool { type.dtype == .int16 || graph.values[value].dtype == .int16 }
+
   /// The current node's result is a value, in the result's type.
   func setResult(_ value: ValueID, output index: Int = 0, then clamp: Clamp = .none) throws(EdgeError) {
     let tensor = try output(index)
     let type = try innerType(tensor)
-    if !clamp.isNone {
+    if let quantization = type.quantization, graph.values[value].dtype == .float32 || isWideChange(value, type) {
+      if graph.values[value].quantization == quantization { return places[tensor] = value }
+      var real = hasScale(value) ? try helper(.dequantize, [value]) : value
+      if !clamp.isNone { real = try helper(.unary(UnaryFunction(.clamp, alpha: clamp.min, beta: clamp.max)), [real]) }
+      places[tensor] = try emit(.quantize, [real], [try resultName(tensor)], declared: type)[0]
+    } else if !clamp.isNone {
       places[tensor] = try emit(
         .unary(UnaryFunction(.clamp, alpha: clamp.min, beta: clamp.max)), [value], [try resultName(tensor)], declared: type)[0]
     } else if graph.values[value].quantization != type.quantization {

@@ -92,6 +92,69 @@ def recurrent(op, options, gates, *, directions=1, hybrid=False, **values):
     return net.file([x], outputs)
 
 
+def state():
+    """A variable that a graph of its own initializes, read, added to and stored; the sum goes through a called graph."""
+    net = Network()
+    x, before, after, y = (net.tensor(name, (1, 4)) for name in ("x", "before", "after", "y"))
+    handle = net.tensor("handle", (), "resource")
+    with net.graph("init") as first:
+        own = net.tensor("own", (), "resource")
+        net.operator("VAR_HANDLE", [], [own], "VarHandle", shared="v")
+        net.operator("ASSIGN_VARIABLE", [own, net.tensor("ones", (1, 4), "float32", struct.pack("<4f", 1, 1, 1, 1))], [])
+    with net.graph("body") as body:
+        a, b = net.tensor("a", (1, 4)), net.tensor("b", (1, 4))
+        net.operator("ABS", [a], [b])
+        net.borders([a], [b])
+    net.operator("CALL_ONCE", [], [], "CallOnce", subgraph=first)
+    net.operator("VAR_HANDLE", [], [handle], "VarHandle", shared="v")
+    net.operator("READ_VARIABLE", [handle], [before])
+    net.operator("ADD", [before, x], [after], "Add")
+    net.operator("ASSIGN_VARIABLE", [handle, after], [])
+    net.operator("CALL", [after], [y], "Call", subgraph=body)
+    return net.file([x], [y])
+
+
+def svdf(kind):
+    net = Network()
+    integer = kind == "int8"
+    x, y = (net.tensor(name, shape, kind, **({"scale": 0.05, "zero": 3} if integer else {})) for name, shape in (("x", (1, 3)), ("y", (1, 2))))
+    w = net.tensor("w", (4, 3), kind, bytes(range(12)) if integer else struct.pack("<12f", *range(12)), **({"scale": 0.01} if integer else {}))
+    t = net.tensor("t", (4, 2), "int16" if integer else "float32", bytes(range(16 if integer else 32)), **({"scale": 0.01} if integer else {}))
+    b = net.tensor("b", (2,), "int32" if integer else "float32", bytes(8))
+    s = net.tensor("s", (1, 8), "int16" if integer else "float32", f5=("b", 1), **({"scale": 0.01} if integer else {}))
+    net.operator("SVDF", [x, w, t, b, s], [y], "SVDF", rank=2, activation=1)
+    return net.file([x], [y])
+
+
+def densify():
+    """Of the 2 x 2 blocks of 1 x 2 elements of a constant, two."""
+    net = Network()
+    lists = [("table", {0: ("[B]", numbers)}) for numbers in ([0, 1, 2], [1, 0])]
+    levels = [{1: ("i", 2)}, {0: ("b", 1), 2: ("B", 3), 3: lists[0], 4: ("B", 3), 5: lists[1]}, {1: ("i", 2)}]
+    form = {0: ("[i]", [0, 1, 2]), 1: ("[i]", [1]), 2: ("tables", levels)}
+    x, s = net.tensor("x", (1, 4)), net.tensor("s", (2, 4), "float32", struct.pack("<4f", 1, 2, 3, 4), f6=("table", form))
+    w, y = net.tensor("w", (2, 4)), net.tensor("y", (1, 2))
+    net.operator("DENSIFY", [s], [w])
+    net.operator("FULLY_CONNECTED", [x, w], [y], "FullyConnected")
+    return net.file([x], [y])
+
+
+def many(op, inputs, results, options="", **values):
+    """Operands (shape, element type[, constant bytes]); results (shape, element type)."""
+    net = Network()
+    tensors = [net.tensor(f"x{i}", *entry) for i, entry in enumerate(inputs)]
+    outputs = [net.tensor(f"y{i}", *entry) for i, entry in enumerate(results)]
+    net.operator(op, tensors, outputs, options, **values)
+    return net.file([t for t, entry in zip(tensors, inputs) if len(entry) == 2], outputs)
+
+
+F, I, B = "float32", "int32", "bool"
+
+
+def words(*values):
+    return struct.pack(f"<{len(values)}i", *values)
+
+
 POOL = {"stride_w": 2, "stride_h": 2, "width": 2, "height": 2}
 SEEDS = {
     "conv": layer("CONV_2D", "float32", "float32", (3, 3, 3, 4), "Conv2D", activation=3),
@@ -135,6 +198,39 @@ SEEDS = {
     "lstm-both": recurrent("BIDIRECTIONAL_SEQUENCE_LSTM", "BidirectionalSequenceLSTM", 4, directions=2, activation=4, time_major=0),
     "rnn": recurrent("UNIDIRECTIONAL_SEQUENCE_RNN", "SequenceRNN", 1, activation=1),
     "rnn-both": recurrent("BIDIRECTIONAL_SEQUENCE_RNN", "BidirectionalSequenceRNN", 1, directions=2, activation=4),
+    "state": state(),
+    "svdf": svdf("float32"),
+    "svdf-int8": svdf("int8"),
+    "densify": densify(),
+    "compare": many("GREATER", [((3, 4), F), ((4,), F)], [((3, 4), B)]),
+    "logic": many("LOGICAL_AND", [((3, 4), B), ((3, 4), B)], [((3, 4), B)]),
+    "select": many("SELECT", [((3,), B), ((3, 4), F), ((3, 4), F)], [((3, 4), F)]),
+    "floor-div": many("FLOOR_DIV", [((3, 4), I), ((4,), I)], [((3, 4), I)]),
+    "add-relu6": many("ADD", [((3, 4), I), ((4,), I)], [((3, 4), I)], "Add", activation=3),
+    "cast": many("CAST", [((3, 4), F)], [((3, 4), "int16")]),
+    "gather-computed": many("GATHER", [((2, 5, 4), F), ((2, 3), I)], [((2, 5, 3), F)], "Gather", axis=2, batch_dims=1),
+    "gather-nd": many("GATHER_ND", [((3, 5, 4), F), ((2, 2), I)], [((2, 4), F)]),
+    "scatter-nd": many("SCATTER_ND", [((3, 1), I), ((3, 4), F), ((2,), I, words(5, 4))], [((5, 4), F)]),
+    "arg-max": many("ARG_MAX", [((3, 7), F), ((1,), I, words(1))], [((3,), I)], "ArgMax", output_type=2),
+    "top-k": many("TOPK_V2", [((3, 9), F), ((), I, words(4))], [((3, 4), F), ((3, 4), I)]),
+    "cumsum": many("CUMSUM", [((3, 7), F), ((), I, words(1))], [((3, 7), F)], "Cumsum", reverse=1),
+    "one-hot": many("ONE_HOT", [((4,), I), ((), I, words(4)), ((), F, bytes(4)), ((), F, words(1))], [((4, 4), F)], "OneHot", axis=-1),
+    "segment-sum": many("SEGMENT_SUM", [((3, 2), F), ((3,), I, words(0, 0, 1))], [((2, 2), F)]),
+    "update": many("DYNAMIC_UPDATE_SLICE", [((2, 5, 4), F), ((2, 2, 3), F), ((3,), I)], [((2, 5, 4), F)]),
+    "slice-computed": many("SLICE", [((4, 5), F), ((2,), I), ((2,), I, words(2, 3))], [((2, 3), F)]),
+    "reverse": one("REVERSE_V2", IMAGE, lists=[(1, 3)], kind="int8"),
+    "reverse-sequence": many("REVERSE_SEQUENCE", [((3, 5, 2), F), ((3,), I)], [((3, 5, 2), F)], "ReverseSequence", seq_dim=1),
+    "tile": one("TILE", (1, 12, 6, 8), lists=[(1, 2, 1, 2)]),
+    "fill": many("FILL", [((2,), I, words(2, 3)), ((), F)], [((2, 3), F)]),
+    "range": many("RANGE", [((), F, words(0)), ((), F, struct.pack("<f", 3)), ((), F, struct.pack("<f", 0.5))], [((6,), F)]),
+    "space-to-batch": one("SPACE_TO_BATCH_ND", (4, 4, 3, 4), lists=[(2, 2), (1, 1, 0, 0)], kind="int8"),
+    "batch-to-space": one("BATCH_TO_SPACE_ND", (1, 11, 12, 4), lists=[(2, 2), (1, 0, 0, 0)], shape=(4, 6, 6, 4)),
+    "mirror-symmetric": one("MIRROR_PAD", (1, 9, 6, 5), lists=[(0, 0, 1, 2, 0, 0, 0, 1)], options="MirrorPad", mode=1),
+    "ellipsis": one("STRIDED_SLICE", (1, 6, 6, 1, 2), lists=[(0, 0, 1), (0, 0, 3), (1, 1, 1)], options="StridedSlice", ellipsis_mask=1,
+                    new_axis_mask=2),
+    "l2-pool": one("L2_POOL_2D", (1, 3, 3, 4), options="Pool2D", **POOL),
+    "lrn": one("LOCAL_RESPONSE_NORMALIZATION", IMAGE, options="LocalResponseNormalization", radius=2, bias=1.0, alpha=0.1, beta=0.75),
+    "sin": one("SIN", IMAGE),
 }
 
 

@@ -121,7 +121,7 @@ case("operand-index", changed(1, ("[i]", [0, 1, 99]), table=first_operator), 200
 case("code-missing", changed(0, ("I", 5), table=first_operator), 200, "", "", "code does not exist")
 case("made-twice", changed(2, ("[i]", [3, 3]), table=first_operator), 204, "y", "y", "already made")
 case("result-is-input", changed(2, ("[i]", [0]), table=first_operator), 204, "x", "x", "already made")
-case("no-result", changed(2, ("[i]", []), table=first_operator), 204, "", "", "no results")
+case("no-result", changed(2, ("[i]", []), table=first_operator), 204, "x", "", "no results")
 case("other-options", changed(3, ("B", 1), table=first_operator), 204, "y", "", "another operator")
 case("weights-do-not-fit", file(dense(shape=(6, 1))), 204, "y", "b", "bias has shape")
 case("bias-length", file(dense(bias=3)), 204, "y", "b", "bias has shape")
@@ -156,12 +156,85 @@ case("block-does-not-divide", one("SPACE_TO_DEPTH", (1, 5), options="SpaceToDept
 case("split-does-not-divide", one("SPLIT_V", (1, 5), (3, 4), (1,), options="SplitV"), 204, "y", "", "2 parts, but 1 results")
 case("resize-zero", one("RESIZE_BILINEAR", (1, 5), (0, 3), options="ResizeBilinear"), 204, "y", "x", "positive")
 
+case("symmetric-padding", one("MIRROR_PAD", (1, 5), (0, 0, 5, 1, 0, 0, 0, 0), options="MirrorPad", mode=1), 204, "y", "", "do not fit axis 1")
+case("ellipsis-twice", one("STRIDED_SLICE", (1, 5), (0,) * 9, (1,) * 9, (1,) * 9, options="StridedSlice", ellipsis_mask=1), 204, "y", "", "do not fit")
+case("tile-repeats", one("TILE", (1, 5), (1, 2)), 204, "y", "", "2 repeats")
+case("tile-huge", one("TILE", (1, 5), (1, 0x7FFFFFFF, 1, 1)), 301, "y", "y_2", "more than")
+case("blocks-do-not-fit", one("SPACE_TO_BATCH_ND", (1, 5), (3, 3), (0,) * 4), 204, "y", "", "blocks of 3")
+case("blocks-negative", one("BATCH_TO_SPACE_ND", (1, 5), (-1, 3), (0,) * 4), 204, "y", "", "out of range")
+case("batch-dims", one("GATHER", (1, 5), (1,), options="Gather", axis=1, batch_dims=7), 204, "y", "", "7 batch dimensions")
+case("fill-huge", one("FILL", (1, 5), (4, 4, 4, 2), shape=(2,)), 0, "y", "", "known list")
+
+
+def sparse(*levels, order=(0, 1), blocks=()):
+    """DENSIFY of a 2 x 3 constant of 2 elements; a level is a size, or segments and indices."""
+    net = Network()
+    tables = []
+    for level in levels:
+        if isinstance(level, int):
+            tables.append({1: ("i", level)})
+        else:
+            lists = [("table", {0: ("[i]", list(numbers))}) for numbers in level]
+            tables.append({0: ("b", 1), 2: ("B", 1), 3: lists[0], 4: ("B", 1), 5: lists[1]})
+    form = {0: ("[i]", list(order)), 1: ("[i]", list(blocks)), 2: ("tables", tables)}
+    s = net.tensor("s", (2, 3), "float32", bytes(8), f6=("table", form))
+    w, y = net.tensor("w", (2, 3)), net.tensor("y", (2, 3))
+    net.operator("DENSIFY", [s], [w])
+    net.operator("RELU", [w], [y])
+    return net.file([], [y])
+
+
+case("sparse-segments", sparse(2, ((0, 2), (0, 1))), 200, "w", "s", "2 segments")
+case("sparse-disorder", sparse(2, ((0, 9, 2), (0, 1))), 200, "w", "s", "out of order")
+case("sparse-index", sparse(2, ((0, 1, 2), (0, 3))), 200, "w", "s", "index 3")
+case("sparse-negative", sparse(2, ((0, 1, 2), (0, -1))), 200, "w", "s", "negative")
+case("sparse-count", sparse(2, ((0, 1, 1), (0,))), 200, "w", "s", "1 elements are described")
+case("sparse-order", sparse(2, ((0, 1, 2), (0, 1)), order=(0, 0)), 200, "w", "s", "missing in the order")
+case("sparse-size", sparse(1 << 30, ((0, 1, 2), (0, 1))), 200, "w", "s", "level 0 does not fit")
+case("sparse-blocks", sparse(2, ((0, 1, 2), (0, 1)), 2, order=(0, 1, 2), blocks=(1,)), 200, "w", "s", "does not divide")
+case("sparse-levels", sparse(2), 200, "w", "s", "1 levels")
+
+# State and calls.
+
+
+def initialized(computed=False):
+    """A graph that runs once stores a constant, or what it computed."""
+    net = Network()
+    x, handle, y = net.tensor("x", (1, 4)), net.tensor("handle", (), "resource"), net.tensor("y", (1, 4))
+    with net.graph("init") as index:
+        own, first, twice = net.tensor("own", (), "resource"), net.tensor("first", (1, 4), "float32", bytes(16)), net.tensor("twice", (1, 4))
+        net.operator("VAR_HANDLE", [], [own], "VarHandle", shared="v")
+        if computed:
+            net.operator("EXP", [first], [twice])
+        net.operator("ASSIGN_VARIABLE", [own, twice if computed else first], [])
+    net.operator("CALL_ONCE", [], [], "CallOnce", subgraph=index)
+    net.operator("VAR_HANDLE", [], [handle], "VarHandle", shared="v")
+    net.operator("READ_VARIABLE", [handle], [y])
+    net.operator("ASSIGN_VARIABLE", [handle, x], [])
+    return net.file([x], [y])
+
+
+def called(index, **options):
+    net = Network()
+    x, y = net.tensor("x", (1, 4)), net.tensor("y", (1, 4))
+    with net.graph("inner"):
+        a, b = net.tensor("a", (1, 4), **options), net.tensor("b", (1, 4))
+        net.operator("CALL", [a], [b], "Call", subgraph=1)
+        net.borders([a], [b])
+    net.operator("CALL", [x], [y], "Call", subgraph=index)
+    return net.file([x], [y])
+
+
+case("handle-of-nothing", one("READ_VARIABLE", (1, 4)), 204, "y", "", "no handle")
+case("call-absent", called(2), 204, "y", "", "graph 2 does not exist")
+case("call-itself", called(1), 204, "b", "", "calls itself")
+case("filters-without-state", one("SVDF", (1, 4), (1,), (1,), (1,), (1,), shape=(1, 4), options="SVDF", rank=1), 204, "y", "", "do not fit")
+
 # What is not supported.
 case("unknown-operator", one("4711", (1, 5)), 0, "y", "", "operator 4711")
 case("custom-operator", one("CUSTOM", (1, 5), custom="Frobnicate"), 0, "y", "", "CUSTOM Frobnicate")
 case("lstm", one("LSTM", (1, 5)), 0, "y", "", "LSTM")
-case("ellipsis", one("STRIDED_SLICE", (1, 5), (0,), (1,), (1,), options="StridedSlice", ellipsis_mask=1), 0, "y", "", "ellipsis")
-case("symmetric-padding", one("MIRROR_PAD", (1, 5), (0, 0, 1, 1, 0, 0, 0, 0), options="MirrorPad", mode=1), 0, "y", "", "symmetric")
+case("variable-computed", initialized(True), 0, "own", "", "must be constant")
 case("fused-tanh", one("MAX_POOL_2D", (1, 2, 2, 2), options="Pool2D", width=2, height=2, stride_w=2, stride_h=2, activation=4), 0, "y", "", "activation 4")
 
 
