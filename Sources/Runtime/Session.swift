@@ -57,6 +57,7 @@ public struct Session {
     var iterationsLeft = header.pointee.maximumIterations
     header.pointee.exceededStep = -1
     if let times { times.update(repeating: 0, count: stepCount) }
+    takeStates()
     var index = 0
     while index < stepCount {
       if ep_atomic_load(cancelledWord) != 0 {
@@ -87,7 +88,7 @@ public struct Session {
       }
       index = next
     }
-    keepStates()
+    header.pointee.hasNewState = header.pointee.stateCount > 0
     return true
   }
 
@@ -126,8 +127,11 @@ public struct Session {
     return (Int(clamping: Session.entries(step)), Int(step.pointee.bound))
   }
 
-  /// What the run left is what the next one finds. A run that was cancelled leaves nothing.
-  private func keepStates() {
+  /// What the last run left is what this one finds. Only now, so that between the runs both can be looked at; a run that
+  /// was cancelled left nothing.
+  private func takeStates() {
+    guard header.pointee.hasNewState else { return }
+    header.pointee.hasNewState = false
     let (states, borders) = (header.pointee.states, header.pointee.borders)
     for index in 0..<header.pointee.stateCount {
       let (from, to) = (borders[states[index].output], borders[states[index].input])
@@ -137,6 +141,7 @@ public struct Session {
 
   /// Makes the next run find the state as the first one did.
   public func reset() {
+    header.pointee.hasNewState = false
     let (states, borders) = (header.pointee.states, header.pointee.borders)
     for index in 0..<header.pointee.stateCount {
       let border = borders[states[index].input]

@@ -19,6 +19,8 @@ enum SessionBlock {
     /// The last inputs and outputs are state.
     var states: UnsafeMutablePointer<State>
     var stateCount: Int
+    /// The last run left state that the next one has to take.
+    var hasNewState: Bool
     var observed: UnsafeMutablePointer<Observed>
     var observedCount: Int
     /// Nanoseconds of each step; nil when not profiled.

@@ -21,7 +21,7 @@ struct SessionFreezer {
         borders: (block + layout.borders).bindMemory(to: SessionBlock.Border.self, capacity: layout.borderBuffers.count),
         inputCount: graph.inputs.count, outputCount: graph.outputs.count,
         states: (block + layout.states).bindMemory(to: SessionBlock.State.self, capacity: graph.states.count),
-        stateCount: graph.states.count,
+        stateCount: graph.states.count, hasNewState: false,
         observed: (block + layout.observed).bindMemory(to: SessionBlock.Observed.self, capacity: plan.options.observed.count),
         observedCount: plan.options.observed.count,
         times: plan.options.profile
