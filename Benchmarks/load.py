@@ -54,8 +54,8 @@ def worker(engine: str, path: str) -> None:
 
         def load() -> Any:
             session = edgeai.Session(edgeai.load(path), batch=1, threads=1)
-            inputs = [np.zeros([1 if d is None else d for d in i.shape], i.dtype) for i in session.inputs]
-            return lambda: session.run(*inputs)
+            inputs = {i.name: np.zeros([1 if d is None else d for d in i.shape], i.dtype) for i in session.inputs}
+            return lambda: session.run(inputs)
     elif engine == "onnxruntime":
         import onnxruntime
 
