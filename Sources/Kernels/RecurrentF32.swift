@@ -19,7 +19,7 @@ private struct RecurrentPlan {
     gateCount = kind == EK_RNN ? 1 : kind == EK_GRU ? 3 : 4
     firstGates = kind == EK_GRU ? 2 : gateCount
     // More rows read the weights less often, fewer share the work among more threads.
-    blockRows = divideUp(batch, divideUp(batch, 2 &* tileRows))
+    blockRows = smaller(batch, 2 &* tileRows)
     blocks = divideUp(batch, blockRows)
   }
 
