@@ -76,12 +76,20 @@ extension OnnxImporter {
     return try shared(.reshape(Shape([most])), [found[0]])[0]
   }
 
-  /// Flags of the entries along an axis that are there: [size].
+  /// Flags of the entries along an axis that are there: [size]. Made from the value, so that they follow its bound.
   func flags(_ value: ValueID, axis: Int) throws(EdgeError) -> ValueID {
     let size = graph.values[value].shape[axis]
-    let all = try shared(.expand(Shape([size])), [try truth()])[0]
-    guard let extent = extent(of: value), extent.axis == axis else { return all }
-    return try whole(try shared(.crop(axis: 0, .first(bound: size)), [all, extent.count])[0], .zero)
+    guard let extent = extent(of: value), extent.axis == axis else { return try shared(.expand(Shape([size])), [try truth()])[0] }
+    for made in sharedFlags.suffix(256) where made.count == extent.count && graph.values[made.flags].shape[0] == size { return made.flags }
+    var line = value
+    for other in graph.values[value].shape.dims.indices.reversed() where other != axis {
+      line = try part(.gather(axis: other, indices: [0], scalarIndex: true), [line])
+    }
+    // Any integer equals itself.
+    line = try part(.cast(.int64), [line])
+    let flags = try whole(try binary(.equal, line, line), .zero)
+    sharedFlags.append((extent.count, flags))
+    return flags
   }
 
   private func truth() throws(EdgeError) -> ValueID {

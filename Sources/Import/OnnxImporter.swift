@@ -105,6 +105,7 @@ final class OnnxImporter {
   var sharedNodes: [Int] = []
   var sharedIntegers: [(Int, ValueID)] = []
   var sharedTruth = Node.noValue
+  var sharedFlags: [(count: ValueID, flags: ValueID)] = []
 
   /// Names taken by helper values, so that each gets one of its own.
   var helperNames = TextMap()

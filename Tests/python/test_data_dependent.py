@@ -97,6 +97,16 @@ def test_non_zero_of_an_open_batch(random: np.random.Generator, batch: int) -> N
     agree(b.bytes(found, b.add("Cast", b.add("Gather", rows, np.int64(1), axis=1), to=FLOAT)), *[{"x": x} for x in masks(random, batch, 5)])
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_joins_slices_and_bests_follow_an_open_batch(random: np.random.Generator, batch: int) -> None:
+    b = Builder(x=(FLOAT, ["N", 4]))
+    places = b.add("Cast", b.add("Gather", b.add("NonZero", "x"), np.int64(1), axis=0), to=FLOAT)
+    joined = b.add("Concat", places, np.float32([9]), places, axis=0)
+    rest = b.add("Slice", joined, np.int64([2]), np.int64([2**40]))
+    best = b.add("TopK", joined, b.add("Shape", joined), results=2)
+    agree(b.bytes(joined, rest, best[0]), *[{"x": x} for x in masks(random, batch, 4)])
+
+
 @pytest.mark.parametrize("center", [0, 1])
 @pytest.mark.parametrize("threshold", [None, 0.3, 0.999])
 def test_non_max_suppression(random: np.random.Generator, center: int, threshold: float | None) -> None:

@@ -22,11 +22,14 @@ extension Graph {
         if case .reshape = op { op = .reshape(target) } else { op = .expand(target) }
       case .slice(var starts, var ends, let steps):
         for axis in ends.indices where steps[axis] > 0 && shapes[0][axis] >= 0 {
-          ends[axis] = axis == own ? shapes[0][axis] : min(ends[axis], shapes[0][axis])
+          let isToEnd = axis == own || ends[axis] == values[node.inputs[0]].shape[axis]
+          ends[axis] = isToEnd ? shapes[0][axis] : min(ends[axis], shapes[0][axis])
           starts[axis] = min(starts[axis], shapes[0][axis])
         }
         op = .slice(starts: starts, ends: ends, steps: steps)
-      case .topK(let axis, let k, let largest): op = .topK(axis: axis, k: min(k, max(shapes[0][axis], 0)), largest: largest)
+      case .topK(let axis, let k, let largest):
+        let isAll = k == values[node.inputs[0]].shape[axis]
+        op = .topK(axis: axis, k: isAll ? shapes[0][axis] : min(k, max(shapes[0][axis], 0)), largest: largest)
       default:
         if let most = op.mostEntries(shapes, batch: batch) { op = op.bounded(max(min(most, limit), 2)) }
       }
