@@ -4,6 +4,10 @@ public struct Extent: Equatable, Sendable {
   public var axis: Int
   /// The value that says how many entries there are.
   public var count: ValueID
+  public init(axis: Int, count: ValueID) {
+    self.axis = axis
+    self.count = count
+  }
 }
 
 extension Graph {

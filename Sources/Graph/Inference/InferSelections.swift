@@ -31,7 +31,7 @@ extension Operator {
   }
 
   /// The same operator with another bound.
-  func bounded(_ bound: Int) -> Operator {
+  public func bounded(_ bound: Int) -> Operator {
     switch self {
     case .nonZero: return .nonZero(bound: bound)
     case .crop(let axis, .first): return .crop(axis: axis, .first(bound: bound))
