@@ -56,9 +56,8 @@ func storeLanes(_ type: Int32, _ base: UnsafeMutableRawPointer?, _ offset: Int, 
   switch Int(type) {
   case EK_TYPE_FLOAT32: store(Float.self) { Float(real($0)) }
   case EK_TYPE_FLOAT64, EK_TYPE_INT64, EK_TYPE_UINT64: store(Int64.self) { $0 }
-  case EK_TYPE_FLOAT16: store(UInt16.self) { half(real($0)) }
-  case EK_TYPE_BFLOAT16:
-    store(UInt16.self) { UInt16(truncatingIfNeeded: Float(rounded(real($0), digits: 8, smallest: -126)).bitPattern >> 16) }
+  case EK_TYPE_FLOAT16: store(UInt16.self) { narrowed(real($0), fraction: 10, bias: 15) }
+  case EK_TYPE_BFLOAT16: store(UInt16.self) { narrowed(real($0), fraction: 7, bias: 127) }
   case EK_TYPE_INT8, EK_TYPE_UINT8: store(UInt8.self) { UInt8(truncatingIfNeeded: $0) }
   case EK_TYPE_INT16, EK_TYPE_UINT16: store(UInt16.self) { UInt16(truncatingIfNeeded: $0) }
   case EK_TYPE_BOOL: store(UInt8.self) { $0 != 0 ? 1 : 0 }
@@ -105,25 +104,20 @@ private func integer(_ x: Double, _ unsigned: Bool) -> Int64 {
   return Float(bitPattern: (Float(bitPattern: magnitude) * 0x1p112).bitPattern | sign)
 }
 
-/// Rounded half to even to a format of `digits` significant bits whose smallest normal exponent is `smallest`.
-@inline(never)
-private func rounded(_ x: Double, digits: Int, smallest: Int) -> Double {
-  guard x - x == 0 else { return x }
-  var exponent = Int(truncatingIfNeeded: x.bitPattern >> 52 & 0x7FF) &- 1023
-  if exponent < smallest { exponent = smallest }
-  // At 1.5 * 2^52 units in the last place nothing is left of a fraction of a unit.
-  let shift = Double(bitPattern: UInt64(truncatingIfNeeded: exponent &- digits &+ 53 &+ 1023) << 52 | 1 << 51)
-  let value = x + shift - shift
-  return value == 0 && x.bitPattern >> 63 == 1 ? -0.0 : value
-}
-
-private func half(_ x: Double) -> UInt16 {
-  let pattern = Float(rounded(x, digits: 11, smallest: -14)).bitPattern
-  let sign = UInt16(truncatingIfNeeded: pattern >> 16) & 0x8000
-  let magnitude = pattern & 0x7FFF_FFFF
-  if magnitude > 0x7F80_0000 { return sign | 0x7E00 }
-  if magnitude >= 0x4780_0000 { return sign | 0x7C00 }
-  // Below 2^-14 the number counts units of 2^-24.
-  if magnitude < 0x3880_0000 { return sign | UInt16(truncatingIfNeeded: Int(Float(bitPattern: magnitude) * 0x1p24)) }
-  return sign | UInt16(truncatingIfNeeded: (magnitude &- 0x3800_0000) >> 13)
+/// The bits of the number nearest to x, half to even, in a 16-bit format of so many bits of fraction, whose exponents have
+/// a bias.
+@inline(__always)
+private func narrowed(_ x: Double, fraction: UInt64, bias: UInt64) -> UInt16 {
+  let sign = UInt16(truncatingIfNeeded: x.bitPattern >> 48) & 0x8000
+  let magnitude = x.bitPattern & 0x7FFF_FFFF_FFFF_FFFF
+  let infinity = (2 &* bias &+ 1) << fraction
+  if magnitude > 0x7FF0_0000_0000_0000 { return sign | UInt16(truncatingIfNeeded: infinity | 1 << (fraction &- 1)) }
+  if magnitude < (1024 &- bias) << 52 {
+    // Below the smallest normal number the bits count units of 2^(1 - bias - fraction), whole ones after adding 2^52.
+    let unit = Double(bitPattern: (1022 &+ bias &+ fraction) << 52)
+    return sign | UInt16(truncatingIfNeeded: (Double(bitPattern: magnitude) * unit + 0x1p52).bitPattern)
+  }
+  let shift = 52 &- fraction
+  let rounded = (magnitude &- (1023 &- bias) << 52 &+ (1 << (shift &- 1) &- 1) &+ (magnitude >> shift & 1)) >> shift
+  return sign | UInt16(truncatingIfNeeded: rounded < infinity ? rounded : infinity)
 }
