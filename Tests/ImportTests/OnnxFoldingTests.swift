@@ -39,14 +39,15 @@ import Testing
     #expect(transposes == [.transpose([0, 2, 3, 1]), .transpose([0, 1, 2, 4, 3]), .transpose([0, 3, 1, 2])])
   }
 
-  @Test func batchMixedWithOtherDimensionsIsRefused() throws {
+  @Test func batchMixedWithOtherDimensionsMustBeGiven() throws {
     var file = OnnxFile()
     file.input("x", ["N", 2, 3])
     file.ints("target", [-1, 3])
     file.node("Reshape", ["x", "target"], ["y"])
     file.output("y")
-    let result = try file.load()
-    #expect(result.unsupported.count == 1 && result.unsupported[0].reason.contains("batch"))
+    let error = #expect(throws: EdgeError.self) { try file.load() }
+    #expect(error?.status == .freeShape && error?.nodeIndex == 0)
+    #expect(error?.message.description.contains("batch") == true)
   }
 
   @Test func numbers() {
