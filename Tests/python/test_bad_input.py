@@ -309,9 +309,9 @@ def test_limits() -> None:
 
 def test_every_unsupported_operator_is_named() -> None:
     nodes = [
-        helper.make_node("Det", ["x"], ["a"], name="first"),
+        helper.make_node("RandomNormalLike", ["x"], ["a"], name="first"),
         helper.make_node("Relu", ["x"], ["b"], name="fine"),
-        helper.make_node("NonZero", ["b"], ["c"], name="second"),
+        helper.make_node("RandomUniformLike", ["b"], ["c"], name="second"),
         helper.make_node("Frobnicate", ["b"], ["d"], name="third", domain="com.example"),
         helper.make_node("Frobnicate", ["b"], ["dead"], name="not needed", domain="com.example"),
     ]
@@ -320,7 +320,7 @@ def test_every_unsupported_operator_is_named() -> None:
         edgeai.load(contents)
     assert caught.value.code == 400
     assert caught.value.node == "first"
-    for text in ("Det", "first", "NonZero", "second", "Frobnicate", "third"):
+    for text in ("RandomNormalLike", "first", "RandomUniformLike", "second", "Frobnicate", "third"):
         assert text in str(caught.value)
     assert "fine" not in str(caught.value)
     assert "not needed" not in str(caught.value)
@@ -328,8 +328,8 @@ def test_every_unsupported_operator_is_named() -> None:
     result = edgeai.check(contents)
     assert not result
     assert [(u.type.split(".")[-1], u.node) for u in result.unsupported] == [
-        ("Det", "first"),
-        ("NonZero", "second"),
+        ("RandomNormalLike", "first"),
+        ("RandomUniformLike", "second"),
         ("Frobnicate", "third"),
     ]
     model = edgeai.load(contents, allow_unsupported=True)

@@ -333,7 +333,7 @@ def test_limit_of_iterations() -> None:
     session = edgeai.Session(edgeai.load(data), max_iterations=50)
     assert session.run(feed)[2] == 1225
     limited = edgeai.Session(edgeai.load(data), max_iterations=49)
-    with pytest.raises(edgeai.LimitError, match="maximum_iterations") as caught:
+    with pytest.raises(edgeai.LimitError, match="max_iterations") as caught:
         limited.run(feed)
     assert caught.value.code == 301 and caught.value.node == "s"
     # The session is as good as before.
