@@ -31,11 +31,12 @@ import Testing
     let runner = try Runner(try graph()) { $0.maximumExtent = 3 }
     runner.setInput(0, [Float](repeating: 1, count: 8))
     #expect(!runner.session.run())
-    let overflow = try #require(runner.session.overflow)
-    #expect((overflow.step, overflow.entries, overflow.bound) == (0, 8, 3))
+    #expect(runner.session.exceededStep == 0)
+    let overflow = try #require(runner.session.overflow(0))
+    #expect((overflow.entries, overflow.bound) == (8, 3))
     runner.setInput(0, [0, 1, 0, 1, 1, 0, 0, 0] as [Float])
     #expect(runner.session.run())
-    #expect(runner.session.overflow == nil)
+    #expect(runner.session.exceededStep == nil)
     #expect(runner.output(0, Int64.self) == [1, 3, 4])
   }
 
