@@ -3,13 +3,6 @@ import CPlatform
 import Graph
 #endif
 
-/// What an ONNX file holds. The graph is usable only when `unsupported` is empty.
-public struct OnnxImport {
-  public var graph: Graph
-  /// Every operator (or combination of its attributes) that this build cannot run, in the file's order.
-  public var unsupported: [UnsupportedOperator]
-}
-
 /// Reads an ONNX model, operator sets 5 to 28.
 ///
 /// Graph inputs and outputs keep the file's layout (NCHW); between transposes at the borders images are NHWC.
@@ -30,15 +23,13 @@ public struct OnnxImport {
 public func importOnnx(
   _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits, bindings: [InputBinding] = [],
   externalData: ((Text) throws(EdgeError) -> Storage)?
-) throws(EdgeError) -> OnnxImport {
+) throws(EdgeError) -> ImportedModel {
   let model = try OnnxReader.read(bytes, limits)
   guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
   let importer = OnnxImporter(model, file, limits, bindings, externalData)
   try importer.run()
-  if !importer.unsupported.isEmpty { return OnnxImport(graph: importer.graph, unsupported: importer.unsupported) }
-  let graph = try importer.graph.fusingQuantization().optimized()
-  try graph.validate()
-  return OnnxImport(graph: graph, unsupported: [])
+  let graph = importer.unsupported.isEmpty ? try importer.graph.fusingQuantization() : importer.graph
+  return try ImportedModel(graph, importer.unsupported)
 }
 
 /// The importer's state. Each operator family adds its part in an extension.

@@ -2,13 +2,6 @@
 import Graph
 #endif
 
-/// What a TFLite file holds. The graph is usable only when `unsupported` is empty.
-public struct TfliteImport {
-  public var graph: Graph
-  /// Every operator that this build cannot run, in the file's order.
-  public var unsupported: [UnsupportedOperator]
-}
-
 /// Reads the first graph of a TFLite model, with what it calls.
 ///
 /// Layouts are the file's own: images NHWC, weights OHWI. An input whose first dimension is free in its shape's
@@ -22,7 +15,7 @@ public struct TfliteImport {
 ///   - limits: files that ask for more are refused.
 /// - Throws: `malformedModel`, `truncatedModel`, `invalidGraph`, `shapeMismatch`, `dtypeMismatch`, `limitExceeded`,
 ///   `newerVersion`, `unsupportedFeature`, `outOfMemory`; each names node, tensor and byte offset as far as there are any.
-public func importTflite(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits) throws(EdgeError) -> TfliteImport {
+public func importTflite(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits) throws(EdgeError) -> ImportedModel {
   let model = try TfliteReader.read(bytes, limits)
   guard let file = Storage.borrow(bytes, owner: owner) else { throw EdgeError(.truncatedModel, "the file is empty", byteOffset: 0) }
   // State has the file's batch.
@@ -40,13 +33,10 @@ public func importTflite(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, lim
 
 private func importTflite(
   _ model: TfliteModel, _ file: Storage, _ limits: Limits, freeBatch: Bool
-) throws(EdgeError) -> TfliteImport {
+) throws(EdgeError) -> ImportedModel {
   let importer = TfliteImporter(model, file, limits, freeBatch: freeBatch)
   try importer.run()
-  if !importer.unsupported.isEmpty { return TfliteImport(graph: importer.graph, unsupported: importer.unsupported) }
-  let graph = try importer.graph.optimized()
-  try graph.validate()
-  return TfliteImport(graph: graph, unsupported: [])
+  return try ImportedModel(importer.graph, importer.unsupported)
 }
 
 /// The importer's state. Each operator family adds its part in an extension.

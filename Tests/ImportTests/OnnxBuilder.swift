@@ -104,7 +104,7 @@ struct OnnxFile {
 
   var bytes: [UInt8] { Proto().int(1, 8).message(8, Proto().int(2, opset)).message(7, graph).bytes }
 
-  func load(limits: Limits = Limits(), external: ((Text) throws(EdgeError) -> Storage)? = nil) throws(EdgeError) -> OnnxImport {
+  func load(limits: Limits = Limits(), external: ((Text) throws(EdgeError) -> Storage)? = nil) throws(EdgeError) -> ImportedModel {
     try importBytes(bytes, limits: limits, external: external)
   }
 }
@@ -112,7 +112,7 @@ struct OnnxFile {
 /// Imports from an array; the graph keeps its own copy of the bytes.
 func importBytes(
   _ bytes: [UInt8], limits: Limits = Limits(), bindings: [InputBinding] = [], external: ((Text) throws(EdgeError) -> Storage)? = nil
-) throws(EdgeError) -> OnnxImport {
+) throws(EdgeError) -> ImportedModel {
   let storage = try TensorData(bytes).storage
   return try importOnnx(
     UnsafeRawBufferPointer(start: storage.base, count: bytes.count), owner: storage, limits: limits, bindings: bindings,
