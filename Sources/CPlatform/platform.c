@@ -11,6 +11,7 @@ const char *ep_environment(const char *name) { (void)name; return NULL; }
 uint64_t ep_nanoseconds(void) { return 0; }
 int32_t ep_file_map(const char *path, const void **data, size_t *size) { (void)path; (void)data; (void)size; return ENOSYS; }
 void ep_file_unmap(const void *data, size_t size) { (void)data; (void)size; }
+void ep_file_rest(const void *data, size_t size) { (void)data; (void)size; }
 int32_t ep_file_write(const char *path, const void *data, size_t size) { (void)path; (void)data; (void)size; return ENOSYS; }
 #else
 #include <fcntl.h>
@@ -50,6 +51,10 @@ int32_t ep_file_map(const char *path, const void **data, size_t *size) {
 
 void ep_file_unmap(const void *data, size_t size) {
   if (data) munmap((void *)(uintptr_t)data, size);
+}
+
+void ep_file_rest(const void *data, size_t size) {
+  if (data) madvise((void *)(uintptr_t)data, size, MADV_DONTNEED);
 }
 
 enum { TEMPORARY_DIGITS = 16 };

@@ -30,6 +30,9 @@ final class MappedFile {
     return file
   }
 
+  /// Gives the memory back; what is looked at again is read again.
+  func rest() { ep_file_rest(bytes.baseAddress, bytes.count) }
+
   deinit { ep_file_unmap(bytes.baseAddress, bytes.count) }
 }
 

@@ -92,7 +92,10 @@ public func edgeai_model_open_file(
     let path = try required(path, "path")
     let file = try MappedFile.open(path, limits: limits)
     let companions = CompanionFiles(besideFile: Text(cString: path), limits: limits)
-    return try read(file.bytes, owner: file, limits, bindings) { (location) throws(EdgeError) in try companions.contents(location) }
+    let opened = try read(file.bytes, owner: file, limits, bindings) { (location) throws(EdgeError) in try companions.contents(location) }
+    // Most weights are copies in the kernels' layout by now; of those used in place, what is read again comes back.
+    if opened.source != EDGEAI_SOURCE_EDGEAI { file.rest() }
+    return opened
   }
 }
 
