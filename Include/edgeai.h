@@ -378,8 +378,8 @@ EDGEAI_API edgeai_status edgeai_model_save_memory(const edgeai_model *model, voi
 /* Writes the model as an ONNX file, operator set 17 (20 where an operator needs it), that other tools run: quantized
  * operators stand between QuantizeLinear and DequantizeLinear, images are NCHW. A call of its own and not a case of
  * saving, because what comes back from the file need not be this graph node by node, and because ONNX cannot say
- * everything. Files, memory and errors as edgeai_model_save_*, and UNSUPPORTED_OPERATOR naming all operators that ONNX has
- * no form for, LIMIT_EXCEEDED beyond 2 GB. Since 0.1. */
+ * everything. State becomes the last inputs and outputs. Files, memory and errors as edgeai_model_save_*, and
+ * UNSUPPORTED_OPERATOR naming all operators that ONNX has no form for, LIMIT_EXCEEDED beyond 2 GB. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_export_onnx_file(const edgeai_model *model, const char *path, edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_model_export_onnx_memory_required(const edgeai_model *model, size_t *bytes, edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_model_export_onnx_memory(const edgeai_model *model, void *buffer, size_t capacity, size_t *written,

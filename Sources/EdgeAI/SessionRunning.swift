@@ -97,7 +97,7 @@ public func edgeai_session_output_shape(
 ) -> edgeai_status {
   guard let session, let dims else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or dims is NULL") }
   let object = object(session, SessionHandle.self)
-  guard index >= 0, index < object.graph.outputs.count else {
+  guard index >= 0, index < object.graph.callerOutputs.count else {
     return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no output of that index")
   }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
@@ -114,7 +114,7 @@ public func edgeai_session_bind_input(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try checkBinding(session, session.model.graph.inputs, index, UnsafeRawPointer(data), bytes)
+    try checkBinding(session, session.model.graph.callerInputs, index, UnsafeRawPointer(data), bytes)
     try session.session.bindInput(index, data, bytes: bytes)
   }
 }
@@ -125,7 +125,7 @@ public func edgeai_session_bind_output(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try checkBinding(session, session.model.graph.outputs, index, UnsafeRawPointer(data), bytes)
+    try checkBinding(session, session.model.graph.callerOutputs, index, UnsafeRawPointer(data), bytes)
     try session.session.bindOutput(index, data, bytes: bytes)
   }
 }
@@ -135,6 +135,7 @@ private func checkBinding(
   _ session: SessionHandle, _ ids: [ValueID], _ index: Int, _ data: UnsafeRawPointer?, _ bytes: Int
 ) throws(EdgeError) {
   guard data != nil || bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0") }
+  guard ids.indices.contains(index) else { throw EdgeError(.invalidArgument, "the session has no tensor of that index") }
   guard data != nil, let needed = byteCount(session, ids, index), needed != bytes else { return }
   let value = session.model.graph.values[ids[index]]
   let count = needed / value.dtype.byteCount

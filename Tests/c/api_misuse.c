@@ -1,5 +1,6 @@
 /* Wrong arguments get a typed error, leave out-parameters alone, and the process lives on.
- *     api_misuse MODEL     a model with one float32 input and a symbolic batch */
+ *     api_misuse MODEL STATEFUL     a model with one float32 input and a symbolic batch; one with state, of one input
+ *                                   and of one output whose size depends on data */
 #include "check.h"
 #include <edgeai.h>
 #include <edgeai_compress.h>
@@ -273,15 +274,49 @@ static void sessions(const edgeai_model *model) {
   free(allocated);
 }
 
+/* State is no input or output of the caller's. */
+static void states(const char *path) {
+  edgeai_model *model = NULL;
+  edgeai_session *session = NULL;
+  void *x = NULL;
+  const void *y = NULL;
+  size_t bytes = 0;
+  int64_t dims[EDGEAI_MAX_RANK];
+  int32_t rank = 0;
+  float mine[3] = {0, 0, 0};
+  CHECK_STATUS(edgeai_model_open_file(path, NULL, &model, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_OK);
+  if (!session) return;
+  CHECK(edgeai_session_input_count(session) == 1 && edgeai_session_output_count(session) == 1);
+  CHECK_STATUS(edgeai_session_input_buffer(session, 1, &x, &bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_output_buffer(session, 1, &y, &bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_output_shape(session, 1, dims, &rank, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_bind_input(session, 1, mine, sizeof mine, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_bind_output(session, 1, mine, sizeof mine, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_input_buffer(session, 0, &x, &bytes, &error), EDGEAI_OK);
+  ((float *)x)[0] = ((float *)x)[1] = 0;
+  ((float *)x)[2] = 1;
+  CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_output_shape(session, 0, dims, &rank, &error), EDGEAI_OK);
+  CHECK(rank == 2 && dims[0] == 2 && dims[1] == 1);
+  ((float *)x)[0] = 1;
+  CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_output_shape(session, 0, dims, &rank, &error), EDGEAI_OK);
+  CHECK(rank == 2 && dims[0] == 2 && dims[1] == 2);
+  edgeai_session_destroy(session);
+  edgeai_model_destroy(model);
+}
+
 int main(int argc, char **argv) {
   edgeai_model *model = NULL;
   edgeai_session *session = NULL;
-  if (argc != 2) return 2;
+  if (argc != 3) return 2;
   edgeai_error_init(NULL, sizeof error);
   edgeai_error_init(&error, sizeof error);
   versions();
   structures(argv[1]);
   opening(argv[1]);
+  states(argv[2]);
   CHECK_STATUS(edgeai_model_open_file(argv[1], NULL, &model, &error), EDGEAI_OK);
   if (!model) return check_result("api_misuse");
   questions(model);

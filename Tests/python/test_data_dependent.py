@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from conftest import ROOT
 from onnx import TensorProto, helper, numpy_helper
 
 import edgeai
@@ -289,6 +290,20 @@ def test_saved_and_loaded_again(random: np.random.Generator, tmp_path: Path) -> 
     feed = {"boxes": boxes(random, 20)[0], "scores": scores(random, 20, 3)}
     for want, have in zip(edgeai.Session(model).run(feed), edgeai.Session(again).run(feed), strict=True):
         np.testing.assert_array_equal(have, want)
+
+
+def test_state_and_a_size_that_depends_on_data() -> None:
+    model = edgeai.load(ROOT / "Tests/golden/edgeai/state-and-count.edgeai")
+    assert [t.bounded_axis for t in model.outputs] == [1]
+    total = np.zeros((1, 3), np.float32)
+    with edgeai.Session(model) as session:
+        for x in ([0, 1, 0], [0, -1, 2], [1, 1, 1]):
+            total += np.float32(x)
+            (found,) = session.run(np.array([x], np.float32))
+            np.testing.assert_array_equal(found, np.stack(np.nonzero(total)))
+            assert session.output_shapes == (found.shape,)
+        session.reset()
+        assert session.run(np.zeros((1, 3), np.float32))[0].shape == (2, 0)
 
 
 def test_bound_arrays_and_given_outputs(random: np.random.Generator) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 from test_accuracy import NETWORK, PHOTOS, load_photos
 from test_onnx_operators import Case, cases, f32
 from test_tflite_networks import MOBILENETS, TINY, Peer
+from test_tflite_state import counter
 
 import edgeai
 
@@ -51,6 +52,19 @@ def test_operator(case: Case) -> None:
         assert y.shape == e.shape
         assert relative_error(y, e) < 1e-5
         assert relative_error(again, y) < 1e-5
+
+
+def test_state_becomes_inputs_and_outputs() -> None:
+    """The caller carries it from one run to the next."""
+    model = edgeai.load(counter(np.ones((1, 4), np.float32)))
+    data, proto = exported(model)
+    assert [len(proto.graph.input), len(proto.graph.output)] == [2, 2]
+    state = np.ones((1, 4), np.float32)
+    session = edgeai.Session(model)
+    for seed in range(3):
+        x = f32(1, 4, seed=seed)
+        y, state = qdq.peer(data, x, state)
+        assert np.array_equal(session.run(x)[0], y)
 
 
 def test_float_classifier(classifier: edgeai.Model, subset: dict[str, np.ndarray], tmp_path: Path) -> None:

@@ -345,6 +345,14 @@ def cases() -> dict[str, File]:
     counting.outputs, counting.states = [y, after, kept], [first, -1]
     files["state"] = counting
 
+    listing = File("state and a size that depends on data")
+    x, total = listing.input((1, 3)), listing.input((1, 3), name="total")
+    after, which, count = listing.value("after", (1, 3)), listing.value("which", (2, 3), I64), listing.value("count", (), I64)
+    listing.node(7, u8(0) + clamp(), [x, total], [after], "add")
+    listing.node(37, i64(3), [after], [which, count], "list")
+    listing.outputs, listing.states = [which, after], [-1]
+    files["state-and-count"] = listing
+
     untouched = File("")
     untouched.outputs = [untouched.input((-1, 4))]
     files["no-operators"] = untouched

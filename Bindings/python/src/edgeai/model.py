@@ -157,7 +157,8 @@ class Model:
         """Writes an ``.edgeai`` file or, to a path that ends in ``.onnx``, an ONNX one; whole or not at all.
 
         ONNX files are for other tools: quantized operators stand between QuantizeLinear and DequantizeLinear, images
-        are NCHW. Tensors keep their names. :class:`UnsupportedOpError` names the operators that ONNX has no form for.
+        are NCHW. Tensors keep their names. State becomes the last inputs and outputs, for the caller to carry over.
+        :class:`UnsupportedOpError` names the operators that ONNX has no form for.
         """
         target = os.fsencode(path)
         if target.lower().endswith(b".onnx"):
