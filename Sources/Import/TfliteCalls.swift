@@ -9,12 +9,11 @@ extension TfliteImporter {
     let (inputs, outputs) = (inputs, outputs)
     let index = try callee(Int(try options(16).uint32(0)))
     let callee = model.graphs[index]
-    guard callee.inputs.count == inputs.count, callee.outputs.count == outputs.count else {
-      throw malformed("the graph takes \(callee.inputs.count) inputs and has \(callee.outputs.count) results")
-    }
+    try checkCall(index, inputs: inputs.count, outputs: outputs.count)
     try forget(callee)
     for (inner, outer) in zip(callee.inputs, inputs) {
       guard outer >= 0 else { throw malformed("an input is missing") }
+      try checkInput(inner)
       isMade[inner] = true
       try pass(outer, to: inner)
     }
@@ -22,7 +21,7 @@ extension TfliteImporter {
     for (inner, outer) in zip(callee.outputs, outputs) {
       isPoisoned[outer] = isPoisoned[inner]
       if isPoisoned[inner] { continue }
-      guard isMade[inner] || isConstant(inner) else { throw malformed("nothing makes a result of the graph") }
+      try checkResult(inner)
       try pass(inner, to: outer)
     }
   }
@@ -39,7 +38,7 @@ extension TfliteImporter {
   }
 
   /// A graph that may be called from here.
-  private func callee(_ index: Int) throws(EdgeError) -> Int {
+  func callee(_ index: Int) throws(EdgeError) -> Int {
     guard index > 0, index < model.graphs.count else { throw malformed("graph \(index) does not exist") }
     guard callers.count < 16 else { throw malformed("graphs call each other more than 16 deep") }
     guard !callers.contains(index) else { throw malformed("graph \(index) calls itself") }
@@ -47,7 +46,7 @@ extension TfliteImporter {
   }
 
   /// What an earlier call of the graph made; its variables stay.
-  private func forget(_ graph: TfliteGraph) throws(EdgeError) {
+  func forget(_ graph: TfliteGraph) throws(EdgeError) {
     // Takes time for each tensor, and a file may call as often as it likes.
     try noteConverted(graph.tensors.count &* 8)
     for tensor in graph.tensors where !model.tensors[tensor].isVariable {
@@ -56,13 +55,28 @@ extension TfliteImporter {
     }
   }
 
+  func checkCall(_ index: Int, inputs: Int, outputs: Int) throws(EdgeError) {
+    let callee = model.graphs[index]
+    guard callee.inputs.count == inputs, callee.outputs.count == outputs else {
+      throw malformed("graph \(index) takes \(callee.inputs.count) inputs and has \(callee.outputs.count) results")
+    }
+  }
+
+  func checkInput(_ tensor: Int) throws(EdgeError) {
+    guard !model.tensors[tensor].isVariable else { throw malformed("an input of a graph is a variable", tensor: tensor) }
+  }
+
+  func checkResult(_ tensor: Int) throws(EdgeError) {
+    guard isMade[tensor] || isConstant(tensor) || model.tensors[tensor].isVariable else { throw malformed("nothing makes a result of the graph") }
+  }
+
   private func pass(_ from: Int, to: Int) throws(EdgeError) {
     if handles[from] >= 0 { return handles[to] = handles[from] }
     guard try innerType(from) == innerType(to) else { throw malformed("a graph is called with tensors of another type", tensor: to) }
     if let numbers = try numbers(from) { known[to] = numbers } else { places[to] = try value(from) }
   }
 
-  private func importNested(_ index: Int) throws(EdgeError) {
+  func importNested(_ index: Int) throws(EdgeError) {
     let (node, nodeIndex, inputs, outputs) = (node, nodeIndex, inputs, outputs)
     callers.append(index)
     try importOperators(model.graphs[index])

@@ -18,19 +18,11 @@ enum TfliteCode: Int {
     logicalNot = 87, unpack = 88, reduceMin = 89, floorDiv = 90, reduceAny = 91, square = 92, zerosLike = 93,
     fill = 94, floorMod = 95, range = 96, resizeNearestNeighbor = 97, leakyRelu = 98, squaredDifference = 99,
     mirrorPad = 100, abs = 101, splitV = 102, ceil = 104, reverseV2 = 105, addN = 106, gatherNd = 107, cos = 108,
-    rank = 110, elu = 111, reverseSequence = 112, quantize = 114, round = 116, hardSwish = 117,
+    rank = 110, elu = 111, reverseSequence = 112, quantize = 114, round = 116, hardSwish = 117, `if` = 118, `while` = 119,
     nonMaxSuppressionV4 = 120, nonMaxSuppressionV5 = 121, scatterNd = 122, selectV2 = 123, densify = 124,
     segmentSum = 125, batchMatmul = 126, cumsum = 128, callOnce = 129, broadcastTo = 130, reduceAll = 140,
     varHandle = 142, readVariable = 143, assignVariable = 144, broadcastArgs = 145, gelu = 150,
     dynamicUpdateSlice = 151, relu0To1 = 152, sign = 158, bitcast = 159, bitwiseXor = 160, rightShift = 161
-
-  /// A layer whose states are variables of the file.
-  var isRecurrent: Bool {
-    switch self {
-    case .unidirectionalSequenceLstm, .bidirectionalSequenceLstm, .unidirectionalSequenceRnn, .bidirectionalSequenceRnn: return true
-    default: return false
-    }
-  }
 
   /// How the schema names an operator.
   static func name(_ code: Int) -> Text {

@@ -75,6 +75,8 @@ final class TfliteImporter {
   /// Graphs whose calls are in progress, and whether one of them initializes variables.
   var callers: [Int] = []
   var initializing = false
+  /// Branches and loops around the operator.
+  var blockDepth = 0
   /// Operators imported, those of graphs that are called again counted again.
   private var importedCount = 0
 
@@ -135,8 +137,6 @@ final class TfliteImporter {
     inputs = node.inputs
     outputs = node.outputs
     let code = TfliteCode(rawValue: node.code)
-    // The states of recurrent layers are variables; a run begins without them.
-    if code?.isRecurrent == true { inputs = inputs.map { $0 >= 0 && model.tensors[$0].isVariable ? -1 : $0 } }
     for input in inputs where input >= 0 && !isMade[input] && model.tensors[input].contents.isEmpty && known[input] == nil {
       if !model.tensors[input].isVariable, !isEmptyConstant(input) {
         throw malformed("an input is read before it is made", tensor: input)
@@ -195,6 +195,8 @@ final class TfliteImporter {
     case .varHandle, .readVariable, .assignVariable: try importVariable(code)
     case .call: try importCall()
     case .callOnce: try importCallOnce()
+    case .if: try importIf()
+    case .while: try importWhile()
     case .densify: try importDensify()
     case .resizeBilinear, .resizeNearestNeighbor: try importResize(code)
     case .reshape, .squeeze, .expandDims, .transpose, .concatenation, .pack, .unpack, .split, .splitV, .depthToSpace, .spaceToDepth,

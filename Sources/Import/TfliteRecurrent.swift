@@ -2,8 +2,8 @@
 import Graph
 #endif
 
-// Sequences through LSTM and RNN layers, in one direction or both. Their states are variables of the file; every run
-// begins with zeros. Hybrid weights become float32.
+// Sequences through LSTM and RNN layers, in one direction or both. Their states are variables of the file: a run
+// begins with what the run before left. Hybrid weights become float32.
 
 extension TfliteImporter {
   func importRecurrent(_ code: TfliteCode) throws(EdgeError) {
@@ -56,7 +56,7 @@ extension TfliteImporter {
   /// All states of a simple layer whose weights begin at input `first`.
   private func rnn(_ x: ValueID, _ first: Int, _ layer: Recurrent) throws(EdgeError) -> ValueID {
     let parts = [try floatValue(try input(first)), try floatValue(try input(first + 1)), try floatValue(try input(first + 2))]
-    return try states(x, layer, parts[0], parts[1], parts[2], initial: [try state(first + 3)])
+    return try states(x, layer, parts[0], parts[1], parts[2], initial: [first + 3], peepholes: Node.noValue)
   }
 
   /// All states of an LSTM layer whose weights begin at input `first`: of the input, of the state, peepholes and biases.
@@ -67,7 +67,7 @@ extension TfliteImporter {
     let peepholes = optionalInput(first + 9) == nil ? Node.noValue : try joined(first + 8, [0, 2, 1])
     return try states(
       x, layer, try joined(first, order), try joined(first + 4, order), try joined(first + 11, order),
-      initial: [try state(index), try state(index + 1), peepholes])
+      initial: [index, index + 1], peepholes: peepholes)
   }
 
   /// Tensors of the gates as one. Where the input gate is 1 - f its own are absent: those of f with the other sign give it.
@@ -83,19 +83,27 @@ extension TfliteImporter {
     return try helper(.concat(axis: 0), parts)
   }
 
-  /// The value of a state that is no variable.
+  /// What a state is before the first step.
   private func state(_ index: Int) throws(EdgeError) -> ValueID {
     guard let tensor = optionalInput(index) else { return Node.noValue }
     return try floatValue(tensor)
   }
 
   private func states(
-    _ x: ValueID, _ layer: Recurrent, _ weights: ValueID, _ recurrentWeights: ValueID, _ bias: ValueID, initial: [ValueID]
+    _ x: ValueID, _ layer: Recurrent, _ weights: ValueID, _ recurrentWeights: ValueID, _ bias: ValueID, initial: [Int],
+    peepholes: ValueID
   ) throws(EdgeError) -> ValueID {
     let gates = try helper(.dense(.none), [x, weights, bias])
-    var inputs = [gates, recurrentWeights, Node.noValue] + initial
+    var inputs = [gates, recurrentWeights, Node.noValue]
+    for index in initial { inputs.append(try state(index)) }
+    inputs.append(peepholes)
     while inputs.last == Node.noValue { inputs.removeLast() }
     let names = (layer.kind == .lstm ? 0..<3 : 0..<2).map { _ in helperName(nodeName) }
-    return try emit(.recurrent(layer), inputs, names)[0]
+    let results = try emit(.recurrent(layer), inputs, names)
+    for (place, index) in initial.enumerated() {
+      guard let tensor = optionalInput(index), model.tensors[tensor].isVariable else { continue }
+      try setState(tensor, results[1 + place])
+    }
+    return results[0]
   }
 }

@@ -68,6 +68,7 @@ extension TfliteImporter {
   private func importAssign(_ variable: TfliteVariable) throws(EdgeError) {
     let value = try inputValue(1)
     guard initializing else {
+      try checkStored()
       variable.current = value
       return
     }
@@ -99,7 +100,14 @@ extension TfliteImporter {
   }
 
   /// What a variable tensor holds from here on.
-  func setState(_ tensor: Int, _ value: ValueID) { places[tensor] = value }
+  func setState(_ tensor: Int, _ value: ValueID) throws(EdgeError) {
+    try checkStored()
+    places[tensor] = value
+  }
+
+  private func checkStored() throws(EdgeError) {
+    guard blockDepth == 0 else { throw reject("storing a variable inside a branch or loop is not supported") }
+  }
 
   private func addState(_ name: Text, _ type: ElementType, _ shape: Shape, initial: ValueID) throws(EdgeError) -> Int {
     try checkCounts(nodeName)

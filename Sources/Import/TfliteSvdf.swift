@@ -37,7 +37,7 @@ extension TfliteImporter {
       parts.insert(try helper(.slice(starts: [0, 0, 1], ends: [batch, filters, length], steps: [1, 1, 1]), [before]), at: 0)
     }
     let cells = try helper(.concat(axis: 2), parts)
-    setState(state, try reshaped(cells, [batch, width]))
+    try setState(state, try reshaped(cells, [batch, width]))
 
     let weighted = try binary(.multiply, cells, try reshaped(time, [1, filters, length]))
     let rows = try reshaped(weighted, [batch, filters / rank, rank * length])

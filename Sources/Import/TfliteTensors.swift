@@ -240,7 +240,7 @@ extension TfliteImporter {
   }
 
   /// Name of the inner value of a result: the file's, unless the border's value will have that.
-  private func resultName(_ tensor: Int) throws(EdgeError) -> Text {
+  func resultName(_ tensor: Int) throws(EdgeError) -> Text {
     let name = model.tensors[tensor].name
     guard isOutput[tensor], try innerType(tensor) != borderType(tensor) else { return name }
     return helperName(name + "_uint8")

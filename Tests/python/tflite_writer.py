@@ -22,7 +22,7 @@ CODES = {
     "ONE_HOT": 85, "LOGICAL_AND": 86, "LOGICAL_NOT": 87, "UNPACK": 88, "REDUCE_MIN": 89, "FLOOR_DIV": 90, "REDUCE_ANY": 91, "SQUARE": 92,
     "ZEROS_LIKE": 93, "FILL": 94, "FLOOR_MOD": 95, "RANGE": 96, "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99,
     "MIRROR_PAD": 100, "ABS": 101, "SPLIT_V": 102, "CEIL": 104, "REVERSE_V2": 105, "ADD_N": 106, "GATHER_ND": 107, "COS": 108,
-    "RANK": 110, "ELU": 111, "REVERSE_SEQUENCE": 112, "QUANTIZE": 114, "ROUND": 116, "HARD_SWISH": 117, "NON_MAX_SUPPRESSION_V4": 120,
+    "RANK": 110, "ELU": 111, "REVERSE_SEQUENCE": 112, "QUANTIZE": 114, "ROUND": 116, "HARD_SWISH": 117, "IF": 118, "WHILE": 119, "NON_MAX_SUPPRESSION_V4": 120,
     "NON_MAX_SUPPRESSION_V5": 121, "SCATTER_ND": 122, "SELECT_V2": 123, "DENSIFY": 124, "SEGMENT_SUM": 125, "BATCH_MATMUL": 126,
     "CUMSUM": 128, "CALL_ONCE": 129, "BROADCAST_TO": 130, "REDUCE_ALL": 140, "VAR_HANDLE": 142, "READ_VARIABLE": 143,
     "ASSIGN_VARIABLE": 144, "BROADCAST_ARGS": 145, "GELU": 150, "DYNAMIC_UPDATE_SLICE": 151, "RELU_0_TO_1": 152, "SIGN": 158,
@@ -67,6 +67,8 @@ OPTIONS = {
     "MirrorPad": (77, "b mode"),
     "SplitV": (79, "i parts"),
     "ReverseSequence": (87, "i seq_dim, i batch_dim"),
+    "If": (92, "i then, i other"),
+    "While": (93, "i condition, i body"),
     "DepthToSpace": (94, "i block"),
     "BatchMatMul": (101, "b adj_x, b adj_y"),
     "Cumsum": (102, "b exclusive, b reverse"),
@@ -148,6 +150,27 @@ def write(root: dict[int, Any], identifier: bytes = b"TFL3") -> bytes:
     writer.out += bytes(4) + identifier
     writer.table(0, root)
     return bytes(writer.out)
+
+
+def flexbuffer(numbers: dict[str, Any]) -> bytes:
+    """A FlexBuffer of one map of numbers, each four bytes wide: the options of a custom operator."""
+    out, places = bytearray(), {}
+    for key in sorted(numbers):
+        places[key] = len(out)
+        out += key.encode() + b"\0"
+    out += bytes(-len(out) % 4) + struct.pack("<I", len(places))
+    keys = len(out)
+    for place in places.values():
+        out += struct.pack("<I", len(out) - place)
+    out += struct.pack("<III", len(out) - keys, 4, len(places))
+    values, types = len(out), b""
+    for key in places:
+        number = numbers[key]
+        kind = 26 if isinstance(number, bool) else 3 if isinstance(number, float) else 1
+        out += struct.pack("<f" if kind == 3 else "<i", number)
+        types += bytes([kind << 2 | 2])
+    out += types
+    return bytes(out + struct.pack("<IBB", len(out) - values, 9 << 2 | 2, 4))
 
 
 @dataclass

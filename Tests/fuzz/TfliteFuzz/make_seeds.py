@@ -7,7 +7,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "python"))
-from tflite_writer import Network  # noqa: E402
+from tflite_writer import Network, flexbuffer  # noqa: E402
 
 IMAGE = (1, 6, 6, 4)
 
@@ -114,6 +114,53 @@ def state():
     return net.file([x], [y])
 
 
+def conditional():
+    """A loop that adds x while a number is below 3, and a branch on the last one."""
+    net = Network()
+    x, n, total, last, less, y = (net.tensor(*entry) for entry in (
+        ("x", (1, 4)), ("n", (1,), "int32"), ("total", (1, 4)), ("last", (1,), "int32"), ("less", (1,), "bool"), ("y", (1, 4))))
+    with net.graph("condition") as condition:
+        a, b, c = net.tensor("a", (1, 4)), net.tensor("b", (1,), "int32"), net.tensor("c", (1,), "bool")
+        net.operator("LESS", [b, integers(net, "three", 3)], [c])
+        net.borders([a, b], [c])
+    with net.graph("body") as body:
+        a, b, c, d = net.tensor("a", (1, 4)), net.tensor("b", (1,), "int32"), net.tensor("c", (1, 4)), net.tensor("d", (1,), "int32")
+        net.operator("ADD", [a, a], [c], "Add")
+        net.operator("ADD", [b, integers(net, "one", 1)], [d], "Add")
+        net.borders([a, b], [c, d])
+    for op in ("ABS", "NEG"):
+        with net.graph(op) as index:
+            a, b = net.tensor("a", (1, 4)), net.tensor("b", (1, 4))
+            net.operator(op, [a], [b])
+            net.borders([a], [b])
+    net.operator("WHILE", [x, n], [total, last], "While", condition=condition, body=body)
+    net.operator("LESS", [last, integers(net, "four", 4)], [less])
+    net.operator("IF", [less, total], [y], "If", then=index - 1, other=index)
+    return net.file([x, n], [y])
+
+
+def detection(regular):
+    net = Network()
+    boxes, scores = net.tensor("boxes", (1, 5, 4)), net.tensor("scores", (1, 5, 3))
+    anchors = net.tensor("anchors", (5, 4), "float32", struct.pack("<20f", *([0.5, 0.5, 0.2, 0.2] * 5)))
+    outputs = [net.tensor(f"y{index}", shape) for index, shape in enumerate(((1, 3, 4), (1, 3), (1, 3), (1,)))]
+    options = flexbuffer({
+        "max_detections": 3, "max_classes_per_detection": 1, "detections_per_class": 2, "use_regular_nms": regular, "num_classes": 2,
+        "nms_score_threshold": 0.4, "nms_iou_threshold": 0.5, "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0})
+    net.operator("CUSTOM", [boxes, scores, anchors], outputs, custom="TFLite_Detection_PostProcess", custom_options=options)
+    return net.file([boxes, scores], outputs)
+
+
+def suppression(version):
+    net = Network()
+    inputs = [net.tensor("boxes", (6, 4)), net.tensor("scores", (6,))]
+    constants = [net.tensor("most", (), "int32", struct.pack("<i", 3))]
+    constants += [net.tensor(f"c{index}", (), "float32", struct.pack("<f", value)) for index, value in enumerate((0.5, 0.25, 0)[: version - 2])]
+    outputs = [net.tensor("which", (3,), "int32"), *([net.tensor("best", (3,))] if version == 5 else []), net.tensor("count", (), "int32")]
+    net.operator(f"NON_MAX_SUPPRESSION_V{version}", inputs + constants, outputs)
+    return net.file(inputs, outputs)
+
+
 def svdf(kind):
     net = Network()
     integer = kind == "int8"
@@ -202,6 +249,11 @@ SEEDS = {
     "svdf": svdf("float32"),
     "svdf-int8": svdf("int8"),
     "densify": densify(),
+    "conditional": conditional(),
+    "detection": detection(False),
+    "detection-regular": detection(True),
+    "suppression": suppression(4),
+    "suppression-scores": suppression(5),
     "compare": many("GREATER", [((3, 4), F), ((4,), F)], [((3, 4), B)]),
     "logic": many("LOGICAL_AND", [((3, 4), B), ((3, 4), B)], [((3, 4), B)]),
     "select": many("SELECT", [((3,), B), ((3, 4), F), ((3, 4), F)], [((3, 4), F)]),

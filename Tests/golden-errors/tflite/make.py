@@ -11,7 +11,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "python"))
-from tflite_writer import Network, write  # noqa: E402
+from tflite_writer import Network, flexbuffer, write  # noqa: E402
 
 CASES = []
 
@@ -229,6 +229,76 @@ case("handle-of-nothing", one("READ_VARIABLE", (1, 4)), 204, "y", "", "no handle
 case("call-absent", called(2), 204, "y", "", "graph 2 does not exist")
 case("call-itself", called(1), 204, "b", "", "calls itself")
 case("filters-without-state", one("SVDF", (1, 4), (1,), (1,), (1,), (1,), shape=(1, 4), options="SVDF", rank=1), 204, "y", "", "do not fit")
+
+# Branches and loops.
+
+
+def controlled(op, options, inner="ABS", shape=(1, 4), kind="float32", result="bool", **graphs):
+    """An IF or WHILE whose graphs are 1 (one operator), 2 (the same control operator) and 3 (a comparison)."""
+    net = Network()
+    which, x, y = net.tensor("which", (1,), "bool"), net.tensor("x", (1, 4)), net.tensor("y", (1, 4))
+    with net.graph("plain"):
+        a, b = net.tensor("a", (1, 4)), net.tensor("b", shape, kind)
+        net.operator(inner, [a, net.tensor("axis", (1,), "int32", words(1))] if inner == "SUM" else [a], [b])
+        net.borders([a], [b])
+    with net.graph("nested"):
+        c, a, d = net.tensor("c", (1,), "bool"), net.tensor("a", (1, 4)), net.tensor("d", (1, 4))
+        net.operator("EQUAL", [a, a], [c])
+        net.operator(op, [c, a] if op == "IF" else [a], [d], options, **graphs)
+        net.borders([a], [d])
+    with net.graph("compare"):
+        a, e = net.tensor("a", (1, 4)), net.tensor("e", (1,), result)
+        net.operator("ABS" if result == "float32" else "EQUAL", [a] if result == "float32" else [a, a], [e])
+        net.borders([a], [e])
+    net.operator(op, [which, x] if op == "IF" else [x], [y], options, **graphs)
+    return net.file([which, x], [y])
+
+
+case("if-absent", controlled("IF", "If", then=1, other=9), 204, "y", "", "graph 9 does not exist")
+case("if-main", controlled("IF", "If", then=0, other=1), 204, "y", "", "graph 0 does not exist")
+case("if-itself", controlled("IF", "If", then=1, other=2), 204, "d", "", "graph 2 calls itself")
+case("while-itself", controlled("WHILE", "While", condition=2, body=1), 204, "d", "", "graph 2 calls itself")
+case("while-condition", controlled("WHILE", "While", condition=1, body=1), 102, "y", "", "bool is required")
+case("if-shapes", controlled("IF", "If", inner="SUM", shape=(1,), then=1, other=3), 0, "y", "", "the branches give")
+
+# Options of custom operators.
+
+OPTIONS = {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 2, "nms_score_threshold": 0.4, "nms_iou_threshold": 0.5,
+           "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0}
+
+
+def detection(options):
+    net = Network()
+    boxes, scores = net.tensor("boxes", (1, 5, 4)), net.tensor("scores", (1, 5, 3))
+    anchors = net.tensor("anchors", (5, 4), "float32", bytes(80))
+    outputs = [net.tensor(f"y{index}", shape) for index, shape in enumerate(((1, 3, 4), (1, 3), (1, 3), (1,)))]
+    net.operator("CUSTOM", [boxes, scores, anchors], outputs, custom="TFLite_Detection_PostProcess", custom_options=options)
+    return net.file([boxes, scores], outputs)
+
+
+def flawed(place, data, **more):
+    """The options with bytes at a place, which counts from the end, replaced."""
+    options = bytearray(flexbuffer({**OPTIONS, **more}))
+    options[len(options) + place : len(options) + place + len(data)] = data
+    return detection(bytes(options))
+
+
+# From the end: width, type, the root's offset, a type for each number, the numbers, their count, the keys' width, their offset.
+COUNT = -6 - len(OPTIONS) * 5 - 4
+case("options-absent", detection(b""), 204, "y0", "", "options are missing")
+case("options-short", detection(b"ab"), 200, "y0", "", "cut short")
+case("options-no-map", flawed(-2, b"\x04"), 200, "y0", "", "no map")
+case("options-root-width", flawed(-1, b"\x03"), 200, "y0", "", "no map")
+case("options-root-outside", flawed(-6, words(4000)), 200, "y0", "", "outside the options")
+case("options-count-huge", flawed(COUNT, words(-1)), 200, "y0", "", "no map")
+case("options-keys-width", flawed(COUNT - 4, words(5)), 200, "y0", "", "no map")
+case("options-keys-outside", flawed(COUNT - 8, words(-1)), 200, "y0", "", "outside the options")
+case("options-text", flawed(-6 - len(OPTIONS), b"\x16" * len(OPTIONS)), 200, "y0", "", "no number")
+case("options-number-outside", flawed(-6 - len(OPTIONS), b"\x1a" * len(OPTIONS), max_detections=-5), 200, "y0", "", "outside the options")
+case("options-scale-zero", detection(flexbuffer({**OPTIONS, "h_scale": 0.0})), 204, "y0", "", "not positive")
+case("options-scale-absent", detection(flexbuffer({k: v for k, v in OPTIONS.items() if k != "h_scale"})), 204, "y0", "", "'h_scale' is missing")
+case("options-classes-negative", detection(flexbuffer({**OPTIONS, "num_classes": -2})), 0, "y0", "", "'num_classes' is out of range")
+case("options-classes-many", detection(flexbuffer({**OPTIONS, "num_classes": 4})), 204, "y0", "", "do not belong together")
 
 # What is not supported.
 case("unknown-operator", one("4711", (1, 5)), 0, "y", "", "operator 4711")
