@@ -258,7 +258,7 @@ case("if-absent", controlled("IF", "If", then=1, other=9), 204, "y", "", "graph 
 case("if-main", controlled("IF", "If", then=0, other=1), 204, "y", "", "graph 0 does not exist")
 case("if-itself", controlled("IF", "If", then=1, other=2), 204, "d", "", "graph 2 calls itself")
 case("while-itself", controlled("WHILE", "While", condition=2, body=1), 204, "d", "", "graph 2 calls itself")
-case("while-condition", controlled("WHILE", "While", condition=1, body=1), 102, "y", "", "bool is required")
+case("while-condition", controlled("WHILE", "While", condition=1, body=1), 102, "y", "b", "bool is required")
 case("if-shapes", controlled("IF", "If", inner="SUM", shape=(1,), then=1, other=3), 0, "y", "", "the branches give")
 
 # Options of custom operators.
