@@ -11,8 +11,6 @@ from tflite_writer import Network
 
 import edgeai
 
-Tensor = tuple[Any, str]
-
 
 def constant(net: Network, name: str, data: Array, **more: Any) -> int:
     return net.tensor(name, data.shape, str(data.dtype), data.tobytes(), **more)
@@ -112,7 +110,7 @@ def test_while(kind: str, start: int) -> None:
 
 
 def test_a_loop_in_a_loop() -> None:
-    """The inner loop doubles until the number is above 100; the outer one takes 60 and counts until it is below 50."""
+    """The inner loop doubles until the number is above 100; the outer one takes 90 from it and goes on while it is above 50."""
     net = Network()
     x = net.tensor("x", (1,))
 
@@ -127,7 +125,7 @@ def test_a_loop_in_a_loop() -> None:
     with net.graph("body") as body:
         a, b, c = (net.tensor(name, (1,)) for name in "abc")
         net.operator("WHILE", [a], [b], "While", condition=below, body=double)
-        net.operator("SUB", [b, constant(net, "sixty", np.full(1, 90, np.float32))], [c], "Sub")
+        net.operator("SUB", [b, constant(net, "ninety", np.full(1, 90, np.float32))], [c], "Sub")
         net.borders([a], [c])
     y = net.tensor("y", (1,))
     net.operator("WHILE", [x], [y], "While", condition=above, body=body)
