@@ -9,6 +9,8 @@ import Graph
 /// - Nodes that move data go with their input; when that is float or a graph input they go with their consumers,
 ///   so the conversion happens once and early.
 /// - What belongs to a branch or a loop stays in float.
+/// - So do infinities, and results that no single scale of 8 bits holds, with what computes with them and what is
+///   computed for it alone: normalizations that are composed of other operators, masks of attention.
 /// - Nodes without weights that lie between float nodes only would need two conversions each: they stay in float.
 final class DomainAssignment {
   enum Domain: Equatable {
@@ -27,11 +29,14 @@ final class DomainAssignment {
   private var producers: [Int]
   private var consumers: [[Int]]
 
-  /// `ranges`: of every value, constants included.
-  init(_ graph: Graph, flow: ControlFlow, ranges: [ValueRange?], options: QuantizerOptions) {
+  /// `ranges`: of every value, constants included. `ignored`: how many of its numbers were not finite.
+  init(_ graph: Graph, flow: ControlFlow, ranges: [ValueRange?], ignored: [Int], options: QuantizerOptions) {
     self.graph = graph
     support = graph.nodes.indices.map {
-      flow.isControlled($0) ? .float("belongs to a branch or loop") : IntegerSupport(graph.nodes[$0], in: graph)
+      if flow.isControlled($0) { return .float("belongs to a branch or loop") }
+      let support = IntegerSupport(graph.nodes[$0], in: graph)
+      if case .light = support, DomainAssignment.masks(graph.nodes[$0], ranges, graph) { return .spreads }
+      return support
     }
     producers = [Int](repeating: -1, count: graph.values.count)
     consumers = [[Int]](repeating: [], count: graph.values.count)
@@ -39,8 +44,9 @@ final class DomainAssignment {
     for (index, node) in graph.nodes.enumerated() {
       for output in node.outputs { producers[output] = index }
       for input in node.inputs where input != Node.noValue { consumers[input].append(index) }
-      domains.append(DomainAssignment.initial(node, support[index], ranges, graph, options))
+      domains.append(DomainAssignment.initial(node, support[index], ranges, ignored, graph, options))
     }
+    keepSpread()
     if options.keepsFirstFloat { keepFirst() }
     if options.keepsLastFloat { keepLast() }
     placeMoves()
@@ -50,16 +56,20 @@ final class DomainAssignment {
   func isInteger(_ node: Int) -> Bool { domains[node] == .integer }
 
   private static func initial(
-    _ node: Node, _ support: IntegerSupport, _ ranges: [ValueRange?], _ graph: Graph, _ options: QuantizerOptions
+    _ node: Node, _ support: IntegerSupport, _ ranges: [ValueRange?], _ ignored: [Int], _ graph: Graph, _ options: QuantizerOptions
   ) -> Domain {
     if let reason = options.requestedFloat(node) { return .requested(reason) }
     switch support {
     case .float(let reason): return .float(reason)
     case .converts: return .follows("")
+    case .spreads: return .float(tooSpread)
     default: break
     }
     for value in node.activations where graph.values[value].constant != nil && ranges[value] == nil {
       return .float(Text("the constant \(graph.values[value].name) is not all finite"))
+    }
+    for value in node.activations + node.outputs where ignored[value] > 0 {
+      return .float(Text("calibration saw numbers of \(graph.values[value].name) that are not finite"))
     }
     if case .moves = support { return .integer }
     var needed = node.activations
@@ -67,7 +77,53 @@ final class DomainAssignment {
     for value in needed where ranges[value] == nil {
       return .float(Text("calibration saw no finite value of \(graph.values[value].name)"))
     }
+    // Differences of 8 are all or nothing to it, and a step would be more.
+    if case .softmax = node.op, let range = ranges[node.inputs[0]], range.widthWithZero > 2048 {
+      return .float("its input has too wide a range for 8 bits")
+    }
     return .integer
+  }
+
+  // MARK: Numbers of different sizes
+
+  private static var tooSpread: Text { "8 bits do not hold numbers of such different sizes" }
+
+  /// Whether one operand of a sum is so large that the other, a result, is less than a step of 8 bits: a mask.
+  private static func masks(_ node: Node, _ ranges: [ValueRange?], _ graph: Graph) -> Bool {
+    guard case .binary(let function, _) = node.op, function == .add || function == .subtract, let result = ranges[node.outputs[0]]
+    else { return false }
+    for value in node.inputs where graph.values[value].constant == nil {
+      if let width = ranges[value]?.widthWithZero, width > 0, width * 255 < result.widthWithZero { return true }
+    }
+    return false
+  }
+
+  /// Keeps in float what computes with results that 8 bits do not hold, and what is computed for such operators alone.
+  private func keepSpread() {
+    var isSpread = [Bool](repeating: false, count: graph.values.count)
+    var isKept = [Bool](repeating: false, count: graph.nodes.count)
+    for (index, node) in graph.nodes.enumerated() {
+      let takesSpread = node.activations.contains { isSpread[$0] }
+      var makesSpread = false
+      switch support[index] {
+      case .spreads: (isKept[index], makesSpread) = (true, true)
+      case .moves: makesSpread = takesSpread
+      case .light where takesSpread && isInteger(index):
+        domains[index] = .float(DomainAssignment.tooSpread)
+        isKept[index] = true
+      default: break
+      }
+      for output in node.outputs { isSpread[output] = makesSpread }
+    }
+    for (index, node) in graph.nodes.enumerated().reversed() where isInteger(index) && !isHeavy(index) {
+      let isForKept = node.outputs.allSatisfy { output in
+        !consumers[output].isEmpty && !graph.outputs.contains(output) && consumers[output].allSatisfy { isKept[$0] }
+      }
+      if isForKept {
+        domains[index] = .follows("is computed for operators that stay in float for precision")
+        isKept[index] = true
+      }
+    }
   }
 
   // MARK: First and last layers

@@ -10,6 +10,9 @@ enum IntegerSupport {
   case light
   /// Moves data; the result has the parameters of the input.
   case moves
+  /// Has an integer kernel, but 8 bits at one scale hold neither its results well nor what they are made of: what is
+  /// near 0 matters. Norms, variances and exponentials are computed so.
+  case spreads
   /// Only changes the width of floats.
   case converts
   /// No integer kernel, and why.
@@ -32,7 +35,7 @@ enum IntegerSupport {
     case .binary(let function, _) where function.rawValue > BinaryFunction.prelu.rawValue:
       self = .float("has no integer kernel")
     case .unary, .binary, .softmax:
-      self = .light
+      self = IntegerSupport.spreads(node, in: graph) ? .spreads : .light
     case .pool(let pool):
       self = pool.kind == .max ? .moves : .light
     case .resize(let resize):
@@ -55,6 +58,16 @@ enum IntegerSupport {
     case .cast, .bitCast, .select, .scan, .take, .put, .topK, .recurrent, .nonZero, .crop, .unique, .nonMaxSuppression, .when,
       .otherwise, .merge, .loop, .next:
       self = .float("has no integer kernel")
+    }
+  }
+
+  private static func spreads(_ node: Node, in graph: Graph) -> Bool {
+    switch node.op {
+    case .unary(let function): return [.exp, .log, .sqrt, .reciprocal].contains(function.kind)
+    case .binary(.power, _): return true
+    case .binary(.multiply, _): return node.inputs[0] == node.inputs[1]
+    case .binary(.divide, _): return graph.values[node.inputs[1]].constant == nil
+    default: return false
     }
   }
 

@@ -11,7 +11,7 @@ struct OperatorCase: CustomTestStringConvertible, @unchecked Sendable {
   var bound: Double
   var low: Float = -1
   var high: Float = 1
-  /// Nodes that have no integer kernel.
+  /// Nodes that stay in float.
   var floatNodes: [Text] = []
   var build: (inout NetBuilder) throws -> Graph
   var testDescription: String { name.description }
@@ -35,13 +35,16 @@ private func one(_ name: Text, _ op: Operator, bound: Double = 30, low: Float = 
 }
 
 private func unary(
-  _ kind: UnaryFunction.Kind, _ alpha: Float = 0, _ beta: Float = 0, bound: Double = 30, low: Float = -4, high: Float = 4
+  _ kind: UnaryFunction.Kind, _ alpha: Float = 0, _ beta: Float = 0, bound: Double = 30, low: Float = -4, high: Float = 4,
+  float: Bool = false
 ) -> OperatorCase {
-  one(Text("\(kind)" as String), .unary(UnaryFunction(kind, alpha: alpha, beta: beta)), bound: bound, low: low, high: high)
+  one(Text("\(kind)" as String), .unary(UnaryFunction(kind, alpha: alpha, beta: beta)), bound: bound, low: low, high: high, float: float)
 }
 
-private func binary(_ function: BinaryFunction, bound: Double = 30, low: Float = -1, high: Float = 1, clamp: Clamp = .none) -> OperatorCase {
-  OperatorCase(name: Text("binary \(function)" as String), bound: bound, low: low, high: high) { net in
+private func binary(
+  _ function: BinaryFunction, bound: Double = 30, low: Float = -1, high: Float = 1, clamp: Clamp = .none, float: Bool = false
+) -> OperatorCase {
+  OperatorCase(name: Text("binary \(function)" as String), bound: bound, low: low, high: high, floatNodes: float ? ["op"] : []) { net in
     let a = net.input("a", imageDims)
     let b = net.input("b", [Shape.batch, 1, 1, 6])
     return try net.finish(try net.add(.binary(function, clamp), "op", [a, b]))
@@ -101,13 +104,13 @@ nonisolated(unsafe) let operatorCases: [OperatorCase] = [
   one("local response normalization", .localResponseNormalization(size: 3, alpha: 0.1, beta: 0.75, bias: 1), float: true),
   unary(.clamp, -1, 2), unary(.leakyRelu, 0.1), unary(.sigmoid), unary(.tanh), unary(.hardSigmoid, 0.2, 0.5), unary(.hardSwish),
   unary(.silu), unary(.gelu), unary(.geluTanh), unary(.elu, 1), unary(.selu, 1.6732632, 1.050701), unary(.celu, 1.5), unary(.softplus),
-  unary(.softsign), unary(.mish), unary(.erf), unary(.abs), unary(.negate), unary(.exp), unary(.log, low: 0.5), unary(.sqrt, low: 0.1),
-  unary(.reciprocal, low: 1),
+  unary(.softsign), unary(.mish), unary(.erf), unary(.abs), unary(.negate), unary(.exp, float: true),
+  unary(.log, low: 0.5, float: true), unary(.sqrt, low: 0.1, float: true), unary(.reciprocal, low: 1, float: true),
   // Functions with jumps: values near a jump move by a whole unit, those within half a step (1/64) of one.
   unary(.thresholdedRelu, 1, bound: 20), unary(.floor, bound: 12), unary(.ceil, bound: 12), unary(.round, bound: 12),
   unary(.sign, bound: 12),
-  binary(.add), binary(.subtract, clamp: relu), binary(.multiply), binary(.minimum), binary(.maximum), binary(.divide, low: 0.5, high: 2),
-  binary(.power, low: 0.5, high: 2), binary(.prelu),
+  binary(.add), binary(.subtract, clamp: relu), binary(.multiply), binary(.minimum), binary(.maximum), binary(.prelu),
+  binary(.divide, low: 0.5, high: 2, float: true), binary(.power, low: 0.5, high: 2, float: true),
   OperatorCase(name: "binary with a constant", bound: 30) { net in
     let x = net.input("x", imageDims)
     let c = try net.constant("c", [6], net.random.uniforms(6))

@@ -77,3 +77,58 @@ private func quantize(_ weights: [Float], _ channels: Int, bias: [Float]?, x: Fl
   // 40,000 * 127 * 255 > 2^30.
   #expect(try quantize([Float](repeating: 1, count: 40_000), 1, bias: nil, x: 1) == nil)
 }
+
+/// x between two layers, with what normalizes it.
+private func normalized(_ addTail: (inout NetBuilder, ValueID) throws -> ValueID) throws -> (graph: Graph, result: QuantizationResult) {
+  var net = NetBuilder(seed: 12)
+  let x = try net.dense("first", net.input("x", [Shape.batch, 8]), 8)
+  let graph = try net.finish(try net.dense("last", try addTail(&net, x), 4))
+  return (graph, try graph.quantized(unitRanges(graph)))
+}
+
+private func floats(_ graph: Graph, _ result: QuantizationResult) -> [Text] {
+  zip(graph.nodes, result.reasons).filter { !$1.isEmpty }.map { $0.0.name }
+}
+
+@Test func whatLeadsToANormStaysInFloatWithIt() throws {
+  let (graph, result) = try normalized { net, x in
+    let mean = try net.add(.reduce(.mean, axes: [1], keepDims: true), "mean", [x])
+    let centred = try net.add(.binary(.subtract, .none), "centred", [x, mean])
+    let square = try net.add(.binary(.multiply, .none), "square", [centred, centred])
+    let variance = try net.add(.reduce(.mean, axes: [1], keepDims: true), "variance", [square])
+    let deviation = try net.add(.unary(UnaryFunction(.sqrt)), "deviation", [variance])
+    let column = try net.add(.reshape(Shape([Shape.batch, 1])), "column", [try net.add(.unary(UnaryFunction(.reciprocal)), "inverse", [deviation])])
+    let y = try net.add(.binary(.multiply, .none), "product", [centred, column])
+    return try net.add(.binary(.add, .none), "shifted", [y, x])
+  }
+  let names: [Text] = ["mean", "centred", "square", "variance", "deviation", "inverse", "column", "product"]
+  #expect(floats(graph, result) == names)
+  #expect(result.reasons[3] == "8 bits do not hold numbers of such different sizes")
+}
+
+@Test func aGateOrASoftmaxStaysInIntegers() throws {
+  let (graph, result) = try normalized { net, x in
+    let gate = try net.add(.unary(UnaryFunction(.sigmoid)), "gate", [x])
+    let scaled = try net.add(.binary(.divide, .none), "scaled", [x, try net.constant("six", [], [6])])
+    return try net.add(.softmax(axis: 1, log: false), "softmax", [try net.add(.binary(.multiply, .none), "gated", [gate, scaled])])
+  }
+  #expect(floats(graph, result) == [])
+}
+
+@Test func masksAndInfinitiesStayInFloat() throws {
+  var net = NetBuilder(seed: 12)
+  let x = try net.dense("first", net.input("x", [Shape.batch, 8]), 8)
+  let mask = try net.constant("mask", [8], [0, 0, 0, 0, -1e9, -1e9, -1e9, -1e9])
+  let masked = try net.add(.binary(.add, .none), "masked", [x, mask])
+  let softmax = try net.add(.softmax(axis: 1, log: false), "softmax", [masked])
+  let graph = try net.finish(try net.dense("last", softmax, 4))
+  var calibration = unitRanges(graph)
+  #expect(floats(graph, try graph.quantized(calibration)) == [])
+  calibration.ranges[masked] = ValueRange(min: -1e9, max: 1)
+  #expect(floats(graph, try graph.quantized(calibration)) == ["masked", "softmax"])
+  calibration = unitRanges(graph)
+  calibration.ignored[masked] = 1
+  let result = try graph.quantized(calibration)
+  #expect(floats(graph, result) == ["masked", "softmax"])
+  #expect(result.reasons[1] == "calibration saw numbers of masked that are not finite" && result.reasons[2] == result.reasons[1])
+}

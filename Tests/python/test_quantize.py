@@ -380,3 +380,88 @@ def test_exception_of_the_data_passes_through(classifier: edgeai.Model, quantize
         edgeai.quantize(classifier, broken())
     with pytest.raises(Enough):
         edgeai.compare(classifier, quantized.model, broken())
+
+
+def quantized_error(nodes: list[Any], constants: dict[str, np.ndarray], data: np.ndarray, opset: int = 18) -> edgeai.Result:
+    shape = ("n", *data.shape[1:])
+    return edgeai.quantize(edgeai.load(small_model(nodes, {"x": shape}, ["y"], constants, opset)), data, report_samples=len(data))
+
+
+def reasons(result: edgeai.Result) -> dict[str, str]:
+    """Of the layers in float, by operator."""
+    return {layer.op: layer.reason for layer in result.report.skipped}
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_normalized_rows_of_different_size() -> None:
+    """Deviations of 1 to 0.02 have no common scale of 8 bits: what normalizes stays in float, the products do not."""
+    data = normal(64, 4, 16) * np.float32([1, 0.3, 0.05, 0.02])[:, None]
+    ones, zeros = np.ones(16, np.float32), np.zeros(16, np.float32)
+    nodes = [helper.make_node("LayerNormalization", ["x", "s", "b"], ["n"]), helper.make_node("MatMul", ["n", "w"], ["y"], name="product")]
+    result = quantized_error(nodes, {"s": ones, "b": zeros, "w": normal(16, 16, seed=1) / 4}, data)
+    assert result.report.sqnr_db > 30
+    assert "product" not in [layer.name for layer in result.report.skipped]
+    assert "of such different sizes" in reasons(result)["Sqrt"]
+
+
+def test_layer_normalization_of_single_operators() -> None:
+    """As exporters wrote it before the operator existed."""
+    data = normal(64, 4, 16) * np.float32([1, 0.3, 0.05, 0.02])[:, None]
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[-1]), helper.make_node("Sub", ["x", "m"], ["d"]), helper.make_node("Pow", ["d", "two"], ["q"]),
+        helper.make_node("ReduceMean", ["q"], ["v"], axes=[-1]), helper.make_node("Add", ["v", "e"], ["ve"]), helper.make_node("Sqrt", ["ve"], ["s"]),
+        helper.make_node("Div", ["d", "s"], ["n"]), helper.make_node("MatMul", ["n", "w"], ["y"], name="product"),
+    ]  # fmt: skip
+    constants = {"two": np.float32(2), "e": np.float32(1e-5), "w": normal(16, 16, seed=1) / 4}
+    result = quantized_error(nodes, {name: np.asarray(value) for name, value in constants.items()}, data, opset=17)
+    assert result.report.sqnr_db > 30
+    assert "product" not in [layer.name for layer in result.report.skipped]
+
+
+def test_normalized_channels_of_different_size() -> None:
+    weights = {
+        "w": normal(16, 3, 3, 3) * np.logspace(0, -2, 16).astype(np.float32)[:, None, None, None], "v": normal(4, 16, 1, 1, seed=1),
+        "s": np.ones(16, np.float32), "b": np.zeros(16, np.float32),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="first"), helper.make_node("InstanceNormalization", ["c", "s", "b"], ["n"]),
+        helper.make_node("Conv", ["n", "v"], ["y"], name="last"),
+    ]  # fmt: skip
+    result = quantized_error(nodes, weights, normal(32, 3, 8, 8, seed=2))
+    # The first convolution's own result has one scale for channels of a hundredth the size.
+    assert not {"first", "last"} & {layer.name for layer in result.report.skipped}
+    in_float = edgeai.quantize(
+        edgeai.load(small_model(nodes, {"x": ("n", 3, 8, 8)}, ["y"], weights, 18)), normal(32, 3, 8, 8, seed=2), ignore=["first"]
+    )
+    assert in_float.report.sqnr_db > 25
+
+
+@pytest.mark.parametrize("mask", ["causal", "none", -np.inf, -1e9, "chosen"])
+def test_attention(mask: float | str) -> None:
+    """A mask of -inf, or of a number so low that nothing else is left of the scores, stays in float with its softmax."""
+    data = normal(64, 8, 16)
+    weights = {name: normal(16, 16, seed=index) / 4 for index, name in enumerate(["wq", "wk", "wv", "wo"])}
+    products = [helper.make_node("MatMul", ["x", "w" + name], [name], name=name) for name in "qkv"]
+    last = helper.make_node("MatMul", ["a", "wo"], ["y"], name="o")
+    if isinstance(mask, str) and mask != "chosen":
+        node = helper.make_node("Attention", ["q", "k", "v"], ["a"], q_num_heads=1, kv_num_heads=1, is_causal=int(mask == "causal"))
+        result = quantized_error([*products, node, last], weights, data, opset=23)
+    else:
+        lowest = np.float32(-1e9 if mask == "chosen" else mask)
+        later = np.triu(np.ones((8, 8), bool), 1)
+        weights |= {"mask": later if mask == "chosen" else np.where(later, lowest, np.float32(0)), "lowest": np.asarray(lowest)}
+        nodes = [
+            *products, helper.make_node("Transpose", ["k"], ["t"], perm=[0, 2, 1]), helper.make_node("MatMul", ["q", "t"], ["s"], name="scores"),
+            helper.make_node("Where", ["mask", "lowest", "s"], ["m"]) if mask == "chosen" else helper.make_node("Add", ["s", "mask"], ["m"]),
+            helper.make_node("Softmax", ["m"], ["p"], axis=-1), helper.make_node("MatMul", ["p", "v"], ["a"], name="weighted"), last,
+        ]  # fmt: skip
+        result = quantized_error(nodes, weights, data)
+    skipped = {layer.name for layer in result.report.skipped}
+    assert not skipped & {"q", "k", "v", "o", "scores", "weighted"}
+    assert ("Softmax" in reasons(result)) == (mask != "none")
+    if mask in ("causal", -np.inf):
+        assert "not finite" in reasons(result)["Softmax"]
+    assert result.report.sqnr_db > 25
