@@ -83,7 +83,11 @@ func convertLanes(from: Int32, to: Int32, _ count: Int, _ lanes: Lanes) {
   } else if !fromFloat && isFloating(to) {
     let unsigned = Int(from) == EK_TYPE_UINT64
     while i < count {
-      lanes[i] = bits(unsigned ? Double(UInt64(bitPattern: lanes[i])) : Double(lanes[i]))
+      var lane = lanes[i]
+      // What a double does not hold is rounded once, to the narrower type: its last 11 bits become one that says whether any was set.
+      let magnitude = unsigned ? lane : lane ^ (lane >> 63)
+      if Int(to) != EK_TYPE_FLOAT64, UInt64(bitPattern: magnitude) >> 53 != 0, lane & 0x7FF != 0 { lane = lane & ~0x7FF | 0x800 }
+      lanes[i] = bits(unsigned ? Double(UInt64(bitPattern: lane)) : Double(lane))
       i &+= 1
     }
   }

@@ -209,6 +209,46 @@ private func trigonometry(_ function: Int, _ x: Double) -> Double {
     #expect(elements(typed(EK_UNARY_CAST, operand, [5], EK_TYPE_INT64, size: 8)) == [Int64.max, .max, .min, .max, 0])
   }
 
+  /// Through a double, 2^60 + 2^36 + 1 would be a tie and round down.
+  @Test func wideIntegersRoundOnce() {
+    var random = SeededRandom(31)
+    var x = (0..<2000).map { _ in Int64(bitPattern: random.next()) >> Int64(random.int(0...12)) }
+    for bit in [36, 37, 45, 49, 52] as [Int64] {
+      for high in [60, 61, 62] as [Int64] {
+        let tie = (Int64(1) << high) + (Int64(1) << bit)
+        x += [tie - 1, tie, tie + 1, 1 - tie, -tie, -1 - tie]
+      }
+    }
+    x += [.min, .max, .min + 1, Int64(1) << 53, Int64(1) << 53 + 1]
+    func cast<T>(_ type: Int, _ to: Int, _ size: Int, _: T.Type) -> [T] {
+      elements(typed(EK_UNARY_CAST, [Operand(type: type, bytes: bytes(of: x), strides: [1])], [x.count], to, size: size))
+    }
+    #expect(cast(EK_TYPE_INT64, EK_TYPE_FLOAT32, 4, Float.self) == x.map { Float($0) })
+    #expect(cast(EK_TYPE_UINT64, EK_TYPE_FLOAT32, 4, Float.self) == x.map { Float(UInt64(bitPattern: $0)) })
+    #expect(cast(EK_TYPE_INT64, EK_TYPE_FLOAT64, 8, Double.self) == x.map { Double($0) })
+    // To 8 bits of fraction and sign: by the integer's own bits.
+    let found = cast(EK_TYPE_INT64, EK_TYPE_BFLOAT16, 2, UInt16.self)
+    for (x, y) in zip(x, found) where x != 0 {
+      let drop = max(64 - x.magnitude.leadingZeroBitCount - 8, 0)
+      let (whole, rest) = (x.magnitude >> UInt64(drop), drop == 0 ? 0 : x.magnitude << UInt64(64 - drop))
+      let rounded = whole + (rest > 1 << 63 || rest == 1 << 63 && whole & 1 == 1 ? 1 : 0)
+      #expect(Double(Float(bitPattern: UInt32(y) << 16)) == (x < 0 ? -1 : 1) * Double(rounded) * Double(sign: .plus, exponent: drop, significand: 1))
+    }
+    // To half precision what fits: 2^15 + 2^4 is a tie.
+    let small: [Int64] = [32784, 32785, -32784, 65519, 65520]
+    let halves = typed(EK_UNARY_CAST, [Operand(type: EK_TYPE_INT64, bytes: bytes(of: small), strides: [1])], [5], EK_TYPE_FLOAT16, size: 2)
+    #expect(elements(halves) as [Float16] == [32768, 32800, -32768, 65504, .infinity])
+  }
+
+  /// Doubles far outside the range of 16-bit floats are infinite, never NaN.
+  @Test func greatDoublesAreInfiniteIn16Bits() {
+    let x = (900...1023).flatMap { exponent in [1, 1.5, 1.999, -1.25].map { $0 * Double(sign: .plus, exponent: exponent, significand: 1) } }
+    let operand = [Operand(type: EK_TYPE_FLOAT64, bytes: bytes(of: x), strides: [1])]
+    for (type, infinity) in [(EK_TYPE_FLOAT16, 0x7C00), (EK_TYPE_BFLOAT16, 0x7F80)] as [(Int, UInt16)] {
+      #expect(elements(typed(EK_UNARY_CAST, operand, [x.count], type, size: 2)) == x.map { $0 < 0 ? infinity | 0x8000 : infinity })
+    }
+  }
+
   @Test(arguments: EK_UNARY_SIN...EK_UNARY_ATANH) func trigonometricFunctions(_ function: Int) {
     var random = SeededRandom(UInt64(function))
     let x: [Float] = [0, -0.0, 1, -1, 0.5, .nan, .infinity, -.infinity, 1e-20, 8388607, 8388608, 1e10, 3.4e38, 1.5707964, 16367173 * 0x1p72]
