@@ -32,7 +32,7 @@ extension Graph {
       }
     }
     try validateControlFlow(flow)
-    _ = try extents()
+    let extents = try extents()
     var names = TextMap()
     for output in outputs {
       guard output >= 0, output < values.count else { throw EdgeError(.invalidGraph, "output \(output) is not a value of the graph") }
@@ -46,11 +46,11 @@ extension Graph {
         throw EdgeError(.invalidGraph, "two outputs have the same name", tensor: value.name)
       }
     }
-    try validateStates()
+    try validateStates(extents)
   }
 
   /// What a run leaves must be what the next one takes.
-  private func validateStates() throws(EdgeError) {
+  private func validateStates(_ extents: [Extent?]) throws(EdgeError) {
     guard states.count <= min(inputs.count, outputs.count) else {
       throw EdgeError(.invalidGraph, "\(states.count) states, but \(inputs.count) inputs and \(outputs.count) outputs")
     }
@@ -60,6 +60,9 @@ extension Graph {
         before.dtype == other.dtype && before.shape == other.shape && before.quantization == other.quantization
       }
       guard isLike(after) else { throw EdgeError(.invalidGraph, "a run leaves the state in another type or shape", tensor: before.name) }
+      guard extents[outputs[outputs.count - states.count + index]] == nil else {
+        throw EdgeError(.invalidGraph, "the state's size depends on data", tensor: before.name)
+      }
       if state == Node.noValue { continue }
       guard state >= 0, state < values.count, values[state].constant != nil, isLike(values[state]) else {
         throw EdgeError(.invalidGraph, "the state's first contents are no constant of its type and shape", tensor: before.name)

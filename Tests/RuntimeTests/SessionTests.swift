@@ -105,6 +105,19 @@ import Testing
     #expect(throws: EdgeError.self) { try graph.validate() }
   }
 
+  @Test func stateHasAFixedSize() throws {
+    var graph = Graph(name: "state")
+    let x = graph.addValue(Value(name: "x", dtype: .float32, shape: Shape([4])))
+    let before = graph.addValue(Value(name: "before", dtype: .int64, shape: Shape([1, 4])))
+    graph.inputs = [x, before]
+    let places = try graph.addNode(.nonZero(bound: 4), name: "nz", inputs: [x], outputNames: ["places", "count"])
+    graph.outputs = [places[1], places[0]]
+    try graph.validate()
+    graph.states = [Node.noValue]
+    let error = #expect(throws: EdgeError.self) { try graph.validate() }
+    #expect(error?.message == "the state's size depends on data" && error?.tensor == "before")
+  }
+
   @Test func threadsGiveTheSameBytes() throws {
     let graph = try Graph.classifier(size: 48, channels: 24)
     var random = Random(5)
