@@ -33,7 +33,9 @@ extension OnnxImporter {
     var key = try headed(1, "kv_num_heads")
     var value = try headed(2, "kv_num_heads")
     var past = 0
-    if let pastKey = try optionalInput(4), let pastValue = try optionalInput(5) {
+    let (pastKey, pastValue) = (try optionalInput(4), try optionalInput(5))
+    guard (pastKey == nil) == (pastValue == nil) else { throw malformed("only one of past_key and past_value is given") }
+    if let pastKey, let pastValue {
       past = operands[pastKey].shape.rank == 4 ? operands[pastKey].shape[2] : -1
       key = try part(.concat(axis: 2), [try floatTensor(pastKey), key])
       value = try part(.concat(axis: 2), [try floatTensor(pastValue), value])
@@ -98,7 +100,8 @@ extension OnnxImporter {
       var mask = try tensor(id)
       let shape = operands[id].shape
       if operands[id].dtype == .bool { mask = try part(.select, [mask, try number(0, .float32), lowest]) }
-      if let last = shape.dims.last, last > 0, last < keys, last != 1 || keys == 1 {
+      // A mask for the first keys only shuts out the others. One of a single entry is for every key: it broadcasts.
+      if let last = shape.dims.last, last > 1, last < keys {
         var after = [Int](repeating: 0, count: shape.rank)
         after[shape.rank - 1] = keys - last
         mask = try part(.pad(.constant, before: [Int](repeating: 0, count: shape.rank), after: after, value: -.infinity), [mask])

@@ -36,16 +36,23 @@ extension OnnxImporter {
 
   /// x + bias below -lambda, x - bias above lambda, else 0.
   private func importShrink(_ a: Int) throws(EdgeError) {
-    let dtype = operands[a].dtype
     let lambda = Double(try floatAttribute("lambd", 0.5))
-    let x = try tensor(a)
-    let bias = try number(Double(try floatAttribute("bias", 0)), dtype)
+    let offset = Double(try floatAttribute("bias", 0))
+    var x = try tensor(a)
+    // Integers meet fractions in float, and lose theirs at the end.
+    let declared = operands[a].dtype
+    let isCast = declared.isInteger && (lambda.rounded(.towardZero) != lambda || offset.rounded(.towardZero) != offset)
+    let dtype = isCast ? .float32 : declared
+    if isCast { x = try part(.cast(dtype), [x]) }
+    let bias = try number(offset, dtype)
     let above = try emit(
       .select,
       [
         try binary(.less, try number(lambda, dtype), x), try binary(.subtract, x, bias), try number(0, dtype),
       ], helperName(nodeName + ".above"))
     let isBelow = try binary(.less, x, try number(-lambda, dtype))
-    try setResult(try emit(.select, [isBelow, try binary(.add, x, bias), above], resultName()))
+    var y = try part(.select, [isBelow, try binary(.add, x, bias), above])
+    if isCast { y = try part(.cast(declared), [y]) }
+    try setResult(y)
   }
 }

@@ -47,8 +47,10 @@ extension OnnxImporter {
     case "Equal": return try combined(known, .equal, dtype: .bool)
     case "Less": return try combined(known, .less, dtype: .bool)
     case "Greater": return try combined(known.reversed(), .less, dtype: .bool)
-    case "GreaterOrEqual": return try combined(known, .less, dtype: .bool).map { inverted($0) }
-    case "LessOrEqual": return try combined(known.reversed(), .less, dtype: .bool).map { inverted($0) }
+    case "GreaterOrEqual", "LessOrEqual":
+      // What is not less is greater or equal, but for NaN.
+      for operand in known where operand.elements.contains(where: { $0.real?.isNaN == true }) { return nil }
+      return try combined(node.type == "GreaterOrEqual" ? known : known.reversed(), .less, dtype: .bool).map { inverted($0) }
     case "Not": return x.elements.contains { $0.integer == nil } ? nil : inverted(x)
     case "Where": return try chosen(known)
     case "Range": return range(known)
@@ -213,6 +215,7 @@ extension OnnxImporter {
   /// Reduction of a vector to one number.
   private func reduced(_ x: OnnxKnown) throws(EdgeError) -> OnnxKnown? {
     let axes = try axes(inputSince: node.type == "ReduceSum" ? 13 : 18)
+    if axes == nil, try integerAttribute("noop_with_empty_axes", 0) != 0 { return x }
     guard x.dims.count == 1, axes == nil || axes?.count == 1, var result = x.elements.first else { return nil }
     let operation: OnnxNumber.Operation =
       node.type == "ReduceProd" ? .multiply : node.type == "ReduceSum" ? .add : node.type == "ReduceMax" ? .maximum : .minimum

@@ -66,7 +66,10 @@ struct OnnxKnown {
     case .int8: elements = data.array(of: Int8.self).map { OnnxNumber.integer(Int($0)) }
     case .int16: elements = data.array(of: Int16.self).map { OnnxNumber.integer(Int($0)) }
     case .uint16: elements = data.array(of: UInt16.self).map { OnnxNumber.integer(Int($0)) }
-    case .uint32: elements = data.array(of: UInt32.self).map { OnnxNumber.integer(Int(clamping: $0)) }
+    case .uint32:
+      let numbers = data.array(of: UInt32.self)
+      guard numbers.allSatisfy({ $0 <= UInt32(clamping: Int.max) }) else { return nil }
+      elements = numbers.map { OnnxNumber.integer(Int($0)) }
     case .uint64:
       let numbers = data.array(of: UInt64.self)
       guard numbers.allSatisfy({ $0 <= UInt64(Int.max) }) else { return nil }

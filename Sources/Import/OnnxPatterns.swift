@@ -50,7 +50,7 @@ extension OnnxImporter {
     try setResult(try emit(.cast(dtype), [isOne], resultName()))
   }
 
-  /// start, start + delta ... below (above) limit, all of them known.
+  /// start, start + delta ... below (above) limit, all of them known floats; integers are folded before.
   private func importRange() throws(EdgeError) {
     let ids = [try input(0), try input(1), try input(2)]
     var numbers: [Double] = []
@@ -61,13 +61,10 @@ extension OnnxImporter {
     guard numbers[2] != 0 else { throw malformed("the step is 0") }
     let length = max(((numbers[1] - numbers[0]) / numbers[2]).rounded(.up), 0)
     guard length <= Double(OnnxKnown.maximumCount) else { throw reject("a range of more than \(OnnxKnown.maximumCount) numbers") }
-    let dtype = operands[ids[0]].dtype
+    try requireFloat(ids[0])
     var elements: [OnnxNumber] = []
-    for index in 0..<Int(length) {
-      let value = numbers[0] + Double(index) * numbers[2]
-      elements.append(dtype == .float32 ? .real(value) : .integer(Int(exactly: value) ?? 0))
-    }
-    setKnown(OnnxKnown(dtype, [elements.count], elements))
+    for index in 0..<Int(length) { elements.append(.real(numbers[0] + Double(index) * numbers[2])) }
+    setKnown(OnnxKnown(.float32, [elements.count], elements))
   }
 
   /// Repeats along each axis: a new axis before it, expanded and joined with it.

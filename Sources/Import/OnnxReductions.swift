@@ -34,8 +34,10 @@ extension OnnxImporter {
     let rank = operands[x].shape.rank
     let listed = try axes(inputSince: function == .sum ? 13 : 18) ?? []
     let keepDims = try integerAttribute("keepdims", 1) != 0
-    if listed.isEmpty, try integerAttribute("noop_with_empty_axes", 0) != 0 { return try setAlias(x) }
-    let axes = listed.isEmpty ? Array(0..<rank) : try normalized(listed, rank: rank)
+    // Without axes each element may be a reduction of its own: itself, or its size, square or logarithm.
+    let isEach = listed.isEmpty ? try integerAttribute("noop_with_empty_axes", 0) != 0 : false
+    if isEach, function.rawValue <= ReduceFunction.product.rawValue || function == .logSumExp { return try setAlias(x) }
+    let axes = listed.isEmpty ? Array(0..<(isEach ? 0 : rank)) : try normalized(listed, rank: rank)
     // Over pixels alone, images stay as they are; without kept axes [N, C] is the result of either layout.
     if rank == 4, isImage(x), keepDims || axes == [2, 3] {
       let imageAxes = ascending(axes.map { imageAxis($0, rank: rank) })

@@ -244,12 +244,13 @@ extension OnnxImporter {
   private func importPad() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
-    let mode: PadMode
+    // nil: wraps around.
+    let mode: PadMode?
     switch try textAttribute("mode", "constant") {
     case "constant": mode = .constant
     case "reflect": mode = .reflect
     case "edge": mode = .edge
-    case "wrap": mode = .edge  // replaced below
+    case "wrap": mode = nil
     case let other: throw reject("attribute 'mode' is '\(other)'")
     }
     guard let pads = opset < 11 ? try integersAttribute("pads") : try integersInput(1, "pads") else { throw malformed("pads are missing") }
@@ -274,7 +275,7 @@ extension OnnxImporter {
       before[axis] = pads[index]
       after[axis] = pads[index + count]
     }
-    if try textAttribute("mode", "constant") == "wrap" { return try wrap(x, before, after) }
+    guard let mode else { return try wrap(x, before, after) }
     guard before.contains(where: { $0 < 0 }) || after.contains(where: { $0 < 0 }) else {
       return try pad(x, mode, before, after, value)
     }

@@ -129,6 +129,36 @@ def test_scatter_reductions(reduction: str) -> None:
         compare("ScatterND", [x, np.array([[0, 4], [0, 4]]), data(dtype, (2, 4), seed=9)], reduction=reduction)
 
 
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("dtype", ["int64", "float32"])
+def test_reductions_of_nothing(dtype: str, constant: bool) -> None:
+    """Without axes each element is reduced by itself."""
+    x = data(dtype, low=1) * data(dtype, seed=2)
+    if dtype == "float32":
+        x += np.where(x == 0, np.float32(1), 0)
+    expected = {
+        "ReduceSum": x, "ReduceMax": x, "ReduceMin": x, "ReduceProd": x, "ReduceMean": x, "ReduceL1": np.abs(x), "ReduceL2": np.abs(x), "ReduceSumSquare": x * x,
+    }  # fmt: skip
+    if dtype == "float32":
+        expected |= {"ReduceLogSumExp": x, "ReduceLogSum": np.log(x, where=x > 0, out=np.full_like(x, np.nan))}
+    for op, want in expected.items():
+        for axes in (True, False):
+            for keepdims in (0, 1):
+                names = ["x", "axes"] if axes else ["x"]
+                node = helper.make_node(op, names, ["y"], noop_with_empty_axes=1, keepdims=keepdims)
+                # A known vector of integers is folded.
+                kept = [numpy_helper.from_array(x.ravel(), "x")] if constant else []
+                kept += [numpy_helper.from_array(np.zeros(0, np.int64), "axes")] if axes else []
+                kind = helper.np_dtype_to_tensor_dtype(x.dtype)
+                inputs = [helper.make_tensor_value_info("z", kind, [60])] if constant else [helper.make_tensor_value_info("x", kind, SHAPE)]
+                nodes = [node, helper.make_node("Add", ["y", "z"], ["sum"])] if constant else [node]
+                graph = helper.make_graph(nodes, "reductions", inputs, [helper.make_empty_tensor_value_info("sum" if constant else "y")], kept)
+                model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+                session = edgeai.Session(edgeai.load(model.SerializeToString()), check_finite=False)
+                (found,) = session.run([np.zeros(60, x.dtype) if constant else x])
+                np.testing.assert_allclose(found, want.ravel() if constant else want, rtol=2e-6, err_msg=op)
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "uint64"])
 def test_reductions(dtype: str) -> None:
     x = data(dtype)
@@ -154,6 +184,9 @@ def test_float_functions() -> None:
     compare("IsInf", [np.where(x > 0, np.float32("inf"), np.where(x < -0.5, np.float32("-inf"), x))], detect_negative=0, opset=20)
     compare("Mod", [x * 9, data("float32", seed=5)], fmod=1)
     compare("Shrink", [x], lambd=0.3, bias=0.1)
+    for dtype in ("int32", "int8", "int64"):
+        compare("Shrink", [data(dtype)], lambd=2.5, bias=0.75)
+        compare("Shrink", [data(dtype)], lambd=3.0, bias=2.0)
     compare("Hardmax", [x], axis=1)
     compare("ReduceLogSum", [x + 2, np.array([1])], {1: x})
     compare("ReduceLogSumExp", [x * 300, np.array([1])], {1: x})
@@ -199,6 +232,63 @@ def test_losses(reduction: str, weighted: bool, ignored: int | None) -> None:
     weights = [np.abs(f32(5, seed=2))] if weighted else []
     compare("NegativeLogLikelihoodLoss", [scores, labels, *weights], **options)
     compare("SoftmaxCrossEntropyLoss", [scores, labels, *weights], results=2, **options)
+
+
+def test_wide_integers_round_once() -> None:
+    x = np.array([2**60 + 2**36 + 1, 2**60 + 2**36, -(2**60) - 2**36 - 1, 2**63 - 1], np.int64)
+    want = np.array([2**60 + 2**37, 2**60, -(2**60) - 2**37, 2**63], np.float32)
+    for constant in (False, True):
+        node = helper.make_node("Cast", ["x"], ["c"], to=TensorProto.FLOAT)
+        last = helper.make_node("Add", ["c", "z"], ["y"])
+        inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, [4])]
+        inputs += [] if constant else [helper.make_tensor_value_info("x", TensorProto.INT64, [4])]
+        graph = helper.make_graph(
+            [node, last], "wide", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])], [numpy_helper.from_array(x, "x")] if constant else [],
+        )  # fmt: skip
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        found = edgeai.Session(edgeai.load(model.SerializeToString())).run({"z": np.zeros(4, np.float32)} | ({} if constant else {"x": x}))
+        np.testing.assert_array_equal(found[0], want)
+
+
+@pytest.mark.parametrize("op", ["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"])
+def test_constants_that_are_no_numbers_compare_false(op: str) -> None:
+    values = [np.array([1, np.nan, 2, np.nan], np.float32), np.array([np.nan, 1, 2, np.nan], np.float32)]
+    nodes = [helper.make_node(op, ["a", "b"], ["c"]), helper.make_node("Or", ["c", "z"], ["y"])]
+    graph = helper.make_graph(
+        nodes, "nan", [helper.make_tensor_value_info("z", TensorProto.BOOL, [4])], [helper.make_tensor_value_info("y", TensorProto.BOOL, [4])],
+        [numpy_helper.from_array(value, name) for name, value in zip("ab", values, strict=True)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    (found,) = edgeai.Session(edgeai.load(model.SerializeToString())).run([np.zeros(4, bool)])
+    assert found.tolist() == [False, False, op in ("LessOrEqual", "GreaterOrEqual", "Equal"), False]
+
+
+def test_a_past_needs_keys_and_values() -> None:
+    q, past = f32(2, 2, 3, 8), f32(2, 2, 2, 8, seed=5)
+    for names in (["q", "k", "v", "", "p"], ["q", "k", "v", "", "", "p"]):
+        node = helper.make_node("Attention", names, ["y"], name="node")
+        inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, past.shape if n == "p" else q.shape) for n in "qkvp"]
+        graph = helper.make_graph([node], "past", inputs, [helper.make_empty_tensor_value_info("y")])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+        with pytest.raises(edgeai.ModelError, match="only one of past_key and past_value is given") as caught:
+            edgeai.load(model.SerializeToString())
+        assert caught.value.node == "node"
+
+
+def test_a_mask_of_one_entry_is_for_every_key() -> None:
+    """It broadcasts, where a shorter one is for the first keys. (onnxruntime refuses it; onnx.reference shuts out the other keys.)"""
+    q, k, v = f32(2, 2, 3, 8), f32(2, 2, 5, 8, seed=2), f32(2, 2, 5, 6, seed=3)
+    found = []
+    for mask in (np.float32([[0.5], [-1], [-np.inf]]), np.repeat(np.float32([[0.5], [-1], [-np.inf]]), 5, axis=1)):
+        inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, a.shape) for n, a in zip("qkv", (q, k, v), strict=True)]
+        graph = helper.make_graph(
+            [helper.make_node("Attention", ["q", "k", "v", "m"], ["y"])], "mask", inputs, [helper.make_empty_tensor_value_info("y")],
+            [numpy_helper.from_array(mask, "m")],
+        )  # fmt: skip
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+        found += edgeai.Session(edgeai.load(model.SerializeToString())).run([q, k, v])
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not found[0][:, :, 2].any()
 
 
 def test_attention() -> None:
