@@ -242,7 +242,7 @@ typedef struct edgeai_model_options {
   uint32_t struct_size;
   int32_t allow_unsupported;   /* 1: a file with unsupported operators opens too, to be asked about them */
   uint64_t max_file_bytes;     /* of the file and each file it refers to */
-  uint64_t max_tensor_bytes;
+  uint64_t max_tensor_bytes;   /* of one tensor; tables that an importer makes for operators take a quarter together */
   uint64_t max_operators;
   uint64_t max_tensors;
   uint64_t max_name_bytes;

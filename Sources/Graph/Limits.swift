@@ -4,6 +4,7 @@ public struct Limits: Equatable, Sendable {
   public var maximumFileBytes = Int(clamping: Int64(2) << 30)
   public var maximumNodes = 100_000
   public var maximumValues = 400_000
+  /// Of one tensor. The tables that an importer makes for operators may take a quarter of it together.
   public var maximumTensorBytes = 1 << 30
   public var maximumNameBytes = 4096
   public var maximumMetadataBytes = 1 << 20

@@ -209,6 +209,7 @@ extension OnnxImporter {
     let x = try input(0)
     let shape = operands[x].shape
     let axis = try axisAttribute(-1, shape)
+    if shape[axis] == Shape.batch { throw mixesBatch(shape) }
     let isLargest = try integerAttribute("largest", 1) != 0
     var own = try extent(x)
     if own?.axis != axis { own = nil }

@@ -104,7 +104,7 @@ extension OnnxImporter {
       value = try emit(.binary(function, .none), [value, try tensor(try input(index))], name)
     }
     if isMean {
-      let factor = try graph.addConstant(helperName(nodeName + ".factor"), .float32, Shape([]), [1 / Float(inputs.count)])
+      let factor = try table(".factor", .float32, [], [1 / Float(inputs.count)])
       value = try emit(.binary(.multiply, .none), [value, factor], resultName())
     }
     try setResult(value)

@@ -60,7 +60,7 @@ extension OnnxImporter {
       if !isShifted { extent = try binary(.maximum, extent, try number(1, .float32)) }
       let steps = size[axis] * samples
       let fractions = (0..<steps).map { Float(2 * $0 + 1) / Float(2 * steps) }
-      let grid = try graph.addConstant(helperName(nodeName + ".grid"), .float32, Shape([1, steps]), fractions)
+      let grid = try table(".grid", .float32, [1, steps], fractions)
       let positions = try binary(.add, start, try binary(.multiply, extent, grid))
       axes.append(try neighbours(positions, size: axis == 0 ? height : width, clips: true))
     }
@@ -123,7 +123,7 @@ extension OnnxImporter {
           regular.append(Float(inGrid * geometry.strides[axis] + inTap * geometry.dilations[axis] - geometry.before[axis]))
         }
       }
-      let grid = try graph.addConstant(helperName(nodeName + ".grid"), .float32, Shape([entries]), regular)
+      let grid = try table(".grid", .float32, [entries], regular)
       let place = try binary(.add, try reshaped(chosen, [batch, offsetGroups, entries]), grid)
       axes.append(try neighbours(place, size: shape[axis + 2], clips: false))
     }

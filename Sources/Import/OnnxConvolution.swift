@@ -119,6 +119,8 @@ extension OnnxImporter {
       let data = try floatConstant(id)
     {
       let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
+      // Each layer that shares them has its own.
+      if operands[id].uses > 1 { try countFolded(moved.byteCount) }
       return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: moved))
     }
     var value = try tensor(id)

@@ -27,16 +27,18 @@ extension OnnxImporter {
     }
     guard words.count == inputs.count else { throw malformed("the equation has \(words.count) factors, the node \(inputs.count) inputs") }
     var terms: [Term] = []
+    var all: [UInt8] = []
     var hidden = 0
     for (position, word) in words.enumerated() {
       let id = try input(position)
       try prepare(id)
       let labels = try labelled(word, rank: operands[id].shape.rank)
+      all += labels
       hidden = max(hidden, labels.filter { $0 < 32 }.count)
       terms.append(try withoutDiagonals(Term(value: try tensor(id), labels: labels)))
     }
     let target = try result.map { word throws(EdgeError) in try labelled(word, rank: word.filter { $0 != UInt8(ascii: ".") }.count + hidden) }
-      ?? implicitResult(terms)
+      ?? implicitResult(all)
     for label in target where !terms.contains(where: { $0.labels.contains(label) }) { throw malformed("a result axis has no factor") }
     for (place, label) in target.enumerated() where target[..<place].contains(label) { throw malformed("a result axis is named twice") }
     while terms.count > 1 {
@@ -74,9 +76,9 @@ extension OnnxImporter {
   }
 
   /// The ellipsis, then every letter that occurs once, in alphabetical order.
-  private func implicitResult(_ terms: [Term]) -> [UInt8] {
+  private func implicitResult(_ labels: [UInt8]) -> [UInt8] {
     var counts = [Int](repeating: 0, count: 256)
-    for term in terms { for label in term.labels { counts[Int(label)] += 1 } }
+    for label in labels { counts[Int(label)] += 1 }
     return (0..<128).filter { $0 < 32 ? counts[$0] > 0 : counts[$0] == 1 }.map { UInt8($0) }
   }
 
@@ -128,10 +130,13 @@ extension OnnxImporter {
     }
     for label in shared where sizes([label], a) != sizes([label], b) { throw reject("factors whose axes differ in size") }
     let (outer, k, m, n) = (sizes(batch, a), sizes(depth, a), sizes(left, a), sizes(right, b))
-    guard !(k + m + n).contains(Shape.batch), let inner = Shape(k).elementCount(), let rows = Shape(m).elementCount(),
-      let columns = Shape(n).elementCount()
-    else { throw reject("an open batch that the factors do not share") }
-    let x = try arranged(a, batch + left + depth, outer + [rows, inner])
+    if n.contains(Shape.batch), !m.contains(Shape.batch), batch.isEmpty { return try joined(b, a, keeping: needed) }
+    // The batch of one factor stays in front of its rows, each of which meets the other factor.
+    let isOpen = m.first == Shape.batch && batch.isEmpty
+    guard !(k + m.dropFirst(isOpen ? 1 : 0) + n).contains(Shape.batch), let inner = Shape(k).elementCount(), let columns = Shape(n).elementCount(),
+      let rows = Shape(isOpen ? [] : m).elementCount()
+    else { throw mixesBatch(graph.values[a.value].shape) }
+    let x = try arranged(a, batch + left + depth, (isOpen ? m : outer + [rows]) + [inner])
     let y = try arranged(b, batch + depth + right, outer + [inner, columns])
     return Term(value: try reshaped(try part(.matMul, [x, y]), outer + m + n), labels: batch + left + right)
   }

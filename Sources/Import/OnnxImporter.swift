@@ -89,6 +89,8 @@ final class OnnxImporter {
 
   /// Bytes of results that depend on constants alone, so that a small file cannot ask for endless folding.
   var foldedBytes = 0
+  /// Bytes of tables that operators are made of: see `countMade`.
+  var madeBytes = 0
   /// Dimensions that depend on data, by value of the graph; it may be shorter.
   var extents: [Extent?] = []
   var hasExtents = false
@@ -216,9 +218,11 @@ final class OnnxImporter {
   func importNode(_ family: OnnxFamily) throws(EdgeError) {
     guard !outputs.isEmpty else { throw malformed("the node has no results") }
     if opset < 7 { try modernize() }
+    if family != .sequence, !node.type.isOne(of: "Identity OptionalHasElement OptionalGetElement"),
+      let id = inputs.first(where: { $0 >= 0 && operands[$0].sequence != nil }) { throw isSequence(id) }
     if try foldKnown() { return }
     let isSigned = try takeQuantizedInputs(family)
-    if hasExtents, try importAlongExtents() { return try finishOutputs(isSigned: isSigned) }
+    if hasExtents, family != .sequence, try importAlongExtents() { return try finishOutputs(isSigned: isSigned) }
     switch family {
     case .convolution, .pooling, .resize, .normalization:
       if let x = try optionalInput(0), operands[x].shape.dims.contains(0) { throw reject("a tensor without elements") }
@@ -251,6 +255,7 @@ final class OnnxImporter {
     case .selection: try importSelection()
     case .recurrent: try importRecurrent()
     case .control: try importControl()
+    case .sequence: try importSequence()
     }
     try finishOutputs(isSigned: isSigned)
   }
@@ -288,7 +293,7 @@ final class OnnxImporter {
 enum OnnxFamily {
   case convolution, pooling, activation, arithmetic, elementwise, shape, matrix, normalization, reduction, resize
   case indexing, pattern, standardization, loss, attention, region, sampling, spectrum, bilinear, contributed, selection, recurrent
-  case control, quantization
+  case control, sequence, quantization
   /// Operators on integers that stand for float ones between conversions.
   case quantizedForm
   /// Exact products of integers, and the quantization that finds its scale.
@@ -338,7 +343,7 @@ enum OnnxFamily {
         """)
     {
       self = .shape
-    } else if type.isOne(of: "Gemm MatMul Einsum") {
+    } else if type.isOne(of: "Gemm MatMul Einsum Det") {
       self = .matrix
     } else if type.isOne(of: "BatchNormalization LRN") {
       self = .normalization
@@ -390,6 +395,12 @@ enum OnnxFamily {
       self = .recurrent
     } else if type.isOne(of: "If Loop Scan") {
       self = .control
+    } else if type.isOne(
+      of: """
+        SequenceConstruct SequenceEmpty SequenceInsert SequenceErase SequenceAt SequenceLength ConcatFromSequence SplitToSequence
+        """)
+    {
+      self = .sequence
     } else {
       return nil
     }

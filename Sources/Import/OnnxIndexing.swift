@@ -40,7 +40,17 @@ extension OnnxImporter {
   }
 
   func importTake(_ x: Int, _ indexing: Indexing) throws(EdgeError) {
-    try setResult(try emit(.take(indexing), [try tensor(x), try indices(try input(1))], resultName()))
+    try setIndexed(.take(indexing), [try tensor(x), try indices(try input(1))])
+  }
+
+  /// The current node's result by run-time indices; they do not go along an open batch.
+  private func setIndexed(_ op: Operator, _ values: [ValueID]) throws(EdgeError) {
+    do throws(EdgeError) {
+      try setResult(try emit(op, values, resultName()))
+    } catch {
+      guard error.status == .shapeMismatch, let open = values.first(where: { graph.values[$0].shape.hasBatch }) else { throw error }
+      throw mixesBatch(graph.values[open].shape)
+    }
   }
 
   private func importPut(_ x: Int, _ indexing: Indexing) throws(EdgeError) {
@@ -53,8 +63,7 @@ extension OnnxImporter {
     case "max": function = .maximum
     case let other: throw reject("attribute 'reduction' is '\(other)'")
     }
-    try setResult(
-      try emit(.put(indexing, function), [try tensor(x), try indices(try input(1)), try tensor(try input(2))], resultName()))
+    try setIndexed(.put(indexing, function), [try tensor(x), try indices(try input(1)), try tensor(try input(2))])
   }
 
   /// Rows of a cache along an axis, from a position of each sample on.
@@ -116,7 +125,7 @@ extension OnnxImporter {
     let shape = operands[x].shape
     let id = try input(1)
     guard let depths = operands[id].known?.integers else { throw reject("the depth ('\(operands[id].name)') must be constant") }
-    guard depths.count == 1, depths[0] > 0, depths[0] <= 1 << 24 else { throw malformed("the depth is not one positive number") }
+    guard depths.count == 1, depths[0] > 0, depths[0] <= 1 << 22 else { throw malformed("the depth is not one positive number") }
     let axis = try normalized(try integerAttribute("axis", -1), rank: shape.rank + 1)
     var dims = shape.dims
     dims.insert(1, at: axis)

@@ -156,7 +156,11 @@ extension OnnxImporter {
       let before = unsupported.count
       try importBody(parts.scope)
       if unsupported.count > before { return poisonOutputs() }
-      for id in scope.outputs.dropFirst().prefix(parts.stateCount) { try prepare(id) }
+      for id in scope.outputs.dropFirst().prefix(parts.stateCount) {
+        try prepare(id)
+        // Its elements are gone when the body is imported again.
+        if operands[id].sequence != nil { throw isSequence(id) }
+      }
       carried = scope.outputs.dropFirst().prefix(parts.stateCount).map { operands[$0] }
       for (place, output) in stacked.enumerated() {
         let value = try tensor(scope.outputs[1 + output])

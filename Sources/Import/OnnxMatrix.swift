@@ -9,6 +9,7 @@ extension OnnxImporter {
     switch node.type {
     case "Gemm": try importGemm()
     case "Einsum": try importEinsum()
+    case "Det": try importDeterminant()
     default: try importMatMul()
     }
   }
@@ -131,5 +132,27 @@ extension OnnxImporter {
       product = try emit(.reshape(Shape(dims)), [product], name)
     }
     return product
+  }
+
+  /// Determinants of small matrices, by cofactors of the first row.
+  private func importDeterminant() throws(EdgeError) {
+    let x = try input(0)
+    let shape = operands[x].shape
+    guard shape.rank >= 2, shape[shape.rank - 2] == shape[shape.rank - 1] else { throw wrongShape("\(shape.text) is not square", operand: x) }
+    let size = shape[shape.rank - 1]
+    guard 1...4 ~= size else { throw reject("a matrix of \(size) rows; 1 to 4 are supported") }
+    let outer = Array(shape.dims.dropLast(2))
+    let cells = try reshaped(try floatTensor(x), outer + [size * size])
+    func minor(_ row: Int, _ columns: [Int]) throws(EdgeError) -> ValueID {
+      var sum: ValueID?
+      for (place, column) in columns.enumerated() {
+        let cell = row * size + column
+        var term = try reshaped(try sliced(cells, axis: outer.count, from: cell, to: cell + 1), outer)
+        if columns.count > 1 { term = try binary(.multiply, term, try minor(row + 1, columns.filter { $0 != column })) }
+        sum = try joined(sum, term, place % 2 == 0 ? .add : .subtract)
+      }
+      return sum ?? cells
+    }
+    try setResult(try minor(0, Array(0..<size)))
   }
 }

@@ -28,7 +28,7 @@ extension OnnxImporter {
       }
       parameters.append(try floatTensor(id))
     }
-    if !inputs[1...4].allSatisfy({ operands[$0].isConstant }) {
+    if !parameters.allSatisfy({ graph.values[$0].constant != nil }) {
       // (x - mean) / sqrt(variance + epsilon) * scale + bias
       for index in parameters.indices {
         parameters[index] = try reshaped(parameters[index], [shape[1]] + [Int](repeating: 1, count: shape.rank - 2))

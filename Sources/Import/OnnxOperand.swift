@@ -38,6 +38,8 @@ final class OnnxOperand {
   /// In the file's layout.
   var shape = Shape([])
   var isDefined = false
+  /// The elements, when this is a sequence of tensors rather than one.
+  var sequence: [Int]?
   /// Depends on constants alone.
   var isConstant = false
   /// Result of an operator that is not supported.
@@ -51,6 +53,7 @@ final class OnnxOperand {
     attributeTensor = other.attributeTensor
     known = other.known
     integers = other.integers
+    sequence = other.sequence
     isQuantized = other.isQuantized
     value = other.value
     channelsLast = other.channelsLast
@@ -114,6 +117,7 @@ extension OnnxImporter {
     try prepare(id)
     if operands[id].value != Node.noValue { return operands[id].value }
     let operand = operands[id]
+    if operand.sequence != nil { throw isSequence(id) }
     var value: ValueID
     if operand.channelsLast != Node.noValue {
       // Graph outputs carry the file's name, otherwise the image does.
@@ -224,6 +228,7 @@ extension OnnxImporter {
     guard graph.nodes.count < limits.maximumNodes, graph.values.count < limits.maximumValues else {
       throw EdgeError(.limitExceeded, "the graph grows beyond \(limits.maximumNodes) nodes or \(limits.maximumValues) values", node: nodeName)
     }
+    if case .gather(_, let indices, _) = op { try countMade(indices.count, of: 4) }
     let declared: [ElementType] = if let type { [type] } else { [] }
     let results = try graph.addNode(op, name: nodeName, inputs: inputs, outputNames: names, results: declared)
     for result in results { try checkSize(result) }
@@ -287,7 +292,7 @@ extension OnnxImporter {
     try countFolded(graph.values[value].byteCount() ?? 0)
   }
 
-  private func countFolded(_ bytes: Int) throws(EdgeError) {
+  func countFolded(_ bytes: Int) throws(EdgeError) {
     foldedBytes += bytes
     if foldedBytes > limits.maximumTensorBytes {
       throw EdgeError(.limitExceeded, "computed constants take more than \(limits.maximumTensorBytes) bytes", node: nodeName)

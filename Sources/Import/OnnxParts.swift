@@ -61,13 +61,28 @@ extension OnnxImporter {
     return graph.addValue(Value(name: helperName(nodeName + ".number"), dtype: dtype, shape: Shape([]), constant: try known.data()))
   }
 
+  /// Counts a table that the importer makes, so that a small file cannot ask for endless memory.
+  func countMade(_ count: Int, of size: Int) throws(EdgeError) {
+    madeBytes += count * size
+    if madeBytes > limits.maximumTensorBytes / 4 {
+      throw EdgeError(.limitExceeded, "\(node.type): the tables of this node and those before it take \(madeBytes) bytes", node: nodeName)
+    }
+  }
+
+  /// A constant that follows from the node's attributes and shapes.
+  func table<T: BitwiseCopyable>(_ suffix: Text, _ dtype: DType, _ dims: [Int], _ elements: [T]) throws(EdgeError) -> ValueID {
+    try countMade(elements.count, of: MemoryLayout<T>.stride)
+    return try graph.addConstant(helperName(nodeName + suffix), dtype, Shape(dims), elements)
+  }
+
   /// The numbers first, first + 1 ... as int64 along one axis of a shape that is 1 elsewhere.
   func range(_ count: Int, axis: Int, rank: Int, first: Int = 0) throws(EdgeError) -> ValueID {
-    guard count >= 0, count <= 1 << 24, first.magnitude <= 1 << 40 else {
+    guard count >= 0, count <= 1 << 22, first.magnitude <= 1 << 40 else {
       throw EdgeError(.limitExceeded, "\(node.type): an index table of \(count) entries", node: nodeName)
     }
     var dims = [Int](repeating: 1, count: rank)
     dims[axis] = count
+    try countMade(count, of: 8)
     let storage = try Storage.allocate(count * 8)
     var index = 0
     while index < count {

@@ -113,7 +113,7 @@ extension OnnxImporter {
 
   /// Hann, Hamming and Blackman windows: a - b cos(2 pi n / N) + c cos(4 pi n / N), with N or N - 1.
   private func importWindow() throws(EdgeError) {
-    guard let sizes = try integersInput(0, "the size"), sizes.count == 1, sizes[0] >= 0, sizes[0] <= 1 << 24 else {
+    guard let sizes = try integersInput(0, "the size"), sizes.count == 1, sizes[0] >= 0, sizes[0] <= 1 << 22 else {
       throw malformed("the size is not one number")
     }
     let type = try integerAttribute("output_datatype", 1)

@@ -6,18 +6,27 @@ import Graph
 
 extension OnnxImporter {
   func importPooling() throws(EdgeError) {
-    let x = try input(0)
-    let rank = operands[x].shape.rank
+    var x = try input(0)
+    let shape = operands[x].shape
+    let rank = shape.rank
     if node.type == "GlobalAveragePool" || node.type == "GlobalMaxPool" {
       let function = node.type == "GlobalMaxPool" ? ReduceFunction.max : .mean
+      if rank > 4 { return try setResult(try reduce(function, try floatTensor(x), Array(2..<rank))) }
       let y = try emit(.reduce(function, axes: [1, 2], keepDims: true), [try image(x)], resultName(image: true))
       return try setImageResult(y, rank: rank)
     }
     if node.type == "MaxUnpool" { return try importUnpool(x) }
     if node.type == "MaxPool", isUsed(output: 1) { return try importIndexedPool(x) }
-    let isPlain = operands[x].dtype == .uint8 || operands[x].dtype == .int8
-    if rank == 5 || node.type == "MaxPool" && isPlain && !operands[x].isQuantized { return try importPlainPool(x) }
-    var pool = Pool(node.type == "MaxPool" ? .max : .average, window: try window(over: operands[x].shape, kernel: nil))
+    // Bytes go by way of float32.
+    let dtype = operands[x].dtype
+    let isPlain = node.type == "MaxPool" && (dtype == .uint8 || dtype == .int8) && (rank == 5 || !operands[x].isQuantized)
+    if isPlain {
+      let wide = try part(.cast(.float32), [try tensor(x)])
+      x = temporary(x)
+      operands[x].define(value: wide, dtype: .float32, shape: shape)
+    }
+    if rank == 5 { return try importVolumePool(x, as: isPlain ? dtype : nil) }
+    var pool = Pool(node.type == "MaxPool" ? .max : .average, window: try window(over: shape, kernel: nil))
     pool.ceilMode = try integerAttribute("ceil_mode", 0) != 0
     if pool.kind == .average { pool.countIncludesPad = try integerAttribute("count_include_pad", 0) != 0 }
     // SAME padding already covers the whole input; VALID never reads beyond it.
@@ -33,21 +42,18 @@ extension OnnxImporter {
         throw reject("padding as wide as the window: a result would see no pixel")
       }
     }
-    let y = try emit(.pool(pool), [try image(x)], resultName(image: true))
+    var y = try emit(.pool(pool), [try image(x)], isPlain ? helperName(nodeName + ".part") : resultName(image: true))
+    if isPlain { y = try emit(.cast(dtype), [y], resultName(image: true)) }
     try setImageResult(y, rank: rank)
   }
 
-  /// Volumes, and bytes by way of float32.
-  private func importPlainPool(_ x: Int) throws(EdgeError) {
+  private func importVolumePool(_ x: Int, as dtype: DType?) throws(EdgeError) {
     var pool = Pool(node.type == "MaxPool" ? .max : .average, window: Window())
     pool.ceilMode = try integerAttribute("ceil_mode", 0) != 0
     if pool.kind == .average { pool.countIncludesPad = try integerAttribute("count_include_pad", 0) != 0 }
     if try textAttribute("auto_pad", "NOTSET").utf8.first == UInt8(ascii: "S") { pool.ceilMode = false }
-    let dtype = operands[x].dtype
-    var value = try tensor(x)
-    if dtype != .float32 { value = try part(.cast(.float32), [value]) }
-    value = try pooled(value, try geometry(over: operands[x].shape, kernel: nil), pool)
-    if dtype != .float32 { value = try part(.cast(dtype), [value]) }
+    var value = try pooled(try floatTensor(x), try geometry(over: operands[x].shape, kernel: nil), pool)
+    if let dtype { value = try part(.cast(dtype), [value]) }
     try setResult(value)
   }
 
@@ -106,7 +112,7 @@ extension OnnxImporter {
     var y = try reshaped(try reduce(.max, x, [2]), dims)
     if dtype != .float32 { y = try part(.cast(dtype), [y]) }
     try setResult(y)
-    let table = try graph.addConstant(helperName(nodeName + ".places"), .int64, Shape([entries]), places)
+    let table = try self.table(".places", .int64, [entries], places)
     let tap = try binary(.multiply, try reduce(.argMax, x, [2], keepDims: false), try number(Double(positions), .int64))
     let entry = try binary(.add, tap, try range(positions, axis: 2, rank: 3))
     let plane = try reshaped(try range(planes, axis: 0, rank: 1), [shape[0], shape[1], 1])

@@ -199,7 +199,7 @@ final class OnnxReader {
 
   /// The texts that matter are short words; others (labels, source code) need not be UTF-8.
   private func word(_ message: ProtobufReader, _ range: Range<Int>) -> Text {
-    range.count <= 64 ? Text(validating: UnsafeRawBufferPointer(rebasing: message.bytes[range])) ?? "" : ""
+    range.count <= 1024 ? Text(validating: UnsafeRawBufferPointer(rebasing: message.bytes[range])) ?? "" : ""
   }
 
   private func tensor(_ message: ProtobufReader, at offset: Int) throws(EdgeError) -> OnnxTensor {

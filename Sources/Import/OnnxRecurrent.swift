@@ -153,8 +153,7 @@ extension OnnxImporter {
     let sizes = layer.resetsAfterProduct ? [width, width - hidden, hidden] : [width, width]
     let parts = try emit(.split(axis: 0, sizes: sizes), [bias], sizes.map { _ in helperName(nodeName + ".bias") })
     if sizes.count == 2 { return (try binary(.add, parts[0], parts[1]), Node.noValue) }
-    let zeros = try graph.addConstant(
-      helperName(nodeName + ".zeros"), .float32, Shape([hidden]), [Float](repeating: 0, count: hidden))
+    let zeros = try table(".zeros", .float32, [hidden], [Float](repeating: 0, count: hidden))
     let rest = try part(.concat(axis: 0), [parts[1], zeros])
     return (try binary(.add, parts[0], rest), parts[2])
   }

@@ -81,7 +81,7 @@ extension OnnxImporter {
       }
     }
     let channels = shape[1] / area
-    let index = try graph.addConstant(helperName(nodeName + ".places"), .int64, Shape([1, 1, entries]), places)
+    let index = try table(".places", .int64, [1, 1, entries], places)
     let spread = try part(.expand(Shape([shape[0], channels, entries])), [index])
     let empty = try part(.expand(Shape([shape[0], channels, pixels])), [try number(0, operands[id].dtype)])
     let columns = try reshaped(try tensor(id), [shape[0], channels, entries])
@@ -121,11 +121,10 @@ extension OnnxImporter {
     if try integerAttribute("ceil_mode", 0) != 0, try textAttribute("auto_pad", "NOTSET") == "NOTSET" { throw reject("attribute 'ceil_mode'") }
     let powers = try binary(.power, try unary(.abs, try image(id)), exponent)
     let channels = graph.values[powers].shape[3]
-    guard channels > 0, channels <= 1 << 20, let taps = Shape([channels, window.kernelHeight, window.kernelWidth]).elementCount(), taps <= 1 << 24
+    guard channels > 0, channels <= 1 << 20, let taps = Shape([channels, window.kernelHeight, window.kernelWidth]).elementCount(), taps <= 1 << 22
     else { throw reject("a window of \(window.kernelHeight) x \(window.kernelWidth)") }
-    let ones = try graph.addConstant(
-      helperName(nodeName + ".ones"), .float32, Shape([channels, window.kernelHeight, window.kernelWidth, 1]),
-      [Float](repeating: 1, count: taps))
+    let ones = try table(
+      ".ones", .float32, [channels, window.kernelHeight, window.kernelWidth, 1], [Float](repeating: 1, count: taps))
     let sums = try part(.convolution(Convolution(window: window, groups: channels)), [powers, ones])
     try setImageResult(try binary(.power, sums, root), rank: shape.rank)
   }

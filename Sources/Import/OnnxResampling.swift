@@ -19,6 +19,7 @@ extension OnnxImporter {
       if sampling.region != nil {
         var dims = [Int](repeating: 1, count: rank)
         dims[axis] = sampling.size
+        try countMade(sampling.size, of: 1)
         let flags = OnnxKnown(.bool, dims, positions.map { .integer($0 < 0 || $0 > Double(size - 1) ? 1 : 0) })
         let mask = graph.addValue(Value(name: helperName(nodeName + ".outside"), dtype: .bool, shape: Shape(dims), constant: try flags.data()))
         outside = try joined(outside, mask, .or)
@@ -30,7 +31,7 @@ extension OnnxImporter {
       }
       var weights = [Float](repeating: 0, count: entries)
       for (row, position) in positions.enumerated() { addShares(resize, sampling, position, size, &weights, row * size) }
-      let table = try graph.addConstant(helperName(nodeName + ".weights"), .float32, Shape([sampling.size, size]), weights)
+      let table = try self.table(".weights", .float32, [sampling.size, size], weights)
       var order = Array(0..<rank)
       order.swapAt(axis, rank - 1)
       value = try transposed(try part(.dense(.none), [try transposed(value, order), table]), order)

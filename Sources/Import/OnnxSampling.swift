@@ -78,7 +78,7 @@ extension OnnxImporter {
     let (low, high) = isAligned ? (0, Double(size - 1)) : (-0.5, Double(size) - 0.5)
     /// Back and forth between the borders.
     func reflected(_ x: ValueID) throws(EdgeError) -> ValueID {
-      if high <= low { return try constant(low) }
+      if high <= low { return try limited(x) }
       let range = try constant(high - low)
       let along = try binary(.modulo, try binary(.subtract, x, try constant(low)), try constant(2 * (high - low)))
       let back = try binary(.subtract, try constant(2 * (high - low)), along)
@@ -159,7 +159,7 @@ extension OnnxImporter {
         grid[point * (rank + 1) + rank - 1 - axis] = Float((isAligned ? place : place + 0.5) / span - 1)
       }
     }
-    let all = try graph.addConstant(helperName(nodeName + ".grid"), .float32, Shape([count, rank + 1]), grid)
+    let all = try table(".grid", .float32, [count, rank + 1], grid)
     let moved = try part(.matMul, [all, try transposed(try floatTensor(id), [0, 2, 1])])
     try setResult(try reshaped(moved, [shape[0]] + out + [rank]))
   }

@@ -199,6 +199,12 @@ extension OnnxImporter {
       sizes = [Int](repeating: size, count: parts - 1) + [last]
     }
     guard let sizes, sizes.count == outputs.count else { throw malformed("the number of parts is not the number of results") }
+    try split(x, axis: axis, sizes)
+  }
+
+  /// Parts along an axis, as the current node's results.
+  func split(_ x: Int, axis: Int, _ sizes: [Int]) throws(EdgeError) {
+    let shape = operands[x].shape
     for size in sizes where size < 0 || size > shape[axis] { throw malformed("a part of \(size) along an axis of \(shape[axis])") }
     if let known = operands[x].known, sizes.reduce(0, &+) == shape[axis] {
       var offset = 0
@@ -260,6 +266,9 @@ extension OnnxImporter {
     } else if mode == .constant, let given = try floatsInput(2, "the padding value") {
       guard given.count == 1 else { throw malformed("the padding value is not one number") }
       value = given[0]
+      if let exact = operands[inputs[2]].known?.integers?.first, operands[x].dtype != .float32, Double(exact) != Double(value) {
+        throw reject("an integer padding value of more than 24 bits")
+      }
     }
     let axes = opset < 18 ? nil : try integersInput(3, "axes")
     let count = axes?.count ?? shape.rank
@@ -297,7 +306,7 @@ extension OnnxImporter {
     for axis in shape.dims.indices where before[axis] != 0 || after[axis] != 0 {
       let size = shape[axis]
       let length = size + before[axis] + after[axis]
-      guard size > 0, before[axis] >= 0, after[axis] >= 0, length <= 1 << 24 else { throw reject("such pads of axis \(axis) of \(shape.text)") }
+      guard size > 0, before[axis] >= 0, after[axis] >= 0, length <= 1 << 22 else { throw reject("such pads of axis \(axis) of \(shape.text)") }
       var rows: [Int32] = []
       for position in 0..<length {
         let row = (position - before[axis]) % size

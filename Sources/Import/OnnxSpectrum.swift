@@ -52,8 +52,8 @@ extension OnnxImporter {
         s.append(Float((inverse ? -sines[turn] : sines[turn]) * factor))
       }
     }
-    let cosine = try graph.addConstant(helperName(nodeName + ".cos"), .float32, Shape([to, from]), c)
-    let sine = try graph.addConstant(helperName(nodeName + ".sin"), .float32, Shape([to, from]), s)
+    let cosine = try table(".cos", .float32, [to, from], c)
+    let sine = try table(".sin", .float32, [to, from], s)
     var y = try part(.dense(.none), [real, cosine])
     var z: ValueID?
     if let imaginary { y = try binary(.add, y, try part(.dense(.none), [imaginary, sine])) }

@@ -107,8 +107,13 @@ extension Lowering {
     } else if graph.values[y].quantization != nil {
       let byte = UInt8(truncatingIfNeeded: Lowering.quantize(value, try quantized(y)))
       withUnsafeMutableBytes(of: &arguments.value) { $0.storeBytes(of: byte, as: UInt8.self) }
+    } else if dtype(y) == .bool {
+      arguments.value.0 = value == 0 ? 0 : 1
     } else if value != 0 {
-      throw unsupported("pads \(dtype(y).name) with zero only")
+      guard !dtype(y).isFloatingPoint, let number = Int64(exactly: value) else {
+        throw unsupported("does not pad \(dtype(y).name) with \(value)")
+      }
+      withUnsafeMutableBytes(of: &arguments.value) { $0.storeBytes(of: number.littleEndian, as: Int64.self) }
     }
     try emit(Int(EK_FILL), arguments, [.write(0, target)])
   }

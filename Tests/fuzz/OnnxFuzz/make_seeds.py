@@ -119,6 +119,21 @@ SEEDS = {
     "center": one("CenterCropPad", "z", head=COUNTS + indices("z", [5, 2]), opset=18),
     "lp-pool": one("LpPool", head=IMAGE, attributes=KERNEL),
     "volume-pool": one("AveragePool", head=CUBE, attributes=M.ints("kernel_shape", [2, 3, 1])),
+    "einsum-trace": one("Einsum", head=HEADS, attributes=text("equation", "abii")),
+    "einsum-two-batches": one("Einsum", "x", head=ROW, attributes=text("equation", "ai,bi->ab")),
+    "conv-numbers": one("Conv", "w", head=M.raw(11, M.info("x", [])) + M.floats("w", [])),
+    "conv-transpose-row": one("ConvTranspose", "w", head=M.raw(11, M.info("x", [4])) + M.floats("w", [4])),
+    "det": one("Det", head=M.raw(11, M.info("x", [2, 3, 3]))),
+    "max-pool-bytes": one("MaxPool", head=M.raw(11, M.info("x", ["N", 2, 9], 2)), attributes=M.ints("kernel_shape", [2])),
+    "global-pool-volume": one("GlobalMaxPool", head=CUBE),
+    "pad-integers": one("Pad", "p", "v", head=COUNTS + indices("p", [0, 1, 2, 0]) + indices("v", [7])),
+    "dft-twice": M.model(M.raw(11, M.info("x", [1, 64, 1])) + M.node("DFT", ["x"], ["a"]) + M.node("DFT", ["x"], ["b"])
+                         + M.node("Add", ["a", "b"], ["y"]) + M.Y, 17),
+    "sequence": M.model(ROW_FIXED + indices("p", [-1]) + M.node("SequenceEmpty", [], ["e"]) + M.node("SequenceInsert", ["e", "x"], ["s"])
+                        + M.node("SequenceInsert", ["s", "x", "p"], ["t"]) + M.node("SequenceErase", ["t", "p"], ["u"])
+                        + M.node("ConcatFromSequence", ["u"], ["y"], M.integer("axis", 0) + M.integer("new_axis", 1)) + M.Y),
+    "sequence-split": M.model(ROW_FIXED + indices("p", [0]) + M.node("SplitToSequence", ["x"], ["s"], M.integer("axis", 1) + M.integer("keepdims", 0))
+                              + M.node("SequenceAt", ["s", "p"], ["y"]) + M.Y),
     "grid-sample": one("GridSample", "g", head=IMAGE + M.raw(11, M.info("g", ["N", 3, 3, 2])), opset=20),
     "affine-grid": one("AffineGrid", "z", head=M.raw(11, M.info("x", [1, 2, 3])) + indices("z", [1, 1, 3, 4]), opset=20),
     "dft": one("DFT", "", "a", head=M.raw(11, M.info("x", [1, 8, 1])) + indices("a", [1]), attributes=M.integer("onesided", 1), opset=20),

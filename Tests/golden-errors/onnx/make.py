@@ -99,6 +99,22 @@ CASES = {
     "different-extents": (model(
         raw(11, info("x", [4])) + node("NonZero", ["x"], ["a"]) + node("Abs", ["x"], ["b"]) + node("NonZero", ["b"], ["c"])
         + node("Add", ["a", "c"], ["y"]) + Y), 0, "add", "", "depends on data"),
+    "conv-of-numbers": (model(raw(11, info("x", [])) + floats("w", []) + node("Conv", ["x", "w"], ["y"]) + Y), 101, "conv", "w", "do not fit"),
+    "conv-of-rows": (model(V + floats("w", [4, 4]) + node("ConvTranspose", ["x", "w"], ["y"]) + Y), 101, "convtranspose", "w", "do not fit"),
+    "many-tables": (
+        model(raw(11, info("x", [1, 4096, 1])) + b"".join(raw(1, raw(1, "x") + raw(2, f"y{k}") + raw(3, f"dft{k}") + raw(4, "DFT")) for k in range(6))
+              + b"".join(raw(12, raw(1, f"y{k}")) for k in range(6)), 17), 301, "dft2", "", "the tables of this node"),
+    "sequence-output": (model(V + node("SequenceConstruct", ["x"], ["y"]) + Y), 401, "", "y", "'y' is a sequence"),
+    "sequence-of-sequences": (
+        model(V + node("SequenceConstruct", ["x"], ["s"]) + node("SequenceInsert", ["s", "s"], ["t"])
+              + node("ConcatFromSequence", ["t"], ["y"], integer("axis", 0)) + Y), 0, "sequenceinsert", "", "'s' is a sequence"),
+    "sequence-empty": (
+        model(V + node("SequenceEmpty", [], ["s"]) + node("ConcatFromSequence", ["s"], ["y"], integer("axis", 0)) + Y),
+        204, "concatfromsequence", "", "the sequence is empty"),
+    "sequence-position": (
+        model(V + node("SequenceEmpty", [], ["s"]) + node("SequenceErase", ["s"], ["t"]) + node("SequenceLength", ["t"], ["y"]) + Y),
+        204, "sequenceerase", "", "position -1"),
+    "no-sequence": (model(V + node("SequenceLength", ["x"], ["y"]) + Y), 204, "sequencelength", "x", "not a sequence"),
     "wrong-dtype": (model(V + floats("w", [4], 4, 99) + node("Add", ["x", "w"], ["y"]) + Y), 0, "add", "", "element type 99"),
     "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
     "attribute-type": (model(V + node("Flatten", ["x"], ["y"], ints("axis", [1])) + Y), 200, "flatten", "", "has type 7, not 2"),

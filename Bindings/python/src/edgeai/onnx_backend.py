@@ -76,6 +76,9 @@ PARAMETERS: dict[str, tuple[int, ...]] = {
     "Reshape": (1,),
     "Resize": (1, 2, 3),
     "STFT": (1, 3),
+    "SequenceAt": (1,),
+    "SequenceErase": (1,),
+    "SequenceInsert": (2,),
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
     "SplitToSequence": (1,),
@@ -235,7 +238,8 @@ class EdgeAIBackend(Backend):
 
     @classmethod
     def is_compatible(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
-        """Whether the engine knows every operator of a model. Sequences, texts and custom operators are never compatible;
+        """Whether the engine knows every operator of a model. Sequences as inputs or outputs, texts and custom operators are never
+        compatible;
         attributes and shapes are judged by :meth:`EdgeAIBackendRep.run` only, which sees the arrays."""
         if not cls.supports_device(device):
             return False

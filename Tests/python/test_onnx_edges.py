@@ -1,0 +1,165 @@
+"""Corners of ONNX operators: repeated labels, axes of one element, other element types, the open batch, sizes of tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import small_model
+from onnx import TensorProto, helper, numpy_helper
+from test_onnx_compositions import compare, f32, i64
+
+import edgeai
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ii", [(3, 3)]),
+        ("iij", [(3, 3, 2)]),
+        ("iji", [(3, 2, 3)]),
+        ("...ii", [(2, 4, 3, 3)]),
+        ("iijj", [(3, 3, 2, 2)]),
+        ("iij,jk", [(3, 3, 2), (2, 4)]),
+        ("ba", [(2, 3)]),
+    ],
+)
+def test_sums_without_a_named_result(equation: str, shapes: list[tuple[int, ...]]) -> None:
+    compare("Einsum", [f32(*shape, seed=i) for i, shape in enumerate(shapes)], opset=12, equation=equation)
+
+
+def test_long_equation() -> None:
+    """Spaces count for nothing, and there may be many."""
+    compare("Einsum", [f32(2, 3), f32(3, 4)], opset=12, equation=f"i{' ' * 80}j, jk -> ik")
+
+
+@pytest.mark.parametrize("equation", ["ij,jk->ik", "jk,ij->ik", "aij,jk->aik", "ij,jk->i"])
+def test_sum_over_an_open_batch_of_one_factor(equation: str) -> None:
+    factors, _, _ = equation.partition("->")
+    sizes = {"a": 2, "i": 3, "j": 4, "k": 5}
+    words = factors.split(",")
+    open_label = "a" if "a" in equation else "i"
+    shapes = {f"x{k}": tuple("n" if c == open_label else sizes[c] for c in word) for k, word in enumerate(words)}
+    content = small_model([helper.make_node("Einsum", list(shapes), ["y"], equation=equation)], shapes, ["y"])
+    session, peer = edgeai.Session(edgeai.load(content, max_batch=4)), onnxruntime.InferenceSession(content)
+    for batch in (1, 3):
+        feeds = {name: f32(*(batch if d == "n" else d for d in shape), seed=len(name + str(shape))) for name, shape in shapes.items()}
+        np.testing.assert_allclose(session.run(feeds)[0], peer.run(None, feeds)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_two_open_batches_in_a_product() -> None:
+    content = small_model([helper.make_node("Einsum", ["x", "x"], ["y"], equation="ai,bi->ab", name="node")], {"x": ("n", 3)}, ["y"])
+    with pytest.raises(edgeai.FreeShapeError, match="open batch") as caught:
+        edgeai.load(content)
+    assert caught.value.node == "node"
+
+
+def test_reflection_in_an_axis_of_one_element() -> None:
+    for shape in ((1, 2, 1, 4), (1, 2, 3, 1), (1, 2, 1, 1)):
+        grid = f32(1, 3, 3, 2, low=-1, high=1)
+        compare("GridSample", [f32(*shape), grid], opset=16, mode="bilinear", padding_mode="reflection", align_corners=1)
+
+
+def test_normalization_with_computed_parameters() -> None:
+    """Parameters that follow from constants too large to be computed when the file is read."""
+    channels = 5000
+    wide = {"s": f32(channels), "b": f32(channels), "m": f32(channels), "v": f32(channels, low=0.5, high=2)}
+    nodes = [helper.make_node("Sin", ["s"], ["t"]), helper.make_node("BatchNormalization", ["x", "t", "b", "m", "v"], ["y"])]
+    content = small_model(nodes, {"x": (2, channels, 2)}, ["y"], wide)
+    x = f32(2, channels, 2)
+    expected = onnxruntime.InferenceSession(content).run(None, {"x": x})[0]
+    np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run([x])[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "bool"])
+def test_padding_of_integers(dtype: str) -> None:
+    x = np.random.default_rng(1).integers(0, 2, (2, 3)).astype(dtype)
+    fill = np.array(1 if dtype == "bool" else 101 if dtype == "uint8" else -77).astype(dtype)
+    peer = "reference" if dtype in ("int8", "uint8") else "onnxruntime"
+    compare("Pad", [x, i64(1, 0, 2, 1), fill], (1, 2), peer=peer)
+
+
+def test_padding_with_a_long_integer() -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match="24 bits"):
+        compare("Pad", [i64(1, 2), i64(1, 1), i64((1 << 24) + 1)[0]], (1, 2))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("spatial", [(9,), (6, 7), (4, 5, 6)])
+def test_maxima_of_bytes(dtype: str, spatial: tuple[int, ...]) -> None:
+    x = np.random.default_rng(1).integers(0, 100, (2, 3, *spatial)).astype(dtype)
+    options: dict[str, Any] = {"kernel_shape": [2] * len(spatial), "strides": [2] * len(spatial)}
+    compare("MaxPool", [x], opset=12, **options)
+    if len(spatial) < 3:
+        graph = helper.make_graph(
+            [helper.make_node("MaxPool", ["x"], ["y"], **options)], "open",
+            [helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), ["n", 3, *spatial])],
+            [helper.make_empty_tensor_value_info("y")],
+        )  # fmt: skip
+        content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8).SerializeToString()
+        expected = onnxruntime.InferenceSession(content).run(None, {"x": x})[0]
+        np.testing.assert_array_equal(edgeai.Session(edgeai.load(content, max_batch=2)).run([x])[0], expected)
+
+
+@pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool"])
+def test_global_pools_of_volumes(op: str) -> None:
+    compare(op, [f32(2, 3, 4, 5, 6)])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_determinants(size: int) -> None:
+    compare("Det", [f32(2, 3, size, size)], opset=11)
+    compare("Det", [f32(size, size)], opset=11)
+
+
+def indexed(op: str) -> bytes:
+    """A node that goes along the open batch."""
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])]
+    names, outputs, constants = ["x", "i"], ["y"], []
+    if op == "TopK":
+        constants = [numpy_helper.from_array(i64(2), "i")]
+        outputs = ["y", "z"]
+    else:
+        inputs.append(helper.make_tensor_value_info("i", TensorProto.INT64, [2] if op == "Gather" else ["n", 4]))
+    if op == "ScatterElements":
+        names.append("x")
+    graph = helper.make_graph(
+        [helper.make_node(op, names, outputs, name="node", axis=0)], "indexed", inputs, [helper.make_empty_tensor_value_info(o) for o in outputs], constants
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString()
+
+
+@pytest.mark.parametrize("op", ["TopK", "Gather", "GatherElements", "ScatterElements"])
+def test_indices_along_the_open_batch(op: str) -> None:
+    """The model is right, but the batch must be a number."""
+    with pytest.raises(edgeai.FreeShapeError, match="open batch") as caught:
+        edgeai.load(indexed(op))
+    assert caught.value.node == "node"
+    edgeai.load(indexed(op), shapes={"x": (3, 4), **({} if op == "TopK" else {"i": (2,) if op == "Gather" else (3, 4)})})
+
+
+def repeated(op: str, count: int, inputs: dict[str, tuple[int, ...]], names: list[str], constants: dict[str, np.ndarray], opset: int, **attributes: Any) -> bytes:
+    nodes = [helper.make_node(op, names, [f"y{k}"], name=f"node{k}", **attributes) for k in range(count)]
+    return small_model(nodes, inputs, [f"y{k}" for k in range(count)], constants, opset)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        repeated("DFT", 12, {"x": (1, 4096, 1)}, ["x"], {}, 17, axis=1),
+        repeated("AffineGrid", 30, {"x": (1, 2, 3)}, ["x", "s"], {"s": i64(1, 1, 2048, 2048)}, 20),
+        repeated("HannWindow", 12, {}, ["s"], {"s": np.array(1 << 22)}, 17),
+        repeated("Pad", 30, {"x": (1,)}, ["x", "p"], {"p": i64(0, (1 << 22) - 1)}, 19, mode="wrap"),
+        repeated("STFT", 200, {"x": (1, 1 << 19, 1)}, ["x", "s", "", "l"], {"s": np.array(1), "l": np.array(4)}, 17),
+        repeated("OneHot", 12, {"x": (1,)}, ["x", "d", "v"], {"d": np.array(1 << 22), "v": f32(2)}, 11),
+    ],
+    ids=["DFT", "AffineGrid", "HannWindow", "Pad", "STFT", "OneHot"],
+)
+def test_small_files_cannot_ask_for_endless_tables(content: bytes) -> None:
+    """Each node is within bounds, all of them together are not."""
+    assert len(content) < 20_000
+    with pytest.raises(edgeai.EdgeAIError, match="the tables of this node and those before it") as caught:
+        edgeai.load(content)
+    assert caught.value.node.startswith("node")
