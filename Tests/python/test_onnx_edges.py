@@ -43,7 +43,7 @@ def test_sum_over_an_open_batch_of_one_factor(equation: str) -> None:
     open_label = "a" if "a" in equation else "i"
     shapes = {f"x{k}": tuple("n" if c == open_label else sizes[c] for c in word) for k, word in enumerate(words)}
     content = small_model([helper.make_node("Einsum", list(shapes), ["y"], equation=equation)], shapes, ["y"])
-    session, peer = edgeai.Session(edgeai.load(content, max_batch=4)), onnxruntime.InferenceSession(content)
+    session, peer = edgeai.Session(edgeai.load(content)), onnxruntime.InferenceSession(content)
     for batch in (1, 3):
         feeds = {name: f32(*(batch if d == "n" else d for d in shape), seed=len(name + str(shape))) for name, shape in shapes.items()}
         np.testing.assert_allclose(session.run(feeds)[0], peer.run(None, feeds)[0], rtol=1e-5, atol=1e-6)
@@ -100,7 +100,7 @@ def test_maxima_of_bytes(dtype: str, spatial: tuple[int, ...]) -> None:
         )  # fmt: skip
         content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8).SerializeToString()
         expected = onnxruntime.InferenceSession(content).run(None, {"x": x})[0]
-        np.testing.assert_array_equal(edgeai.Session(edgeai.load(content, max_batch=2)).run([x])[0], expected)
+        np.testing.assert_array_equal(edgeai.Session(edgeai.load(content)).run([x])[0], expected)
 
 
 @pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool"])

@@ -53,7 +53,7 @@ def test_sequences(nodes: list[Any]) -> None:
 
 def test_sequence_of_an_open_batch() -> None:
     content = small_model([LIST, node("ConcatFromSequence", ["s"], ["y"], axis=1)], dict.fromkeys("abc", ("n", 3)), ["y"])
-    session, peer = edgeai.Session(edgeai.load(content, max_batch=3)), onnxruntime.InferenceSession(content)
+    session, peer = edgeai.Session(edgeai.load(content)), onnxruntime.InferenceSession(content)
     feeds = {name: f32(3, 3, seed=i) for i, name in enumerate("abc")}
     np.testing.assert_array_equal(session.run(feeds)[0], peer.run(None, feeds)[0])
 
