@@ -122,7 +122,7 @@ def test_external_data_of_a_model_in_memory_is_refused() -> None:
 def test_an_unsupported_operator_does_not_hide_missing_weights(tmp_path: Path) -> None:
     """allow_unsupported is about operators alone: files still have to be there."""
     proto = onnx.load_from_string(model("none.bin"))
-    proto.graph.node.append(helper.make_node("Det", ["x"], ["d"], name="det"))
+    proto.graph.node.append(helper.make_node("RandomNormalLike", ["x"], ["d"], name="random"))
     proto.graph.output.append(helper.make_tensor_value_info("d", TensorProto.FLOAT, None))
     path = write(tmp_path, proto.SerializeToString())
     with pytest.raises(edgeai.EdgeAIError) as caught:
@@ -132,7 +132,7 @@ def test_an_unsupported_operator_does_not_hide_missing_weights(tmp_path: Path) -
     with pytest.raises(edgeai.UnsupportedOpError):
         edgeai.load(path)
     opened = edgeai.load(path, allow_unsupported=True)
-    assert [(item.type, item.node) for item in opened.unsupported] == [("Det", "det")]
+    assert [(item.type, item.node) for item in opened.unsupported] == [("RandomNormalLike", "random")]
     for use in (lambda: edgeai.Session(opened), lambda: edgeai.quantize(opened, np.zeros((1, 3), np.float32))):
         with pytest.raises(edgeai.UnsupportedOpError):
             use()
