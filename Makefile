@@ -26,7 +26,7 @@ SWIFTC     ?= swiftc
 SWIFT_BIN  := $(dir $(shell readlink -f "$$(command -v $(SWIFTC))"))
 # The compiler of the link and of the examples: the system's, else the one that comes with Swift.
 CC         := $(if $(filter default,$(origin CC)),$(firstword $(shell command -v gcc || true) $(SWIFT_BIN)clang),$(CC))
-SHIP       := EDGEAI_SHIPPED=1 swift build -c release --target Shipped -j $(JOBS)
+SHIP       := EDGEAI_SHIPPED=1 swift build -c release --target Shipped -j $(JOBS) -debug-info-format none
 
 HEADERS    := Include/edgeai.h Include/edgeai_compress.h
 SONAME     := libedgeai.so.$(SOVERSION)

@@ -69,13 +69,12 @@ let shippedTargets: [Target] = [
     name: "Shipped", dependencies: ["CPlatform", "CEdgeAI"] + allKernels,
     // Planning and reading run once: small before fast. Swift's own inliner and closure specialization grow code even
     // under -Osize; LLVM's inliner takes what makes it smaller, and its outliner makes one function of equal pieces.
+    // What is written is LLVM IR, from which Packaging/pack.sh makes the object.
     swiftSettings: embedded + [
       .define("EDGEAI_SINGLE_MODULE"),
       .unsafeFlags(
-        ["-Osize", "-enforce-exclusivity=unchecked"]
-          + llvm(
-            "-sil-disable-pass=inline", "-sil-disable-pass=closure-specialize", "-inline-threshold=0",
-            "-enable-machine-outliner=always")),
+        ["-Osize", "-enforce-exclusivity=unchecked", "-Xfrontend", "-emit-ir"]
+          + llvm("-sil-disable-pass=inline", "-sil-disable-pass=closure-specialize", "-inline-threshold=0")),
     ])
 ]
 

@@ -32,7 +32,18 @@ for pair in "$@"; do
   parts="$parts $out/objects/$module.o"
 done
 
-$lld "$release/Shipped.build/Shipped.o" -o "$out/objects/Shipped.o"
+# `Shipped.o` is LLVM IR: Swift gives a module's functions names that other objects could call, so none of them may be
+# inlined into its one caller, lose an unused parameter or be dropped. Here nothing else calls them. C's side keeps its names.
+ir=$out/objects/Shipped.ll
+sed -E '/^define (protected |hidden )?swiftcc/s/^define (protected |hidden )?/define internal /
+  /^define linkonce_odr (protected |hidden )?swiftcc/{s/linkonce_odr (protected |hidden )?/internal /;s/ comdat(\([^)]*\))?//;}' \
+  "$release/Shipped.build/Shipped.o" > "$ir"
+triple=$(sed -n 's/^target triple = "\(.*\)"/\1/p' "$ir")
+case $emulation in armelf) pic=-fno-pic ;; *) pic=-fPIC ;; esac
+"$tools/clang" -target "$triple" $pic -Oz -fno-vectorize -fno-slp-vectorize -fno-unroll-loops -ffunction-sections \
+  -mllvm -inline-threshold=0 -mllvm -enable-machine-outliner=always -Wno-override-module -c "$ir" -o "$out/objects/Shipped.ir.o"
+$lld "$out/objects/Shipped.ir.o" -o "$out/objects/Shipped.o"
+rm "$ir" "$out/objects/Shipped.ir.o"
 $objcopy $hook "$out/objects/Shipped.o"
 
 platform=""

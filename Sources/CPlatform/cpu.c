@@ -1,13 +1,20 @@
 #include "edgeai_platform.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
+/* Asked of the processor itself: the compiler's __builtin_cpu_supports brings a table of every processor there is. */
 uint32_t ep_cpu_features(void) {
-  uint32_t set = 0;
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) set |= EP_CPU_AVX2;
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
-    set |= EP_CPU_AVX512VNNI;
+  uint32_t a, b, c, d, state, high, set = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+  const uint32_t needed = bit_OSXSAVE | bit_AVX | bit_FMA;
+  if ((c & needed) != needed) return 0;
+  /* XCR0: which registers the operating system saves. */
+  __asm__("xgetbv" : "=a"(state), "=d"(high) : "c"(0));
+  if ((state & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+  if (b & bit_AVX2) set |= EP_CPU_AVX2;
+  const uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+  if ((state & 0xe0) == 0xe0 && (b & wide) == wide && (c & bit_AVX512VNNI)) set |= EP_CPU_AVX512VNNI;
   return set;
 }
 #elif defined(__aarch64__)
