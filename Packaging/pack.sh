@@ -34,6 +34,8 @@ done
 
 # `Shipped.o` is LLVM IR: Swift gives a module's functions names that other objects could call, so none of them may be
 # inlined into its one caller, lose an unused parameter or be dropped. Here nothing else calls them. C's side keeps its names.
+# The compiler leaves files of the module in the folder it ran in.
+rm -f "$here"/../Shipped-1.swift*
 ir=$out/objects/Shipped.ll
 sed -E '/^define (protected |hidden )?swiftcc/s/^define (protected |hidden )?/define internal /
   /^define linkonce_odr (protected |hidden )?swiftcc/{s/linkonce_odr (protected |hidden )?/internal /;s/ comdat(\([^)]*\))?//;}' \

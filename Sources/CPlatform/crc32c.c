@@ -17,6 +17,8 @@ static uint32_t portable(uint32_t crc, const uint8_t *p, size_t n) {
 }
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 __attribute__((target("sse4.2"))) static uint32_t hardware(uint32_t crc, const uint8_t *p, size_t n) {
   uint64_t c = crc, word;
   for (; n >= 8; n -= 8, p += 8) {
@@ -28,8 +30,8 @@ __attribute__((target("sse4.2"))) static uint32_t hardware(uint32_t crc, const u
   return crc;
 }
 static int has_hardware(void) {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("sse4.2");
+  uint32_t a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2);
 }
 #else
 static uint32_t hardware(uint32_t crc, const uint8_t *p, size_t n) { return portable(crc, p, n); }
