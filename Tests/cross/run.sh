@@ -55,7 +55,8 @@ aarch64() {
     done
   done
   check "aarch64: misuse is built" $cc Tests/c/api_misuse.c -Lbuild/aarch64 -ledgeai -lm -o $work/api_misuse-aarch64
-  check "aarch64: misuse" $run -E LD_LIBRARY_PATH=build/aarch64 $work/api_misuse-aarch64 Examples/models/fashion_mnist.onnx
+  check "aarch64: misuse" $run -E LD_LIBRARY_PATH=build/aarch64 $work/api_misuse-aarch64 Examples/models/fashion_mnist.onnx \
+    Tests/golden/edgeai/state-and-count.edgeai
 }
 
 cortex_m4() {

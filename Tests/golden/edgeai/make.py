@@ -331,6 +331,20 @@ def cases() -> dict[str, File]:
     control.outputs = [last, total]
     files["control"] = control
 
+    selections = File("selections")
+    x, boxes, scores = selections.input((8,)), selections.input((1, 4, 4), name="boxes"), selections.input((1, 2, 4), name="scores")
+    places, count = selections.value("places", (1, 8), I64), selections.value("count", (), I64)
+    selections.node(37, i64(8), [x], [places, count], "nonzero")
+    first, whole = selections.value("first", (8,)), selections.value("whole", (8,))
+    selections.node(38, i32(0) + u8(0) + i64(8), [x, count], [first], "first")
+    selections.node(38, i32(0) + u8(1, 2), [first], [whole], "whole")
+    different = [selections.value("different", (8,))] + [selections.value(name, (8,), I64) for name in ("firsts", "inverse", "counts")]
+    selections.node(39, i32(0) + u8(1) + i64(8), [x], [*different, selections.value("distinct", (), I64)], "unique")
+    chosen = selections.value("chosen", (6, 3), I64)
+    selections.node(40, i64(6, 3) + f32(0.5) + u8(1) + f32(0.25) + u8(0), [boxes, scores], [chosen, selections.value("boxes found", (), I64)], "nms")
+    selections.outputs = [places, whole, *different, chosen]
+    files["selections"] = selections
+
     described = float_case("névé \U0001f3d4", 6, u8(2) + f32(0, 0), (-1, 3), (-1, 3))
     described.metadata = [("producer", "make.py"), ("labels", "cat\ndog\nété"), ("empty", ""), ("", "a key may be empty")]
     files["metadata"] = described
