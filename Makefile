@@ -124,7 +124,7 @@ $(VENV)/installed: Tests/requirements.txt
 
 # ---- Tests -----------------------------------------------------------------------------------------------
 
-# Each part by itself: make test-swift, test-c, test-cross, test-python, test-fuzz.
+# Each part by itself: make test-swift, test-c, test-cross, test-python, test-conformance, test-fuzz.
 test: setup
 	$(MAKE) library
 	$(MAKE) test-c

@@ -507,7 +507,7 @@ EDGEAI_API edgeai_status edgeai_session_plan_info(const edgeai_session *session,
 EDGEAI_API edgeai_status edgeai_session_plan_text(const edgeai_session *session, char *buffer, size_t capacity, size_t *length,
                                                   edgeai_error *error);
 
-/* Times of one step since the session was created or reset, in nanoseconds; all 0 without the option `profile`. */
+/* Times of one step since the session was created, or since edgeai_session_reset_times, in nanoseconds; all 0 without the option `profile`. */
 typedef struct edgeai_step_times {
   uint32_t struct_size;
   uint32_t reserved;

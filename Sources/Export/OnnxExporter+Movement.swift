@@ -36,9 +36,9 @@ extension OnnxExporter {
     case .take(let indexing): try writeTake(indexing)
     case .put(let indexing, let function): try writePut(indexing, function)
     case .topK(let axis, let k, let largest): try writeTopK(axis, k, largest)
-    case .recurrent: throw unsupported("recurrent layers have no form for it yet")
+    case .recurrent: throw unsupported("recurrent layers are not written")
     case .nonZero, .crop, .unique, .nonMaxSuppression: throw unsupported("its result's size depends on data")
-    case .when, .otherwise, .merge, .loop, .next: throw unsupported("branches and loops have no form for it yet")
+    case .when, .otherwise, .merge, .loop, .next: throw unsupported("branches and loops are not written")
     }
   }
 

@@ -23,13 +23,17 @@ extension TfliteImporter {
     case .bitcast:
       let type = try fileType(try output())
       guard type.byteCount == (try fileType(try input(0))).byteCount else { throw reject("elements of another width are not supported") }
-      try compute(.bitCast(type.imported), [try inputValue(0)])
+      let x = try inputValue(0)
+      try requireUnscaled(x)
+      try compute(.bitCast(type.imported), [x])
     default: try importSelect(code)
     }
   }
 
   private func importPlain(_ function: BinaryFunction) throws(EdgeError) {
-    try compute(.binary(function, .none), [try inputValue(0), try inputValue(1)])
+    let a = try inputValue(0)
+    try requireUnscaled(a)
+    try compute(.binary(function, .none), [a, try inputValue(1)])
   }
 
   /// Quantized operands are compared as the real numbers they stand for.
@@ -44,6 +48,7 @@ extension TfliteImporter {
   /// Rounded down. Of integers: what is left is taken away first, so that the division is exact.
   private func importFloorDivision() throws(EdgeError) {
     let (a, b) = (try inputValue(0), try inputValue(1))
+    try requireUnscaled(a)
     if graph.values[a].dtype == .float32 {
       return try compute(.unary(UnaryFunction(.floor)), [try binary(.divide, a, b)])
     }

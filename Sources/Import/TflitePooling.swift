@@ -7,7 +7,8 @@ import Graph
 extension TfliteImporter {
   func importPooling(_ code: TfliteCode) throws(EdgeError) {
     let options = try options(5)
-    let x = code == .l2Pool2d ? try realValue(0) : try inputValue(0)
+    let x = try inputValue(0)
+    if code == .l2Pool2d { try requireFloat(x) }
     let kernel = (height: try options.int32(4), width: try options.int32(3))
     let window = try window(options, over: shapeOf(x), kernel: kernel)
     let clamp = try clamp(try options.byte(5))

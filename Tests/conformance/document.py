@@ -27,6 +27,8 @@ Beside these there are operators which the suite does not have, held against ONN
 Resize, LpPool and BatchNormalization of volumes; SimplifiedLayerNormalization; and of the domain com.microsoft Attention (without a past), BiasGelu,
 EmbedLayerNormalization, FastGelu, FusedConv, FusedMatMul, Gelu, MultiHeadAttention, QuickGelu, SkipLayerNormalization and
 SkipSimplifiedLayerNormalization. MaxUnpool follows the suite where an output shape is given: the indices are those of the shape without it.
+Sequences of known length inside a network (SequenceConstruct, SequenceEmpty, SequenceInsert, SequenceErase, SequenceAt, SequenceLength,
+ConcatFromSequence, SplitToSequence) are in `simple/test_sequence_model*` and `Tests/python/test_sequences.py`.
 """
 
 

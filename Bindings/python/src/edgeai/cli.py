@@ -138,7 +138,7 @@ def _quantize(options: argparse.Namespace) -> int:
     if len(options.data) > 1 or len(model.inputs) > 1:
         feed = _feed(model, options.data)
         data = [{name: array[i : i + 1] for name, array in feed.items()} for i in range(len(next(iter(feed.values()))))]
-    elif options.samples:
+    if options.samples:
         data = data[: options.samples]
     result = quantize(
         model,
@@ -208,12 +208,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=build_info())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    running = argparse.ArgumentParser(add_help=False)
-    running.add_argument("--threads", type=int, default=1, help="working threads (default 1)")
+    working = argparse.ArgumentParser(add_help=False)
+    working.add_argument("--threads", type=int, default=1, help="working threads (default 1)")
+    working.add_argument("--strict", action="store_true", help="refuse operators that would run on a reference kernel, or in float in a quantized model")
+    running = argparse.ArgumentParser(add_help=False, parents=[working])
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
     running.add_argument("--max-extent", type=int, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
-    running.add_argument("--strict", action="store_true", help="refuse operators that would silently run in float")
-    running.add_argument("--max-iterations", type=int, help="iterations of all loops together in one run (default 1000000)")
+    running.add_argument("--max-iterations", type=int, metavar="N", help="iterations of all loops together in one run (default 1000000)")
     batch = argparse.ArgumentParser(add_help=False)
     batch.add_argument("--batch", type=int, help="samples in one run")
 
@@ -236,9 +237,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
     sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them); bfloat16 as uint16")
 
-    sub = command("quantize", _quantize, "Make an int8 model.", (running,))
-    sub.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="calibration samples: .npy, or .npz:KEY")
-    sub.add_argument("-o", "--output", required=True, help=".edgeai file to write")
+    sub = command("quantize", _quantize, "Make an int8 model.", (working,))
+    sub.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="calibration samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    sub.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
     sub.add_argument("-n", "--samples", type=int, help="use the first so many samples")
     sub.add_argument(
         "--calibrator", default="min-max", choices=["min-max", "moving-average", "percentile", "entropy", "mse"]

@@ -54,7 +54,7 @@ class UnsupportedOpError(EdgeAIError):
 
 
 class LimitError(EdgeAIError):
-    """A model asks for more than the limits allow."""
+    """A model asks for more than the limits allow, or a run for more iterations or entries than its session does."""
 
 
 class ShapeError(EdgeAIError, ValueError):

@@ -117,7 +117,7 @@ class Session:
             seen, and remembers the last plans.
         threads: Working threads, the caller's included.
         spin_us: How long idle workers look for work before they sleep; None is the library's default.
-        strict: Refuse a quantized model of which some operator would run in float.
+        strict: Refuse a model of which some operator would run on a reference kernel or, when it is quantized, in float.
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
         max_extent: Most entries of a dimension whose size depends on data; None is the library's default, 65536. Memory is
             for as many as there can be, or for this many where that is less; a run that finds more raises LimitError.
