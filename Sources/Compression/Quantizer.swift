@@ -107,7 +107,7 @@ private final class GraphQuantizer {
   /// there for others, and a loop would repeat it.
   private func prepareControl(_ index: Int) throws(EdgeError) {
     guard flow.markers[index] >= 0, flow.constructs[flow.markers[index]].begin == index else { return }
-    for inner in index + 1..<flow.constructs[flow.markers[index]].end {
+    for inner in index + 1...flow.constructs[flow.markers[index]].end {
       for input in source.nodes[inner].inputs where input != Node.noValue && integers[input] != Node.noValue { _ = try float(input) }
     }
   }

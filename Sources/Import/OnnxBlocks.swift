@@ -116,7 +116,7 @@ extension OnnxImporter {
         poisonOutputs()
         return nil
       }
-      values.append(try tensor(id))
+      values.append(try plainTensor(id))
     }
     return values
   }

@@ -91,7 +91,7 @@ extension OnnxImporter {
   private func importRolled(_ parts: LoopParts) throws(EdgeError) {
     let scope = scopes[parts.scope]
     var initial: [ValueID] = []
-    for index in 0..<parts.stateCount { initial.append(try tensor(try input(2 + index))) }
+    for index in 0..<parts.stateCount { initial.append(try plainTensor(try input(2 + index))) }
     var iterations = Node.noValue
     if let count = parts.iterations {
       iterations = graph.addValue(
@@ -163,7 +163,7 @@ extension OnnxImporter {
       }
       carried = scope.outputs.dropFirst().prefix(parts.stateCount).map { operands[$0] }
       for (place, output) in stacked.enumerated() {
-        let value = try tensor(scope.outputs[1 + output])
+        let value = try plainTensor(scope.outputs[1 + output])
         rows[place].append(try part(.reshape(Shape([1] + graph.values[value].shape.dims)), [value]))
       }
       guard let again = try knownNumber(scope.outputs[0]) else {
@@ -226,7 +226,7 @@ extension OnnxImporter {
     let count = try integerAttribute("num_scan_inputs", 0)
     guard count > 0, count <= inputs.count - first else { throw malformed("attribute 'num_scan_inputs' is \(count)") }
     var values: [ValueID] = []
-    for index in first..<inputs.count { values.append(try tensor(try input(index))) }
+    for index in first..<inputs.count { values.append(try plainTensor(try input(index))) }
     return (Array(values.dropLast(count)), Array(values.suffix(count)))
   }
 

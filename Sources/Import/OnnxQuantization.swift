@@ -138,7 +138,7 @@ extension OnnxImporter {
   /// Gives a graph input of plain integers the scale with which the file reads it, unless others have read it without.
   private func adopt(_ x: Int, _ quantization: Quantization, _ isSigned: Bool) throws(EdgeError) {
     let value = operands[x].value
-    guard value != Node.noValue, operands[x].producer < 0, !operands[x].isRead, graph.inputs.contains(value) else { return }
+    guard blockDepth == 0, value != Node.noValue, operands[x].producer < 0, !operands[x].isRead, graph.inputs.contains(value) else { return }
     graph.values[value].quantization = quantization
     operands[x].isQuantized = true
     guard isSigned else { return }

@@ -109,13 +109,21 @@ private struct ExtentInference {
     }
   }
 
+  /// The second and third input are weights.
+  private var hasWeights: Bool {
+    switch node.op {
+    case .convolution, .transposedConvolution, .dense, .batchNormalization: return true
+    default: return false
+    }
+  }
+
   /// The axis of the first input stays, where it may; other inputs either share it or have no part in it.
   private func kept(_ mayBe: (Int) -> Bool) throws(EdgeError) -> Extent? {
     guard let extent = extent(0) else { throw mixture }
     guard mayBe(extent.axis) else { throw alongAxis }
     for position in 1..<max(node.inputs.count, 1) {
       if let other = self.extent(position) {
-        guard other == extent else { throw mixture }
+        guard other == extent, position > 2 || !hasWeights else { throw mixture }
       } else if case .convolution = node.op, position == 3, node.input(3) != nil {
         throw mixture
       } else if case .dense = node.op, position == 3, node.input(3) != nil {

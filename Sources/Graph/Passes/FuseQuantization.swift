@@ -16,7 +16,11 @@ extension Graph {
     // ReLUs and residual additions must be part of their layer by now.
     let fused = try fusingActivations()
     let fusion = QuantizationFusion(fused)
-    for node in fused.nodes { try fusion.visit(node) }
+    let flow = try ControlFlow(fused)
+    for (index, node) in fused.nodes.enumerated() {
+      if flow.markers[index] >= 0 { try fusion.cross(index, flow.constructs[flow.markers[index]].end) }
+      try fusion.visit(node)
+    }
     return try fusion.finish()
   }
 }
@@ -30,6 +34,8 @@ final class QuantizationFusion {
   private var isMade: [Bool]
   /// For each value of the source the first result of quantizing it, or -1.
   private var quantized: [ValueID]
+  /// The values that have one, of the current block.
+  private var quantizedHere: [ValueID] = []
 
   init(_ graph: Graph) {
     rewriter = GraphRewriter(graph)
@@ -47,6 +53,16 @@ final class QuantizationFusion {
     return try rewriter.finish()
   }
 
+  /// At a marker of a branch or loop that ends at `end`: what was quantized in a block is not there for others, and what a
+  /// block reads from outside must not be made inside.
+  func cross(_ marker: Int, _ end: Int) throws(EdgeError) {
+    for value in quantizedHere { quantized[value] = Node.noValue }
+    quantizedHere = []
+    for inner in marker &+ 1..<end &+ 1 {
+      for input in source.nodes[inner].inputs where input != Node.noValue { try makePlain(input) }
+    }
+  }
+
   func visit(_ node: Node) throws(EdgeError) {
     if case .dequantize = node.op {
       try makePlain(node.inputs[0])
@@ -57,7 +73,10 @@ final class QuantizationFusion {
       if try quantize(node) { return }
       // Exporters write one for each reader.
       let (x, y) = (node.inputs[0], node.outputs[0])
-      if quantized[x] == Node.noValue { quantized[x] = y }
+      if quantized[x] == Node.noValue {
+        quantized[x] = y
+        quantizedHere.append(x)
+      }
       if quantized[x] != y, source.declaredTypes(of: node) == [type(rewriter.place(of: quantized[x]))] {
         rewriter.set(y, to: rewriter.place(of: quantized[x]))
         isMade[y] = true

@@ -66,7 +66,7 @@ def _feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
             feed[names[position]] = _array(text)
         else:
             raise SystemExit(f"edgeai: the model has {len(names)} inputs")
-    return {name: np.ascontiguousarray(array) for name, array in feed.items()}
+    return {name: np.asarray(array, order="C") for name, array in feed.items()}
 
 
 def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:

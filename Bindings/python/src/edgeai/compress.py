@@ -71,7 +71,7 @@ def _batches(model: Model, data: Any) -> Iterator[tuple[np.ndarray[Any, Any], ..
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=missing[0])
             item = tuple(item[name] for name in names)
         arrays = item if isinstance(item, (tuple, list)) else (item,)
-        yield tuple(np.ascontiguousarray(as_array(a)) for a in arrays)
+        yield tuple(np.asarray(as_array(a), order="C") for a in arrays)
 
 
 @contextlib.contextmanager
