@@ -42,10 +42,16 @@ sed -E '/^define (protected |hidden )?swiftcc/s/^define (protected |hidden )?/de
   "$release/Shipped.build/Shipped.o" > "$ir"
 triple=$(sed -n 's/^target triple = "\(.*\)"/\1/p' "$ir")
 case $emulation in armelf) pic=-fno-pic ;; *) pic=-fPIC ;; esac
-"$tools/clang" -target "$triple" $pic -Oz -fno-vectorize -fno-slp-vectorize -fno-unroll-loops -ffunction-sections \
-  -mllvm -inline-threshold=0 -mllvm -enable-machine-outliner=always -Wno-override-module -c "$ir" -o "$out/objects/Shipped.ir.o"
+assembly=$out/objects/Shipped.s
+"$tools/clang" -target "$triple" $pic -Oz -fno-vectorize -fno-slp-vectorize -fno-unroll-loops -ffunction-sections -fno-verbose-asm \
+  -mllvm -inline-threshold=0 -mllvm -enable-machine-outliner=always -Wno-override-module -S "$ir" -o "$assembly"
+if [ "$emulation" = elf_x86_64 ]; then
+  awk -f "$here/share-calls.awk" "$assembly" > "$ir"
+  mv "$ir" "$assembly"
+fi
+"$tools/clang" -target "$triple" -c "$assembly" -o "$out/objects/Shipped.ir.o"
 $lld "$out/objects/Shipped.ir.o" -o "$out/objects/Shipped.o"
-rm "$ir" "$out/objects/Shipped.ir.o"
+rm -f "$ir" "$assembly" "$out/objects/Shipped.ir.o"
 $objcopy $hook "$out/objects/Shipped.o"
 
 platform=""

@@ -93,7 +93,7 @@ extension OnnxExporter {
     let isAverage = pool.kind != .max
     var window = pool.window
     // A window that reaches over the end sees padding there; only where that counts it must be told apart.
-    let isPadded = pool.ceilMode && !(isAverage && pool.countIncludesPad)
+    var isPadded = pool.ceilMode && !(isAverage && pool.countIncludesPad)
     if isPadded {
       let (x, y) = (shape(node.inputs[0]), shape(node.outputs[0]))
       func reach(_ axis: Int, _ stride: Int, _ kernel: Int, _ dilation: Int, _ before: Int) -> Int {
@@ -101,6 +101,12 @@ extension OnnxExporter {
       }
       window.padBottom = max(window.padBottom, reach(1, window.strideHeight, window.kernelHeight, window.dilationHeight, window.padTop))
       window.padRight = max(window.padRight, reach(2, window.strideWidth, window.kernelWidth, window.dilationWidth, window.padLeft))
+      // A dilated window can reach further over the end than a padding may.
+      if window.padBottom >= window.kernelHeight || window.padRight >= window.kernelWidth {
+        if isAverage { throw unsupported("a dilated window reaches over the end by more than its elements") }
+        window = pool.window
+        isPadded = false
+      }
     }
     var all = attributes(window) + [("ceil_mode", .integer(pool.ceilMode && !isPadded ? 1 : 0))]
     if isAverage { all.append(("count_include_pad", .integer(pool.countIncludesPad ? 1 : 0))) }

@@ -117,8 +117,11 @@ extension Graph {
             throw failure(
               .shapeMismatch, "\(what) have shape \(values[a].shape.text), then \(values[b].shape.text)", values[b].name)
           }
-          guard values[a].dtype == values[b].dtype, values[a].quantization == values[b].quantization else {
+          guard values[a].dtype == values[b].dtype else {
             throw failure(.dtypeMismatch, "\(what) are \(values[a].dtype.text), then \(values[b].dtype.text)", values[b].name)
+          }
+          guard values[a].quantization == values[b].quantization else {
+            throw failure(.dtypeMismatch, "\(what) have different scales or zero points", values[b].name)
           }
         }
       }

@@ -8,6 +8,9 @@ import Graph
 /// vector of values, then one byte of packed type (type * 4 + log2 of the width) for each; before it stand the offset of
 /// the vector of keys, the width of that one's entries, and the number of entries.
 struct FlexbufferMap {
+  /// More than any operator has options. Looking a key up reads all entries.
+  private static let maximumEntries = 256
+
   private let bytes: FlatbufferBytes
   private let range: Range<Int>
   private var entries = 0, width = 1, values = 0, keys = 0, keyWidth = 1
@@ -25,9 +28,10 @@ struct FlexbufferMap {
     entries = try unsigned(values - width, width)
     keys = try target(values - 3 * width, width)
     keyWidth = try unsigned(values - 2 * width, width)
-    guard keyWidth == 1 || keyWidth == 2 || keyWidth == 4 || keyWidth == 8, entries <= range.count else {
+    guard keyWidth == 1 || keyWidth == 2 || keyWidth == 4 || keyWidth == 8 else {
       throw bytes.error("the options are no map", at: range.lowerBound)
     }
+    guard entries <= FlexbufferMap.maximumEntries else { throw bytes.error("\(entries) options of one operator", at: range.lowerBound) }
   }
 
   private func check(_ place: Int, _ count: Int) throws(EdgeError) {

@@ -81,11 +81,9 @@ public struct Plan {
     options.isa = isa
 
     let lowering = try Lowering(
-      graph, batch: options.batch, kernels: KernelSet(isa), maximumIterations: Int64(options.maximumIterations))
-    lowering.observed = options.observed
+      graph, batch: options.batch, kernels: KernelSet(isa), maximumIterations: Int64(options.maximumIterations), observed: options.observed)
     try lowering.run()
     for value in options.observed {
-      guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
     }

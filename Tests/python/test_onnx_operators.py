@@ -147,6 +147,7 @@ case("AveragePool", IMAGE, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include
 case("AveragePool", IMAGE, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1, ceil_mode=1, opsets=(19,),
      label="counting pads, ceil")  # fmt: skip
 case("MaxPool", IMAGE, kernel_shape=[2, 3], dilations=[2, 2], opsets=(11,), label="dilated")
+case("MaxPool", IMAGE, kernel_shape=[2, 2], dilations=[3, 3], strides=[4, 4], ceil_mode=1, opsets=(11,), label="dilated beyond the end")
 case("LpPool", IMAGE, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1], p=3, opsets=(11, 18))
 case("GlobalLpPool", IMAGE, p=1)
 case("GlobalAveragePool", IMAGE, opsets=(7, 13))

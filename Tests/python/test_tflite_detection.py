@@ -100,3 +100,10 @@ def test_non_max_suppression(version: int, most: int) -> None:
         for want, have in zip(litert(content, [boxes, scores]), session.run([boxes, scores]), strict=True):
             assert have.dtype == want.dtype and have.shape == want.shape
             np.testing.assert_array_equal(have, want)
+
+
+def test_less_room_than_the_results_have_is_an_error() -> None:
+    content = post_process(True)
+    edgeai.Session(edgeai.load(content), max_extent=6)
+    with pytest.raises(edgeai.LimitError, match="a size for 12 entries, more than the maximum extent of 5"):
+        edgeai.Session(edgeai.load(content), max_extent=5)

@@ -66,15 +66,21 @@ extension Lowering {
     }
     // A new state may be what another state was, and the condition too: those are put aside first.
     var states: [Int] = []
-    for y in node.outputs.prefix(stateCount) { states.append(try result(y).buffer) }
+    var isState = [Bool](repeating: false, count: buffers.count)
+    for y in node.outputs.prefix(stateCount) {
+      states.append(try result(y).buffer)
+      isState[states[states.count - 1]] = true
+    }
+    // Buffers that operands get only now hold constants.
+    func holdsState(_ place: BufferPlace) -> Bool { place.buffer < isState.count && isState[place.buffer] }
     var sources: [BufferPlace] = []
     for (index, x) in node.inputs.dropFirst().prefix(stateCount).enumerated() {
       let place = try operand(x)
-      sources.append(place.buffer != states[index] && states.contains(place.buffer) ? try aside(x) : place)
+      sources.append(place.buffer != states[index] && holdsState(place) ? try aside(x) : place)
     }
     let condition = node.input(0)
     var conditionPlace: BufferPlace?
-    if let value = condition, states.contains(try operand(value).buffer) { conditionPlace = try aside(value) }
+    if let value = condition, holdsState(try operand(value)) { conditionPlace = try aside(value) }
     for (index, y) in node.outputs.prefix(stateCount).enumerated() { try copy(y, from: sources[index], to: try result(y)) }
     let back = try emitControl(
       .back, condition: condition, conditionPlace: conditionPlace, iterations: begin.input(0), number: try result(begin.outputs[0]))
@@ -158,11 +164,25 @@ extension Lowering {
   /// What is there before a loop and read in it must last until its last iteration. An observed buffer is not
   /// overwritten by what comes before it in the next iteration.
   func extendLifetimes() {
-    for (enter, back) in loops {
-      for index in buffers.indices where buffers[index].isArena {
-        let (first, last) = (buffers[index].firstStep, buffers[index].lastStep)
-        if first < enter, last >= enter, last < back { buffers[index].lastStep = back }
-        if buffers[index].isObserved, first > enter, first <= back { buffers[index].firstStep = enter }
+    // For each step the innermost loop it is in, for each loop the one around it; -1 for none.
+    var innermost = [Int](repeating: -1, count: steps.count)
+    var around = [Int](repeating: -1, count: loops.count)
+    for loop in loops.indices.reversed() {
+      around[loop] = innermost[loops[loop].enter]
+      for step in loops[loop].enter...loops[loop].back { innermost[step] = loop }
+    }
+    for index in buffers.indices where buffers[index].isArena && buffers[index].lastStep >= 0 {
+      let first = buffers[index].firstStep
+      var loop = innermost[buffers[index].lastStep]
+      while loop >= 0, loops[loop].enter > first {
+        buffers[index].lastStep = loops[loop].back
+        loop = around[loop]
+      }
+      guard buffers[index].isObserved else { continue }
+      loop = innermost[first]
+      while loop >= 0 {
+        buffers[index].firstStep = loops[loop].enter
+        loop = around[loop]
       }
     }
   }

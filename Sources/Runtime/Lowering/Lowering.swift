@@ -18,8 +18,8 @@ final class Lowering {
   var places: [BufferPlace?]
   /// Index of the node being lowered.
   var current = -1
-  /// Values that need memory though no node may read them.
-  var observed: [ValueID] = []
+  /// Values that a node reads, or the caller.
+  private(set) var isRead: [Bool]
   /// Control steps that wait for their targets.
   var openSteps: [Int] = []
   /// First and last control step of each loop, inner ones first.
@@ -29,7 +29,8 @@ final class Lowering {
   /// Dimensions that depend on data.
   let extents: [Extent?]
 
-  init(_ graph: Graph, batch: Int, kernels: KernelSet, maximumIterations: Int64) throws(EdgeError) {
+  /// `observed`: values that need memory though no node may read them.
+  init(_ graph: Graph, batch: Int, kernels: KernelSet, maximumIterations: Int64, observed: [ValueID]) throws(EdgeError) {
     self.graph = graph
     extents = try graph.extents()
     self.batch = batch
@@ -37,6 +38,15 @@ final class Lowering {
     flow = try ControlFlow(graph)
     self.kernels = kernels
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
+    isRead = [Bool](repeating: false, count: graph.values.count)
+    for value in observed {
+      guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
+      isRead[value] = true
+    }
+    for value in graph.outputs { isRead[value] = true }
+    for node in graph.nodes {
+      for value in node.inputs where value != Node.noValue { isRead[value] = true }
+    }
   }
 
   func run() throws(EdgeError) {
