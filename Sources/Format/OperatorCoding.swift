@@ -368,6 +368,7 @@ extension FormatByteReader {
     case .nonMaxSuppression:
       let (bound, most, overlap) = (try i64(), try i64(), try f32())
       let (hasThreshold, threshold) = (try flag(), try f32())
+      guard hasThreshold || threshold.bitPattern == 0 else { throw malformed("a threshold that does not count") }
       return .nonMaxSuppression(
         NonMaxSuppression(bound: bound, most: most, overlap: overlap, threshold: hasThreshold ? threshold : nil, isCentered: try flag()))
     case .when: return .when

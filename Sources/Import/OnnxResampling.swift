@@ -12,9 +12,10 @@ extension OnnxImporter {
     var outside: ValueID?
     for (axis, sampling) in axes.enumerated() where sampling.isChanged || sampling.region != nil {
       let size = graph.values[value].shape[axis]
-      guard size > 0, let entries = multiplyChecked(size, sampling.size), entries <= 1 << 23 else {
+      guard size > 0, let entries = multiplyChecked(size, sampling.size), entries <= 1 << 22 else {
         throw EdgeError(.limitExceeded, "\(node.type): \(size) elements to \(sampling.size)", node: nodeName)
       }
+      try countMade(sampling.size, of: MemoryLayout<Double>.stride)
       let positions = (0..<sampling.size).map { position(resize.coordinates, sampling, size, $0) }
       if sampling.region != nil {
         var dims = [Int](repeating: 1, count: rank)
@@ -82,22 +83,19 @@ extension OnnxImporter {
   private func addShares(_ resize: Resize, _ sampling: OnnxResampling, _ position: Double, _ size: Int, _ weights: inout [Float], _ row: Int) {
     let reach = Int(((resize.mode == .linear ? 1 : 2) / sampling.blur).rounded(.up))
     let base = Int(position.rounded(.down))
+    func share(_ index: Int) -> Double { self.share(resize, abs(Double(index) - position) * sampling.blur) }
     var sum = 0.0
     var counted = 0.0
-    var shares: [Double] = []
     for index in base - reach...base + reach + 1 {
-      let share = self.share(resize, abs(Double(index) - position) * sampling.blur)
-      shares.append(share)
-      sum += share
-      if 0..<size ~= index { counted += share }
+      sum += share(index)
+      if 0..<size ~= index { counted += share(index) }
     }
     var divisor = sampling.blur < 1 ? sum : 1
     if resize.excludeOutside { divisor = counted }
     guard divisor != 0 else { return }
-    for (offset, share) in shares.enumerated() {
-      let index = base - reach + offset
+    for index in base - reach...base + reach + 1 {
       if resize.excludeOutside, !(0..<size ~= index) { continue }
-      weights[row + min(max(index, 0), size - 1)] += Float(share / divisor)
+      weights[row + min(max(index, 0), size - 1)] += Float(share(index) / divisor)
     }
   }
 

@@ -202,6 +202,7 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "binary-function": (one_node(node(7, u8(200) + clamp(), [0, 0])), 200, 337, "op", "", "binary function 200"),
         "attribute-flag": (one_node(node(10, i32(1) + u8(3))), 200, 341, "op", "", "flag is 3"),
         "axes-huge": (one_node(node(9, u8(0, 0) + b"\xff\xff\xff\xff")), 200, 342, "op", "", "4294967295"),
+        "threshold-of-none": (one_node(node(40, i64(6, 3) + f32(0.5) + u8(0) + f32(0.25) + u8(0))), 200, 361, "op", "", "does not count"),
         "cast-type": (one_node(node(24, u8(0))), 200, 337, "op", "", "element type 0"),
         "clamp-empty": (one_node(node(7, u8(0) + clamp(2, 1), [0, 0])), 204, -1, "op", "", "empty"),
         "clamp-nan": (one_node(node(7, u8(0) + clamp(float("nan"), 1), [0, 0])), 204, -1, "op", "", "empty"),
