@@ -9,6 +9,8 @@ import CPlatform
 private enum RowSource {
   /// The activations are the rows: 1x1, stride 1, no padding.
   case image
+  /// The same, copied: rows a multiple of a cache's page of sets apart would drive each other out of it.
+  case copies
   /// Windows lie in padded copies of image lines; the rows of one output line are evenly spaced there.
   case lines
   /// Each window is copied out: images too narrow for lines, strided 1x1.
@@ -22,6 +24,8 @@ private struct ConvPlan {
   let depth: Int, columns: Int
   /// Inner dimension, panels of a group.
   let k: Int, panels: Int
+  /// Floats from row to row of copied windows.
+  let rowFloats: Int
   let source: RowSource
   /// Rows of a block; with lines, output lines of a block, which does not cross images.
   let blockRows: Int, rowBlocks: Int
@@ -35,6 +39,7 @@ private struct ConvPlan {
     columns = Int(c.c_out) / groups
     k = Int(c.kh) &* Int(c.kw) &* depth
     panels = divideUp(columns, panelWidth)
+    rowFloats = k % 512 == 0 ? k &+ 16 : k
     let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
 
     // Rows of one block are read again for each panel. Where all panels stay in the second level cache, short
@@ -44,7 +49,7 @@ private struct ConvPlan {
     if c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
       && c.h == c.oh && c.w == c.ow
     {
-      source = .image
+      source = c.x_stride % 1024 == 0 && pixels > 4 && panels > 4 ? .copies : .image
       blockRows = larger(smaller((streams ? 128 << 10 : 64 << 10) / k / tileRows, 12), 1) &* tileRows
       rowBlocks = divideUp(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
@@ -68,7 +73,7 @@ private struct ConvPlan {
     // Panels are split when rows alone give too few units to share, but not below a useful amount of work.
     let wanted = divideUp(32, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 18, rowsOfBlock &* k &* panelWidth))
-    if source != .image { most = larger(most, 4) }
+    if source == .lines || source == .windows { most = larger(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
   }
@@ -78,8 +83,9 @@ private struct ConvPlan {
   var scratchFloats: Int {
     switch source {
     case .image: 0
+    case .copies: blockRows &* rowFloats
     case .lines: PaddedLines(args.pointee, depth).floats(blockRows)
-    case .windows: blockRows &* k
+    case .windows: blockRows &* rowFloats
     }
   }
 }
@@ -169,11 +175,21 @@ private func prepare(
     rows = FloatRows(
       smaller(plan.blockRows, pixels &- row), plan.k, x + row &* Int(c.x_stride), Int(c.x_stride) &* 4)
     return row
+  case .copies:
+    let row = rowBlock &* plan.blockRows
+    guard let scratch else { return 0 }
+    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowFloats &* 4)
+    var copy = 0
+    while copy < rows.count {
+      copyFloats(scratch.assumingMemoryBound(to: Float.self) + copy &* plan.rowFloats, x + (row &+ copy) &* Int(c.x_stride), plan.k)
+      copy &+= 1
+    }
+    return row
   case .windows:
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
-    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.k &* 4)
-    gatherRows(c, x, row, rows.count, plan.depth, scratch.assumingMemoryBound(to: Float.self))
+    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowFloats &* 4)
+    gatherRows(c, x, row, rows.count, plan.depth, plan.rowFloats, scratch.assumingMemoryBound(to: Float.self))
     return row
   case .lines:
     let blocks = divideUp(Int(c.oh), plan.blockRows)

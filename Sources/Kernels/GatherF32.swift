@@ -1,9 +1,10 @@
 import CPlatform
 
 /// Copies the windows of output pixels first ..< first + count, `depth` channels from `x`, into rows of
-/// (kh, kw, depth) floats. Padding is 0.
+/// (kh, kw, depth) floats that start `spacing` floats apart. Padding is 0.
 func gatherRows(
-  _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ rows: UnsafeMutablePointer<Float>
+  _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ spacing: Int,
+  _ rows: UnsafeMutablePointer<Float>
 ) {
   let stride = Int(c.x_stride), h = Int(c.h), w = Int(c.w), kh = Int(c.kh), kw = Int(c.kw)
   let dilationH = Int(c.dilation_h), dilationW = Int(c.dilation_w)
@@ -45,6 +46,7 @@ func gatherRows(
       iy &+= dilationH
       tapRow &+= 1
     }
+    out += spacing &- kh &* rowFloats
     ox &+= 1
     if ox == Int(c.ow) {
       ox = 0

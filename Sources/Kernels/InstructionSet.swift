@@ -18,6 +18,22 @@
 /// The smaller; NaN where either is.
 @inline(__always) func minimumOrNaN(_ a: VF, _ b: VF) -> VF { minimum(a, b).replacing(with: a, where: a .!= a) }
 
+// Halves are joined until one lane is left.
+extension SIMD4<Float> {
+  @inline(__always) var laneSum: Float { (self[0] + self[2]) + (self[1] + self[3]) }
+  @inline(__always) var largestLane: Float { Swift.max(Swift.max(self[0], self[2]), Swift.max(self[1], self[3])) }
+}
+
+extension SIMD8<Float> {
+  @inline(__always) var laneSum: Float { (lowHalf + highHalf).laneSum }
+  @inline(__always) var largestLane: Float { lowHalf.replacing(with: highHalf, where: lowHalf .< highHalf).largestLane }
+}
+
+extension SIMD16<Float> {
+  @inline(__always) var laneSum: Float { (lowHalf + highHalf).laneSum }
+  @inline(__always) var largestLane: Float { lowHalf.replacing(with: highHalf, where: lowHalf .< highHalf).largestLane }
+}
+
 extension SIMD {
   /// Loads a register from an address of any alignment.
   @inline(__always) static func load(_ p: UnsafePointer<Scalar>) -> Self {

@@ -50,12 +50,7 @@ private func softmaxRow(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Flo
     most = maximum(most, VF.load(x + i))
     i &+= lanes
   }
-  var largest = -Float.infinity
-  var lane = 0
-  while lane < lanes {
-    if most[lane] > largest { largest = most[lane] }
-    lane &+= 1
-  }
+  var largest = most.largestLane
   while i < count {
     if x[i] > largest { largest = x[i] }
     i &+= 1
@@ -69,30 +64,25 @@ private func softmaxRow(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Flo
     if !log { e.store(y + i) }
     i &+= lanes
   }
-  var sum: Float = 0
-  lane = 0
-  while lane < lanes {
-    sum += sums[lane]
-    lane &+= 1
-  }
+  var sum = sums.laneSum
   if rest > 0 {
     let e = exponential(loadPart(x + whole, rest) - shift)
-    lane = 0
+    var lane = 0
     while lane < rest {
       sum += e[lane]
       lane &+= 1
     }
     if !log { storePart(e, y + whole, rest) }
   }
-  let logSum = logarithm(all(sum)), total = all(sum)
+  let logSum = log ? logarithm(all(sum)) : all(0), factor = all(1 / sum)
   i = 0
   while i < whole {
-    let v = log ? VF.load(x + i) - shift - logSum : VF.load(y + i) / total
+    let v = log ? VF.load(x + i) - shift - logSum : VF.load(y + i) * factor
     v.store(y + i)
     i &+= lanes
   }
   if rest > 0 {
-    let v = log ? loadPart(x + whole, rest) - shift - logSum : loadPart(y + whole, rest) / total
+    let v = log ? loadPart(x + whole, rest) - shift - logSum : loadPart(y + whole, rest) * factor
     storePart(v, y + whole, rest)
   }
 }

@@ -9,12 +9,17 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(FloatKernelName.conv), run: convRun, units: convUnits, scratch_bytes: convScratch,
       packed_bytes: convPackedBytes, pack: convPack))
+  enter(
+    table, EK_CONV_WINOGRAD_F32,
+    ek_kernel(
+      name: cString(FloatKernelName.winograd), run: winogradRun, units: winogradUnits, scratch_bytes: winogradScratch,
+      packed_bytes: winogradPackedBytes, pack: winogradPack))
   enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
   enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
-  #endif
-  #if !ISA_NEONDOT && !ISA_AVX512VNNI
   enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
   enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
+  #endif
+  #if !ISA_NEONDOT && !ISA_AVX512VNNI
   enter(table, EK_MAX_POOL_F32, FloatKernelName.maxPool, maxPoolRun, poolUnits, noScratch)
   enter(table, EK_AVERAGE_POOL_F32, FloatKernelName.averagePool, averagePoolRun, poolUnits, noScratch)
   enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
@@ -48,6 +53,7 @@ private func enter(_ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ 
 #if ISA_SSE2
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_sse2_4x8" }
+  static var winograd: StaticString { "conv_winograd_f32_sse2_4x8" }
   static var depthwise: StaticString { "depthwise_f32_sse2" }
   static var matmul: StaticString { "matmul_f32_sse2_4x8" }
   static var maxPool: StaticString { "max_pool_f32_sse2" }
@@ -62,6 +68,7 @@ private enum FloatKernelName {
 #elseif ISA_AVX2
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_avx2_6x16" }
+  static var winograd: StaticString { "conv_winograd_f32_avx2_6x16" }
   static var depthwise: StaticString { "depthwise_f32_avx2" }
   static var matmul: StaticString { "matmul_f32_avx2_6x16" }
   static var maxPool: StaticString { "max_pool_f32_avx2" }
@@ -76,12 +83,16 @@ private enum FloatKernelName {
 #elseif ISA_AVX512VNNI
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_avx512_14x32" }
+  static var winograd: StaticString { "conv_winograd_f32_avx512_14x32" }
   static var depthwise: StaticString { "depthwise_f32_avx512" }
   static var matmul: StaticString { "matmul_f32_avx512_14x32" }
+  static var unary: StaticString { "unary_f32_avx512" }
+  static var softmax: StaticString { "softmax_f32_avx512" }
 }
 #elseif ISA_NEON
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_neon_12x8" }
+  static var winograd: StaticString { "conv_winograd_f32_neon_12x8" }
   static var depthwise: StaticString { "depthwise_f32_neon" }
   static var matmul: StaticString { "matmul_f32_neon_12x8" }
   static var maxPool: StaticString { "max_pool_f32_neon" }

@@ -24,6 +24,11 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_REDUCE_U8, Name.reduce, reduceRunU8, reduceUnitsU8)
   enter(table, EK_BINARY_U8, Name.binary, binaryRunU8, binaryUnitsU8)
   enter(table, EK_LOOKUP_U8, Name.lookup, lookupRunU8, lookupUnitsU8)
+  enter(
+    table, EK_SOFTMAX_U8,
+    ek_kernel(
+      name: cString(Name.softmax), run: softmaxRunU8, units: softmaxUnitsU8, scratch_bytes: softmaxScratchU8, packed_bytes: nil,
+      pack: nil))
   enter(table, EK_QUANTIZE, Name.quantize, quantizeRunU8, quantizeUnitsU8)
   enter(table, EK_DEQUANTIZE, Name.dequantize, dequantizeRunU8, quantizeUnitsU8)
   #endif
@@ -58,6 +63,7 @@ private enum IntegerKernelName {
   static var reduce: StaticString { "reduce_u8_sse2" }
   static var binary: StaticString { "binary_u8_sse2" }
   static var lookup: StaticString { "lookup_u8_sse2" }
+  static var softmax: StaticString { "softmax_u8_sse2" }
   static var quantize: StaticString { "quantize_sse2" }
   static var dequantize: StaticString { "dequantize_sse2" }
 }
@@ -71,6 +77,7 @@ private enum IntegerKernelName {
   static var reduce: StaticString { "reduce_u8_avx2" }
   static var binary: StaticString { "binary_u8_avx2" }
   static var lookup: StaticString { "lookup_u8_avx2" }
+  static var softmax: StaticString { "softmax_u8_avx2" }
   static var quantize: StaticString { "quantize_avx2" }
   static var dequantize: StaticString { "dequantize_avx2" }
 }
@@ -90,6 +97,7 @@ private enum IntegerKernelName {
   static var reduce: StaticString { "reduce_u8_neon" }
   static var binary: StaticString { "binary_u8_neon" }
   static var lookup: StaticString { "lookup_u8_neon" }
+  static var softmax: StaticString { "softmax_u8_neon" }
   static var quantize: StaticString { "quantize_neon" }
   static var dequantize: StaticString { "dequantize_neon" }
 }

@@ -17,44 +17,56 @@ func unaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch
   let count = smaller(Int(end) &* stretch, Int(u.count)) &- first
   let x = xBase.assumingMemoryBound(to: Float.self) + first, y = yBase.assumingMemoryBound(to: Float.self) + first
   let alpha = all(u.alpha), beta = all(u.beta)
-  switch Int(u.function) {
-  case EK_UNARY_CLAMP: map(x, y, count) { minimum(beta, maximum(alpha, $0)) }
-  case EK_UNARY_LEAKY_RELU: map(x, y, count) { $0.replacing(with: $0 * alpha, where: $0 .< all(0)) }
-  case EK_UNARY_SIGMOID: map(x, y, count) { sigmoid($0) }
-  case EK_UNARY_TANH: map(x, y, count) { hyperbolicTangent($0) }
-  case EK_UNARY_HARD_SIGMOID: map(x, y, count) { unit($0 * alpha + beta) }
-  case EK_UNARY_HARD_SWISH: map(x, y, count) { $0 * unit($0 / all(6) + all(0.5)) }
-  case EK_UNARY_SILU: map(x, y, count) { $0 * sigmoid($0) }
+  let function = Int(u.function)
+  var i = 0
+  while i < count {
+    let left = count &- i
+    let result = value(function, left < lanes ? loadPart(x + i, left) : VF.load(x + i), alpha, beta)
+    if left < lanes { storePart(result, y + i, left) } else { result.store(y + i) }
+    i &+= lanes
+  }
+}
+
+/// Asked for at every vector: loops of their own would be ten times the code, and functions given to one loop pass their
+/// registers in parts.
+@inline(__always)
+private func value(_ function: Int, _ x: VF, _ alpha: VF, _ beta: VF) -> VF {
+  switch function {
+  case EK_UNARY_CLAMP: return minimum(beta, maximum(alpha, x))
+  case EK_UNARY_LEAKY_RELU: return x.replacing(with: x * alpha, where: x .< all(0))
+  case EK_UNARY_SIGMOID: return sigmoid(x)
+  case EK_UNARY_TANH: return hyperbolicTangent(x)
+  case EK_UNARY_HARD_SIGMOID: return unit(x * alpha + beta)
+  case EK_UNARY_HARD_SWISH: return x * unit(x / all(6) + all(0.5))
+  case EK_UNARY_SILU: return x * sigmoid(x)
   case EK_UNARY_GELU:
-    map(x, y, count) { $0 * all(0.5) * (all(1) + errorFunction($0 * all(0.70710678))) }
+    return x * all(0.5) * (all(1) + errorFunction(x * all(0.70710678)))
   case EK_UNARY_GELU_TANH:
-    map(x, y, count) { $0 * all(0.5) * (all(1) + hyperbolicTangent(all(0.79788456) * ($0 + all(0.044715) * $0 * $0 * $0))) }
-  case EK_UNARY_ELU: map(x, y, count) { $0.replacing(with: alpha * exponentialMinusOne($0), where: $0 .< all(0)) }
+    return x * all(0.5) * (all(1) + hyperbolicTangent(all(0.79788456) * (x + all(0.044715) * x * x * x)))
+  case EK_UNARY_ELU: return x.replacing(with: alpha * exponentialMinusOne(x), where: x .< all(0))
   case EK_UNARY_SELU:
-    map(x, y, count) { beta * $0.replacing(with: alpha * exponentialMinusOne($0), where: $0 .< all(0)) }
+    return beta * x.replacing(with: alpha * exponentialMinusOne(x), where: x .< all(0))
   case EK_UNARY_CELU:
-    map(x, y, count) { $0.replacing(with: minimum(all(0), alpha * exponentialMinusOne($0 / alpha)), where: $0 .< all(0)) }
+    return x.replacing(with: minimum(all(0), alpha * exponentialMinusOne(x / alpha)), where: x .< all(0))
   case EK_UNARY_SOFTPLUS:
-    map(x, y, count) { maximum(all(0), $0) + logarithmOnePlus(exponential(all(0) - magnitude($0))) }
-  case EK_UNARY_SOFTSIGN: map(x, y, count) { $0 / (all(1) + magnitude($0)) }
-  case EK_UNARY_MISH: map(x, y, count) { mish($0) }
-  case EK_UNARY_THRESHOLDED_RELU: map(x, y, count) { $0.replacing(with: all(0), where: $0 .<= alpha) }
-  case EK_UNARY_ERF: map(x, y, count) { errorFunction($0) }
-  case EK_UNARY_EXP: map(x, y, count) { exponential($0) }
-  case EK_UNARY_LOG: map(x, y, count) { logarithm($0) }
-  case EK_UNARY_SQRT: map(x, y, count) { squareRoot($0) }
-  case EK_UNARY_RECIPROCAL: map(x, y, count) { all(1) / $0 }
-  case EK_UNARY_ABS: map(x, y, count) { magnitude($0) }
-  case EK_UNARY_NEGATE: map(x, y, count) { -$0 }
-  case EK_UNARY_FLOOR: map(x, y, count) { roundedDown($0) }
-  case EK_UNARY_CEIL: map(x, y, count) { roundedUpward($0) }
-  case EK_UNARY_ROUND: map(x, y, count) { roundedToEven($0) }
+    return maximum(all(0), x) + logarithmOnePlus(exponential(all(0) - magnitude(x)))
+  case EK_UNARY_SOFTSIGN: return x / (all(1) + magnitude(x))
+  case EK_UNARY_MISH: return mish(x)
+  case EK_UNARY_THRESHOLDED_RELU: return x.replacing(with: all(0), where: x .<= alpha)
+  case EK_UNARY_ERF: return errorFunction(x)
+  case EK_UNARY_EXP: return exponential(x)
+  case EK_UNARY_LOG: return logarithm(x)
+  case EK_UNARY_SQRT: return squareRoot(x)
+  case EK_UNARY_RECIPROCAL: return all(1) / x
+  case EK_UNARY_ABS: return magnitude(x)
+  case EK_UNARY_NEGATE: return -x
+  case EK_UNARY_FLOOR: return roundedDown(x)
+  case EK_UNARY_CEIL: return roundedUpward(x)
+  case EK_UNARY_ROUND: return roundedToEven(x)
   case EK_UNARY_SIGN:
-    map(x, y, count) {
-      let negative = $0.replacing(with: all(-1), where: $0 .< all(0))
-      return negative.replacing(with: all(1), where: $0 .> all(0))
-    }
-  default: break
+    let negative = x.replacing(with: all(-1), where: x .< all(0))
+    return negative.replacing(with: all(1), where: x .> all(0))
+  default: return x
   }
 }
 
@@ -65,14 +77,4 @@ func unaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch
   let e = exponential(minimum(all(20), x))
   let n = e * (e + all(2))
   return x * (n / (n + all(2)))
-}
-
-@inline(__always)
-private func map(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int, _ f: (VF) -> VF) {
-  var i = 0
-  while i &+ lanes <= count {
-    f(VF.load(x + i)).store(y + i)
-    i &+= lanes
-  }
-  if i < count { storePart(f(loadPart(x + i, count &- i)), y + i, count &- i) }
 }

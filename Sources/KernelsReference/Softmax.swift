@@ -58,7 +58,8 @@ func softmaxFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
 func softmaxIntegerScratch(_ raw: UnsafeRawPointer?) -> Int64 { 256 * 4 }
 
 /// With d = max - x: e = Float(exp(-d x.scale)), v = e / Float(sum of e), or v = Float(-d x.scale - log(sum));
-/// then t = v * (1 / y.scale) and the rounding rule.
+/// then t = v * (1 / y.scale) and the rounding rule. Four sums, each of every fourth e, are added (0 + 1) + (2 + 3):
+/// one sum alone would wait for itself.
 func softmaxInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   let a = arguments(raw, ek_softmax.self)
   let count = int(a.pointee.axis)
@@ -84,14 +85,15 @@ func softmaxInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
       if value > largest { largest = value }
       i &+= 1
     }
-    var sum = 0.0
+    var sums = SIMD4<Double>(repeating: 0)
     i = 0
     while i < count {
       let difference = largest &- Int(x[i &* step])
       if powers[difference] < 0 { powers[difference] = Float(expDouble(-Double(difference) * scale)) }
-      sum += Double(powers[difference])
+      sums[i & 3] += Double(powers[difference])
       i &+= 1
     }
+    let sum = (sums[0] + sums[1]) + (sums[2] + sums[3])
     let total = Float(sum)
     let logTotal = isLog ? logDouble(sum) : 0
     i = 0

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct U8PoolTests {
   @Test(arguments: baseTables) func arePresent(_ table: KernelTable) {
-    for operation in [EK_MAX_POOL_U8, EK_AVERAGE_POOL_U8, EK_REDUCE_U8] { #expect(table.kernel(operation) != nil) }
+    for operation in [EK_MAX_POOL_U8, EK_AVERAGE_POOL_U8, EK_REDUCE_U8, EK_SOFTMAX_U8] { #expect(table.kernel(operation) != nil) }
   }
 
   private func check(_ shape: ConvCase, includePadding: Bool, seed: UInt64) {
@@ -92,6 +92,24 @@ import Testing
       ek_reduce(
         x: memory.input(x), y: y, outer: 1, axis: 2, inner: 256, function: Int32(EK_REDUCE_MEAN),
         x_quant: ek_quant(scale: 0.5, zero_point: 0), y_quant: ek_quant(scale: 0.5, zero_point: 0))
+    }
+  }
+
+  @Test(arguments: [false, true]) func softmax(_ isLog: Bool) {
+    var random = SeededRandom(3)
+    for inner in [1, 5] {
+      for axis in [1, 2, 3, 4, 7, 8, 15, 16, 17, 33, 100, 257] {
+        for (scale, range) in [(Float(0.04), 0...255), (0.3, 100...180), (2, 0...255), (0.001, 7...7)] {
+          let x = random.bytes(6 * axis * inner, range)
+          let quant = isLog ? ek_quant(scale: 0.06, zero_point: 255) : ek_quant(scale: 1 / 256, zero_point: 0)
+          checkU8(EK_SOFTMAX_U8, bytes: x.count, "6 x \(axis) x \(inner) scale \(scale)") { memory, y in
+            var s = ek_softmax()
+            (s.x, s.y, s.outer, s.axis, s.inner) = (memory.input(x), y, 6, Int64(axis), Int64(inner))
+            (s.log, s.x_quant, s.y_quant) = (isLog ? 1 : 0, ek_quant(scale: scale, zero_point: 40), quant)
+            return s
+          }
+        }
+      }
     }
   }
 }

@@ -73,6 +73,7 @@ enum {
   EK_UNIQUE,                 /* ek_unique */
   EK_NON_MAX_SUPPRESSION,    /* ek_nms */
   EK_RECURRENT_F32,          /* ek_recurrent */
+  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3, stride 1, one group; units() is 0 where EK_CONV_F32 is as fast. Float kernels only: no reference */
   EK_OPERATION_COUNT
 };
 

@@ -7,7 +7,7 @@ extension Graph {
   ///     after    x -> Convolution(w * s, (b - mean) * s + bias) -> y,  s = scale / sqrt(variance + epsilon)
   ///
   /// The layer must have float constants for weights and bias, no clamp and no residual, and nobody else may read
-  /// its result. A batch normalization that cannot be folded becomes a multiplication and an addition.
+  /// its result. A single factor goes through products of matrices, transposes and reshapes to such a layer. A batch normalization that cannot be folded becomes a multiplication and an addition.
   public func foldingBatchNormalization() throws(EdgeError) -> Graph {
     try validate()
     let fold = AffineFolding(self)
@@ -113,16 +113,10 @@ private final class AffineFolding {
 
   /// Folds into the layer that makes x; false when there is none that can take it.
   private func fold(_ affine: Affine, of x: ValueID, _ number: Int) throws(EdgeError) -> Bool {
-    guard producers[x] >= 0, index.isUsedOnce(x), graph.values[x].dtype == .float32 else { return false }
-    let producer = producers[x]
+    guard let producer = layer(behind: x, isFactor: affine.scale.count == 1 && affine.offset == [0]),
+      let weights = graph.values[graph.nodes[producer].inputs[1]].floats
+    else { return false }
     let layer = graph.nodes[producer]
-    switch layer.op {
-    case .convolution(let convolution) where convolution.clamp.isNone: break
-    case .transposedConvolution(let convolution) where convolution.clamp.isNone: break
-    case .dense(let clamp) where clamp.isNone: break
-    default: return false
-    }
-    guard layer.input(3) == nil, let weights = graph.values[layer.inputs[1]].floats else { return false }
     let channels = graph.values[layer.inputs[1]].shape[0]
     var bias = [Float](repeating: 0, count: channels)
     if let old = layer.input(2) {
@@ -155,10 +149,28 @@ private final class AffineFolding {
     if inputs.count > 2 { inputs[2] = newBias } else { inputs.append(newBias) }
     graph.nodes[producer].inputs = inputs
     let result = graph.nodes[number].outputs[0]
-    graph.nodes[producer].outputs[0] = result
-    producers[result] = producer
+    producers[result] = producers[x]
+    graph.nodes[producers[x]].outputs[0] = result
     removed[number] = true
     return true
+  }
+
+  /// The number of the layer that makes x; where all of x is multiplied by one factor, also a layer that a product of
+  /// matrices or a movement stands behind, as the scale of attention does.
+  private func layer(behind x: ValueID, isFactor: Bool) -> Int? {
+    guard producers[x] >= 0, index.isUsedOnce(x), graph.values[x].dtype == .float32 else { return nil }
+    let node = graph.nodes[producers[x]]
+    switch node.op {
+    case .convolution(let convolution) where convolution.clamp.isNone: break
+    case .transposedConvolution(let convolution) where convolution.clamp.isNone: break
+    case .dense(let clamp) where clamp.isNone: break
+    case .transpose where isFactor, .reshape where isFactor: return layer(behind: node.inputs[0], isFactor: true)
+    case .matMul where isFactor && node.input(2) == nil:
+      return layer(behind: node.inputs[0], isFactor: true) ?? layer(behind: node.inputs[1], isFactor: true)
+    default: return nil
+    }
+    guard node.input(3) == nil else { return nil }
+    return producers[x]
   }
 
   /// x * scale, then + offset, in place of a batch normalization.

@@ -137,7 +137,7 @@ extension Lowering {
 
     let operation: Int
     switch kind {
-    case .plain: operation = Int(integer ? EK_CONV_U8 : EK_CONV_F32)
+    case .plain: operation = integer ? Int(EK_CONV_U8) : floatConvolution(arguments, slots)
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
     case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
@@ -146,6 +146,14 @@ extension Lowering {
     try emit(
       operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
+  }
+
+  /// Winograd's form where it has less to do.
+  private func floatConvolution(_ arguments: ek_conv, _ slots: [SlotUse]) -> Int {
+    guard let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)), isConstant(slots[1].place),
+      slots.count < 4 || slots[2].slot != 2 || isConstant(slots[2].place)
+    else { return Int(EK_CONV_F32) }
+    return withUnsafePointer(to: arguments) { winograd.kernel.units($0) } > 0 ? Int(EK_CONV_WINOGRAD_F32) : Int(EK_CONV_F32)
   }
 
   /// What turns an integer sum into the result's integers, for each channel.

@@ -33,6 +33,14 @@ extension Lowering {
     {
       return try emitTyped([a, b], y, function: Int32(function.rawValue))
     }
+    // Layer normalization squares by a power of two.
+    if function == .power, graph.values[b].scalar == 2, shape(a) == shape(y) { return try lowerBinary(.multiply, clamp, a, a, y) }
+    try lowerBinary(function, clamp, a, b, y)
+  }
+
+  private func lowerBinary(
+    _ function: BinaryFunction, _ clamp: Clamp, _ a: ValueID, _ b: ValueID, _ y: ValueID
+  ) throws(EdgeError) {
     let dims = shape(y)
     _ = (try count(a), try count(b), try count(y))
     guard let aStrides = StridedLoops.broadcast(shape(a), to: dims), let bStrides = StridedLoops.broadcast(shape(b), to: dims) else {

@@ -1,0 +1,405 @@
+import CPlatform
+
+// 3x3 convolution with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015): squares of m x m results come
+// from (m + 2) x (m + 2) products for each pair of channels instead of 9 m^2. Image squares and weights are
+// transformed, multiplied place by place as matrices (rows are squares, the inner dimension input channels), and the
+// products are transformed back. A unit of work is a block of squares by a block of panels.
+//
+// The transforms add rounding errors: results are as far from exact as about ten (m = 2) or a hundred (m = 4) times
+// the last bit of the largest sum.
+
+/// Matrices of one m, applied along one axis.
+protocol WinogradSize {
+  /// m.
+  static var results: Int { get }
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
+  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void)
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
+}
+
+extension WinogradSize {
+  /// Side of an input square.
+  @inline(__always) static var side: Int { results &+ 2 }
+  @inline(__always) static var places: Int { side &* side }
+}
+
+/// Points 0, 1, -1.
+enum WinogradTwo: WinogradSize {
+  @inline(__always) static var results: Int { 2 }
+
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (a, b, c, d) = (load(0), load(1), load(2), load(3))
+    store(0, a - c)
+    store(1, b + c)
+    store(2, c - b)
+    store(3, b - d)
+  }
+
+  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void) {
+    let outer = all(0.5) * (a + c), middle = all(0.5) * b
+    store(0, a)
+    store(1, outer + middle)
+    store(2, outer - middle)
+    store(3, c)
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (a, b, c, d) = (load(0), load(1), load(2), load(3))
+    store(0, a + b + c)
+    store(1, b - c - d)
+  }
+}
+
+/// Points 0, 1, -1, 2, -2.
+enum WinogradFour: WinogradSize {
+  @inline(__always) static var results: Int { 4 }
+
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (a, b, c, d, e, f) = (load(0), load(1), load(2), load(3), load(4), load(5))
+    let four = all(4), five = all(-5)
+    store(0, multiplyAdd(four, a, multiplyAdd(five, c, e)))
+    let even = multiplyAdd(all(-4), c, e), odd = multiplyAdd(all(-4), b, d)
+    store(1, even + odd)
+    store(2, even - odd)
+    let outer = e - c, inner = (d - b) + (d - b)
+    store(3, outer + inner)
+    store(4, outer - inner)
+    store(5, multiplyAdd(four, b, multiplyAdd(five, d, f)))
+  }
+
+  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void) {
+    let sixth = all(-1 / 6)
+    store(0, all(0.25) * a)
+    let outer = sixth * (a + c), middle = sixth * b
+    store(1, outer + middle)
+    store(2, outer - middle)
+    let even = multiplyAdd(all(1 / 6), c, all(1 / 24) * a), odd = all(1 / 12) * b
+    store(3, even + odd)
+    store(4, even - odd)
+    store(5, c)
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (b, c, d, e) = (load(1), load(2), load(3), load(4))
+    let even = b + c, odd = b - c, wideEven = d + e, wideOdd = d - e
+    store(0, load(0) + even + wideEven)
+    store(1, multiplyAdd(all(2), wideOdd, odd))
+    store(2, multiplyAdd(all(4), wideEven, even))
+    store(3, multiplyAdd(all(8), wideOdd, odd) + load(5))
+  }
+}
+
+/// Squares, blocks and memory of one convolution.
+private struct WinogradPlan {
+  let args: UnsafePointer<ek_conv>
+  let depth: Int, columns: Int, panels: Int
+  /// m; 0 where plain convolution is as fast.
+  let results: Int
+  /// Squares across and down an image, and in all.
+  let across: Int, down: Int, squares: Int
+  let blockSquares: Int, squareBlocks: Int, blockPanels: Int, panelBlocks: Int
+
+  init(_ pointer: UnsafeRawPointer) {
+    args = pointer.assumingMemoryBound(to: ek_conv.self)
+    let c = args.pointee
+    depth = Int(c.c_in)
+    columns = Int(c.c_out)
+    panels = divideUp(columns, panelWidth)
+    results = WinogradPlan.choice(c)
+    let m = larger(results, 1)
+    across = divideUp(Int(c.ow), m)
+    down = divideUp(Int(c.oh), m)
+    squares = Int(c.n) &* across &* down
+    let places = (m &+ 2) &* (m &+ 2)
+    // The transformed squares of a block are read again for each panel: they stay in the second level cache.
+    let fitting = larger((96 << 10) / (places &* depth) / tileRows, 1) &* tileRows
+    squareBlocks = divideUp(squares, smaller(fitting, 4 &* tileRows))
+    blockSquares = smaller(roundedUp(divideUp(squares, squareBlocks), tileRows / 2), squares)
+    panelBlocks = smaller(larger(divideUp(8, squareBlocks), 1), panels)
+    blockPanels = divideUp(panels, panelBlocks)
+  }
+
+  /// The m with the least work. A weight that is read from memory costs as much as some products with it.
+  private static func choice(_ c: ek_conv) -> Int {
+    guard c.kh == 3, c.kw == 3, c.stride_h == 1, c.stride_w == 1, c.dilation_h == 1, c.dilation_w == 1, c.groups == 1,
+      c.c_in >= 16, c.c_out >= 16
+    else { return 0 }
+    let perWeight = 6
+    var best = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* Int(c.c_in) &* Int(c.c_out)
+    var choice = 0
+    var m = 2
+    while m <= 4 {
+      let places = (m &+ 2) &* (m &+ 2)
+      let squares = Int(c.n) &* divideUp(Int(c.oh), m) &* divideUp(Int(c.ow), m)
+      let products = (squares &+ perWeight) &* Int(c.c_in) &* Int(c.c_out)
+      let transforms = squares &* 12 &* (Int(c.c_in) &+ Int(c.c_out))
+      let work = places &* (products &+ transforms)
+      if work < best {
+        best = work
+        choice = m
+      }
+      m &+= 2
+    }
+    return choice
+  }
+
+  var places: Int { (results &+ 2) &* (results &+ 2) }
+  var units: Int { results > 0 ? squareBlocks &* panelBlocks : 0 }
+  var panelFloats: Int { places &* panelSize(depth) }
+
+  // Scratch: a square between the two steps of a transform, products with one panel, transformed squares, and one padded
+  // square. The first two are read by whole vectors.
+  var lineFloats: Int { places &* lanes }
+  var productFloats: Int { places &* blockSquares &* panelWidth }
+  var inputFloats: Int { places &* blockSquares &* depth }
+  var scratchFloats: Int { lineFloats &+ productFloats &+ inputFloats &+ places &* depth }
+
+  // Packed weights: the same lines, used while packing, then bias, then panels.
+  var biasFloats: Int { panels &* panelWidth }
+  var packedFloats: Int { lineFloats &+ biasFloats &+ panels &* panelFloats }
+}
+
+func winogradUnits(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return Int64(WinogradPlan(args).units)
+}
+
+func winogradScratch(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return Int64(WinogradPlan(args).scratchFloats &* 4)
+}
+
+func winogradPackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  let plan = WinogradPlan(args)
+  return Int64(plan.packedFloats &* 4)
+}
+
+func winogradPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
+  guard let args, let packed else { return }
+  let plan = WinogradPlan(args)
+  let to = packed.assumingMemoryBound(to: Float.self)
+  if plan.results == 2 { pack(plan, to, WinogradTwo.self) } else { pack(plan, to, WinogradFour.self) }
+}
+
+func winogradRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args, let scratch else { return }
+  let plan = WinogradPlan(args)
+  let memory = scratch.assumingMemoryBound(to: Float.self)
+  if plan.results == 2 {
+    run(plan, Int(begin), Int(end), memory, WinogradTwo.self)
+  } else {
+    run(plan, Int(begin), Int(end), memory, WinogradFour.self)
+  }
+}
+
+/// Weights [c_out][3][3][c_in] become the bias of all panels, then for each panel and place a matrix panel (whose own
+/// bias is 0).
+private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMutablePointer<Float>, _: Size.Type) {
+  let c = plan.args.pointee
+  guard let source = c.weights else { return }
+  let weights = source.assumingMemoryBound(to: Float.self)
+  zeroFloats(packed, plan.packedFloats)
+  let lines = UnsafeMutableRawPointer(packed).assumingMemoryBound(to: VF.self)
+  let bias = packed + plan.lineFloats
+  if let plain = c.bias { copyFloats(bias, plain.assumingMemoryBound(to: Float.self), plan.columns) }
+  var column = 0
+  while column < plan.columns {
+    let panel = bias + (plan.biasFloats &+ column / panelWidth &* plan.panelFloats &+ panelWidth &+ column % panelWidth)
+    var channel = 0
+    while channel < plan.depth {
+      packChannels(
+        weights + (column &* 9 &* plan.depth &+ channel), plan.depth, smaller(lanes, plan.depth &- channel),
+        panel + channel &* panelWidth, lines, Size.self)
+      channel &+= lanes
+    }
+    column &+= 1
+  }
+}
+
+/// A few input channels of one output channel.
+@inline(never)
+private func packChannels<Size: WinogradSize>(
+  _ weights: UnsafePointer<Float>, _ depth: Int, _ count: Int, _ panel: UnsafeMutablePointer<Float>,
+  _ lines: UnsafeMutablePointer<VF>, _: Size.Type
+) {
+  var x = 0
+  while x < 3 {
+    let column = weights + x &* depth
+    Size.transformWeights(
+      loadPart(column, count), loadPart(column + 3 &* depth, count), loadPart(column + 6 &* depth, count)
+    ) { lines[$0 &* 3 &+ x] = $1 }
+    x &+= 1
+  }
+  var y = 0
+  while y < Size.side {
+    let line = lines + y &* 3
+    Size.transformWeights(line[0], line[1], line[2]) { place, v in
+      let to = panel + (y &* Size.side &+ place) &* panelSize(depth)
+      var lane = 0
+      while lane < count {
+        to[lane &* panelWidth] = v[lane]
+        lane &+= 1
+      }
+    }
+    y &+= 1
+  }
+}
+
+private func run<Size: WinogradSize>(
+  _ plan: WinogradPlan, _ begin: Int, _ end: Int, _ scratch: UnsafeMutablePointer<Float>, _: Size.Type
+) {
+  let c = plan.args.pointee
+  guard let packed = c.packed else { return }
+  let bias = packed.assumingMemoryBound(to: Float.self) + plan.lineFloats
+  let products = scratch + plan.lineFloats, input = products + plan.productFloats
+  var prepared = -1
+  var unit = begin
+  while unit < end {
+    let block = unit / plan.panelBlocks
+    let first = block &* plan.blockSquares
+    let count = smaller(plan.blockSquares, plan.squares &- first)
+    if prepared != block {
+      prepare(plan, first, count, scratch, Size.self)
+      prepared = block
+    }
+    var panel = unit % plan.panelBlocks &* plan.blockPanels
+    let last = smaller(panel &+ plan.blockPanels, plan.panels)
+    while panel < last {
+      var weights = bias + (plan.biasFloats &+ panel &* plan.panelFloats)
+      let columns = smaller(panelWidth, plan.columns &- panel &* panelWidth)
+      var place = 0
+      while place < Size.places {
+        let target = FloatTarget(
+          y: products + place &* count &* panelWidth, stride: panelWidth, residual: nil, residualStride: 0, low: -.infinity, high: .infinity)
+        multiplyBlock(FloatRows(count, plan.depth, input + place &* count &* plan.depth, plan.depth &* 4), columns, weights, target)
+        weights += panelSize(plan.depth)
+        place &+= 1
+      }
+      var square = 0
+      while square < count {
+        finish(plan, first &+ square, products + square &* panelWidth, count, panel &* panelWidth, bias, scratch, Size.self)
+        square &+= 1
+      }
+      panel &+= 1
+    }
+    unit &+= 1
+  }
+}
+
+/// Transforms the image squares of a block: [place][square][channel].
+private func prepare<Size: WinogradSize>(
+  _ plan: WinogradPlan, _ first: Int, _ count: Int, _ scratch: UnsafeMutablePointer<Float>, _: Size.Type
+) {
+  let c = plan.args.pointee
+  guard let base = c.x else { return }
+  let image = base.assumingMemoryBound(to: Float.self)
+  let (h, w, pixel, depth) = (Int(c.h), Int(c.w), Int(c.x_stride), plan.depth)
+  let lines = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: VF.self)
+  let transformed = scratch + (plan.lineFloats &+ plan.productFloats), patch = transformed + plan.inputFloats
+  var square = 0
+  while square < count {
+    let index = first &+ square
+    let top = index / plan.across % plan.down &* Size.results &- Int(c.pad_top)
+    let left = index % plan.across &* Size.results &- Int(c.pad_left)
+    var from = image + (index / (plan.across &* plan.down) &* h &+ top) &* w &* pixel + left &* pixel
+    var (line, step) = (w &* pixel, pixel)
+    if top < 0 || left < 0 || top &+ Size.side > h || left &+ Size.side > w {
+      copySquare(from, line, pixel, top, left, h, w, depth, Size.side, patch)
+      (from, line, step) = (UnsafePointer(patch), Size.side &* depth, depth)
+    }
+    let to = transformed + square &* depth
+    var channel = 0
+    while channel &+ lanes <= depth {
+      transformSquare(from + channel, line, step, to + channel, count &* depth, lines, WholeLanes(), Size.self)
+      channel &+= lanes
+    }
+    if channel < depth {
+      transformSquare(from + channel, line, step, to + channel, count &* depth, lines, PartLanes(count: depth &- channel), Size.self)
+    }
+    square &+= 1
+  }
+}
+
+/// A square that reaches over the image's border, with zeros there.
+private func copySquare(
+  _ from: UnsafePointer<Float>, _ line: Int, _ pixel: Int, _ top: Int, _ left: Int, _ h: Int, _ w: Int, _ depth: Int, _ side: Int,
+  _ to: UnsafeMutablePointer<Float>
+) {
+  var out = to
+  var y = 0
+  while y < side {
+    var x = 0
+    while x < side {
+      if top &+ y >= 0, top &+ y < h, left &+ x >= 0, left &+ x < w {
+        copyFloats(out, from + (y &* line &+ x &* pixel), depth)
+      } else {
+        zeroFloats(out, depth)
+      }
+      out += depth
+      x &+= 1
+    }
+    y &+= 1
+  }
+}
+
+@inline(__always)
+private func transformSquare<L: ChannelLanes, Size: WinogradSize>(
+  _ from: UnsafePointer<Float>, _ line: Int, _ pixel: Int, _ to: UnsafeMutablePointer<Float>, _ place: Int,
+  _ lines: UnsafeMutablePointer<VF>, _ part: L, _: Size.Type
+) {
+  var x = 0
+  while x < Size.side {
+    let column = from + x &* pixel
+    Size.transformInput({ part.load(column + $0 &* line) }, { lines[$0 &* Size.side &+ x] = $1 })
+    x &+= 1
+  }
+  var y = 0
+  while y < Size.side {
+    let row = lines + y &* Size.side
+    Size.transformInput({ row[$0] }, { part.store($1, to + (y &* Size.side &+ $0) &* place) })
+    y &+= 1
+  }
+}
+
+/// Results of one square from its products with a panel.
+@inline(never)
+private func finish<Size: WinogradSize>(
+  _ plan: WinogradPlan, _ index: Int, _ products: UnsafePointer<Float>, _ count: Int, _ column: Int, _ bias: UnsafePointer<Float>,
+  _ scratch: UnsafeMutablePointer<Float>, _: Size.Type
+) {
+  let c = plan.args.pointee
+  guard let base = c.y else { return }
+  let lines = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: VF.self)
+  let top = index / plan.across % plan.down &* Size.results, left = index % plan.across &* Size.results
+  let pixel = (index / (plan.across &* plan.down) &* Int(c.oh) &+ top) &* Int(c.ow) &+ left
+  let height = smaller(Size.results, Int(c.oh) &- top), width = smaller(Size.results, Int(c.ow) &- left)
+  let low = all(c.clamp_min), high = all(c.clamp_max)
+  var half = 0
+  while half < panelWidth, column &+ half < plan.columns {
+    let channels = smaller(lanes, plan.columns &- column &- half)
+    let y = base.assumingMemoryBound(to: Float.self) + (column &+ half)
+    let residual = c.residual.map { $0.assumingMemoryBound(to: Float.self) + (column &+ half) }
+    var x = 0
+    while x < Size.side {
+      let from = products + (x &* count &* panelWidth &+ half)
+      Size.transformOutput(
+        { VF.load(from + $0 &* Size.side &* count &* panelWidth) }, { lines[$0 &* Size.side &+ x] = $1 })
+      x &+= 1
+    }
+    let shift = VF.load(bias + (column &+ half))
+    var row = 0
+    while row < height {
+      let at = pixel &+ row &* Int(c.ow)
+      let line = lines + row &* Size.side
+      Size.transformOutput({ line[$0] }) { place, v in
+        if place >= width { return }
+        var v = v + shift
+        if let residual { v += loadPart(residual + (at &+ place) &* Int(c.residual_stride), channels) }
+        storePart(minimum(high, maximum(low, v)), y + (at &+ place) &* Int(c.y_stride), channels)
+      }
+      row &+= 1
+    }
+    half &+= lanes
+  }
+}

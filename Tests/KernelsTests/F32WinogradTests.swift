@@ -1,0 +1,75 @@
+import CPlatform
+import Testing
+
+/// 3x3 convolutions in Winograd's form against the plain reference. The transforms multiply rounding errors by a small
+/// factor, but sum a ninth of the products: twice the bound of any sum of the products is more than enough.
+@Suite struct F32WinogradTests {
+  private func same(_ size: Int, _ cIn: Int, _ cOut: Int) -> ConvCase {
+    ConvCase(h: size, w: size, cIn: cIn, cOut: cOut, kh: 3, kw: 3, padTop: 1, padLeft: 1, padBottom: 1, padRight: 1)
+  }
+
+  private func check(_ shape: ConvCase, seed: UInt64 = 1) {
+    for table in simdTables {
+      guard let kernel = table.kernel(EK_CONV_WINOGRAD_F32) else { continue }
+      var arguments = shape.arguments()
+      #expect(kernel.units(&arguments) > 0, "\(table.isa) \(shape)")
+    }
+    checkConvolution(EK_CONV_WINOGRAD_F32, shape, seed: seed, slack: 2)
+  }
+
+  @Test(arguments: baseTables) func isPresent(_ table: KernelTable) { #expect(table.kernel(EK_CONV_WINOGRAD_F32) != nil) }
+
+  /// Squares that reach over each border by every number of pixels; small images are cut in squares of two.
+  @Test func borders() {
+    for height in 9...14 {
+      for width in [11, 12, 13, 14] {
+        var shape = same(0, 32, 32)
+        (shape.h, shape.w) = (height, width)
+        check(shape, seed: UInt64(height * 16 + width))
+        (shape.padTop, shape.padLeft, shape.padBottom, shape.padRight) = (0, 2, 2, 0)
+        check(shape, seed: UInt64(height * 16 + width + 1))
+      }
+    }
+  }
+
+  /// Channels around every register and panel, pixels apart, residual, clamp, several images.
+  @Test func channels() {
+    for (cIn, cOut) in [(16, 16), (17, 33), (31, 20), (40, 47), (64, 64), (65, 129)] {
+      var shape = same(20, cIn, cOut)
+      (shape.n, shape.extraX, shape.extraY, shape.extraResidual) = (2, 3, 5, 1)
+      (shape.residual, shape.clamp) = (true, -1...2)
+      check(shape, seed: UInt64(cIn))
+      shape.bias = false
+      check(shape, seed: UInt64(cOut))
+    }
+  }
+
+  /// Shapes of real networks: several blocks of squares, several of panels.
+  @Test func networkShapes() {
+    for (size, cIn, cOut) in [(56, 64, 64), (28, 128, 96), (14, 256, 256), (7, 512, 160)] { check(same(size, cIn, cOut)) }
+  }
+
+  /// Nothing of another form is taken.
+  @Test func leavesTheRest() {
+    var shapes: [ConvCase] = []
+    for change in 0..<6 {
+      var shape = same(28, 64, 64)
+      switch change {
+      case 0: (shape.strideH, shape.strideW) = (2, 2)
+      case 1: (shape.dilationH, shape.dilationW) = (2, 2)
+      case 2: shape.groups = 2
+      case 3: (shape.kh, shape.kw) = (5, 5)
+      case 4: shape.cIn = 8
+      default: shape.kw = 1
+      }
+      shapes.append(shape)
+    }
+    for table in simdTables {
+      guard let kernel = table.kernel(EK_CONV_WINOGRAD_F32) else { continue }
+      for shape in shapes {
+        var arguments = shape.arguments()
+        #expect(kernel.units(&arguments) == 0, "\(table.isa) \(shape)")
+      }
+    }
+  }
+}
