@@ -1,7 +1,8 @@
 import CPlatform
 
 // Depthwise convolution: each vector of channels is a small two-dimensional filter. A unit of work is one output
-// row of a block of channels. Every output adds its taps in (kh, kw) order to the bias, whichever path computes it.
+// row, or a pair of them, of a block of channels. The outputs of one convolution all add their taps to the bias in the
+// same order, however the work is shared.
 
 /// A vector's worth of channels: all lanes, or the first few.
 protocol ChannelLanes {
@@ -20,17 +21,23 @@ struct PartLanes: ChannelLanes {
   @inline(__always) func store(_ v: VF, _ p: UnsafeMutablePointer<Float>) { storePart(v, p, count) }
 }
 
+/// Output rows, or pairs of them.
+@inline(__always)
+private func lineCount(_ c: ek_conv) -> Int {
+  Int(c.n) &* (DepthwisePair.suits(c) ? divideUp(Int(c.oh), 2) : Int(c.oh))
+}
+
 /// Channel blocks: rows alone may be too few to share.
 @inline(__always)
 private func channelBlock(_ c: ek_conv) -> Int {
-  let wanted = divideUp(16, Int(c.n) &* Int(c.oh))
+  let wanted = divideUp(16, lineCount(c))
   return larger(roundedUp(divideUp(Int(c.c_out), wanted), lanes), 4 &* lanes)
 }
 
 func depthwiseUnits(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let c = args.assumingMemoryBound(to: ek_conv.self).pointee
-  return Int64(Int(c.n) &* Int(c.oh) &* divideUp(Int(c.c_out), channelBlock(c)))
+  return Int64(lineCount(c) &* divideUp(Int(c.c_out), channelBlock(c)))
 }
 
 func noScratch(_ args: UnsafeRawPointer?) -> Int64 { 0 }
@@ -38,23 +45,35 @@ func noScratch(_ args: UnsafeRawPointer?) -> Int64 { 0 }
 func depthwiseRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args else { return }
   let c = args.assumingMemoryBound(to: ek_conv.self).pointee
-  guard let x = c.x, let weights = c.weights, let y = c.y else { return }
+  guard let x = c.x?.assumingMemoryBound(to: Float.self), let weights = c.weights?.assumingMemoryBound(to: Float.self),
+    let y = c.y?.assumingMemoryBound(to: Float.self)
+  else { return }
   let channels = Int(c.c_out), block = channelBlock(c), blocks = divideUp(channels, block)
+  let isPair = DepthwisePair.suits(c)
   var unit = Int(begin)
   while unit < Int(end) {
     let line = unit / blocks
-    let row = DepthwiseRow(
-      c, line, x.assumingMemoryBound(to: Float.self), weights.assumingMemoryBound(to: Float.self),
-      y.assumingMemoryBound(to: Float.self))
-    var channel = unit % blocks &* block
-    let last = smaller(channel &+ block, channels)
-    while channel &+ lanes <= last {
-      depthwiseVector(row, channel, WholeLanes())
-      channel &+= lanes
+    let first = unit % blocks &* block
+    let last = smaller(first &+ block, channels)
+    if isPair {
+      let pair = DepthwisePair(c, line, x, weights, y)
+      forEachVector(first, last, { pair.run($0, WholeLanes()) }, { pair.run($0, PartLanes(count: $1)) })
+    } else {
+      let row = DepthwiseRow(c, line, x, weights, y)
+      forEachVector(first, last, { depthwiseVector(row, $0, WholeLanes()) }, { depthwiseVector(row, $0, PartLanes(count: $1)) })
     }
-    if channel < last { depthwiseVector(row, channel, PartLanes(count: last &- channel)) }
     unit &+= 1
   }
+}
+
+@inline(__always)
+private func forEachVector(_ first: Int, _ last: Int, _ whole: (Int) -> Void, _ part: (Int, Int) -> Void) {
+  var channel = first
+  while channel &+ lanes <= last {
+    whole(channel)
+    channel &+= lanes
+  }
+  if channel < last { part(channel, last &- channel) }
 }
 
 /// One output row: where its windows lie.

@@ -7,12 +7,17 @@ import CPlatform
 // Where weights are packed as bytes, a zero point is one more set of taps, at the same addresses, whose weights are all
 // its negative; that of -128 takes two (127 and 1).
 //
+// Where a few channels leave room in the registers, and pixels lie side by side in both images, neighbouring pixels are
+// taken together: their channels follow one another like those of one pixel, with the same weights again.
+//
 // Packed weights: for each block of channels its corrections (Int32) and scales (Float) in lane order, then the
 // weights of each step of taps.
 
 /// How a depthwise convolution is cut into units: rows of output pixels by chunks of channel blocks.
 private struct DepthwiseShapeU8 {
   let channels: Int
+  /// Output pixels taken together.
+  let together: Int
   /// Taps of the window, and with those that stand for a zero point.
   let window: Int
   let taps: Int
@@ -28,6 +33,8 @@ private struct DepthwiseShapeU8 {
 
   init(_ a: ek_conv) {
     channels = Int(a.c_out)
+    let isSideBySide = a.stride_w == 1 && a.x_stride == a.c_out && a.y_stride == a.c_out && a.residual_stride == a.c_out
+    together = isSideBySide && channels > 0 && DepthwiseSumsU8.channels % channels == 0 ? DepthwiseSumsU8.channels / channels : 1
     window = Int(a.kh) &* Int(a.kw)
     let isPlain = a.w_zero_point == 0 || MemoryLayout<DepthwiseSumsU8.Weight>.size > 1
     taps = window &* (isPlain ? 1 : a.w_zero_point == -128 ? 3 : 2)
@@ -87,7 +94,8 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
     let scales = (block + 4 &* width).assumingMemoryBound(to: Float.self)
     var lane = 0
     while lane < width {
-      let channel = first &+ DepthwiseSumsU8.channel(lane)
+      var channel = first &+ DepthwiseSumsU8.channel(lane)
+      if shape.together > 1 { channel %= shape.channels }
       let real = channel < shape.channels
       var sum: Int32 = 0
       var tap = 0
@@ -181,16 +189,16 @@ private struct DepthwiseRunU8 {
     var distance = 0
     while column < width {
       let inside = column >= insideFrom && column < insideTo
-      if inside && shared {
-        distance &+= strideW &* Int(a.x_stride)
-      } else {
+      if !inside || !shared {
         listTaps(a, image, top, column &* strideW &- left)
         distance = 0
         shared = inside
       }
-      pixel(blocks, channels, distance, target)
-      target = target.moved(rows: 1, columns: 0)
-      column &+= 1
+      let count = inside && column &+ shape.together <= insideTo ? shape.together : 1
+      pixels(blocks, count &* channels, distance, target)
+      target = target.moved(rows: count, columns: 0)
+      distance &+= count &* strideW &* Int(a.x_stride)
+      column &+= count
     }
   }
 
@@ -221,9 +229,9 @@ private struct DepthwiseRunU8 {
     }
   }
 
-  /// `distance`: bytes from the listed taps to those of this pixel.
+  /// One pixel's channels, or those of several that are taken together. `distance`: bytes from the listed taps to theirs.
   @inline(__always)
-  private func pixel(_ blocks: UnsafeRawPointer, _ channels: Int, _ distance: Int, _ output: OutputU8) {
+  private func pixels(_ blocks: UnsafeRawPointer, _ channels: Int, _ distance: Int, _ output: OutputU8) {
     var block = blocks
     var channel = 0
     while channel &+ DepthwiseSumsU8.channels <= channels {

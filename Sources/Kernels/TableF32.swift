@@ -9,11 +9,14 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(FloatKernelName.conv), run: convRun, units: convUnits, scratch_bytes: convScratch,
       packed_bytes: convPackedBytes, pack: convPack))
+  #if !ISA_SSE2
+  // Processors without AVX2 are few: not worth the code.
   enter(
     table, EK_CONV_WINOGRAD_F32,
     ek_kernel(
       name: cString(FloatKernelName.winograd), run: winogradRun, units: winogradUnits, scratch_bytes: winogradScratch,
       packed_bytes: winogradPackedBytes, pack: winogradPack))
+  #endif
   enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
   enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
   enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
@@ -53,7 +56,6 @@ private func enter(_ table: UnsafeMutablePointer<ek_table>, _ operation: Int, _ 
 #if ISA_SSE2
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_sse2_4x8" }
-  static var winograd: StaticString { "conv_winograd_f32_sse2_4x8" }
   static var depthwise: StaticString { "depthwise_f32_sse2" }
   static var matmul: StaticString { "matmul_f32_sse2_4x8" }
   static var maxPool: StaticString { "max_pool_f32_sse2" }

@@ -3,7 +3,8 @@ import CPlatform
 // 3x3 convolution with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015): squares of m x m results come
 // from (m + 2) x (m + 2) products for each pair of channels instead of 9 m^2. Image squares and weights are
 // transformed, multiplied place by place as matrices (rows are squares, the inner dimension input channels), and the
-// products are transformed back. A unit of work is a block of squares by a block of panels.
+// products are transformed back. A unit of work is a block of squares by a block of panels. Blocks are large: the
+// weights, four times what they were, are read again for each.
 //
 // The transforms add rounding errors: results are as far from exact as about ten (m = 2) or a hundred (m = 4) times
 // the last bit of the largest sum.
@@ -111,11 +112,11 @@ private struct WinogradPlan {
     down = divideUp(Int(c.oh), m)
     squares = Int(c.n) &* across &* down
     let places = (m &+ 2) &* (m &+ 2)
-    // The transformed squares of a block are read again for each panel: they stay in the second level cache.
-    let fitting = larger((96 << 10) / (places &* depth) / tileRows, 1) &* tileRows
-    squareBlocks = divideUp(squares, smaller(fitting, 4 &* tileRows))
+    let scratch = smaller(places &* depth &* columns / 2, 1 << 20)
+    let fitting = larger(scratch / (places &* (depth &+ columns)) / tileRows, 2) &* tileRows
+    squareBlocks = divideUp(squares, fitting)
     blockSquares = smaller(roundedUp(divideUp(squares, squareBlocks), tileRows / 2), squares)
-    panelBlocks = smaller(larger(divideUp(8, squareBlocks), 1), panels)
+    panelBlocks = smaller(divideUp(4, squareBlocks), panels)
     blockPanels = divideUp(panels, panelBlocks)
   }
 
@@ -145,18 +146,23 @@ private struct WinogradPlan {
 
   var places: Int { (results &+ 2) &* (results &+ 2) }
   var units: Int { results > 0 ? squareBlocks &* panelBlocks : 0 }
-  var panelFloats: Int { places &* panelSize(depth) }
 
-  // Scratch: a square between the two steps of a transform, products with one panel, transformed squares, and one padded
-  // square. The first two are read by whole vectors.
+  // Scratch: a square between the two steps of a transform, transformed squares, their products, and one padded square.
+  // Places lie an odd number of cache lines apart: at a power of two they would drive each other out of the cache.
   var lineFloats: Int { places &* lanes }
-  var productFloats: Int { places &* blockSquares &* panelWidth }
-  var inputFloats: Int { places &* blockSquares &* depth }
-  var scratchFloats: Int { lineFloats &+ productFloats &+ inputFloats &+ places &* depth }
+  var inputPlace: Int { (roundedUp(blockSquares &* depth, 2 &* lanes)) &+ lanes }
+  var productPlace: Int { blockSquares &* blockPanels &* panelWidth &+ lanes }
+  var scratchFloats: Int { lineFloats &+ places &* (inputPlace &+ productPlace &+ depth) }
 
-  // Packed weights: the same lines, used while packing, then bias, then panels.
+  // Packed weights: the same lines, used while packing, then bias, then for each block of panels and place its panels: one
+  // stretch of memory for a unit.
   var biasFloats: Int { panels &* panelWidth }
-  var packedFloats: Int { lineFloats &+ biasFloats &+ panels &* panelFloats }
+  var placeFloats: Int { blockPanels &* panelSize(depth) }
+  var packedFloats: Int { lineFloats &+ biasFloats &+ panelBlocks &* places &* placeFloats }
+  /// Where the first place of a panel starts, behind the bias.
+  func panelStart(_ panel: Int) -> Int {
+    panel / blockPanels &* places &* placeFloats &+ panel % blockPanels &* panelSize(depth)
+  }
 }
 
 func winogradUnits(_ args: UnsafeRawPointer?) -> Int64 {
@@ -193,8 +199,7 @@ func winogradRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
   }
 }
 
-/// Weights [c_out][3][3][c_in] become the bias of all panels, then for each panel and place a matrix panel (whose own
-/// bias is 0).
+/// Weights [c_out][3][3][c_in] become the bias of all panels, then matrix panels whose own bias is 0.
 private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMutablePointer<Float>, _: Size.Type) {
   let c = plan.args.pointee
   guard let source = c.weights else { return }
@@ -205,12 +210,12 @@ private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMuta
   if let plain = c.bias { copyFloats(bias, plain.assumingMemoryBound(to: Float.self), plan.columns) }
   var column = 0
   while column < plan.columns {
-    let panel = bias + (plan.biasFloats &+ column / panelWidth &* plan.panelFloats &+ panelWidth &+ column % panelWidth)
+    let panel = bias + (plan.biasFloats &+ plan.panelStart(column / panelWidth) &+ panelWidth &+ column % panelWidth)
     var channel = 0
     while channel < plan.depth {
       packChannels(
         weights + (column &* 9 &* plan.depth &+ channel), plan.depth, smaller(lanes, plan.depth &- channel),
-        panel + channel &* panelWidth, lines, Size.self)
+        panel + channel &* panelWidth, plan.placeFloats, lines, Size.self)
       channel &+= lanes
     }
     column &+= 1
@@ -220,7 +225,7 @@ private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMuta
 /// A few input channels of one output channel.
 @inline(never)
 private func packChannels<Size: WinogradSize>(
-  _ weights: UnsafePointer<Float>, _ depth: Int, _ count: Int, _ panel: UnsafeMutablePointer<Float>,
+  _ weights: UnsafePointer<Float>, _ depth: Int, _ count: Int, _ panel: UnsafeMutablePointer<Float>, _ place: Int,
   _ lines: UnsafeMutablePointer<VF>, _: Size.Type
 ) {
   var x = 0
@@ -234,8 +239,8 @@ private func packChannels<Size: WinogradSize>(
   var y = 0
   while y < Size.side {
     let line = lines + y &* 3
-    Size.transformWeights(line[0], line[1], line[2]) { place, v in
-      let to = panel + (y &* Size.side &+ place) &* panelSize(depth)
+    Size.transformWeights(line[0], line[1], line[2]) { x, v in
+      let to = panel + (y &* Size.side &+ x) &* place
       var lane = 0
       while lane < count {
         to[lane &* panelWidth] = v[lane]
@@ -252,7 +257,7 @@ private func run<Size: WinogradSize>(
   let c = plan.args.pointee
   guard let packed = c.packed else { return }
   let bias = packed.assumingMemoryBound(to: Float.self) + plan.lineFloats
-  let products = scratch + plan.lineFloats, input = products + plan.productFloats
+  let input = scratch + plan.lineFloats, products = input + Size.places &* plan.inputPlace
   var prepared = -1
   var unit = begin
   while unit < end {
@@ -263,25 +268,22 @@ private func run<Size: WinogradSize>(
       prepare(plan, first, count, scratch, Size.self)
       prepared = block
     }
-    var panel = unit % plan.panelBlocks &* plan.blockPanels
-    let last = smaller(panel &+ plan.blockPanels, plan.panels)
-    while panel < last {
-      var weights = bias + (plan.biasFloats &+ panel &* plan.panelFloats)
-      let columns = smaller(panelWidth, plan.columns &- panel &* panelWidth)
-      var place = 0
-      while place < Size.places {
-        let target = FloatTarget(
-          y: products + place &* count &* panelWidth, stride: panelWidth, residual: nil, residualStride: 0, low: -.infinity, high: .infinity)
-        multiplyBlock(FloatRows(count, plan.depth, input + place &* count &* plan.depth, plan.depth &* 4), columns, weights, target)
-        weights += panelSize(plan.depth)
-        place &+= 1
-      }
-      var square = 0
-      while square < count {
-        finish(plan, first &+ square, products + square &* panelWidth, count, panel &* panelWidth, bias, scratch, Size.self)
-        square &+= 1
-      }
-      panel &+= 1
+    let panel = unit % plan.panelBlocks &* plan.blockPanels
+    let column = panel &* panelWidth
+    let columns = smaller(plan.blockPanels &* panelWidth, plan.columns &- column)
+    let stride = plan.blockPanels &* panelWidth
+    var place = 0
+    while place < Size.places {
+      let target = FloatTarget(
+        y: products + place &* plan.productPlace, stride: stride, residual: nil, residualStride: 0, low: -.infinity, high: .infinity)
+      let weights = bias + (plan.biasFloats &+ plan.panelStart(panel) &+ place &* plan.placeFloats)
+      multiplyBlock(FloatRows(count, plan.depth, input + place &* plan.inputPlace, plan.depth &* 4), columns, weights, target)
+      place &+= 1
+    }
+    var square = 0
+    while square < count {
+      finish(plan, first &+ square, products + square &* stride, column, columns, bias, scratch, Size.self)
+      square &+= 1
     }
     unit &+= 1
   }
@@ -296,7 +298,7 @@ private func prepare<Size: WinogradSize>(
   let image = base.assumingMemoryBound(to: Float.self)
   let (h, w, pixel, depth) = (Int(c.h), Int(c.w), Int(c.x_stride), plan.depth)
   let lines = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: VF.self)
-  let transformed = scratch + (plan.lineFloats &+ plan.productFloats), patch = transformed + plan.inputFloats
+  let transformed = scratch + plan.lineFloats, patch = transformed + Size.places &* (plan.inputPlace &+ plan.productPlace)
   var square = 0
   while square < count {
     let index = first &+ square
@@ -311,11 +313,11 @@ private func prepare<Size: WinogradSize>(
     let to = transformed + square &* depth
     var channel = 0
     while channel &+ lanes <= depth {
-      transformSquare(from + channel, line, step, to + channel, count &* depth, lines, WholeLanes(), Size.self)
+      transformSquare(from + channel, line, step, to + channel, plan.inputPlace, lines, WholeLanes(), Size.self)
       channel &+= lanes
     }
     if channel < depth {
-      transformSquare(from + channel, line, step, to + channel, count &* depth, lines, PartLanes(count: depth &- channel), Size.self)
+      transformSquare(from + channel, line, step, to + channel, plan.inputPlace, lines, PartLanes(count: depth &- channel), Size.self)
     }
     square &+= 1
   }
@@ -362,10 +364,10 @@ private func transformSquare<L: ChannelLanes, Size: WinogradSize>(
   }
 }
 
-/// Results of one square from its products with a panel.
+/// Results of one square from its products with the panels of a unit.
 @inline(never)
 private func finish<Size: WinogradSize>(
-  _ plan: WinogradPlan, _ index: Int, _ products: UnsafePointer<Float>, _ count: Int, _ column: Int, _ bias: UnsafePointer<Float>,
+  _ plan: WinogradPlan, _ index: Int, _ products: UnsafePointer<Float>, _ column: Int, _ columns: Int, _ bias: UnsafePointer<Float>,
   _ scratch: UnsafeMutablePointer<Float>, _: Size.Type
 ) {
   let c = plan.args.pointee
@@ -376,15 +378,14 @@ private func finish<Size: WinogradSize>(
   let height = smaller(Size.results, Int(c.oh) &- top), width = smaller(Size.results, Int(c.ow) &- left)
   let low = all(c.clamp_min), high = all(c.clamp_max)
   var half = 0
-  while half < panelWidth, column &+ half < plan.columns {
-    let channels = smaller(lanes, plan.columns &- column &- half)
+  while half < columns {
+    let channels = smaller(lanes, columns &- half)
     let y = base.assumingMemoryBound(to: Float.self) + (column &+ half)
     let residual = c.residual.map { $0.assumingMemoryBound(to: Float.self) + (column &+ half) }
     var x = 0
     while x < Size.side {
-      let from = products + (x &* count &* panelWidth &+ half)
-      Size.transformOutput(
-        { VF.load(from + $0 &* Size.side &* count &* panelWidth) }, { lines[$0 &* Size.side &+ x] = $1 })
+      let from = products + (x &* plan.productPlace &+ half)
+      Size.transformOutput({ VF.load(from + $0 &* Size.side &* plan.productPlace) }, { lines[$0 &* Size.side &+ x] = $1 })
       x &+= 1
     }
     let shift = VF.load(bias + (column &+ half))
