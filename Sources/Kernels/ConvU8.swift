@@ -117,6 +117,27 @@ private func packPanel(
     var place = weights + dotWeightIndex(column, 0)
     var k = 0
     // This runs over every weight when a model is loaded: whole steps without a question for each.
+    #if ISA_AVX512VNNI || ISA_NEONDOT
+    // Four weights are a lane, in the panel as in the row.
+    var sums = VI(repeating: 0)
+    let ones = VI(repeating: 0x0101_0101)
+    while k &+ 4 &* lanes <= depth {
+      let words = UnsafeRawPointer(row + k).loadUnaligned(as: VI.self)
+      DotOperation.accumulate(&sums, ones, words)
+      var lane = 0
+      while lane < lanes {
+        UnsafeMutableRawPointer(place).storeBytes(of: words[lane], as: Int32.self)
+        place += stepWeights
+        lane &+= 1
+      }
+      k &+= 4 &* lanes
+    }
+    var lane = 0
+    while lane < lanes {
+      sum &+= sums[lane]
+      lane &+= 1
+    }
+    #endif
     while k &+ dotGroup <= depth {
       var i = 0
       while i < dotGroup {

@@ -123,7 +123,7 @@ struct WindowsU8 {
     return windows
   }
 
-  /// One window of any kind, touching nothing outside the tensor.
+  /// One window of any kind, reading nothing outside the tensor.
   private func window(
     _ picture: UnsafePointer<UInt8>, _ top: Int, _ left: Int, _ row: UnsafeMutableRawPointer
   ) {
@@ -131,51 +131,61 @@ struct WindowsU8 {
     var tapY = 0
     while tapY < kh {
       let y = top &+ tapY &* dilationH
-      var tapX = 0
-      while tapX < kw {
-        let column = left &+ tapX &* dilationW
-        if y < 0 || y >= h || column < 0 || column >= w {
-          fill(to)
-        } else {
-          copy(to, picture + (y &* line &+ column &* pixel))
+      if y < 0 || y >= h {
+        fill(to, kw &* channels)
+        to += kw &* channels &* activationBytes
+      } else {
+        // Where a line is one run, all its taps inside the image are copied at once.
+        let together = hasRuns ? kw : 1
+        var tapX = 0
+        while tapX < kw {
+          let column = left &+ tapX &* dilationW
+          let before = smaller(column < 0 ? 0 &- column : 0, together)
+          let inside = larger(smaller(w &- column, together) &- before, 0)
+          fill(to, before &* channels)
+          to += before &* channels &* activationBytes
+          copy(to, picture + (y &* line &+ (column &+ before) &* pixel), inside &* channels)
+          to += inside &* channels &* activationBytes
+          let after = (together &- before &- inside) &* channels
+          fill(to, after)
+          to += after &* activationBytes
+          tapX &+= together
         }
-        to += channels &* activationBytes
-        tapX &+= 1
       }
       tapY &+= 1
     }
   }
 
+  /// Copies `count` activations; up to fifteen behind them may be written too.
   @inline(__always)
-  private func copy(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
+  private func copy(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>, _ count: Int) {
     var i = 0
-    if channels &+ 15 <= end - from {
-      while i < channels {
-        moveActivations(to + i &* activationBytes, from + i)
-        i &+= 16
+    while i < count, i &+ 16 <= end - from {
+      moveActivations(to + i &* activationBytes, from + i)
+      i &+= 16
+    }
+    while i < count {
+      if activationBytes == 1 {
+        to.storeBytes(of: from[i], toByteOffset: i, as: UInt8.self)
+      } else {
+        to.storeBytes(of: Int16(from[i]), toByteOffset: 2 &* i, as: Int16.self)
       }
-    }
-    while i < channels {
-      put(to, i, from[i])
       i &+= 1
     }
   }
 
+  /// Writes `count` zero points; up to fifteen behind them may be written too.
   @inline(__always)
-  private func fill(_ to: UnsafeMutableRawPointer) {
+  private func fill(_ to: UnsafeMutableRawPointer, _ count: Int) {
     var i = 0
-    while i < channels {
-      put(to, i, zeroPoint)
-      i &+= 1
-    }
-  }
-
-  @inline(__always)
-  private func put(_ to: UnsafeMutableRawPointer, _ i: Int, _ byte: UInt8) {
-    if activationBytes == 1 {
-      to.storeBytes(of: byte, toByteOffset: i, as: UInt8.self)
-    } else {
-      to.storeBytes(of: Int16(byte), toByteOffset: 2 &* i, as: Int16.self)
+    while i < count {
+      let place = to + i &* activationBytes
+      if activationBytes == 1 {
+        place.storeBytes(of: SIMD16<UInt8>(repeating: zeroPoint), as: SIMD16<UInt8>.self)
+      } else {
+        place.storeBytes(of: SIMD16<Int16>(repeating: Int16(zeroPoint)), as: SIMD16<Int16>.self)
+      }
+      i &+= 16
     }
   }
 }
