@@ -38,13 +38,16 @@ private struct CopyPlan {
 
   /// Elements of a unit, or blocks of `across` in a transpose.
   var stretch: Int { 16384 / bytes }
-  var acrossBlocks: Int { divideUp(across.size, transposeBlock) }
+  var acrossBlocks: Int { divideUp(across.size, block) }
+  /// Three planes become pixels of three elements, as colours do.
+  var isInterleaving: Bool { axes.last.size == 3 && across.q == 3 }
+  /// Elements along x that a transpose moves together: a line of the cache for four-byte elements.
+  var block: Int { isInterleaving ? 1024 : transposeBlock }
   /// Combinations of the axes outside a transpose.
   var outer: Int { axes.elements / larger(axes.last.size, 1) }
   var units: Int { isTranspose ? outer &* acrossBlocks : divideUp(axes.elements, larger(stretch, 1)) }
 }
 
-/// Elements along x that a transpose moves together: a line of the cache for four-byte elements.
 private var transposeBlock: Int { 16 }
 
 func copyUnits(_ args: UnsafeRawPointer?) -> Int64 {
@@ -60,8 +63,8 @@ func copyRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch:
     var unit = Int(begin)
     while unit < Int(end) {
       let at = plan.axes.offsets(unit / plan.acrossBlocks &* plan.axes.last.size)
-      let first = unit % plan.acrossBlocks &* transposeBlock
-      let count = smaller(transposeBlock, plan.across.size &- first)
+      let first = unit % plan.acrossBlocks &* plan.block
+      let count = smaller(plan.block, plan.across.size &- first)
       let p = at.p &+ first, q = at.q &+ first &* plan.across.q
       if plan.bytes == 4 {
         transpose(
@@ -104,9 +107,35 @@ private func scatter<T>(_ x: UnsafePointer<T>, _ y: UnsafeMutablePointer<T>, _ c
   }
 }
 
+/// Pixels of three planes `step` apart.
+@inline(__always)
+private func interleave<T: FixedWidthInteger & UnsignedInteger>(
+  _ x: UnsafePointer<T>, _ y: UnsafeMutablePointer<T>, _ count: Int, _ step: Int
+) {
+  var i = 0
+  if T.bitWidth == 8 {
+    // One store for each pixel; its fourth byte is the next pixel's first.
+    while i &+ 1 < count {
+      let pixel = UInt32(truncatingIfNeeded: x[i]) | UInt32(truncatingIfNeeded: x[step &+ i]) &<< 8
+        | UInt32(truncatingIfNeeded: x[2 &* step &+ i]) &<< 16
+      UnsafeMutableRawPointer(y + 3 &* i).storeBytes(of: pixel, as: UInt32.self)
+      i &+= 1
+    }
+  }
+  while i < count {
+    y[3 &* i] = x[i]
+    y[3 &* i &+ 1] = x[step &+ i]
+    y[3 &* i &+ 2] = x[2 &* step &+ i]
+    i &+= 1
+  }
+}
+
 /// Moves `count` neighbours of x, for each step of the axis contiguous in y, to as many rows of y.
 @inline(__always)
-private func transpose<T>(_ x: UnsafePointer<T>, _ y: UnsafeMutablePointer<T>, _ count: Int, _ plan: CopyPlan) {
+private func transpose<T: FixedWidthInteger & UnsignedInteger>(
+  _ x: UnsafePointer<T>, _ y: UnsafeMutablePointer<T>, _ count: Int, _ plan: CopyPlan
+) {
+  if plan.isInterleaving { return interleave(x, y, count, plan.axes.last.p) }
   let length = plan.axes.last.size, step = plan.axes.last.p, rowStep = plan.across.q
   if count == transposeBlock {
     var i = 0

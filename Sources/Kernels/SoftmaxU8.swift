@@ -40,19 +40,13 @@ func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
   var row = Int(begin)
   while row < Int(end) {
     let from = x + row &* count, to = y + row &* count
-    var (least, largest): (UInt8, UInt8) = (255, 0)
-    var i = 0
-    while i < count {
-      least = from[i] < least ? from[i] : least
-      largest = from[i] > largest ? from[i] : largest
-      i &+= 1
-    }
-    while known <= Int(largest) &- Int(least) {
+    let (least, largest) = extremes(from, count)
+    while known <= largest &- least {
       powers[known] = Float(expDouble(-Double(known) * scale))
       known &+= 1
     }
-    let total = VF(repeating: powersOfRow(from, count, Int(largest), powers, powers + tableFloats))
-    i = 0
+    let total = VF(repeating: powersOfRow(from, count, largest, powers, powers + tableFloats))
+    var i = 0
     while i < count {
       let left = count &- i
       let power = left < lanes ? loadPart(powers + (tableFloats &+ i), left) : VF.load(powers + (tableFloats &+ i))
@@ -62,6 +56,37 @@ func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
     }
     row &+= 1
   }
+}
+
+/// The least and the largest of `count` numbers, at least one.
+@inline(never)
+private func extremes(_ x: UnsafePointer<UInt8>, _ count: Int) -> (Int, Int) {
+  var (least, largest) = (x[0], x[0])
+  var i = 0
+  if count >= 16 {
+    var low = SIMD16<UInt8>.load(x), high = low
+    while i < count {
+      // The last one covers some numbers again.
+      let next = SIMD16<UInt8>.load(x + smaller(i, count &- 16))
+      low = low.replacing(with: next, where: next .< low)
+      high = high.replacing(with: next, where: next .> high)
+      i &+= 16
+    }
+    let low8 = low.lowHalf.replacing(with: low.highHalf, where: low.highHalf .< low.lowHalf)
+    let high8 = high.lowHalf.replacing(with: high.highHalf, where: high.highHalf .> high.lowHalf)
+    var lane = 0
+    while lane < 8 {
+      least = low8[lane] < least ? low8[lane] : least
+      largest = high8[lane] > largest ? high8[lane] : largest
+      lane &+= 1
+    }
+  }
+  while i < count {
+    least = x[i] < least ? x[i] : least
+    largest = x[i] > largest ? x[i] : largest
+    i &+= 1
+  }
+  return (Int(least), Int(largest))
 }
 
 /// Writes the power of each number; their sum.
