@@ -55,8 +55,8 @@ class Bench:
             self.workers[name] = Worker(name)
         return self.workers[name]
 
-    def leave_out(self, peer: str, precision: Precision, network: str | None, reason: str) -> None:
-        item = LeftOut(peer, precision, network, reason)
+    def leave_out(self, peer: str, precision: Precision, network: str | None, reason: str, threads: int | None = None) -> None:
+        item = LeftOut(peer, precision, network, reason, threads)
         if item not in self.left_out:
             self.left_out.append(item)
 
@@ -89,7 +89,7 @@ class Bench:
                     raise WorkerError(f"its output is wrong: cosine {cosines[name]:.4f} with ONNX Runtime in float32")
             except WorkerError as error:
                 times.pop(name, None)
-                self.leave_out(name, precision, network, str(error))
+                self.leave_out(name, precision, network, str(error), threads)
 
         def check(name: str, worker: Worker) -> None:
             cosines[name] = min(cosines.get(name, 1.0), worker.ask("check")["cosine"])

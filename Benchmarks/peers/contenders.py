@@ -120,7 +120,7 @@ class Ncnn(Engine):
 
 class MNN(Engine):
     def load(self, path: pathlib.Path, network: str, precision: Precision, threads: int) -> None:
-        import MNN as library
+        import MNN as library  # noqa: N811
 
         # Low memory is what lets it compute in eight bits with weights of eight bits; else it makes them float first.
         memory = {"memory": "low", "precision": "low"} if precision == "int8" else {"precision": "high"}

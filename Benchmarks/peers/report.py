@@ -28,12 +28,13 @@ class Row:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A contender that was not measured; None stands for every precision and every model."""
+    """A contender that was not measured; None stands for every precision, model or number of threads."""
 
     peer: str
     precision: Precision | None
     model: str | None
     reason: str
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ def reasons(left_out: list[LeftOut]) -> Iterator[str]:
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for item in left_out:
         models = grouped.setdefault((item.peer, item.precision or "all precisions", item.reason), [])
-        if item.model and item.model not in models:
-            models.append(item.model)
+        if item.model:
+            models.append(item.model + (f" with {times(item.threads)}" if item.threads else ""))
     for (peer, precision, reason), models in grouped.items():
         yield f"- {peer}, {precision}, {', '.join(models) or 'all models'}: {reason}"
 

@@ -92,6 +92,7 @@ def serve(name: str) -> None:
 
 class Worker:
     def __init__(self, name: str) -> None:
+        self.hung = False
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the process)
         self.process = subprocess.Popen(
             [sys.executable, __file__, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
@@ -99,8 +100,8 @@ class Worker:
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         assert self.process.stdin and self.process.stdout
-        hangs = threading.Timer(PATIENCE, self.process.kill)
-        hangs.start()
+        alarm = threading.Timer(PATIENCE, self.give_up)
+        alarm.start()
         try:
             self.process.stdin.write(json.dumps({"do": do, **request}) + "\n")
             self.process.stdin.flush()
@@ -108,7 +109,7 @@ class Worker:
         except BrokenPipeError:
             line = ""
         finally:
-            hangs.cancel()
+            alarm.cancel()
         if not line:
             raise WorkerError(self.last_words())
         answer: dict[str, Any] = json.loads(line)
@@ -116,12 +117,18 @@ class Worker:
             raise WorkerError(" ".join(answer["error"].split())[:300])
         return answer
 
+    def give_up(self) -> None:
+        self.hung = True
+        self.process.kill()
+
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
     def last_words(self) -> str:
         code = self.process.wait()
+        if self.hung:
+            return f"it did not answer for {PATIENCE:g} seconds"
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
         ended = f"signal {-code}" if code < 0 else f"code {code}"
