@@ -157,21 +157,24 @@ def main() -> int:
     threads = [int(n) for n in options.threads.split(",")]
     silence()
     versions, absent = installed(chosen(options.peers, PEERS, "peer"))
-    print(", ".join(f"{name} {version}" for name, version in versions.items()), flush=True)
+    setting = ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+    print(setting, flush=True)
     bench = Bench(list(versions), options.seconds, left_out=absent)
     OUT.mkdir(parents=True, exist_ok=True)
     try:
         plan = list(bench.files(networks, precisions))
-        print(f"load of the machine: {os.getloadavg()[0]:.2f}", flush=True)
+        began = f"The machine's load average was {os.getloadavg()[0]:.1f} when it began"
+        print(began, flush=True)
         for network, precision, files in plan:
             for count in threads:
                 bench.compare(network, precision, count, files)
                 print(report.line(bench.rows, network, precision, count), flush=True)
+        setting += f" {began}, {os.getloadavg()[0]:.1f} at the end."
     finally:
         bench.close()
     if not bench.rows:
         print("nothing was measured", file=sys.stderr)
-    report.write(OUT, bench.rows, bench.left_out, versions)
+    report.write(OUT, bench.rows, bench.left_out, setting)
     return 0 if bench.rows else 1
 
 

@@ -102,12 +102,12 @@ def line(rows: list[Row], model: str, precision: Precision, threads: int) -> str
 # The table.
 
 
-def markdown(rows: list[Row], left_out: list[LeftOut], versions: dict[str, str]) -> Iterator[str]:
+def markdown(rows: list[Row], left_out: list[LeftOut], setting: str) -> Iterator[str]:
     yield "# edgeai and its peers"
     yield ""
     yield f"{processor()}. Batch 1; least milliseconds of many runs in turns. The ratio is edgeai's divided by the best peer's: below 1 edgeai is faster."
     yield ""
-    yield ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+    yield setting
     groups = comparisons(rows)
     for (precision, threads), models in groups.items():
         peers = list(dict.fromkeys(row.peer for found in models.values() for row in found.rows if row.peer != OURS))
@@ -206,9 +206,10 @@ def chart(path: pathlib.Path, rows: list[Row]) -> None:
     pyplot.close(figure)
 
 
-def write(folder: pathlib.Path, rows: list[Row], left_out: list[LeftOut], versions: dict[str, str]) -> None:
+def write(folder: pathlib.Path, rows: list[Row], left_out: list[LeftOut], setting: str) -> None:
+    """``setting`` says what was measured where, for the reader of the table."""
     (folder / "peers.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    (folder / "peers.md").write_text("\n".join(markdown(rows, left_out, versions)) + "\n")
+    (folder / "peers.md").write_text("\n".join(markdown(rows, left_out, setting)) + "\n")
     chart(folder / "peers.png", rows)
     for (precision, threads), models in comparisons(rows).items():
         ratios = [found.ratio for found in models.values() if found.ratio]
