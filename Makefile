@@ -4,6 +4,7 @@
 # make test            everything a change must pass; make test-long adds the slow parts
 # make examples        the C programs of Examples/c, in build/examples
 # make bench           speed, against the machine's peak and the peers that are installed
+# make bench-peers     speed against six runtimes on ten networks, in .venv-peers (3 GB); OPTIONS="--models resnet50"
 # make install         PREFIX (/usr/local), LIBDIR, DESTDIR; make uninstall takes it back
 # make wheel           the Python package, in dist/
 # make cross-aarch64   the library for ARM Linux, tried under qemu
@@ -35,7 +36,7 @@ SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.
 
 .DEFAULT_GOAL := library
 .DELETE_ON_ERROR:
-.PHONY: library demo test test-long examples bench install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
+.PHONY: library demo test test-long examples bench bench-peers install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
   test-swift test-c test-cross test-python test-conformance test-conformance-update venv
 
 # ---- The library -----------------------------------------------------------------------------------------
@@ -194,6 +195,22 @@ bench: setup
 	$(MAKE) library $(VENV)/edgeai
 	$(PYTHON) Benchmarks/run.py
 	$(PYTHON) Benchmarks/load.py
+
+# The peers and their converters have an environment of their own: they are large, and pin versions that the tests do not.
+PEERS := .venv-peers
+
+$(PEERS)/installed: Benchmarks/requirements-peers.txt $(VENV)/installed
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -q -r Benchmarks/requirements-peers.txt
+	touch $@
+
+$(PEERS)/edgeai: $(VENV)/edgeai $(PEERS)/installed
+	$(PEERS)/bin/python -m pip install -q --force-reinstall --no-deps dist/edgeai-$(VERSION)-*.whl
+	touch $@
+
+bench-peers: setup
+	$(MAKE) library $(PEERS)/edgeai
+	$(PEERS)/bin/python Benchmarks/peers $(OPTIONS)
 
 # ---- Cross builds ----------------------------------------------------------------------------------------
 

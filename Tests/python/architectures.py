@@ -17,6 +17,7 @@ import argparse
 import collections
 import hashlib
 import json
+import math
 import os
 import sys
 import warnings
@@ -181,6 +182,32 @@ class DepthwiseKeywordSpotter(nn.Module):
         return F.softmax(self.classify(pooled), dim=1)
 
 
+class EncoderLayer(nn.Module):
+    """A layer of BERT's encoder, normalized after each half; every shape but the batch is a constant of the graph."""
+
+    def __init__(self, length: int, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.length, self.width, self.heads = length, width, heads
+        self.query, self.key, self.value, self.mix = (nn.Linear(width, width) for _ in range(4))
+        self.grow, self.shrink = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def split(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(-1, self.length, self.heads, self.width // self.heads).permute(0, 2, 1, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, key, value = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
+        scores = query @ key.transpose(-1, -2) / math.sqrt(self.width // self.heads)
+        seen = (torch.softmax(scores, -1) @ value).permute(0, 2, 1, 3).reshape(-1, self.length, self.width)
+        x = self.norm_attention(x + self.mix(seen))
+        return self.norm_mlp(x + self.shrink(F.gelu(self.grow(x))))
+
+
+def minilm6() -> nn.Module:
+    """The encoder of MiniLM-L6 on embeddings of 128 tokens: six layers, 384 wide, 12 heads, GELU by the error function."""
+    return nn.Sequential(*[EncoderLayer(128, 384, 12, 1536) for _ in range(6)])
+
+
 @dataclass(frozen=True)
 class Architecture:
     """How to make one network, the shape of one input without the batch dimension, and the opset it is exported with."""
@@ -197,6 +224,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "lenet_300_100": Architecture(lenet_300_100, (1, 28, 28), 14),
     "alexnet": Architecture(zoo.alexnet, IMAGE, 13),
     "vgg11": Architecture(zoo.vgg11, IMAGE, 14),
+    "vgg16": Architecture(zoo.vgg16, IMAGE, 13),
     "vgg16_bn": Architecture(zoo.vgg16_bn, IMAGE, 15),
     "resnet18": Architecture(zoo.resnet18, IMAGE, 13, True),
     "resnet50": Architecture(zoo.resnet50, IMAGE, 17, True),
@@ -210,6 +238,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "dscnn_kws": Architecture(DepthwiseKeywordSpotter, (1, 49, 10), 13, True),
     "shufflenet_v2_x1_0": Architecture(zoo.shufflenet_v2_x1_0, IMAGE, 14, True),
     "densenet121": Architecture(zoo.densenet121, IMAGE, 15, True),
+    "minilm6": Architecture(minilm6, (128, 384), 13),
     "mlp": Architecture(mlp, (40,), 17),
     "autoencoder": Architecture(autoencoder, (640,), 16),
     "conv_autoencoder": Architecture(ConvAutoencoder, (3, 64, 64), 13, True),
@@ -222,7 +251,7 @@ def _randomize(module: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.normal_(layer.bias, 0.0, 0.1)
-        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.normal_(layer.bias, 0.0, 0.25)
 

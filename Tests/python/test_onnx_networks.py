@@ -45,7 +45,7 @@ def test_light_network(name: str) -> None:
 ARCHITECTURES = [
     "lenet_300_100", "lenet5", "mlp", "autoencoder", "conv_autoencoder", "dscnn_kws", "alexnet", "vgg11", "vgg16_bn", "resnet18", "resnet50",
     "squeezenet1_0", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "shufflenet_v2_x1_0",
-    "densenet121", "efficientnet_lite0",
+    "densenet121", "efficientnet_lite0", "vgg16", "minilm6",
 ]  # fmt: skip
 
 
