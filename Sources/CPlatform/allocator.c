@@ -41,27 +41,29 @@ static void unlink_block(header *h) {
 
 /* malloc aligns to 8 or 16 bytes; more is made up by moving the block inside a bigger one, whose address stands
  * in front of it. */
-void *ep_system_allocate(size_t size, size_t alignment) {
+static void *system_allocate(size_t size, size_t alignment, int zeroed) {
   if (alignment < 16) alignment = 16;
   if (size > PTRDIFF_MAX - alignment - sizeof(void *)) return NULL;
-  char *raw = malloc(size + alignment + sizeof raw);
+  char *raw = zeroed ? calloc(1, size + alignment + sizeof raw) : malloc(size + alignment + sizeof raw);
   if (!raw) return NULL;
   uintptr_t block = ((uintptr_t)raw + sizeof raw + alignment - 1) & ~(uintptr_t)(alignment - 1);
   ((void **)block)[-1] = raw;
   return (void *)block;
 }
 
+void *ep_system_allocate(size_t size, size_t alignment) { return system_allocate(size, alignment, 0); }
+
 void ep_system_deallocate(void *pointer) {
   if (pointer) free(((void **)pointer)[-1]);
 }
 
-void *ep_allocate(size_t size, size_t alignment) {
+static void *allocate(size_t size, size_t alignment, int zeroed) {
   if (alignment < 16) alignment = 16;
   size_t offset = (sizeof(header) + alignment - 1) & ~(alignment - 1);
   if (size > PTRDIFF_MAX - offset) return NULL;
   size_t total = size + offset;
   const ep_allocator *allocator = current ? current->allocator : NULL;
-  char *raw = allocator ? allocator->allocate(allocator->context, total, alignment) : ep_system_allocate(total, alignment);
+  char *raw = allocator ? allocator->allocate(allocator->context, total, alignment) : system_allocate(total, alignment, zeroed);
   if (!raw) return NULL;
   if (((uintptr_t)raw & (alignment - 1)) != 0) { /* a caller's allocator that does not keep its promise */
     allocator->deallocate(allocator->context, raw, total);
@@ -80,14 +82,13 @@ void *ep_allocate(size_t size, size_t alignment) {
     if (h->next) h->next->link = &h->next;
     current->blocks = h;
   }
+  /* The C library knows of pages that are zero already. */
+  if (zeroed && allocator) memset(block, 0, size);
   return block;
 }
 
-void *ep_allocate_zeroed(size_t size, size_t alignment) {
-  void *block = ep_allocate(size, alignment);
-  if (block) memset(block, 0, size);
-  return block;
-}
+void *ep_allocate(size_t size, size_t alignment) { return allocate(size, alignment, 0); }
+void *ep_allocate_zeroed(size_t size, size_t alignment) { return allocate(size, alignment, 1); }
 
 void ep_deallocate(void *pointer) {
   if (!pointer) return;

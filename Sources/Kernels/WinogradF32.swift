@@ -204,21 +204,32 @@ private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMuta
   let c = plan.args.pointee
   guard let source = c.weights else { return }
   let weights = source.assumingMemoryBound(to: Float.self)
-  zeroFloats(packed, plan.packedFloats)
   let lines = UnsafeMutableRawPointer(packed).assumingMemoryBound(to: VF.self)
   let bias = packed + plan.lineFloats
+  zeroFloats(bias, plan.biasFloats)
   if let plain = c.bias { copyFloats(bias, plain.assumingMemoryBound(to: Float.self), plan.columns) }
+  // All columns of a panel for a few channels: they share the lines of memory that are written.
   var column = 0
   while column < plan.columns {
-    let panel = bias + (plan.biasFloats &+ plan.panelStart(column / panelWidth) &+ panelWidth &+ column % panelWidth)
+    let start = bias + (plan.biasFloats &+ plan.panelStart(column / panelWidth)), panel = start + panelWidth
+    let count = smaller(panelWidth, plan.columns &- column)
+    var place = 0
+    while place < Size.places {
+      zeroFloats(start + place &* plan.placeFloats, count < panelWidth ? panelSize(plan.depth) : panelWidth)
+      place &+= 1
+    }
     var channel = 0
     while channel < plan.depth {
-      packChannels(
-        weights + (column &* 9 &* plan.depth &+ channel), plan.depth, smaller(lanes, plan.depth &- channel),
-        panel + channel &* panelWidth, plan.placeFloats, lines, Size.self)
+      var own = 0
+      while own < count {
+        packChannels(
+          weights + ((column &+ own) &* 9 &* plan.depth &+ channel), plan.depth, smaller(lanes, plan.depth &- channel),
+          panel + (channel &* panelWidth &+ own), plan.placeFloats, lines, Size.self)
+        own &+= 1
+      }
       channel &+= lanes
     }
-    column &+= 1
+    column &+= panelWidth
   }
 }
 
