@@ -50,7 +50,9 @@ private struct ConvPlan {
       && c.h == c.oh && c.w == c.ow
     {
       source = c.x_stride % 1024 == 0 && pixels > 4 && panels > 4 ? .copies : .image
-      blockRows = larger(smaller((streams ? 128 << 10 : 64 << 10) / k / tileRows, 12), 1) &* tileRows
+      let fitting = larger(smaller((streams ? 128 << 10 : 64 << 10) / k / tileRows, 12), 1) &* tileRows
+      // Where panels stay in the second level cache, few rows are shared too.
+      blockRows = panels &* panelSize(k) > 64 << 10 ? fitting : smaller(fitting, roundedUp(divideUp(pixels, 4), tileRows))
       rowBlocks = divideUp(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
     } else {
