@@ -12,7 +12,7 @@ extension OnnxImporter {
     var outside: ValueID?
     for (axis, sampling) in axes.enumerated() where sampling.isChanged || sampling.region != nil {
       let size = graph.values[value].shape[axis]
-      guard size > 0, let entries = multiplyChecked(size, sampling.size), entries <= 1 << 22 else {
+      guard size > 0, let entries = multiplyChecked(size, sampling.size), entries <= 1 << 23 else {
         throw EdgeError(.limitExceeded, "\(node.type): \(size) elements to \(sampling.size)", node: nodeName)
       }
       try countMade(sampling.size, of: MemoryLayout<Double>.stride)

@@ -354,3 +354,23 @@ def test_optional_inputs_are_tensors() -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     has, y = edgeai.Session(edgeai.load(model.SerializeToString())).run([np.array([1, 2], np.float32)])
     assert has.item() is True and y.tolist() == [1, 2]
+
+
+def test_the_scale_of_attention_goes_into_a_layer() -> None:
+    """Through the product and the movements in front of it; there is nothing left to divide."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["layer"]), helper.make_node("Reshape", ["layer", "heads"], ["split"]),
+        helper.make_node("Transpose", ["split"], ["q"], perm=[0, 2, 1, 3]), helper.make_node("MatMul", ["q", "k"], ["scores"]),
+        helper.make_node("Div", ["scores", "root"], ["y"]),
+    ]  # fmt: skip
+    constants = {"w": f32(8, 8), "root": np.float32(5.656854), "heads": i64(2, 6, 2, 4)}
+    graph = helper.make_graph(
+        nodes, "attention", [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", [2, 6, 8]), ("k", [2, 2, 4, 6]))],
+        [helper.make_empty_tensor_value_info("y")], [numpy_helper.from_array(a, n) for n, a in constants.items()],
+    )  # fmt: skip
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    feeds = {"x": f32(2, 6, 8, seed=1), "k": f32(2, 2, 4, 6, seed=2)}
+    session = edgeai.Session(content)
+    expected = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, feeds)[0]
+    np.testing.assert_allclose(session.run(feeds)[0], expected, rtol=1e-5, atol=1e-6)
+    assert [step.op for step in session.plan if step.macs or step.op == "Divide"] == ["Dense", "MatMul"]

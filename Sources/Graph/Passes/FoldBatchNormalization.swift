@@ -7,7 +7,8 @@ extension Graph {
   ///     after    x -> Convolution(w * s, (b - mean) * s + bias) -> y,  s = scale / sqrt(variance + epsilon)
   ///
   /// The layer must have float constants for weights and bias, no clamp and no residual, and nobody else may read
-  /// its result. A single factor goes through products of matrices, transposes and reshapes to such a layer. A batch normalization that cannot be folded becomes a multiplication and an addition.
+  /// its result. A single factor goes through products of matrices, transposes and reshapes to such a layer. A batch
+  /// normalization that cannot be folded becomes a multiplication and an addition.
   public func foldingBatchNormalization() throws(EdgeError) -> Graph {
     try validate()
     let fold = AffineFolding(self)
@@ -156,17 +157,18 @@ private final class AffineFolding {
   }
 
   /// The number of the layer that makes x; where all of x is multiplied by one factor, also a layer that a product of
-  /// matrices or a movement stands behind, as the scale of attention does.
-  private func layer(behind x: ValueID, isFactor: Bool) -> Int? {
-    guard producers[x] >= 0, index.isUsedOnce(x), graph.values[x].dtype == .float32 else { return nil }
+  /// matrices or a movement stands behind, as the scale of attention does: at most `steps` nodes further.
+  private func layer(behind x: ValueID, isFactor: Bool, steps: Int = 8) -> Int? {
+    guard steps > 0, producers[x] >= 0, index.isUsedOnce(x), graph.values[x].dtype == .float32 else { return nil }
     let node = graph.nodes[producers[x]]
     switch node.op {
     case .convolution(let convolution) where convolution.clamp.isNone: break
     case .transposedConvolution(let convolution) where convolution.clamp.isNone: break
     case .dense(let clamp) where clamp.isNone: break
-    case .transpose where isFactor, .reshape where isFactor: return layer(behind: node.inputs[0], isFactor: true)
+    case .transpose where isFactor, .reshape where isFactor: return layer(behind: node.inputs[0], isFactor: true, steps: steps - 1)
     case .matMul where isFactor && node.input(2) == nil:
-      return layer(behind: node.inputs[0], isFactor: true) ?? layer(behind: node.inputs[1], isFactor: true)
+      return layer(behind: node.inputs[0], isFactor: true, steps: steps - 1)
+        ?? layer(behind: node.inputs[1], isFactor: true, steps: steps - 1)
     default: return nil
     }
     guard node.input(3) == nil else { return nil }

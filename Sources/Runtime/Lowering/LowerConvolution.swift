@@ -150,9 +150,9 @@ extension Lowering {
 
   /// Winograd's form where it has less to do.
   private func floatConvolution(_ arguments: ek_conv, _ slots: [SlotUse]) -> Int {
-    guard let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)), isConstant(slots[1].place),
-      slots.count < 4 || slots[2].slot != 2 || isConstant(slots[2].place)
-    else { return Int(EK_CONV_F32) }
+    guard let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)) else { return Int(EK_CONV_F32) }
+    // What is packed, weights and bias, must be known.
+    for use in slots where (use.slot == 1 || use.slot == 2) && !isConstant(use.place) { return Int(EK_CONV_F32) }
     return withUnsafePointer(to: arguments) { winograd.kernel.units($0) } > 0 ? Int(EK_CONV_WINOGRAD_F32) : Int(EK_CONV_F32)
   }
 
