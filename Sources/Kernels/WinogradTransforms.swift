@@ -1,0 +1,84 @@
+// The transforms of Winograd's minimal filtering for squares of m x m results, along one axis (Lavin and Gray 2015): the
+// polynomials of Toom and Cook through m + 1 points and infinity.
+
+/// Matrices of one m, applied along one axis.
+protocol WinogradSize {
+  /// m.
+  static var results: Int { get }
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
+  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void)
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
+}
+
+extension WinogradSize {
+  /// Side of an input square.
+  @inline(__always) static var side: Int { results &+ 2 }
+  @inline(__always) static var places: Int { side &* side }
+}
+
+/// Points 0, 1, -1.
+enum WinogradTwo: WinogradSize {
+  @inline(__always) static var results: Int { 2 }
+
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (a, b, c, d) = (load(0), load(1), load(2), load(3))
+    store(0, a - c)
+    store(1, b + c)
+    store(2, c - b)
+    store(3, b - d)
+  }
+
+  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void) {
+    let outer = all(0.5) * (a + c), middle = all(0.5) * b
+    store(0, a)
+    store(1, outer + middle)
+    store(2, outer - middle)
+    store(3, c)
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (a, b, c, d) = (load(0), load(1), load(2), load(3))
+    store(0, a + b + c)
+    store(1, b - c - d)
+  }
+}
+
+/// Points 0, a, -a, b, -b with a = 3/4, b = 3/2: half the error of 1 and 2, and exact in binary.
+enum WinogradFour: WinogradSize {
+  @inline(__always) static var results: Int { 4 }
+  private static var a: Float { 0.75 }
+  private static var b: Float { 1.5 }
+
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (p, q, r, s, t, u) = (load(0), load(1), load(2), load(3), load(4), load(5))
+    let product = all(a * a * b * b), sum = all(0 - a * a - b * b)
+    store(0, multiplyAdd(product, p, multiplyAdd(sum, r, t)))
+    let even = multiplyAdd(all(0 - b * b), r, t), odd = all(a) * multiplyAdd(all(0 - b * b), q, s)
+    store(1, even + odd)
+    store(2, even - odd)
+    let wideEven = multiplyAdd(all(0 - a * a), r, t), wideOdd = all(b) * multiplyAdd(all(0 - a * a), q, s)
+    store(3, wideEven + wideOdd)
+    store(4, wideEven - wideOdd)
+    store(5, multiplyAdd(product, q, multiplyAdd(sum, s, u)))
+  }
+
+  @inline(__always) static func transformWeights(_ x: VF, _ y: VF, _ z: VF, _ store: (Int, VF) -> Void) {
+    store(0, x / all(a * a * b * b))
+    let even = multiplyAdd(all(a * a), z, x) / all(2 * a * a * (a * a - b * b)), odd = y / all(2 * a * (a * a - b * b))
+    store(1, even + odd)
+    store(2, even - odd)
+    let wideEven = multiplyAdd(all(b * b), z, x) / all(2 * b * b * (b * b - a * a)), wideOdd = y / all(2 * b * (b * b - a * a))
+    store(3, wideEven + wideOdd)
+    store(4, wideEven - wideOdd)
+    store(5, z)
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (q, r, s, t) = (load(1), load(2), load(3), load(4))
+    let even = q + r, odd = q - r, wideEven = s + t, wideOdd = s - t
+    store(0, load(0) + even + wideEven)
+    store(1, multiplyAdd(all(a), odd, all(b) * wideOdd))
+    store(2, multiplyAdd(all(a * a), even, all(b * b) * wideEven))
+    store(3, multiplyAdd(all(a * a * a), odd, multiplyAdd(all(b * b * b), wideOdd, load(5))))
+  }
+}
