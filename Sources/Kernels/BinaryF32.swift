@@ -16,17 +16,10 @@ private func axes(_ b: ek_binary) -> Axes {
   return axes
 }
 
-/// Powers are the reference's: they need more than single precision inside.
-private func referenceBinary() -> ek_kernel {
-  var table = ek_table()
-  ek_fill_reference(&table)
-  return ek_table_kernel(&table, Int32(truncatingIfNeeded: EK_BINARY_F32)).pointee
-}
-
 func binaryUnits(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  if Int(b.function) == EK_BINARY_POWER { return referenceBinary().units(args) }
+  if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_F32).units(args) }
   var count = 1
   var i = 0
   while i < Int(b.rank) {
@@ -39,7 +32,8 @@ func binaryUnits(_ args: UnsafeRawPointer?) -> Int64 {
 func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args else { return }
   let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  if Int(b.function) == EK_BINARY_POWER { return referenceBinary().run(args, begin, end, scratch) }
+  // Powers need more than single precision inside.
+  if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_F32).run(args, begin, end, scratch) }
   let begin = Int(begin), end = Int(end)
   // The two usual functions have loops of their own; the others share one, which is a sixth of the code.
   let function = Int(b.function)

@@ -14,17 +14,10 @@ private func axes(_ b: ek_binary) -> Axes {
   return axes
 }
 
-/// Powers are the reference's: they need more than single precision inside.
-private func referenceKernel() -> ek_kernel {
-  var table = ek_table()
-  ek_fill_reference(&table)
-  return ek_table_kernel(&table, Int32(truncatingIfNeeded: EK_BINARY_U8)).pointee
-}
-
 func binaryUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  if Int(b.function) == EK_BINARY_POWER { return referenceKernel().units(args) }
+  if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_U8).units(args) }
   return stretchesU8(Int64(axes(b).elements))
 }
 
@@ -36,7 +29,7 @@ func binaryRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
   switch function {
   case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
   case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
-  case EK_BINARY_POWER: referenceKernel().run(args, begin, end, scratch)
+  case EK_BINARY_POWER: referenceKernel(EK_BINARY_U8).run(args, begin, end, scratch)
   default: combine(b, begin, end) { rareFunction(function, $0, $1) }
   }
 }

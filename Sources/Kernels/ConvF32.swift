@@ -85,9 +85,8 @@ private struct ConvPlan {
   var scratchFloats: Int {
     switch source {
     case .image: 0
-    case .copies: blockRows &* rowFloats
     case .lines: PaddedLines(args.pointee, depth).floats(blockRows)
-    case .windows: blockRows &* rowFloats
+    case .copies, .windows: blockRows &* rowFloats
     }
   }
 }
@@ -177,17 +176,7 @@ private func prepare(
     rows = FloatRows(
       smaller(plan.blockRows, pixels &- row), plan.k, x + row &* Int(c.x_stride), Int(c.x_stride) &* 4)
     return row
-  case .copies:
-    let row = rowBlock &* plan.blockRows
-    guard let scratch else { return 0 }
-    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowFloats &* 4)
-    var copy = 0
-    while copy < rows.count {
-      copyFloats(scratch.assumingMemoryBound(to: Float.self) + copy &* plan.rowFloats, x + (row &+ copy) &* Int(c.x_stride), plan.k)
-      copy &+= 1
-    }
-    return row
-  case .windows:
+  case .copies, .windows:
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
     rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowFloats &* 4)

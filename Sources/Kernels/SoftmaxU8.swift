@@ -7,12 +7,6 @@ private var tableFloats: Int { 256 }
 
 private func isRow(_ s: ek_softmax) -> Bool { s.inner == 1 && s.log == 0 }
 
-private func referenceKernel() -> ek_kernel {
-  var table = ek_table()
-  ek_fill_reference(&table)
-  return ek_table_kernel(&table, Int32(truncatingIfNeeded: EK_SOFTMAX_U8)).pointee
-}
-
 func softmaxUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let s = args.assumingMemoryBound(to: ek_softmax.self).pointee
@@ -22,13 +16,13 @@ func softmaxUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
 func softmaxScratchU8(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let s = args.assumingMemoryBound(to: ek_softmax.self).pointee
-  return isRow(s) ? (Int64(tableFloats) &+ s.axis) &* 4 : referenceKernel().scratch_bytes(args)
+  return isRow(s) ? (Int64(tableFloats) &+ s.axis) &* 4 : referenceKernel(EK_SOFTMAX_U8).scratch_bytes(args)
 }
 
 func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args, let scratch else { return }
   let s = args.assumingMemoryBound(to: ek_softmax.self).pointee
-  if !isRow(s) { return referenceKernel().run(args, begin, end, scratch) }
+  if !isRow(s) { return referenceKernel(EK_SOFTMAX_U8).run(args, begin, end, scratch) }
   guard let x = s.x?.assumingMemoryBound(to: UInt8.self), let y = s.y?.assumingMemoryBound(to: UInt8.self) else { return }
   let powers = scratch.assumingMemoryBound(to: Float.self)
   let scale = Double(s.x_quant.scale)

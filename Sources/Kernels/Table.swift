@@ -17,6 +17,14 @@ func cString(_ text: StaticString) -> UnsafePointer<CChar> {
 @_cdecl("ek_fill_neondot") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "neondot") }
 #endif
 
+/// The reference's kernel of an operation, for what this set leaves to it.
+@inline(never)
+func referenceKernel(_ operation: Int) -> ek_kernel {
+  var table = ek_table()
+  ek_fill_reference(&table)
+  return ek_table_kernel(&table, Int32(truncatingIfNeeded: operation)).pointee
+}
+
 @inline(never)
 func fill(_ table: UnsafeMutablePointer<ek_table>, _ isa: StaticString) {
   table.pointee.isa = cString(isa)
