@@ -394,9 +394,9 @@ typedef struct edgeai_session edgeai_session;
  * and all other operators are not concerned. */
 enum {
   EDGEAI_PRECISION_FLOAT32 = 0,
-  /* Operands are rounded to bfloat16, half to even, subnormal numbers to 0; sums are float32. The same results on every
-   * processor: one without bfloat16 instructions emulates it, which takes longer than float32, says so in the plan
-   * and is refused with `strict`. */
+  /* Operands are rounded to bfloat16, half to even, subnormal numbers to 0; sums are float32. Such a layer has the same
+   * results on every processor: one without bfloat16 instructions emulates it, which takes longer than float32, says so
+   * in the plan and is refused with `strict`. 3x3 convolutions stay in float32 where Winograd's form takes less time. */
   EDGEAI_PRECISION_BFLOAT16 = 1
 };
 

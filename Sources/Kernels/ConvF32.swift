@@ -15,13 +15,18 @@ private enum RowSource {
   case lines
   /// Each window is copied out: images too narrow for lines, strided 1x1.
   case windows
+  /// The same by way of floats, where the end of a pixel is not the end of a word: no word is spent on it.
+  case packedWindows
 }
+
+/// Windows that are floats at a time on the way to words.
+private var stagedRows: Int { 16 }
 
 /// The matrix form of a convolution and its split into units. Sizes of rows and panels are in words (RowStep.swift).
 private struct ConvPlan {
   let args: UnsafePointer<ek_conv>
-  /// Channels of a group.
-  let depth: Int, columns: Int
+  /// Channels of a group, elements of a window.
+  let depth: Int, columns: Int, filter: Int
   /// Inner dimension in words, panels of a group.
   let k: Int, panels: Int
   /// Words from row to row of copied windows.
@@ -37,9 +42,9 @@ private struct ConvPlan {
     let groups = Int(c.groups)
     depth = Int(c.c_in) / groups
     columns = Int(c.c_out) / groups
-    k = Int(c.kh) &* Int(c.kw) &* RowStep.words(depth)
+    filter = Int(c.kh) &* Int(c.kw) &* depth
+    var k = Int(c.kh) &* Int(c.kw) &* RowStep.words(depth)
     panels = divideUp(columns, panelWidth)
-    rowWords = k % 512 == 0 ? k &+ 16 : k
     let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
 
     // Rows of one block are read again for each panel. Where all panels stay in the second level cache, short
@@ -59,24 +64,29 @@ private struct ConvPlan {
     } else {
       // Two lines at least share what their windows overlap.
       let most = smaller(larger(divideUp(Int(c.n) &* Int(c.oh), 32), 2), Int(c.oh))
-      let lines = PaddedLines(c, depth).linesWithin(streams ? 128 << 10 : 64 << 10, most)
+      let onePair = depth == 1 && !RowStep.readsInPlace
+      let lines = onePair ? 0 : PaddedLines(c, depth).linesWithin(streams ? 128 << 10 : 64 << 10, most)
       if lines > 0 {
         source = .lines
         blockRows = lines
         rowBlocks = Int(c.n) &* divideUp(Int(c.oh), lines)
         rowsOfBlock = lines &* Int(c.ow)
       } else {
-        source = .windows
+        source = RowStep.words(filter) < k ? .packedWindows : .windows
+        k = RowStep.words(filter)
         blockRows = larger(smaller((streams ? 128 << 10 : 16 << 10) / k / tileRows, 12), 1) &* tileRows
         rowBlocks = divideUp(pixels, blockRows)
         rowsOfBlock = smaller(blockRows, pixels)
       }
     }
 
+    rowWords = k % 512 == 0 ? k &+ 16 : k
+    self.k = k
+
     // Panels are split when rows alone give too few units to share, but not below a useful amount of work.
     let wanted = divideUp(32, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 18, rowsOfBlock &* k &* panelWidth))
-    if source == .lines || source == .windows { most = larger(most, 4) }
+    if source != .image { most = larger(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
   }
@@ -88,6 +98,7 @@ private struct ConvPlan {
     case .image: 0
     case .lines: PaddedLines(args.pointee, depth).words(blockRows)
     case .copies, .windows: blockRows &* rowWords
+    case .packedWindows: blockRows &* rowWords &+ stagedRows &* filter
     }
   }
 }
@@ -117,8 +128,8 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   let weights = source.assumingMemoryBound(to: Float.self)
   let bias = c.bias?.assumingMemoryBound(to: Float.self)
   var out = packed.assumingMemoryBound(to: Float.self)
-  // A column's weights are one run where pixels do not end within a word.
-  let filter = Int(c.kh) &* Int(c.kw) &* plan.depth
+  let filter = plan.filter
+  // A column's weights are one run unless each pixel begins a word of its own.
   let run = RowStep.words(filter) == plan.k ? filter : plan.depth
   var group = 0
   while group < Int(c.groups) {
@@ -191,7 +202,25 @@ private func prepare(
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
     rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowWords &* 4)
-    gatherRows(c, x, row, rows.count, plan.depth, plan.rowWords, scratch.assumingMemoryBound(to: Float.self))
+    gatherRows(RowStep.self, c, x, row, rows.count, plan.depth, plan.rowWords, scratch.assumingMemoryBound(to: Float.self))
+    return row
+  case .packedWindows:
+    let row = rowBlock &* plan.blockRows
+    guard let scratch else { return 0 }
+    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowWords &* 4)
+    let words = scratch.assumingMemoryBound(to: Float.self)
+    let staged = words + plan.blockRows &* plan.rowWords
+    var done = 0
+    while done < rows.count {
+      let count = smaller(stagedRows, rows.count &- done)
+      gatherRows(FloatStep.self, c, x, row &+ done, count, plan.depth, plan.filter, staged)
+      var i = 0
+      while i < count {
+        RowStep.copy(words + (done &+ i) &* plan.rowWords, staged + i &* plan.filter, 1, plan.filter)
+        i &+= 1
+      }
+      done &+= count
+    }
     return row
   case .lines:
     let blocks = divideUp(Int(c.oh), plan.blockRows)

@@ -2,14 +2,14 @@ import CPlatform
 
 /// Copies the windows of output pixels first ..< first + count, `depth` channels from `x`, into rows of
 /// (kh, kw, depth) elements that start `spacing` words apart. Padding is 0.
-func gatherRows(
-  _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ spacing: Int,
+func gatherRows<Format: RowFormat>(
+  _: Format.Type, _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ spacing: Int,
   _ rows: UnsafeMutablePointer<Float>
 ) {
   let stride = Int(c.x_stride), h = Int(c.h), w = Int(c.w), kh = Int(c.kh), kw = Int(c.kw)
   let dilationH = Int(c.dilation_h), dilationW = Int(c.dilation_w)
   // Taps of one window row are one run of memory.
-  let words = RowStep.words(depth)
+  let words = Format.words(depth)
   let rowWords = kw &* words
   let dense = dilationW == 1 && stride == depth
   var ox = first % Int(c.ow)
@@ -28,16 +28,16 @@ func gatherRows(
       if iy < 0 || iy >= h {
         zeroFloats(out, rowWords)
       } else if dense && firstTap == 0 && endTap == kw {
-        RowStep.copy(out, image + (iy &* w &+ x0) &* stride, kw, depth)
+        Format.copy(out, image + (iy &* w &+ x0) &* stride, kw, depth)
       } else {
         zeroFloats(out, firstTap &* words)
         let line = image + (iy &* w &+ x0) &* stride
         if dense {
-          RowStep.copy(out + firstTap &* words, line + firstTap &* depth, endTap &- firstTap, depth)
+          Format.copy(out + firstTap &* words, line + firstTap &* depth, endTap &- firstTap, depth)
         } else {
           var tap = firstTap
           while tap < endTap {
-            RowStep.copy(out + tap &* words, line + tap &* dilationW &* stride, 1, depth)
+            Format.copy(out + tap &* words, line + tap &* dilationW &* stride, 1, depth)
             tap &+= 1
           }
         }

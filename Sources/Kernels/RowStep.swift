@@ -3,8 +3,20 @@ import CPlatform
 // How rows and panels of float kernels hold their elements: in words of 32 bits, a float or a pair of bfloat16. A step
 // of the tile takes one word of a row and one of each column.
 
+/// How elements of activations become words.
+protocol RowFormat: TileOperation {
+  /// The tile may read activations where they lie.
+  static var readsInPlace: Bool { get }
+  /// Words of `count` neighbouring elements.
+  static func words(_ count: Int) -> Int
+  /// Puts `count` neighbouring pixels of `depth` floats into words; each pixel begins a word.
+  static func copy(_ to: UnsafeMutablePointer<Float>, _ from: UnsafePointer<Float>, _ count: Int, _ depth: Int)
+  /// Word `i` of `count` elements that are `step` apart.
+  static func word(_ from: UnsafePointer<Float>, _ i: Int, _ step: Int, _ count: Int) -> Float
+}
+
 /// Floats as they are.
-enum FloatStep: TileOperation {
+enum FloatStep: RowFormat {
   @inline(__always) static var elementBytes: Int { 4 }
   @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VF {
     VF(repeating: p.loadUnaligned(as: Float.self))
@@ -13,23 +25,19 @@ enum FloatStep: TileOperation {
     sum = multiplyAdd(element, panel, sum)
   }
 
-  /// The tile may read activations where they lie.
   @inline(__always) static var readsInPlace: Bool { true }
-  /// Words of `count` neighbouring elements.
   @inline(__always) static func words(_ count: Int) -> Int { count }
-  /// Puts `count` neighbouring pixels of `depth` floats into words; each pixel begins a word.
   @inline(__always)
   static func copy(_ to: UnsafeMutablePointer<Float>, _ from: UnsafePointer<Float>, _ count: Int, _ depth: Int) {
     copyFloats(to, from, count &* depth)
   }
-  /// Word `i` of `count` elements that are `step` apart.
   @inline(__always) static func word(_ from: UnsafePointer<Float>, _ i: Int, _ step: Int, _ count: Int) -> Float { from[i &* step] }
 }
 
 #if ISA_AVX512BF16
 /// Pairs of floats rounded to bfloat16, the first in the upper half: the processor adds that one's product first, so the sum of
 /// a row has the order it has in float32. The second of an odd number's last pair is 0.
-enum PairStep: TileOperation {
+enum PairStep: RowFormat {
   @inline(__always) static var elementBytes: Int { 4 }
   @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VF { FloatStep.broadcast(p) }
   @inline(__always) static func accumulate(_ sum: inout VF, _ element: VF, _ panel: VF) {

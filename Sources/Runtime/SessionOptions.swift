@@ -6,7 +6,8 @@ import Graph
 public enum Precision: UInt8, Equatable, Sendable {
   case float32 = 0
   /// Convolutions, depthwise and transposed ones apart, and dense layers round their operands to bfloat16, half to even.
-  /// Products are exact, sums float32 and in the order of float32 kernels, so every instruction set has the same results.
+  /// Products are exact, sums float32 and in the order of float32 kernels, so every instruction set has the same results. A
+  /// layer that Winograd's form computes sooner stays in float32.
   case bfloat16
 }
 

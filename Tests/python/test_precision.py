@@ -45,8 +45,8 @@ def layers() -> tuple[edgeai.Model, np.ndarray]:
         "w1": weights(15, 15, 3, 3),
         "w2": weights(34, 15, 1, 1),
         "w3": weights(64, 17, 3, 3),
-        "w4": weights(64, 64, 3, 3),
-        "w5": weights(150, 64),
+        "w4": weights(30, 64, 3, 3),
+        "w5": weights(150, 30),
         "b5": weights(150, 4)[:, 0].copy(),
     }
     model = edgeai.load(small_model(nodes, {"x": ("n", 3, 61, 47)}, ["y"], constants))
@@ -102,6 +102,20 @@ def test_emulation_is_said_and_strict_refuses_it(layers: tuple[edgeai.Model, np.
     assert notes["image"] == notes["dense"] == "bfloat16, emulated"
     with pytest.raises(edgeai.EdgeAIError, match=f"strict: {isa} has no bfloat16"):
         edgeai.Session(model, isa=isa, precision="bfloat16", strict=True)
+
+
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no bfloat16 instructions")
+def test_a_layer_that_winograd_computes_sooner_stays_in_float32() -> None:
+    weights = np.random.default_rng(2).standard_normal((64, 64, 3, 3)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])]
+    kernels = {}
+    for size in (4, 28):
+        model = edgeai.load(small_model(nodes, {"x": (1, 64, size, size)}, ["y"], {"w": weights}))
+        for precision in ("float32", "bfloat16"):
+            (kernel,) = (s.kernel for s in edgeai.Session(model, precision=precision).plan if "conv" in s.kernel)
+            kernels[size, precision] = kernel
+    assert kernels[28, "float32"] == kernels[28, "bfloat16"] == "conv_winograd_f32_avx512_14x32"
+    assert kernels[4, "bfloat16"] == "conv_bf16_avx512bf16_14x32"
 
 
 def test_integers_are_not_concerned(quantized: edgeai.Result) -> None:

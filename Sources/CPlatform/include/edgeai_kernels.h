@@ -143,6 +143,7 @@ typedef struct {
   int32_t q_min, q_max;                /* u8: within 0...255 */
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
+  int32_t plain_speed;                 /* EK_CONV_WINOGRAD_F32: of the plain form it competes with: 1 in float32, 2 in bfloat16 */
 } ek_conv;
 
 typedef struct {

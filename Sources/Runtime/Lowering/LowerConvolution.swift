@@ -137,7 +137,7 @@ extension Lowering {
 
     let operation: Int
     switch kind {
-    case .plain: operation = integer ? Int(EK_CONV_U8) : try floatConvolution(node, arguments, &slots)
+    case .plain: operation = integer ? Int(EK_CONV_U8) : try floatConvolution(node, &arguments, &slots)
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
     case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
@@ -148,20 +148,21 @@ extension Lowering {
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
   }
 
-  /// In bfloat16 where that was asked for, else Winograd's form where it has less to do.
-  private func floatConvolution(_ node: Node, _ arguments: ek_conv, _ slots: inout [SlotUse]) throws(EdgeError) -> Int {
+  /// Winograd's form where it has less to do, else in bfloat16 where that was asked for.
+  private func floatConvolution(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse]) throws(EdgeError) -> Int {
     // What is packed, weights and bias, must be known.
     var packs = true
     for use in slots where (use.slot == 1 || use.slot == 2) && !isConstant(use.place) { packs = false }
-    if precision == .bfloat16 {
-      if packs, kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
-      slots[0].place = try rounded(node, 0)
-      slots[1].place = try rounded(node, 1)
-      note = "bfloat16, emulated"
-      return Int(EK_CONV_F32)
+    arguments.plain_speed = precision == .bfloat16 ? 2 : 1
+    if packs, let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)), withUnsafePointer(to: arguments, { winograd.kernel.units($0) }) > 0 {
+      return Int(EK_CONV_WINOGRAD_F32)
     }
-    guard packs, let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)) else { return Int(EK_CONV_F32) }
-    return withUnsafePointer(to: arguments) { winograd.kernel.units($0) } > 0 ? Int(EK_CONV_WINOGRAD_F32) : Int(EK_CONV_F32)
+    if precision == .float32 { return Int(EK_CONV_F32) }
+    if packs, kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
+    slots[0].place = try rounded(node, 0)
+    slots[1].place = try rounded(node, 1)
+    note = "bfloat16, emulated"
+    return Int(EK_CONV_F32)
   }
 
   /// An operand rounded to bfloat16, as floats: now when it is a constant, else by a step of its own.

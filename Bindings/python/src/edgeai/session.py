@@ -125,8 +125,9 @@ class Session:
         max_iterations: Iterations that all loops of the model may have together in one run; more end the run with a
             :class:`LimitError`. None is the library's default, a million.
         precision: "float32", or "bfloat16": convolutions (depthwise and transposed ones apart) and dense layers of float
-            models round their operands to bfloat16 and sum in float32, with the same results on every processor; one
-            without such instructions emulates it, which is slower than float32 and refused when ``strict``.
+            models round their operands to bfloat16 and sum in float32, a layer with the same results on every processor; one
+            without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3
+            convolutions stay in float32 where Winograd's form takes less time; the plan tells.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
