@@ -44,7 +44,7 @@ SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.
 library: $(SOFILE)
 
 NATIVE_KERNELS := KernelsReference:ek_fill_reference KernelsBaseline:ek_fill_sse2 KernelsAVX2:ek_fill_avx2 \
-  KernelsAVX512VNNI:ek_fill_avx512vnni
+  KernelsAVX512VNNI:ek_fill_avx512vnni KernelsAVX512BF16:ek_fill_avx512bf16
 NATIVE_RELEASE := .build-shipped/x86_64-unknown-linux-gnu/release
 
 # $1 release folder, $2 compiler with flags: the C files of Packaging, compiled where pack.sh looks for them.

@@ -390,6 +390,16 @@ EDGEAI_API edgeai_status edgeai_model_export_onnx_memory(const edgeai_model *mod
 /* A model made ready to run: kernels chosen, weights packed, every buffer placed in one block of memory. */
 typedef struct edgeai_session edgeai_session;
 
+/* What convolutions (depthwise and transposed ones apart) and dense layers of float models multiply in. Quantized layers
+ * and all other operators are not concerned. */
+enum {
+  EDGEAI_PRECISION_FLOAT32 = 0,
+  /* Operands are rounded to bfloat16, half to even, subnormal numbers to 0; sums are float32. Such a layer has the same
+   * results on every processor: one without bfloat16 instructions emulates it, which takes longer than float32, says so
+   * in the plan and is refused with `strict`. 3x3 convolutions stay in float32 where Winograd's form takes less time. */
+  EDGEAI_PRECISION_BFLOAT16 = 1
+};
+
 typedef struct edgeai_session_options {
   uint32_t struct_size;
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
@@ -402,6 +412,8 @@ typedef struct edgeai_session_options {
   int64_t max_extent;         /* most entries of a dimension whose size depends on data, at least 2; default 65536. Memory
                                * is for as many as there can be, or for this many where that is less */
   int64_t max_iterations; /* of all the model's loops together, in one run; default 1000000. More end the run */
+  int32_t precision;      /* EDGEAI_PRECISION_*; default float32 */
+  int32_t reserved;
 } edgeai_session_options;
 
 /* Defaults: edgeai_session_options_init(&options, sizeof options). Does nothing for NULL or a size that is too

@@ -14,7 +14,10 @@ uint32_t ep_cpu_features(void) {
   if ((state & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
   if (b & bit_AVX2) set |= EP_CPU_AVX2;
   const uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-  if ((state & 0xe0) == 0xe0 && (b & wide) == wide && (c & bit_AVX512VNNI)) set |= EP_CPU_AVX512VNNI;
+  if ((state & 0xe0) == 0xe0 && (b & wide) == wide && (c & bit_AVX512VNNI)) {
+    set |= EP_CPU_AVX512VNNI;
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) set |= EP_CPU_AVX512BF16;
+  }
   return set;
 }
 #elif defined(__aarch64__)

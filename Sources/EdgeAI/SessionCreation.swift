@@ -34,6 +34,10 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
     throw EdgeError(.invalidArgument, "max_iterations is \(chosen.max_iterations); it must be at least 1")
   }
   result.maximumIterations = Int(clamping: chosen.max_iterations)
+  guard let precision = Precision(rawValue: UInt8(clamping: chosen.precision)) else {
+    throw EdgeError(.invalidArgument, "precision is \(chosen.precision), which is none of EDGEAI_PRECISION_*")
+  }
+  result.precision = precision
   result.batch = Int(chosen.batch)
   result.threads = Int(chosen.threads)
   result.spinMicroseconds = Int(chosen.spin_microseconds)

@@ -22,7 +22,7 @@ public func edgeai_abi_check(_ header_abi: UInt32) -> Int32 {
 @_cdecl("edgeai_build_info") @implementation
 public func edgeai_build_info() -> UnsafePointer<CChar>! {
   #if arch(x86_64)
-  return cString("edgeai 0.1.0, x86_64: reference sse2 avx2 avx512vnni")
+  return cString("edgeai 0.1.0, x86_64: reference sse2 avx2 avx512vnni avx512bf16")
   #elseif arch(arm64)
   return cString("edgeai 0.1.0, aarch64: reference neon neondot")
   #elseif arch(arm)
@@ -41,7 +41,7 @@ public func edgeai_feature_enabled(_ name: UnsafePointer<CChar>!) -> Int32 {
   #endif
   if equal(name, InstructionSet.reference.name) { return 1 }
   #if arch(x86_64)
-  let built: [3 of InstructionSet] = [.sse2, .avx2, .avx512vnni]
+  let built: [4 of InstructionSet] = [.sse2, .avx2, .avx512vnni, .avx512bf16]
   for index in built.indices where equal(name, built[index].name) { return 1 }
   #elseif arch(arm64)
   let built: [2 of InstructionSet] = [.neon, .neondot]

@@ -8,20 +8,10 @@
 /// Floats of a packed panel with `k` steps.
 @inline(__always) func panelSize(_ k: Int) -> Int { (k &+ 1) &* panelWidth }
 /// Rows of the largest tile.
-@inline(__always) var tileRows: Int { MainTile<NarrowRow<FloatStep>>.rows }
+@inline(__always) var tileRows: Int { MainTile<NarrowRow<RowStep>>.rows }
 
 @inline(__always) func roundedUp(_ a: Int, _ b: Int) -> Int { divideUp(a, b) &* b }
 @inline(__always) func divideUp(_ a: Int, _ b: Int) -> Int { (a &+ b &- 1) / b }
-
-enum FloatStep: TileOperation {
-  @inline(__always) static var elementBytes: Int { 4 }
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VF {
-    VF(repeating: p.loadUnaligned(as: Float.self))
-  }
-  @inline(__always) static func accumulate(_ sum: inout VF, _ element: VF, _ panel: VF) {
-    sum = multiplyAdd(element, panel, sum)
-  }
-}
 
 /// Where results go: y = clamp(sum + bias + residual).
 struct FloatTarget {
@@ -147,7 +137,7 @@ private func multiplyPanel(
 private func wholeTile(
   _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget
 ) {
-  MainTile<WideRow<FloatStep>>.product(window, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
+  MainTile<WideRow<RowStep>>.product(window, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
 }
 
 /// One row: the sums of a single panel would wait for each other. Each is the same as that of a tile.
@@ -157,7 +147,7 @@ private func fourPanels(_ steps: Int, _ a: UnsafePointer<Float>, _ panel: Unsafe
   var weights = panel + panelWidth
   var i = 0
   while i < steps {
-    let element = VF(repeating: a[i])
+    let element = RowStep.broadcast(a + i)
     first.add(element, weights)
     second.add(element, weights + size)
     third.add(element, weights + 2 &* size)
@@ -175,9 +165,10 @@ private func fourPanels(_ steps: Int, _ a: UnsafePointer<Float>, _ panel: Unsafe
 private struct PanelSums {
   var low = VF(), high = VF()
 
-  @inline(__always) mutating func add(_ element: VF, _ weights: UnsafePointer<Float>) {
-    low = multiplyAdd(element, VF.load(weights), low)
-    high = multiplyAdd(element, VF.load(weights + lanes), high)
+  @inline(__always) mutating func add(_ element: RowStep.Vector, _ weights: UnsafePointer<Float>) {
+    let panel = UnsafeRawPointer(weights).assumingMemoryBound(to: RowStep.Vector.self)
+    RowStep.accumulate(&low, element, panel[0])
+    RowStep.accumulate(&high, element, panel[1])
   }
 
   @inline(__always) func store(_ panel: UnsafePointer<Float>, _ target: FloatTarget) {
@@ -193,7 +184,7 @@ private func lastRows(
 ) {
   let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
   var row = done
-  typealias Row = WideRow<FloatStep>
+  typealias Row = WideRow<RowStep>
   if row &+ MiddleTile<Row>.rows <= rows {
     MiddleTile<Row>.product(window, a + row &* stride, stride, bias + 2)
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
@@ -224,16 +215,16 @@ private func partPanel(
   let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
   let sink = PartSink(target: target, bias: bias, columns: columns)
   if columns > lanes {
-    partRows(WideRow<FloatStep>(), rows, window, a, stride, sink)
+    partRows(WideRow<RowStep>(), rows, window, a, stride, sink)
   } else {
-    partRows(NarrowRow<FloatStep>(), rows, window, a, stride, sink)
+    partRows(NarrowRow<RowStep>(), rows, window, a, stride, sink)
   }
 }
 
 @inline(__always)
 private func partRows<Row: Tile>(
   _: Row, _ rows: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ sink: PartSink
-) where Row.Operation == FloatStep {
+) where Row.Operation == RowStep {
   var row = 0
   while row &+ tileRows <= rows {
     MainTile<Row>.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)

@@ -15,17 +15,22 @@ private enum RowSource {
   case lines
   /// Each window is copied out: images too narrow for lines, strided 1x1.
   case windows
+  /// The same by way of floats, where the end of a pixel is not the end of a word: no word is spent on it.
+  case packedWindows
 }
 
-/// The matrix form of a convolution and its split into units.
+/// Windows that are floats at a time on the way to words.
+private var stagedRows: Int { 16 }
+
+/// The matrix form of a convolution and its split into units. Sizes of rows and panels are in words (RowStep.swift).
 private struct ConvPlan {
   let args: UnsafePointer<ek_conv>
-  /// Channels of a group.
-  let depth: Int, columns: Int
-  /// Inner dimension, panels of a group.
+  /// Channels of a group, elements of a window.
+  let depth: Int, columns: Int, filter: Int
+  /// Inner dimension in words, panels of a group.
   let k: Int, panels: Int
-  /// Floats from row to row of copied windows.
-  let rowFloats: Int
+  /// Words from row to row of copied windows.
+  let rowWords: Int
   let source: RowSource
   /// Rows of a block; with lines, output lines of a block, which does not cross images.
   let blockRows: Int, rowBlocks: Int
@@ -37,9 +42,9 @@ private struct ConvPlan {
     let groups = Int(c.groups)
     depth = Int(c.c_in) / groups
     columns = Int(c.c_out) / groups
-    k = Int(c.kh) &* Int(c.kw) &* depth
+    filter = Int(c.kh) &* Int(c.kw) &* depth
+    var k = Int(c.kh) &* Int(c.kw) &* RowStep.words(depth)
     panels = divideUp(columns, panelWidth)
-    rowFloats = k % 512 == 0 ? k &+ 16 : k
     let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
 
     // Rows of one block are read again for each panel. Where all panels stay in the second level cache, short
@@ -49,7 +54,8 @@ private struct ConvPlan {
     if c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
       && c.h == c.oh && c.w == c.ow
     {
-      source = c.x_stride % 1024 == 0 && pixels > 4 && panels > 4 ? .copies : .image
+      let copies = !RowStep.readsInPlace || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
+      source = copies ? .copies : .image
       let fitting = larger(smaller((streams ? 128 << 10 : 64 << 10) / k / tileRows, 12), 1) &* tileRows
       // Where panels stay in the second level cache, few rows are shared too.
       blockRows = panels &* panelSize(k) > 64 << 10 ? fitting : smaller(fitting, roundedUp(divideUp(pixels, 4), tileRows))
@@ -58,35 +64,41 @@ private struct ConvPlan {
     } else {
       // Two lines at least share what their windows overlap.
       let most = smaller(larger(divideUp(Int(c.n) &* Int(c.oh), 32), 2), Int(c.oh))
-      let lines = PaddedLines(c, depth).linesWithin(streams ? 128 << 10 : 64 << 10, most)
+      let onePair = depth == 1 && !RowStep.readsInPlace
+      let lines = onePair ? 0 : PaddedLines(c, depth).linesWithin(streams ? 128 << 10 : 64 << 10, most)
       if lines > 0 {
         source = .lines
         blockRows = lines
         rowBlocks = Int(c.n) &* divideUp(Int(c.oh), lines)
         rowsOfBlock = lines &* Int(c.ow)
       } else {
-        source = .windows
+        source = RowStep.words(filter) < k ? .packedWindows : .windows
+        k = RowStep.words(filter)
         blockRows = larger(smaller((streams ? 128 << 10 : 16 << 10) / k / tileRows, 12), 1) &* tileRows
         rowBlocks = divideUp(pixels, blockRows)
         rowsOfBlock = smaller(blockRows, pixels)
       }
     }
 
+    rowWords = k % 512 == 0 ? k &+ 16 : k
+    self.k = k
+
     // Panels are split when rows alone give too few units to share, but not below a useful amount of work.
     let wanted = divideUp(32, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 18, rowsOfBlock &* k &* panelWidth))
-    if source == .lines || source == .windows { most = larger(most, 4) }
+    if source != .image { most = larger(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
   }
 
   var units: Int { Int(args.pointee.groups) &* rowBlocks &* panelBlocks }
-  var groupFloats: Int { panels &* panelSize(k) }
-  var scratchFloats: Int {
+  var groupWords: Int { panels &* panelSize(k) }
+  var scratchWords: Int {
     switch source {
     case .image: 0
-    case .lines: PaddedLines(args.pointee, depth).floats(blockRows)
-    case .copies, .windows: blockRows &* rowFloats
+    case .lines: PaddedLines(args.pointee, depth).words(blockRows)
+    case .copies, .windows: blockRows &* rowWords
+    case .packedWindows: blockRows &* rowWords &+ stagedRows &* filter
     }
   }
 }
@@ -98,16 +110,16 @@ func convUnits(_ args: UnsafeRawPointer?) -> Int64 {
 
 func convScratch(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
-  return Int64(ConvPlan(args).scratchFloats &* 4)
+  return Int64(ConvPlan(args).scratchWords &* 4)
 }
 
 func convPackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let plan = ConvPlan(args)
-  return Int64(Int(plan.args.pointee.groups) &* plan.groupFloats &* 4)
+  return Int64(Int(plan.args.pointee.groups) &* plan.groupWords &* 4)
 }
 
-/// Weights [c_out][k] become, for each group, panels of bias and [k][panelWidth].
+/// Weights [c_out][kh][kw][depth] become, for each group, panels of bias and [k][panelWidth].
 func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   guard let args, let packed else { return }
   let plan = ConvPlan(args)
@@ -116,13 +128,23 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   let weights = source.assumingMemoryBound(to: Float.self)
   let bias = c.bias?.assumingMemoryBound(to: Float.self)
   var out = packed.assumingMemoryBound(to: Float.self)
+  let filter = plan.filter
+  // A column's weights are one run unless each pixel begins a word of its own.
+  let run = RowStep.words(filter) == plan.k ? filter : plan.depth
   var group = 0
   while group < Int(c.groups) {
     var column = 0
     while column < plan.columns {
       let first = group &* plan.columns &+ column
       let count = smaller(plan.columns &- column, panelWidth)
-      packPanel(weights + first &* plan.k, plan.k, 1, bias.map { $0 + first }, plan.k, count, out)
+      packBias(bias.map { $0 + first }, count, out)
+      var done = 0
+      var rows = out + panelWidth
+      while done < filter {
+        packColumns(weights + (first &* filter &+ done), filter, 1, run, count, rows)
+        done &+= run
+        rows += RowStep.words(run) &* panelWidth
+      }
       out += panelSize(plan.k)
       column &+= panelWidth
     }
@@ -154,7 +176,7 @@ func convRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch:
     let width = plan.blockPanels &* panelWidth
     let column = panelBlock &* width
     let panels = packed.assumingMemoryBound(to: Float.self)
-      + (group &* plan.groupFloats &+ panelBlock &* plan.blockPanels &* panelSize(plan.k))
+      + (group &* plan.groupWords &+ panelBlock &* plan.blockPanels &* panelSize(plan.k))
     multiplyBlock(
       rows, smaller(width, plan.columns &- column), panels,
       whole.moved(rows: firstRow, columns: group &* plan.columns &+ column))
@@ -179,8 +201,26 @@ private func prepare(
   case .copies, .windows:
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
-    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowFloats &* 4)
-    gatherRows(c, x, row, rows.count, plan.depth, plan.rowFloats, scratch.assumingMemoryBound(to: Float.self))
+    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowWords &* 4)
+    gatherRows(RowStep.self, c, x, row, rows.count, plan.depth, plan.rowWords, scratch.assumingMemoryBound(to: Float.self))
+    return row
+  case .packedWindows:
+    let row = rowBlock &* plan.blockRows
+    guard let scratch else { return 0 }
+    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowWords &* 4)
+    let words = scratch.assumingMemoryBound(to: Float.self)
+    let staged = words + plan.blockRows &* plan.rowWords
+    var done = 0
+    while done < rows.count {
+      let count = smaller(stagedRows, rows.count &- done)
+      gatherRows(FloatStep.self, c, x, row &+ done, count, plan.depth, plan.filter, staged)
+      var i = 0
+      while i < count {
+        RowStep.copy(words + (done &+ i) &* plan.rowWords, staged + i &* plan.filter, 1, plan.filter)
+        i &+= 1
+      }
+      done &+= count
+    }
     return row
   case .lines:
     let blocks = divideUp(Int(c.oh), plan.blockRows)

@@ -1,16 +1,17 @@
 import CPlatform
 
 /// Copies the windows of output pixels first ..< first + count, `depth` channels from `x`, into rows of
-/// (kh, kw, depth) floats that start `spacing` floats apart. Padding is 0.
-func gatherRows(
-  _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ spacing: Int,
+/// (kh, kw, depth) elements that start `spacing` words apart. Padding is 0.
+func gatherRows<Format: RowFormat>(
+  _: Format.Type, _ c: ek_conv, _ x: UnsafePointer<Float>, _ first: Int, _ count: Int, _ depth: Int, _ spacing: Int,
   _ rows: UnsafeMutablePointer<Float>
 ) {
   let stride = Int(c.x_stride), h = Int(c.h), w = Int(c.w), kh = Int(c.kh), kw = Int(c.kw)
   let dilationH = Int(c.dilation_h), dilationW = Int(c.dilation_w)
   // Taps of one window row are one run of memory.
+  let words = Format.words(depth)
+  let rowWords = kw &* words
   let dense = dilationW == 1 && stride == depth
-  let rowFloats = kw &* depth
   var ox = first % Int(c.ow)
   var oy = first / Int(c.ow) % Int(c.oh)
   var image = x + first / (Int(c.ow) &* Int(c.oh)) &* (h &* w &* stride)
@@ -25,28 +26,28 @@ func gatherRows(
     var tapRow = 0
     while tapRow < kh {
       if iy < 0 || iy >= h {
-        zeroFloats(out, rowFloats)
+        zeroFloats(out, rowWords)
       } else if dense && firstTap == 0 && endTap == kw {
-        copyFloats(out, image + (iy &* w &+ x0) &* stride, rowFloats)
+        Format.copy(out, image + (iy &* w &+ x0) &* stride, kw, depth)
       } else {
-        zeroFloats(out, firstTap &* depth)
+        zeroFloats(out, firstTap &* words)
         let line = image + (iy &* w &+ x0) &* stride
         if dense {
-          copyFloats(out + firstTap &* depth, line + firstTap &* depth, (endTap &- firstTap) &* depth)
+          Format.copy(out + firstTap &* words, line + firstTap &* depth, endTap &- firstTap, depth)
         } else {
           var tap = firstTap
           while tap < endTap {
-            copyFloats(out + tap &* depth, line + tap &* dilationW &* stride, depth)
+            Format.copy(out + tap &* words, line + tap &* dilationW &* stride, 1, depth)
             tap &+= 1
           }
         }
-        zeroFloats(out + endTap &* depth, (kw &- endTap) &* depth)
+        zeroFloats(out + endTap &* words, (kw &- endTap) &* words)
       }
-      out += rowFloats
+      out += rowWords
       iy &+= dilationH
       tapRow &+= 1
     }
-    out += spacing &- kh &* rowFloats
+    out += spacing &- kh &* rowWords
     ox &+= 1
     if ox == Int(c.ow) {
       ox = 0

@@ -1,4 +1,4 @@
-#if ISA_AVX512VNNI
+#if ISA_AVX512VNNI || ISA_AVX512BF16
 import _Builtin_intrinsics.intel
 
 // AVX-512 VNNI: vpdpbusd sums four uint8 x int8 products in a lane without saturation.

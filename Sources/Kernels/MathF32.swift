@@ -135,3 +135,12 @@
   let near = roundedToEven(x)
   return near.replacing(with: withSign(near + all(1), x), where: near .< x)
 }
+
+/// Rounded to bfloat16, half to even. Subnormal numbers become 0, as they do where the processor rounds.
+@inline(__always) func roundedToBFloat16(_ x: VF) -> VF {
+  let odd = (bits(x) &>> VI(repeating: 16)) & VI(repeating: 1)
+  let rounded = (bits(x) &+ VI(repeating: 0x7FFF) &+ odd) & VI(repeating: -0x1_0000)
+  let isTiny = magnitude(x) .< all(Float.leastNormalMagnitude)
+  let result = floats(rounded.replacing(with: bits(x) & VI(repeating: .min), where: isTiny))
+  return result.replacing(with: x, where: x .!= x)
+}

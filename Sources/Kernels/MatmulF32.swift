@@ -89,7 +89,9 @@ func packColumns(
   while done < columns {
     let first = column &+ done
     let ownBias: UnsafePointer<Float>? = if let bias { bias + first } else { nil }
-    packPanel(b + first &* columnStep, columnStep, step, ownBias, k, smaller(panelWidth, columns &- done), panel)
+    let count = smaller(panelWidth, columns &- done)
+    packBias(ownBias, count, panel)
+    packColumns(b + first &* columnStep, columnStep, step, k, count, panel + panelWidth)
     panel += panelSize(k)
     done &+= panelWidth
   }

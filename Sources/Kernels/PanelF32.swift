@@ -1,15 +1,13 @@
-/// Writes a panel from `count` columns; element (k, column) is at `k * step + column * columnStep`.
-func packPanel(
-  _ source: UnsafePointer<Float>, _ columnStep: Int, _ step: Int, _ bias: UnsafePointer<Float>?, _ k: Int,
-  _ count: Int, _ panel: UnsafeMutablePointer<Float>
+/// Begins a panel of `count` columns with their bias.
+func packBias(_ bias: UnsafePointer<Float>?, _ count: Int, _ panel: UnsafeMutablePointer<Float>) {
+  if let bias { packRow(bias, count, panel) } else { zeroFloats(panel, panelWidth) }
+}
+
+/// Writes `k` elements of `count` columns; element (k, column) is at `k * step + column * columnStep`.
+func packColumns(
+  _ source: UnsafePointer<Float>, _ columnStep: Int, _ step: Int, _ k: Int, _ count: Int, _ weights: UnsafeMutablePointer<Float>
 ) {
-  if let bias {
-    packRow(bias, count, panel)
-  } else {
-    packRow(source, 0, panel)
-  }
-  let weights = panel + panelWidth
-  if columnStep == 1 {
+  if columnStep == 1 && RowStep.readsInPlace {
     var i = 0
     while i < k {
       packRow(source + i &* step, count, weights + i &* panelWidth)
@@ -19,14 +17,15 @@ func packPanel(
   }
   // A stretch of k at a time, so that the lines written stay in the cache while all columns pass.
   var start = 0
-  while start < k {
-    let end = smaller(start &+ 64, k)
+  let words = RowStep.words(k)
+  while start < words {
+    let end = smaller(start &+ 64, words)
     var column = 0
     while column < panelWidth {
       let from = source + column &* columnStep
       var i = start
       while i < end {
-        weights[i &* panelWidth &+ column] = if column < count { from[i &* step] } else { 0 }
+        weights[i &* panelWidth &+ column] = if column < count { RowStep.word(from, i, step, k) } else { 0 }
         i &+= 1
       }
       column &+= 1

@@ -1,3 +1,4 @@
+#if !ISA_AVX512BF16
 import CPlatform
 
 /// Enters this instruction set's float kernels. What wider vectors or dot products do not make faster is left to the
@@ -106,4 +107,5 @@ private enum FloatKernelName {
   static var copy: StaticString { "copy_neon" }
   static var recurrent: StaticString { "recurrent_f32_neon_12x8" }
 }
+#endif
 #endif

@@ -1,3 +1,4 @@
+#if !ISA_AVX512BF16
 import CPlatform
 
 /// Enters this instruction set's integer kernels; see `fillFloatKernels` for what is left out.
@@ -107,4 +108,5 @@ private enum IntegerKernelName {
   static var depthwise: StaticString { "depthwise_u8_neondot_8" }
   static var matmul: StaticString { "matmul_u8_neondot" }
 }
+#endif
 #endif

@@ -44,7 +44,8 @@ private struct WinogradPlan {
       c.c_in >= 32, c.c_out >= 32
     else { return 0 }
     let perWeight = 6
-    var best = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* Int(c.c_in) &* Int(c.c_out)
+    let plain = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* Int(c.c_in) &* Int(c.c_out)
+    var best = plain / larger(Int(c.plain_speed), 1)
     var choice = 0
     var m = 2
     while m <= 4 {

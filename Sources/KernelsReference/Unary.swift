@@ -38,9 +38,19 @@ func unaryValue(_ function: Int32, _ x: Float, _ alpha: Float, _ beta: Float) ->
   case EK_UNARY_FLOOR: return roundedDown(x)
   case EK_UNARY_CEIL: return -roundedDown(-x)
   case EK_UNARY_ROUND: return roundedToNearest(x)
+  case EK_UNARY_BFLOAT16: return roundedToBFloat16(x)
   case EK_UNARY_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x
   default: return Float(transcendental(function, Double(x), Double(alpha), Double(beta)))
   }
+}
+
+/// Half to even. Subnormal numbers become 0.
+@inline(__always)
+private func roundedToBFloat16(_ x: Float) -> Float {
+  if x != x { return x }
+  let bits = x.bitPattern
+  if bits & 0x7F80_0000 == 0 { return Float(bitPattern: bits & 0x8000_0000) }
+  return Float(bitPattern: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) & 0xFFFF_0000)
 }
 
 /// Half to even. Keeps the sign of zero.

@@ -6,10 +6,10 @@ import Graph
 /// A family of kernels. Raw values are those of the C header.
 public enum InstructionSet: UInt8, Equatable, Sendable {
   case reference = 0
-  case sse2, avx2, avx512vnni, neon, neondot
+  case sse2, avx2, avx512vnni, neon, neondot, avx512bf16
 
   /// All sets, slowest first.
-  public static var all: [InstructionSet] { [.reference, .sse2, .avx2, .avx512vnni, .neon, .neondot] }
+  public static var all: [InstructionSet] { [.reference, .sse2, .avx2, .avx512vnni, .avx512bf16, .neon, .neondot] }
 
   public var name: StaticString {
     switch self {
@@ -17,6 +17,7 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
     case .sse2: return "sse2"
     case .avx2: return "avx2"
     case .avx512vnni: return "avx512vnni"
+    case .avx512bf16: return "avx512bf16"
     case .neon: return "neon"
     case .neondot: return "neondot"
     }
@@ -26,6 +27,7 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
   var base: InstructionSet? {
     switch self {
     case .avx512vnni: return .avx2
+    case .avx512bf16: return .avx512vnni
     case .neondot: return .neon
     default: return nil
     }
@@ -40,6 +42,7 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
     case .sse2: return true
     case .avx2: return features & UInt32(EP_CPU_AVX2) != 0
     case .avx512vnni: return features & UInt32(EP_CPU_AVX512VNNI) != 0
+    case .avx512bf16: return features & UInt32(EP_CPU_AVX512BF16) != 0
     default: return false
     }
     #elseif arch(arm64)
@@ -78,18 +81,21 @@ public enum InstructionSet: UInt8, Equatable, Sendable {
   }
 }
 
-/// The kernels a plan chooses from: those of one instruction set and its base, and the reference for what both lack.
+/// The kernels a plan chooses from: those of one instruction set and of the sets it builds on, and the reference for what they lack.
 struct KernelSet {
   let isa: InstructionSet
-  private let fast: [ek_kernel]
-  private let base: [ek_kernel]?
+  /// The set itself, its base, that one's base.
+  private var chain: [(isa: InstructionSet, kernels: [ek_kernel])] = []
   private let reference: [ek_kernel]
 
   init(_ isa: InstructionSet) {
     self.isa = isa
     reference = KernelSet.load(.reference)
-    fast = isa == .reference ? reference : KernelSet.load(isa)
-    base = isa.base.map { KernelSet.load($0) }
+    var next: InstructionSet? = isa
+    while let set = next {
+      chain.append((set, set == .reference ? reference : KernelSet.load(set)))
+      next = set.base
+    }
   }
 
   private static func load(_ isa: InstructionSet) -> [ek_kernel] {
@@ -102,6 +108,7 @@ struct KernelSet {
     case .sse2: ek_fill_sse2(table)
     case .avx2: ek_fill_avx2(table)
     case .avx512vnni: ek_fill_avx512vnni(table)
+    case .avx512bf16: ek_fill_avx512bf16(table)
     #elseif arch(arm64)
     case .neon: ek_fill_neon(table)
     case .neondot: ek_fill_neondot(table)
@@ -113,12 +120,10 @@ struct KernelSet {
     return kernels
   }
 
-  /// The kernel of this set or its base; nil where they have none.
+  /// The kernel of this set or the nearest below it; nil where they have none.
   func own(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
-    let kernel = fast[Int(operation)]
-    if kernel.run != nil { return (kernel, isa) }
-    guard let base, let baseSet = isa.base, base[Int(operation)].run != nil else { return nil }
-    return (base[Int(operation)], baseSet)
+    for (set, kernels) in chain where kernels[Int(operation)].run != nil { return (kernels[Int(operation)], set) }
+    return nil
   }
 
   /// The reference kernel; nil where the build has none.

@@ -80,8 +80,10 @@ public struct Plan {
     let isa = try InstructionSet.resolve(options.isa)
     options.isa = isa
 
+    let kernels = KernelSet(isa)
     let lowering = try Lowering(
-      graph, batch: options.batch, kernels: KernelSet(isa), maximumIterations: Int64(options.maximumIterations), observed: options.observed)
+      graph, batch: options.batch, kernels: kernels, precision: options.precision,
+      maximumIterations: Int64(options.maximumIterations), observed: options.observed)
     try lowering.run()
     for value in options.observed {
       let place = try lowering.operand(value)
@@ -102,6 +104,9 @@ public struct Plan {
       lowering.steps[index].share(threads: options.threads, byteCount: info.byteCount)
       info.chunks = Int(lowering.steps[index].chunks)
       steps.append(info)
+    }
+    if options.strict, options.precision == .bfloat16, isa != .reference, kernels.own(Int32(EK_CONV_BF16)) == nil {
+      throw EdgeError(.unsupportedFeature, "strict: \(isa.name) has no bfloat16 and would emulate it")
     }
     if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, isa: isa, isQuantized: isQuantized) }
 

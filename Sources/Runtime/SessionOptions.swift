@@ -2,6 +2,15 @@
 import Graph
 #endif
 
+/// What the products of float layers are computed in. Raw values are those of the C header.
+public enum Precision: UInt8, Equatable, Sendable {
+  case float32 = 0
+  /// Convolutions, depthwise and transposed ones apart, and dense layers round their operands to bfloat16, half to even.
+  /// Products are exact, sums float32 and in the order of float32 kernels, so every instruction set has the same results. A
+  /// layer that Winograd's form computes sooner stays in float32.
+  case bfloat16
+}
+
 /// How a plan is made and its session runs.
 public struct SessionOptions {
   /// Samples of one run: the value of the symbolic dimension. At least 1.
@@ -23,6 +32,8 @@ public struct SessionOptions {
   public var observed: [ValueID] = []
   /// Iterations that all loops of the network may have together in one run: at least 1. More end the run.
   public var maximumIterations = 1_000_000
+  /// What float layers multiply in.
+  public var precision = Precision.float32
   /// Keeps the time of every step of the last run.
   public var profile = false
 

@@ -85,7 +85,7 @@ import Testing
 
   /// Exact where IEEE arithmetic is, else 4 ulp of the reference. The GELUs subtract nearly equal terms on the left
   /// and are bounded there by 2^-22 |x|.
-  @Test(arguments: 0..<EK_UNARY_COUNT) func unary(_ function: Int) {
+  @Test(arguments: Array(0..<EK_UNARY_COUNT) + [EK_UNARY_BFLOAT16]) func unary(_ function: Int) {
     var random = SeededRandom(UInt64(function))
     var x: [Float] = [0, -0.0, 1, -1, 0.5, -0.5, 0.625, .infinity, -.infinity, .nan, 1e-30, -1e-30, 1e-40, -1e-40, 3e38, -3e38,
       88.7, 88.8, -87.3, -88, -103, -104, -150, 2.5, 3.5, -2.5, 8388607.5, 8388608, 16777217, 0.49999997, -0.49999997, 4, -4]
@@ -95,7 +95,7 @@ import Testing
     let exact = [
       EK_UNARY_CLAMP, EK_UNARY_LEAKY_RELU, EK_UNARY_HARD_SIGMOID, EK_UNARY_HARD_SWISH, EK_UNARY_SOFTSIGN,
       EK_UNARY_THRESHOLDED_RELU, EK_UNARY_SQRT, EK_UNARY_RECIPROCAL, EK_UNARY_ABS, EK_UNARY_NEGATE, EK_UNARY_FLOOR,
-      EK_UNARY_CEIL, EK_UNARY_ROUND, EK_UNARY_SIGN,
+      EK_UNARY_CEIL, EK_UNARY_ROUND, EK_UNARY_SIGN, EK_UNARY_BFLOAT16,
     ].contains(function)
     for (alpha, beta) in [(Float(0.2), Float(0.5)), (1.67, 1.05)] {
       let expected = values(reference(EK_UNARY_F32), function, x, alpha, beta)

@@ -45,6 +45,7 @@ let simdTables: [KernelTable] = {
   tables.append(KernelTable(ek_fill_sse2))
   if features & UInt32(EP_CPU_AVX2) != 0 { tables.append(KernelTable(ek_fill_avx2)) }
   if features & UInt32(EP_CPU_AVX512VNNI) != 0 { tables.append(KernelTable(ek_fill_avx512vnni)) }
+  if features & UInt32(EP_CPU_AVX512BF16) != 0 { tables.append(KernelTable(ek_fill_avx512bf16)) }
   #elseif arch(arm64)
   tables.append(KernelTable(ek_fill_neon))
   if features & UInt32(EP_CPU_DOTPROD) != 0 { tables.append(KernelTable(ek_fill_neondot)) }
@@ -53,7 +54,10 @@ let simdTables: [KernelTable] = {
 }()
 
 /// Those that other sets build on, and which therefore have every tiled operation.
-let baseTables: [KernelTable] = simdTables.filter { !["avx512vnni", "neondot"].contains($0.isa) }
+let baseTables: [KernelTable] = simdTables.filter { !["avx512vnni", "avx512bf16", "neondot"].contains($0.isa) }
+
+/// Those with kernels for integers. The bfloat16 set leaves them to AVX-512 VNNI.
+let integerTables: [KernelTable] = simdTables.filter { $0.isa != "avx512bf16" }
 
 /// Every table this CPU can run, the reference first.
 let availableTables: [KernelTable] = [referenceTable] + simdTables

@@ -84,7 +84,7 @@ import Testing
 
   /// What a loop reads from outside is not given away after its last reader in the body.
   @Test func memoryLivesAsLongAsTheLoop() throws {
-    let lowering = try Lowering(try loop(), batch: 1, kernels: KernelSet(.reference), maximumIterations: 10, observed: [])
+    let lowering = try Lowering(try loop(), batch: 1, kernels: KernelSet(.reference), precision: .float32, maximumIterations: 10, observed: [])
     try lowering.run()
     lowering.extendLifetimes()
     let (enter, back) = try #require(lowering.loops.first)

@@ -7,7 +7,7 @@ avx='^(v[a-z]|k(mov|or|and|xor|xnor|unpck|shift|test|add|not)|shlx|shrx|sarx|ror
 for object in "$objects"/*.o; do
   case $object in
   *KernelsAVX2.o) test "$(uses "$object" "$avx")" -gt 0 && test "$(objdump -d "$object" | grep -c '%zmm' || true)" -eq 0 ;;
-  *KernelsAVX512VNNI.o) test "$(uses "$object" '^v')" -gt 0 ;;
+  *KernelsAVX512*.o) test "$(uses "$object" '^v')" -gt 0 ;;
   *) count=$(uses "$object" "$avx"); echo "$(basename "$object"): $count"; test "$count" -eq 0 ;;
   esac
 done

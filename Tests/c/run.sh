@@ -106,7 +106,7 @@ for model in "$work/int8.edgeai" Examples/models/sensor.edgeai; do
   test -f "$model" || { skip "bytes of $(basename "$model")" "there is no such file"; continue; }
   expected=$("$work/model_crc" "$model" reference)
   same() { local crc; crc=$("$@") && echo "$crc" && test "$crc" = "$expected"; }
-  for isa in reference sse2 avx2 avx512vnni; do
+  for isa in reference sse2 avx2 avx512vnni avx512bf16; do
     if ! grep -q "$isa" <(EDGEAI_ISA=$isa "$work/model_crc" "$model" 2>&1 | grep -q UNSUPPORTED || echo $isa); then
       skip "$(basename "$model"), $isa" "this processor does not have it"
       continue

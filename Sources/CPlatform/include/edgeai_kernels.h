@@ -74,6 +74,7 @@ enum {
   EK_NON_MAX_SUPPRESSION,    /* ek_nms */
   EK_RECURRENT_F32,          /* ek_recurrent */
   EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3, stride 1, one group; units() is 0 where EK_CONV_F32 is as fast. Float kernels only: no reference */
+  EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
   EK_OPERATION_COUNT
 };
 
@@ -102,7 +103,9 @@ enum {
   EK_UNARY_NOT,            /* bool: 1 - x; integers: every bit */
   EK_UNARY_IS_NAN, EK_UNARY_IS_INFINITE, /* alpha != 0 counts +inf, beta != 0 counts -inf */
   EK_UNARY_CAST,           /* x in y's type */
-  EK_UNARY_TYPED_COUNT
+  EK_UNARY_TYPED_COUNT,
+  /* Of EK_UNARY_F32, for plans; no operator of a graph. */
+  EK_UNARY_BFLOAT16 = EK_UNARY_TYPED_COUNT /* x rounded to bfloat16, half to even; subnormal numbers become 0 */
 };
 /* Binary functions (ek_binary.function). */
 enum { EK_BINARY_ADD = 0, EK_BINARY_SUBTRACT, EK_BINARY_MULTIPLY, EK_BINARY_DIVIDE, EK_BINARY_MINIMUM, EK_BINARY_MAXIMUM,
@@ -140,6 +143,7 @@ typedef struct {
   int32_t q_min, q_max;                /* u8: within 0...255 */
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
+  int32_t plain_speed;                 /* EK_CONV_WINOGRAD_F32: of the plain form it competes with: 1 in float32, 2 in bfloat16 */
 } ek_conv;
 
 typedef struct {
@@ -316,7 +320,7 @@ typedef struct {
 } ek_kernel;
 
 typedef struct {
-  const char *isa;                     /* "reference", "sse2", "avx2", "avx512vnni", "neon", "neondot" */
+  const char *isa;                     /* "reference", "sse2", "avx2", "avx512vnni", "avx512bf16", "neon", "neondot" */
   ek_kernel kernels[EK_OPERATION_COUNT];  /* run == NULL: this set does not have the operation; use the reference */
 } ek_table;
 
@@ -328,6 +332,7 @@ void ek_fill_reference(ek_table *table);
 void ek_fill_sse2(ek_table *table);
 void ek_fill_avx2(ek_table *table);
 void ek_fill_avx512vnni(ek_table *table);
+void ek_fill_avx512bf16(ek_table *table);
 void ek_fill_neon(ek_table *table);
 void ek_fill_neondot(ek_table *table);
 #endif

@@ -137,7 +137,7 @@ extension Lowering {
 
     let operation: Int
     switch kind {
-    case .plain: operation = integer ? Int(EK_CONV_U8) : floatConvolution(arguments, slots)
+    case .plain: operation = integer ? Int(EK_CONV_U8) : try floatConvolution(node, &arguments, &slots)
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
     case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
@@ -148,12 +148,42 @@ extension Lowering {
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
   }
 
-  /// Winograd's form where it has less to do.
-  private func floatConvolution(_ arguments: ek_conv, _ slots: [SlotUse]) -> Int {
-    guard let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)) else { return Int(EK_CONV_F32) }
+  /// Winograd's form where it has less to do, else in bfloat16 where that was asked for.
+  private func floatConvolution(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse]) throws(EdgeError) -> Int {
     // What is packed, weights and bias, must be known.
-    for use in slots where (use.slot == 1 || use.slot == 2) && !isConstant(use.place) { return Int(EK_CONV_F32) }
-    return withUnsafePointer(to: arguments) { winograd.kernel.units($0) } > 0 ? Int(EK_CONV_WINOGRAD_F32) : Int(EK_CONV_F32)
+    var packs = true
+    for use in slots where (use.slot == 1 || use.slot == 2) && !isConstant(use.place) { packs = false }
+    arguments.plain_speed = precision == .bfloat16 ? 2 : 1
+    if packs, let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)), withUnsafePointer(to: arguments, { winograd.kernel.units($0) }) > 0 {
+      return Int(EK_CONV_WINOGRAD_F32)
+    }
+    if precision == .float32 { return Int(EK_CONV_F32) }
+    if packs, kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
+    slots[0].place = try rounded(node, 0)
+    slots[1].place = try rounded(node, 1)
+    note = "bfloat16, emulated"
+    return Int(EK_CONV_F32)
+  }
+
+  /// An operand rounded to bfloat16, as floats: now when it is a constant, else by a step of its own.
+  private func rounded(_ node: Node, _ input: Int) throws(EdgeError) -> BufferPlace {
+    let value = try required(node, input)
+    let place = try operand(value)
+    var arguments = ek_unary()
+    arguments.count = Int64(try count(value))
+    arguments.function = Int32(EK_UNARY_BFLOAT16)
+    if isConstant(place), let constant = graph.values[value].constant, let kernel = kernels.reference(Int32(EK_UNARY_F32)) {
+      let storage = try Storage.allocate(try byteCount(value))
+      storage.base.copyMemory(from: constant.base, byteCount: storage.count)
+      arguments.x = UnsafeRawPointer(storage.base)
+      arguments.y = storage.base
+      withUnsafePointer(to: arguments) { kernel.run($0, 0, kernel.units($0), nil) }
+      return BufferPlace(buffer: addBuffer(.derived(storage), storage.count))
+    }
+    note = "rounds to bfloat16"
+    let target = temporary(try byteCount(value))
+    try emit(Int(EK_UNARY_F32), arguments, [.read(0, place), .write(1, target)])
+    return target
   }
 
   /// What turns an integer sum into the result's integers, for each channel.

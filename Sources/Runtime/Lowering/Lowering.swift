@@ -9,6 +9,7 @@ final class Lowering {
   let graph: Graph
   let batch: Int
   let kernels: KernelSet
+  let precision: Precision
   let flow: ControlFlow
   /// Iterations of all loops in one run.
   let maximumIterations: Int64
@@ -30,8 +31,11 @@ final class Lowering {
   let extents: [Extent?]
 
   /// `observed`: values that need memory though no node may read them.
-  init(_ graph: Graph, batch: Int, kernels: KernelSet, maximumIterations: Int64, observed: [ValueID]) throws(EdgeError) {
+  init(
+    _ graph: Graph, batch: Int, kernels: KernelSet, precision: Precision, maximumIterations: Int64, observed: [ValueID]
+  ) throws(EdgeError) {
     self.graph = graph
+    self.precision = precision
     extents = try graph.extents()
     self.batch = batch
     self.maximumIterations = maximumIterations

@@ -28,31 +28,32 @@ void session_lock(SessionObject *session) { lock_without_gil(session->lock); }
 void session_unlock(SessionObject *session) { PyThread_release_lock(session->lock); }
 
 static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, long long iterations,
-                         int profile, const char *isa, long long max_extent) {
+                         int precision, int profile, const char *isa, long long max_extent) {
   edgeai_session_options_init(options, sizeof *options);
   options->batch = batch;
   options->threads = threads;
   if (spin >= 0) options->spin_microseconds = spin;
   options->strict = strict;
   if (iterations >= 0) options->max_iterations = iterations;
+  options->precision = precision;
   options->profile = profile;
   options->isa = isa;
   if (max_extent >= 0) options->max_extent = max_extent;
 }
 
-/* open_session(model, batch, threads, spin, strict, iterations, profile, isa, max_extent, check_finite, memory) */
+/* open_session(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, check_finite, memory) */
 static PyObject *open_session(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model, *memory;
-  int batch, threads, spin, strict, profile, check_finite;
+  int batch, threads, spin, strict, precision, profile, check_finite;
   long long iterations;
   const char *isa;
   long long max_extent;
-  if (!PyArg_ParseTuple(arguments, "O!iiipLpzLpO", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &profile, &isa,
+  if (!PyArg_ParseTuple(arguments, "O!iiipLipzLpO", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
                         &max_extent, &check_finite, &memory))
     return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, iterations, profile, isa, max_extent);
+  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent);
   SessionObject *session = (SessionObject *)allocate_object(session_type);
   if (!session) return NULL;
   session->model = Py_NewRef(model);
@@ -99,19 +100,19 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
   return (PyObject *)session;
 }
 
-/* memory_required(model, batch, threads, spin, strict, iterations, profile, isa, max_extent) -> (bytes, alignment) */
+/* memory_required(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent) -> (bytes, alignment) */
 static PyObject *memory_required(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model;
-  int batch, threads, spin, strict, profile;
+  int batch, threads, spin, strict, precision, profile;
   long long iterations;
   const char *isa;
   long long max_extent;
-  if (!PyArg_ParseTuple(arguments, "O!iiipLpzL", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &profile, &isa,
+  if (!PyArg_ParseTuple(arguments, "O!iiipLipzL", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
                         &max_extent))
     return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, iterations, profile, isa, max_extent);
+  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent);
   size_t bytes = 0, alignment = 0;
   ERROR_INIT(error);
   if (edgeai_session_memory_required(((ModelObject *)model)->handle, &options, &bytes, &alignment, &error) != EDGEAI_OK)

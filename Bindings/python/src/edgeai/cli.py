@@ -90,6 +90,7 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
         isa=options.isa,
         max_extent=options.max_extent,
         max_iterations=options.max_iterations,
+        precision=options.precision,
     )
 
 
@@ -213,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     working.add_argument("--strict", action="store_true", help="refuse operators that would run on a reference kernel, or in float in a quantized model")
     running = argparse.ArgumentParser(add_help=False, parents=[working])
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
+    running.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="what float layers multiply in")
     running.add_argument("--max-extent", type=int, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
     running.add_argument("--max-iterations", type=int, metavar="N", help="iterations of all loops together in one run (default 1000000)")
     batch = argparse.ArgumentParser(add_help=False)

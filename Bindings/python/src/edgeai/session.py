@@ -19,6 +19,7 @@ from .model import Limits, Model, Shapes, Tensor, _tensor, load
 
 #: Shapes or batch sizes a session stays planned for.
 _PLANS_KEPT = 8
+_PRECISIONS = ("float32", "bfloat16")  # in the order of EDGEAI_PRECISION_*
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,10 @@ class Session:
             for as many as there can be, or for this many where that is less; a run that finds more raises LimitError.
         max_iterations: Iterations that all loops of the model may have together in one run; more end the run with a
             :class:`LimitError`. None is the library's default, a million.
+        precision: "float32", or "bfloat16": convolutions (depthwise and transposed ones apart) and dense layers of float
+            models round their operands to bfloat16 and sum in float32, a layer with the same results on every processor; one
+            without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3
+            convolutions stay in float32 where Winograd's form takes less time; the plan tells.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
@@ -147,6 +152,7 @@ class Session:
         isa: str | None = None,
         max_extent: int | None = None,
         max_iterations: int | None = None,
+        precision: str = "float32",
         check_finite: bool = True,
         memory: Any = None,
         values: Mapping[str, Any] | None = None,
@@ -160,7 +166,7 @@ class Session:
         self._limits = limits
         self._cache = cache
         self._fixed_batch = batch
-        self._options = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations))
+        self._options = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
         self._isa = isa
         self._max_extent = _extent(max_extent)
         self._check_finite = check_finite
@@ -209,9 +215,10 @@ class Session:
         isa: str | None = None,
         max_extent: int | None = None,
         max_iterations: int | None = None,
+        precision: str = "float32",
     ) -> int:
         """Exact bytes of the block a session needs; one byte less is refused."""
-        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations))
+        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
         return _core.memory_required(model._core, *options, False, isa, _extent(max_extent))[0]
 
     @property
@@ -432,6 +439,13 @@ def _extent(max_extent: int | None) -> int:
     if max_extent < 2:
         raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"max_extent is {max_extent}; it must be at least 2")
     return min(max_extent, 2**63 - 1)
+
+
+def _precision(precision: str) -> int:
+    if precision not in _PRECISIONS:
+        message = f"precision is {precision!r}; it must be {' or '.join(map(repr, _PRECISIONS))}"
+        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+    return _PRECISIONS.index(precision)
 
 
 def _iterations(max_iterations: int | None) -> int:

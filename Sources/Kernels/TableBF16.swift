@@ -1,0 +1,10 @@
+#if ISA_AVX512BF16
+import CPlatform
+
+/// Enters the kernels that multiply pairs of bfloat16. All others are those of AVX-512 VNNI.
+func fillPairKernels(_ table: UnsafeMutablePointer<ek_table>) {
+  ek_table_entry(table, Int32(EK_CONV_BF16)).pointee = ek_kernel(
+    name: cString("conv_bf16_avx512bf16_14x32"), run: convRun, units: convUnits, scratch_bytes: convScratch,
+    packed_bytes: convPackedBytes, pack: convPack)
+}
+#endif
