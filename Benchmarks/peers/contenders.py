@@ -51,7 +51,9 @@ class EdgeAI(Engine):
         import edgeai
 
         model = quantized_by_edgeai(path, network) if precision == "int8" else edgeai.load(path)
-        self.session: Any = edgeai.Session(model, batch=1, threads=threads)
+        # strict refuses to emulate bfloat16.
+        chosen: Any = {"precision": "bfloat16", "strict": True} if precision == "bf16" else {}
+        self.session: Any = edgeai.Session(model, batch=1, threads=threads, **chosen)
 
     def run(self, x: Array) -> Array:
         y: Array = self.session.run(x)[0]
@@ -197,7 +199,7 @@ class Peer:
 
 NO_BF16 = "no way is known here to make it compute in bfloat16 on this CPU"
 PEERS: dict[str, Peer] = {
-    "edgeai": Peer(EdgeAI, "edgeai", "edgeai", {"fp32": "onnx", "int8": "onnx"}, {"bf16": "it computes no bfloat16 yet"}),
+    "edgeai": Peer(EdgeAI, "edgeai", "edgeai", {"fp32": "onnx", "int8": "onnx", "bf16": "onnx"}),
     "onnxruntime": Peer(OnnxRuntime, "onnxruntime", "onnxruntime", {"fp32": "onnx", "int8": "onnxruntime_int8"}, {"bf16": NO_BF16}),
     "openvino": Peer(OpenVINO, "openvino", "openvino", {"fp32": "onnx", "int8": "openvino_int8"}, {"bf16": "openvino_default is that"}),
     "openvino_default": Peer(

@@ -4,7 +4,7 @@ import Testing
 @Suite struct ReferenceTableTests {
   @Test func hasEveryOperation() {
     var names = Set<String>()
-    // Winograd's form is another way to a plain convolution's result.
+    // Winograd's form and bfloat16 are ways to the result of a plain convolution.
     for operation in 0..<EK_OPERATION_COUNT where ![EK_CONV_WINOGRAD_F32, EK_CONV_BF16].contains(operation) {
       let kernel = referenceTable.kernel(operation)
       #expect(kernel != nil, "operation \(operation)")
