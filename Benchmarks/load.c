@@ -1,6 +1,6 @@
 /* load MODEL: opens the file, makes a session of one sample and one thread, runs it once on zeros, and prints the
- * milliseconds of processor time until the session was ready and the greatest memory the process had, in kilobytes. "load -" does
- * nothing, to know what a process takes that only starts. Used by load.py. */
+ * milliseconds of processor time of that run and until the session was ready, and the greatest memory the process had, in
+ * kilobytes. "load -" does nothing, to know what a process takes that only starts. Used by load.py. */
 #include <edgeai.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
   edgeai_model *model = NULL;
   edgeai_session *session = NULL;
   edgeai_session_options options;
-  double start = processor_milliseconds(), ready = start;
+  double start = processor_milliseconds(), ready = start, end = start;
 
   if (argc != 2) return 2;
   if (strcmp(argv[1], "-") != 0) {
@@ -46,8 +46,9 @@ int main(int argc, char **argv) {
       fprintf(stderr, "load: %s: %s\n", argv[1], error.message);
       return 1;
     }
+    end = processor_milliseconds();
   }
-  printf("%.4f %ld\n", ready - start, peak_kilobytes());
+  printf("%.4f %.4f %ld\n", end - ready, ready - start, peak_kilobytes());
   edgeai_session_destroy(session);
   edgeai_model_destroy(model);
   return 0;

@@ -7,7 +7,6 @@
 #if defined(__linux__)
 #define _DEFAULT_SOURCE
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 #include "edgeai_platform.h"
 #include <errno.h>
@@ -44,15 +43,18 @@ static void unlink_block(header *h) {
   h->link = NULL;
 }
 
-/* Weights that stream through memory spend a third of their time finding pages of 4 KB. Only a wish: the kernel may have
- * no larger ones. */
-static void prefer_large_pages(char *block, size_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (size < (size_t)4 << 20) return;
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  uintptr_t first = ((uintptr_t)block + page - 1) & ~(page - 1), last = ((uintptr_t)block + size) & ~(page - 1);
+#if defined(__linux__) && defined(MADV_HUGEPAGE) && defined(__LP64__)
+#define LARGE_PAGE ((size_t)2 << 20)
+#else
+#define LARGE_PAGE ((size_t)0)
+#endif
+
+/* Weights that stream through memory spend a third of their time finding pages of 4 KB, and each such page takes a
+ * microsecond or two when it is touched first. Only a wish: the kernel may have no larger ones. */
+static void prefer_large_pages(void *block, size_t size) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE) && defined(__LP64__)
   int before = errno;
-  madvise((void *)first, last - first, MADV_HUGEPAGE);
+  madvise(block, size, MADV_HUGEPAGE);
   errno = before;
 #else
   (void)block;
@@ -61,14 +63,18 @@ static void prefer_large_pages(char *block, size_t size) {
 }
 
 /* malloc aligns to 8 or 16 bytes; more is made up by moving the block inside a bigger one, whose address stands
- * in front of it. */
+ * in front of it. A block that fills half a large page or more begins with one, and ends with one where at least half
+ * of that is used. */
 static void *system_allocate(size_t size, size_t alignment, int zeroed) {
   if (alignment < 16) alignment = 16;
-  if (size > PTRDIFF_MAX - alignment - sizeof(void *)) return NULL;
-  char *raw = zeroed ? calloc(1, size + alignment + sizeof raw) : malloc(size + alignment + sizeof raw);
+  if (size > PTRDIFF_MAX - 2 * LARGE_PAGE - alignment - sizeof(void *)) return NULL;
+  size_t large = LARGE_PAGE && alignment <= LARGE_PAGE ? (size + LARGE_PAGE / 2) & ~(LARGE_PAGE - 1) : 0;
+  if (large) alignment = LARGE_PAGE;
+  size_t total = (large > size ? large : size) + alignment + sizeof(void *);
+  char *raw = zeroed ? calloc(1, total) : malloc(total);
   if (!raw) return NULL;
-  prefer_large_pages(raw, size);
   uintptr_t block = ((uintptr_t)raw + sizeof raw + alignment - 1) & ~(uintptr_t)(alignment - 1);
+  if (large) prefer_large_pages((void *)block, large);
   ((void **)block)[-1] = raw;
   return (void *)block;
 }
@@ -119,6 +125,8 @@ void ep_deallocate(void *pointer) {
   if (h->allocator) h->allocator->deallocate(h->allocator->context, h->raw, h->size);
   else ep_system_deallocate(h->raw);
 }
+
+void ep_zero(void *memory, size_t size) { memset(memory, 0, size); }
 
 void ep_cleanup_add(ep_cleanup *cleanup, void (*run)(void *context), void *context) {
   cleanup->run = run;

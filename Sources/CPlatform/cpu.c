@@ -4,7 +4,7 @@
 #include <cpuid.h>
 
 /* Asked of the processor itself: the compiler's __builtin_cpu_supports brings a table of every processor there is. */
-uint32_t ep_cpu_features(void) {
+static uint32_t ask(void) {
   uint32_t a, b, c, d, state, high, set = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
   const uint32_t needed = bit_OSXSAVE | bit_AVX | bit_FMA;
@@ -19,6 +19,17 @@ uint32_t ep_cpu_features(void) {
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) set |= EP_CPU_AVX512BF16;
   }
   return set;
+}
+
+/* Once: a virtual machine answers by leaving the machine, which takes ten microseconds. Threads that ask at once find the same. */
+uint32_t ep_cpu_features(void) {
+  static uint32_t known; /* plus one; 0: not asked yet */
+  uint32_t found = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (!found) {
+    found = ask() + 1;
+    __atomic_store_n(&known, found, __ATOMIC_RELAXED);
+  }
+  return found - 1;
 }
 #elif defined(__aarch64__)
 #if defined(EDGEAI_FREESTANDING)

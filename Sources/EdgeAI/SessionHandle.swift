@@ -83,7 +83,8 @@ final class SessionHandle {
       return SessionHandle(model, plan, steps, pool, times, try Session(plan, memory: base, size: plan.memoryRequired), nil)
     }
     let block = try Storage.allocate(plan.memoryRequired)
-    return SessionHandle(model, plan, steps, pool, times, try Session(plan, memory: block.base, size: plan.memoryRequired), block)
+    let session = try Session(plan, memory: block.base, size: plan.memoryRequired, isZero: true)
+    return SessionHandle(model, plan, steps, pool, times, session, block)
   }
 
   deinit { session.destroy() }

@@ -65,6 +65,25 @@ struct FormatByteReader {
     return values
   }
 
+  /// `count` numbers of four bytes, of which tables have many: they are copied together.
+  mutating func words<T: BitwiseCopyable>(_ count: Int, as: T.Type) throws(EdgeError) -> [T] {
+    guard count <= remaining / 4 else {
+      throw EdgeError(.truncatedModel, "the section ends inside a table", byteOffset: fileOffset)
+    }
+    let start = position
+    position += 4 * count
+    return [T](unsafeUninitializedCapacity: count) { words, written in
+      let to = UnsafeMutableRawBufferPointer(words)
+      to.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + 4 * count]))
+      #if _endian(big)
+      for i in 0..<count {
+        to.storeBytes(of: to.load(fromByteOffset: 4 * i, as: UInt32.self).byteSwapped, toByteOffset: 4 * i, as: UInt32.self)
+      }
+      #endif
+      written = count
+    }
+  }
+
   mutating func string(limit: Int) throws(EdgeError) -> Text {
     let count = try count(recordBytes: 1)
     guard count <= limit else {

@@ -197,12 +197,8 @@ private func readValues(
 private func readQuantization(_ reader: inout FormatByteReader) throws(EdgeError) -> Quantization {
   let axis = try reader.i32()
   let count = try reader.count(recordBytes: 8)
-  var scales: [Float] = []
-  scales.reserveCapacity(count)
-  for _ in 0..<count { scales.append(try reader.f32()) }
-  var zeroPoints: [Int32] = []
-  zeroPoints.reserveCapacity(count)
-  for _ in 0..<count { zeroPoints.append(try reader.integer(Int32.self)) }
+  let scales = try reader.words(count, as: Float.self)
+  let zeroPoints = try reader.words(count, as: Int32.self)
   return Quantization(scales: scales, zeroPoints: zeroPoints, axis: axis == -1 ? nil : axis)
 }
 

@@ -161,12 +161,21 @@ extension Graph {
     } else if quantization.scales.count != 1 {
       throw failure("\(quantization.scales.count) scales without an axis")
     }
-    var index = 0
-    while index < quantization.scales.count {
-      let (scale, zeroPoint) = (quantization.scales[index], quantization.zeroPoints[index])
-      guard scale.isFinite, scale > 0 else { throw failure("a scale is not finite and positive") }
-      guard range.contains(zeroPoint) else { throw failure("zero point \(zeroPoint) is out of range of \(value.dtype.text)") }
-      index &+= 1
+    // A network has tens of thousands of them.
+    let isFine = quantization.scales.withUnsafeBufferPointer { scales in
+      var i = 0
+      while i < scales.count, scales[i] > 0, scales[i] < .infinity { i &+= 1 }
+      return i == scales.count
+    }
+    guard isFine else { throw failure("a scale is not finite and positive") }
+    let (least, most) = (range.lowerBound, range.upperBound)
+    let wrong = quantization.zeroPoints.withUnsafeBufferPointer { zeroPoints in
+      var i = 0
+      while i < zeroPoints.count, zeroPoints[i] >= least, zeroPoints[i] <= most { i &+= 1 }
+      return i
+    }
+    guard wrong == quantization.zeroPoints.count else {
+      throw failure("zero point \(quantization.zeroPoints[wrong]) is out of range of \(value.dtype.text)")
     }
   }
 }

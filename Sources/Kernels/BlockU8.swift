@@ -72,6 +72,15 @@ struct OutputU8 {
     QuantizerU8(zeroPoint: zeroPoint, low: low, high: high).quantized(t)
   }
 
+  /// Quantizes two neighbouring registers and stores them.
+  @inline(__always) func store(_ first: VF, _ second: VF, _ p: UnsafeMutablePointer<UInt8>) {
+    #if ISA_AVX512VNNI
+    narrowBytes(first, second, VF(repeating: Float(high &- zeroPoint)), zeroPoint, low, p)
+    #else
+    narrowBytes(quantized(first), quantized(second), p)
+    #endif
+  }
+
   @inline(__always) func residualTerm(_ bytes: VI) -> VF {
     toFloat(bytes &- VI(repeating: residualZeroPoint)) * VF(repeating: residualScale)
   }
@@ -80,29 +89,27 @@ struct OutputU8 {
 /// Stores both registers of a panel.
 private struct WideSinkU8: TileSink {
   let output: OutputU8
-  let corrections: UnsafePointer<VI>
   let scales: UnsafePointer<VF>
 
   @inline(__always) func take(_ row: Int, _ low: VI, _ high: VI) {
-    var low = toFloat(output.corrected(low &+ corrections[0], row)) * scales[0]
-    var high = toFloat(output.corrected(high &+ corrections[1], row)) * scales[1]
+    var low = toFloat(output.corrected(low, row)) * scales[0]
+    var high = toFloat(output.corrected(high, row)) * scales[1]
     if let residual = output.residual {
       let r = residual + row &* output.residualStride
       low += output.residualTerm(widenBytes(r))
       high += output.residualTerm(widenBytes(r + lanes))
     }
-    narrowBytes(output.quantized(low), output.quantized(high), output.y + row &* output.stride)
+    output.store(low, high, output.y + row &* output.stride)
   }
 }
 
 /// Stores the first register of a panel.
 private struct NarrowSinkU8: TileSink {
   let output: OutputU8
-  let corrections: UnsafePointer<VI>
   let scales: UnsafePointer<VF>
 
   @inline(__always) func take(_ row: Int, _ low: VI, _: VI) {
-    var low = toFloat(output.corrected(low &+ corrections[0], row)) * scales[0]
+    var low = toFloat(output.corrected(low, row)) * scales[0]
     if let residual = output.residual {
       low += output.residualTerm(widenBytes(residual + row &* output.residualStride))
     }
@@ -126,19 +133,19 @@ private struct PanelProduct {
   }
 
   @inline(__always) func wide<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights).finish(0, WideSinkU8(
-      output: output, corrections: corrections, scales: scales))
+    T.product(steps, rows + row &* stride, stride, weights, T(corrections[0], corrections[1]))
+      .finish(0, WideSinkU8(output: output, scales: scales))
   }
 
   @inline(__always) func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights).finish(0, NarrowSinkU8(
-      output: output, corrections: corrections, scales: scales))
+    T.product(steps, rows + row &* stride, stride, weights, T(corrections[0], corrections[0]))
+      .finish(0, NarrowSinkU8(output: output, scales: scales))
   }
 
   /// One row has too few sums to hide the latency of the multiplier: four sets of them take turns.
   @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) {
     var a = rows + row &* stride, w = weights
-    var s0 = WideRow<DotOperation>(), s1 = s0, s2 = s0, s3 = s0
+    var s0 = WideRow<DotOperation>(corrections[0], corrections[1]), s1 = WideRow<DotOperation>(), s2 = s1, s3 = s1
     var left = steps
     while left >= 4 {
       s0.step(a, 0, w[0], w[1])
@@ -155,7 +162,7 @@ private struct PanelProduct {
       w += 2
       left &-= 1
     }
-    WideSinkU8(output: output, corrections: corrections, scales: scales)
+    WideSinkU8(output: output, scales: scales)
       .take(0, (s0.low &+ s1.low) &+ (s2.low &+ s3.low), (s0.high &+ s1.high) &+ (s2.high &+ s3.high))
   }
 }

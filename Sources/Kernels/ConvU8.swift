@@ -1,4 +1,7 @@
 import CPlatform
+#if ISA_AVX512VNNI
+import _Builtin_intrinsics.intel
+#endif
 
 // Convolution of uint8 images with int8 weights as a matrix product: a row for each output pixel, a column for
 // each output channel. A unit of work is a block of pixels by a block of channel panels of one group; panels of a
@@ -109,15 +112,38 @@ private func packPanel(
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
   let zero = dotGroup == 4 ? 0 : a.w_zero_point
   let constant = Int32(truncatingIfNeeded: shape.k) &* a.x_zero_point &* shape.rowFactor
+  @inline(__always) func finish(_ column: Int, _ sum: Int32) {
+    var correction: Int32 = 0
+    var scale: Float = 0
+    if column < count {
+      if let bias { correction = bias[first &+ column] }
+      correction &+= (dotOffset &- a.x_zero_point) &* sum &- constant
+      scale = a.scale[first &+ column]
+    }
+    corrections[column] = correction
+    scales[column] = scale
+  }
   var column = 0
   while column < panelWidth {
+    #if ISA_AVX512VNNI
+    if column &+ 4 <= count {
+      let sums = packFour(plain + (first &+ column) &* shape.k, shape.k, shape.steps, weights + dotWeightIndex(column, 0))
+      var i = 0
+      while i < 4 {
+        finish(column &+ i, sums[i])
+        i &+= 1
+      }
+      column &+= 4
+      continue
+    }
+    #endif
     var sum: Int32 = 0
     let row = plain + (first &+ (column < count ? column : 0)) &* shape.k
     let depth = column < count ? shape.k : 0
     var place = weights + dotWeightIndex(column, 0)
     var k = 0
     // This runs over every weight when a model is loaded: whole steps without a question for each.
-    #if ISA_AVX512VNNI || ISA_NEONDOT
+    #if ISA_NEONDOT
     // Four weights are a lane, in the panel as in the row.
     var sums = VI(repeating: 0)
     let ones = VI(repeating: 0x0101_0101)
@@ -160,18 +186,56 @@ private func packPanel(
       k &+= dotGroup
       place += stepWeights
     }
-    var correction: Int32 = 0
-    var scale: Float = 0
-    if column < count {
-      if let bias { correction = bias[first &+ column] }
-      correction &+= (dotOffset &- a.x_zero_point) &* sum &- constant
-      scale = a.scale[first &+ column]
-    }
-    corrections[column] = correction
-    scales[column] = scale
+    finish(column, sum)
     column &+= 1
   }
 }
+
+#if ISA_AVX512VNNI
+/// Packs four neighbouring columns, rows of `k` weights; their sums. Sixteen steps of four rows are four registers whose
+/// quarters are steps.
+@inline(never)
+private func packFour(_ rows: UnsafePointer<Int8>, _ k: Int, _ steps: Int, _ place: UnsafeMutablePointer<DotWeight>) -> SIMD4<Int32> {
+  let stepBytes = panelWidth &* dotGroup
+  var sums = VI(repeating: 0)
+  let ones = VI(repeating: 0x0101_0101)
+  var to = UnsafeMutableRawPointer(place)
+  var step = 0
+  while step < steps {
+    @inline(__always) func row(_ index: Int) -> __m512i {
+      let left = k &- step &* dotGroup
+      let mask = left >= 64 ? UInt64.max : (1 &<< UInt64(truncatingIfNeeded: left)) &- 1
+      return _mm512_maskz_loadu_epi8(mask, rows + (index &* k &+ step &* dotGroup))
+    }
+    let r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3)
+    let low01 = _mm512_unpacklo_epi32(r0, r1), high01 = _mm512_unpackhi_epi32(r0, r1)
+    let low23 = _mm512_unpacklo_epi32(r2, r3), high23 = _mm512_unpackhi_epi32(r2, r3)
+    @inline(__always) func put(_ v: __m512i, _ first: Int) {
+      let words = lanes32(v)
+      DotOperation.accumulate(&sums, ones, words)
+      // The quarters are steps `first`, and four, eight and twelve after it.
+      let left = steps &- step &- first
+      @inline(__always) func store(_ quarter: Int, _ part: SIMD4<Int32>) {
+        if left > 4 &* quarter {
+          (to + (4 &* quarter &+ first) &* stepBytes).storeBytes(of: part, as: SIMD4<Int32>.self)
+        }
+      }
+      store(0, words.lowHalf.lowHalf)
+      store(1, words.lowHalf.highHalf)
+      store(2, words.highHalf.lowHalf)
+      store(3, words.highHalf.highHalf)
+    }
+    put(_mm512_unpacklo_epi64(low01, low23), 0)
+    put(_mm512_unpackhi_epi64(low01, low23), 1)
+    put(_mm512_unpacklo_epi64(high01, high23), 2)
+    put(_mm512_unpackhi_epi64(high01, high23), 3)
+    to += 16 &* stepBytes
+    step &+= 16
+  }
+  let halves = sums.lowHalf &+ sums.highHalf
+  return halves.lowHalf &+ halves.highHalf
+}
+#endif
 
 @inline(never)
 private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {

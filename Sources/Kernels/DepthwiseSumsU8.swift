@@ -1,4 +1,4 @@
-#if ISA_AVX512VNNI || ISA_AVX512BF16
+#if ISA_AVX512VNNI
 import _Builtin_intrinsics.intel
 
 /// Sums of 64 channels. Four taps of a channel are brought together in a lane by unpacking, which leaves channels

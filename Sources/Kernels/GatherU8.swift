@@ -4,6 +4,11 @@ import CPlatform
 // inside the image, whose lines are runs of neighbouring bytes at an even distance: those are copied in a tight
 // loop. The others go tap by tap.
 
+#if !ISA_AVX512VNNI
+/// Bytes of the longest single move.
+@inline(__always) private var lineBytes: Int { 16 }
+#endif
+
 /// Copies windows of one group of channels.
 struct WindowsU8 {
   private let x: UnsafePointer<UInt8>
@@ -93,7 +98,9 @@ struct WindowsU8 {
   private func copyInside(_ first: UnsafePointer<UInt8>, _ count: Int, _ rows: UnsafeMutableRawPointer) -> Int {
     let run = kw &* channels
     let lineStep = dilationH &* line, pixelStep = strideW &* pixel
-    let reach = (kh &- 1) &* lineStep &+ roundedUp(run, 16)
+    // Three lines of one move each are most of the windows there are: of colours, and of few channels.
+    let isShort = kh == 3 && run <= 16, isLine = kh == 3 && !isShort && run <= lineBytes
+    let reach = (kh &- 1) &* lineStep &+ (isLine ? lineBytes : roundedUp(run, 16))
     let room = end - first &- reach
     if room < 0 { return 0 }
     let windows = pixelStep > 0 ? smaller(count, room / pixelStep &+ 1) : count
@@ -101,13 +108,40 @@ struct WindowsU8 {
     var from = first
     var row = rows
     var left = windows
+    while isShort && left > 0 {
+      moveActivations(row, from)
+      moveActivations(row + runBytes, from + lineStep)
+      moveActivations(row + 2 &* runBytes, from + 2 &* lineStep)
+      row += rowBytes
+      from += pixelStep
+      left &-= 1
+    }
+    #if ISA_AVX512VNNI
+    while isLine && left > 0 {
+      moveLine(row, from)
+      moveLine(row + runBytes, from + lineStep)
+      moveLine(row + 2 &* runBytes, from + 2 &* lineStep)
+      row += rowBytes
+      from += pixelStep
+      left &-= 1
+    }
+    #endif
     while left > 0 {
       var to = row
       var p = from
       var tap = kh
       while tap > 0 {
-        moveActivations(to, p)
-        var i = 16
+        var i = 0
+        #if ISA_AVX512VNNI
+        while i &+ lineBytes <= run {
+          moveLine(to + i, p + i)
+          i &+= lineBytes
+        }
+        while i &+ 16 < run {
+          moveHalfLine(to + i, p + i)
+          i &+= lineBytes / 2
+        }
+        #endif
         while i < run {
           moveActivations(to + i &* activationBytes, p + i)
           i &+= 16

@@ -1,4 +1,4 @@
-#if ISA_AVX512VNNI || ISA_AVX512BF16
+#if ISA_AVX512VNNI
 import _Builtin_intrinsics.intel
 
 // AVX-512: 16 lanes, 32 registers, masked loads and stores.

@@ -1,4 +1,4 @@
-#if ISA_AVX512VNNI || ISA_AVX512BF16
+#if ISA_AVX512VNNI
 import _Builtin_intrinsics.intel
 
 // AVX-512 VNNI: vpdpbusd sums four uint8 x int8 products in a lane without saturation.
@@ -33,6 +33,19 @@ enum DotOperation: TileOperation {
   narrowBytes(v, p)
   narrowBytes(w, p + 16)
 }
+/// Two neighbouring registers of scaled numbers, none of them NaN, to bytes: limited by `high` and `least`, rounded half to
+/// even, with the zero point. Below, what packing and adding saturates is limited as well.
+@inline(__always)
+func narrowBytes(_ a: VF, _ b: VF, _ high: VF, _ zeroPoint: Int32, _ least: Int32, _ p: UnsafeMutablePointer<UInt8>) {
+  let words = _mm512_packs_epi32(bits(toInteger(minimum(a, high))), bits(toInteger(minimum(b, high))))
+  let bytes = _mm512_cvtepi16_epi8(
+    _mm512_max_epi16(
+      _mm512_adds_epi16(words, _mm512_set1_epi16(Int16(truncatingIfNeeded: zeroPoint))),
+      _mm512_set1_epi16(Int16(truncatingIfNeeded: least))))
+  // Packing takes turns: four bytes of a, four of b.
+  UnsafeMutableRawPointer(p).storeBytes(
+    of: _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7)), as: __m256i.self)
+}
 @inline(__always) func widenBytesPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI {
   lanes32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(__mmask16(truncatingIfNeeded: (1 &<< count) &- 1), p)))
 }
@@ -41,6 +54,15 @@ enum DotOperation: TileOperation {
 }
 @inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
   to.storeBytes(of: SIMD16<UInt8>.load(from), as: SIMD16<UInt8>.self)
+}
+
+/// Whole and half lines of the cache to a tile row.
+@inline(__always) var lineBytes: Int { 64 }
+@inline(__always) func moveLine(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
+  to.storeBytes(of: SIMD64<UInt8>.load(from), as: SIMD64<UInt8>.self)
+}
+@inline(__always) func moveHalfLine(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
+  to.storeBytes(of: SIMD32<UInt8>.load(from), as: SIMD32<UInt8>.self)
 }
 
 typealias BytesU8 = SIMD64<UInt8>

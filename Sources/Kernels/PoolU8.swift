@@ -11,12 +11,14 @@ private struct PoolSpanU8 {
 
   @inline(__always)
   init(_ start: Int, _ taps: Int, _ dilation: Int, _ size: Int, _ padAfter: Int) {
-    let before = start < 0 ? smaller(divideUp(0 &- start, dilation), taps) : 0
-    let end = start >= size ? before : larger(before, smaller(taps, divideUp(size &- start, dilation)))
+    // A division takes longer than the rest of a small window.
+    @inline(__always) func steps(_ distance: Int) -> Int { dilation == 1 ? distance : divideUp(distance, dilation) }
+    let before = start < 0 ? smaller(steps(0 &- start), taps) : 0
+    let end = start >= size ? before : larger(before, smaller(taps, steps(size &- start)))
     first = start &+ before &* dilation
     count = end &- before
     let room = size &+ padAfter &- start
-    padded = room <= 0 ? 0 : smaller(taps, divideUp(room, dilation))
+    padded = room <= 0 ? 0 : smaller(taps, steps(room))
   }
 }
 
@@ -92,12 +94,24 @@ private func maxPool(_ p: ek_pool, _ begin: Int, _ end: Int) {
   let low = UInt8(truncatingIfNeeded: p.q_min), high = UInt8(truncatingIfNeeded: p.q_max)
   let channels = Int(p.c)
   forEachWindow(p, begin, end) { window, y, _ in
+    let width = BytesU8.scalarCount
     var channel = 0
-    while channel &+ BytesU8.scalarCount <= channels {
+    // Two registers at a time: walking over a window takes as long as looking at it.
+    while channel &+ 2 &* width <= channels {
+      var first = BytesU8(repeating: low), second = first
+      window.forEach(channel) {
+        first = largerBytes(first, BytesU8.load($0))
+        second = largerBytes(second, BytesU8.load($0 + width))
+      }
+      smallerBytes(first, BytesU8(repeating: high)).store(y + channel)
+      smallerBytes(second, BytesU8(repeating: high)).store(y + (channel &+ width))
+      channel &+= 2 &* width
+    }
+    while channel &+ width <= channels {
       var best = BytesU8(repeating: low)
       window.forEach(channel) { best = largerBytes(best, BytesU8.load($0)) }
       smallerBytes(best, BytesU8(repeating: high)).store(y + channel)
-      channel &+= BytesU8.scalarCount
+      channel &+= width
     }
     while channel < channels {
       let count = smaller(channels &- channel, 8)

@@ -36,6 +36,12 @@ struct QuantizerU8 {
 
 func quantizeUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
+  let q = args.assumingMemoryBound(to: ek_quantize.self).pointee
+  return q.planes == 3 ? q.count / (3 &* q.pixels) &* stretchesU8(q.pixels) : stretchesU8(q.count)
+}
+
+func dequantizeUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
   return stretchesU8(args.assumingMemoryBound(to: ek_quantize.self).pointee.count)
 }
 
@@ -45,6 +51,20 @@ func quantizeRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
   guard let x = q.x?.assumingMemoryBound(to: Float.self), let y = q.y?.assumingMemoryBound(to: UInt8.self) else { return }
   let inverse = VF(repeating: 1 / q.scale)
   let quantizer = QuantizerU8(zeroPoint: q.zero_point, low: 0, high: 255)
+  if q.planes == 3 {
+    let perPicture = Int(stretchesU8(q.pixels))
+    var unit = Int(begin)
+    while unit < Int(end) {
+      let picture = unit / perPicture, stretch = unit % perPicture
+      let start = stretch &* stretchU8
+      let first = 3 &* picture &* Int(q.pixels)
+      quantizePixels(
+        x + (first &+ start), Int(q.pixels), y + (first &+ 3 &* start), stretchEndU8(Int64(stretch &+ 1), q.pixels) &- start, inverse,
+        quantizer)
+      unit &+= 1
+    }
+    return
+  }
   var i = Int(begin) &* stretchU8
   let last = stretchEndU8(end, q.count)
   while i &+ 2 &* lanes <= last {
@@ -56,6 +76,32 @@ func quantizeRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
   while i < last {
     let count = smaller(last &- i, lanes)
     narrowBytesPart(quantizer.quantizedOrZero(loadPart(x + i, count) * inverse), y + i, count)
+    i &+= lanes
+  }
+}
+
+/// `count` pixels of three planes `plane` elements apart.
+@inline(never)
+private func quantizePixels(
+  _ x: UnsafePointer<Float>, _ plane: Int, _ y: UnsafeMutablePointer<UInt8>, _ count: Int, _ inverse: VF, _ quantizer: QuantizerU8
+) {
+  var i = 0
+  while i < count {
+    let n = smaller(lanes, count &- i)
+    @inline(__always) func bytes(_ p: UnsafePointer<Float>) -> VI {
+      quantizer.quantizedOrZero((n == lanes ? VF.load(p + i) : loadPart(p + i, n)) * inverse)
+    }
+    let pixels = bytes(x) | bytes(x + plane) &<< 8 | bytes(x + 2 &* plane) &<< 16
+    // A pixel is stored with a fourth byte, which the next one overwrites; the last one has no room for it.
+    var to = UnsafeMutableRawPointer(y + 3 &* i)
+    var lane = 0
+    while lane &+ 1 < n {
+      to.storeBytes(of: pixels[lane], as: Int32.self)
+      to += 3
+      lane &+= 1
+    }
+    to.storeBytes(of: Int16(truncatingIfNeeded: pixels[lane]), as: Int16.self)
+    to.storeBytes(of: UInt8(truncatingIfNeeded: pixels[lane] &>> 16), toByteOffset: 2, as: UInt8.self)
     i &+= lanes
   }
 }

@@ -9,10 +9,10 @@ func cString(_ text: StaticString) -> UnsafePointer<CChar> {
 @_cdecl("ek_fill_sse2") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "sse2") }
 #elseif ISA_AVX2
 @_cdecl("ek_fill_avx2") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "avx2") }
-#elseif ISA_AVX512VNNI
-@_cdecl("ek_fill_avx512vnni") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "avx512vnni") }
 #elseif ISA_AVX512BF16
 @_cdecl("ek_fill_avx512bf16") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "avx512bf16") }
+#elseif ISA_AVX512VNNI
+@_cdecl("ek_fill_avx512vnni") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "avx512vnni") }
 #elseif ISA_NEON
 @_cdecl("ek_fill_neon") public func fillTable(_ table: UnsafeMutablePointer<ek_table>) { fill(table, "neon") }
 #elseif ISA_NEONDOT

@@ -31,7 +31,7 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
       name: cString(Name.softmax), run: softmaxRunU8, units: softmaxUnitsU8, scratch_bytes: softmaxScratchU8, packed_bytes: nil,
       pack: nil))
   enter(table, EK_QUANTIZE, Name.quantize, quantizeRunU8, quantizeUnitsU8)
-  enter(table, EK_DEQUANTIZE, Name.dequantize, dequantizeRunU8, quantizeUnitsU8)
+  enter(table, EK_DEQUANTIZE, Name.dequantize, dequantizeRunU8, dequantizeUnitsU8)
   #endif
 }
 

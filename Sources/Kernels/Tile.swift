@@ -27,6 +27,8 @@ protocol Tile {
   associatedtype Operation: TileOperation
   static var rows: Int { get }
   init()
+  /// Every row begins with these sums.
+  init(_ low: Operation.Sum, _ high: Operation.Sum)
   /// One step: `a` is the element of the first row, `stride` the bytes from row to row.
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector)
   func finish<Sink: TileSink>(_ row: Int, _ sink: Sink) where Sink.Sum == Operation.Sum
@@ -36,9 +38,9 @@ extension Tile {
   /// Multiplies `rows` rows, `stride` bytes apart, with a panel of `steps` x 2 vectors.
   @inline(__always)
   static func product(
-    _ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>
+    _ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>, _ start: Self = Self()
   ) -> Self {
-    var tile = Self()
+    var tile = start
     var a = a, panel = panel
     var left = steps
     while left > 0 {
@@ -103,6 +105,7 @@ struct WideRow<Operation: TileOperation>: Tile {
 
   @inline(__always) static var rows: Int { 1 }
   @inline(__always) init() { low = Operation.Sum(); high = Operation.Sum() }
+  @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) { (self.low, self.high) = (low, high) }
 
   @inline(__always)
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
@@ -121,6 +124,7 @@ struct NarrowRow<Operation: TileOperation>: Tile {
 
   @inline(__always) static var rows: Int { 1 }
   @inline(__always) init() { low = Operation.Sum() }
+  @inline(__always) init(_ low: Operation.Sum, _: Operation.Sum) { self.low = low }
 
   @inline(__always)
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
@@ -138,6 +142,10 @@ struct TilePair<Top: Tile, Bottom: Tile>: Tile where Top.Operation == Bottom.Ope
 
   @inline(__always) static var rows: Int { Top.rows &+ Bottom.rows }
   @inline(__always) init() { top = Top(); bottom = Bottom() }
+  @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) {
+    top = Top(low, high)
+    bottom = Bottom(low, high)
+  }
 
   @inline(__always)
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {

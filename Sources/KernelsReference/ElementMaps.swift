@@ -25,10 +25,15 @@ func quantize(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch:
   let y = elements(a.pointee.y, UInt8.self)
   let inverse = 1 / a.pointee.scale
   let zero = a.pointee.zero_point
+  let pixels = Int(a.pointee.pixels), planes = int(a.pointee.planes)
   let range = blockRange(begin, end, a.pointee.count)
   var i = range.begin
   while i < range.end {
-    y[i] = quantizedOrZero(x[i] * inverse, zero)
+    // Element i of y is of this plane and pixel of its picture.
+    let plane = i % planes
+    let pixel = i / planes % pixels
+    let picture = i / planes / pixels
+    y[i] = quantizedOrZero(x[(picture &* planes &+ plane) &* pixels &+ pixel] * inverse, zero)
     i &+= 1
   }
 }

@@ -23,7 +23,8 @@ public struct Session {
   /// Freezes a plan into `size` bytes at `memory`: fills in addresses, packs weights, starts the pool's threads.
   /// Needs `plan.memoryRequired` bytes, 64-byte aligned. Throws `bufferTooSmall`, `invalidArgument` for a
   /// misaligned address, `outOfMemory` when a thread cannot be started.
-  public init(_ plan: Plan, memory: UnsafeMutableRawPointer, size: Int) throws(EdgeError) {
+  /// `isZero`: all bytes are zero already, so that those which must be need not be touched.
+  public init(_ plan: Plan, memory: UnsafeMutableRawPointer, size: Int, isZero: Bool = false) throws(EdgeError) {
     guard size >= plan.memoryRequired else {
       throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes, \(size) are given")
     }
@@ -31,7 +32,7 @@ public struct Session {
       throw EdgeError(.invalidArgument, "the session's memory must be \(Session.alignment)-byte aligned")
     }
     block = memory
-    SessionFreezer(plan: plan, block: memory).freeze()
+    SessionFreezer(plan: plan, block: memory, isZero: isZero).freeze()
     reset()
     if plan.options.threads > 1, let state = header.pointee.pool {
       _ = try ThreadPool.start(state: state, threads: plan.options.threads, spinMicroseconds: plan.options.spinMicroseconds)
@@ -148,7 +149,7 @@ public struct Session {
       if let initial = states[index].initial {
         border.own.copyMemory(from: initial, byteCount: border.byteCount)
       } else {
-        border.own.initializeMemory(as: UInt8.self, repeating: 0, count: border.byteCount)
+        ep_zero(border.own, border.byteCount)
       }
     }
   }

@@ -7,6 +7,8 @@ import Graph
 struct SessionFreezer {
   let plan: Plan
   let block: UnsafeMutableRawPointer
+  /// All of the block is zero.
+  let isZero: Bool
 
   func freeze() {
     let layout = plan.layout
@@ -43,7 +45,7 @@ struct SessionFreezer {
       let value = plan.graph.values[values[index]]
       let own = block + offset
       let bytes = value.byteCount(batch: plan.options.batch) ?? 0
-      own.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      if !isZero { ep_zero(own, bytes) }
       (header.pointee.borders + index).initialize(
         to: SessionBlock.Border(pointer: own, own: own, byteCount: bytes, alignment: value.dtype.byteCount, axis: -1, bound: 0, count: place(of: values[index])))
       guard index >= plan.graph.inputs.count, let extent = plan.extents[values[index]] else { continue }

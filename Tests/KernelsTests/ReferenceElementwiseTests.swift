@@ -217,6 +217,7 @@ private func binaryFormula(_ function: Int, _ a: Double, _ b: Double) -> Double 
     let bytes = withTestMemory { memory in
       var a = ek_quantize()
       (a.x, a.count, a.scale, a.zero_point) = (memory.input(x), Int64(x.count), scale, Int32(zero))
+      (a.pixels, a.planes) = (a.count, 1)
       return memory.outputOfAnyPartition(of: reference(EK_QUANTIZE), bytes: x.count) { y in
         a.y = y
         return a
@@ -225,6 +226,20 @@ private func binaryFormula(_ function: Int, _ a: Double, _ b: Double) -> Double 
     for (x, byte) in zip(x, bytes) {
       #expect(byte == (x.isNaN ? UInt8(zero) : expectedByte(x * (1 / scale), zero)), "\(x)")
     }
+  }
+
+  /// Three planes of each picture become pixels.
+  @Test func quantizePixels() {
+    let x = (0..<24).map { Float($0) }
+    let bytes = withTestMemory { memory in
+      var a = ek_quantize()
+      (a.x, a.count, a.pixels, a.planes, a.scale) = (memory.input(x), 24, 4, 3, 1)
+      return memory.outputOfAnyPartition(of: reference(EK_QUANTIZE), bytes: 24) { y in
+        a.y = y
+        return a
+      }
+    }
+    #expect(bytes == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11, 12, 16, 20, 13, 17, 21, 14, 18, 22, 15, 19, 23])
   }
 
   @Test func dequantize() {

@@ -105,7 +105,20 @@ import Testing
           i % 7 == 3 ? special[random.int(0...special.count - 1)] : Float(random.int(-300...300)) * scale / 2
         }
         checkU8(EK_QUANTIZE, bytes: count, "\(count) scale \(scale) zero \(zero)") { memory, y in
-          ek_quantize(x: memory.input(x), y: y, count: Int64(count), scale: scale, zero_point: zero)
+          ek_quantize(x: memory.input(x), y: y, count: Int64(count), pixels: Int64(count), scale: scale, zero_point: zero, planes: 1)
+        }
+      }
+    }
+  }
+
+  /// Pictures of three planes become pixels.
+  @Test func quantizePixels() {
+    var random = SeededRandom(6)
+    for pixels in Self.counts where pixels > 0 {
+      for pictures in 1...3 {
+        let x = (0..<3 * pictures * pixels).map { _ in Float(random.int(-300...300)) * 0.25 }
+        checkU8(EK_QUANTIZE, bytes: x.count, "\(pictures) of \(pixels)") { memory, y in
+          ek_quantize(x: memory.input(x), y: y, count: Int64(x.count), pixels: Int64(pixels), scale: 0.5, zero_point: 100, planes: 3)
         }
       }
     }
@@ -117,7 +130,7 @@ import Testing
       let x = random.bytes(count)
       for zero in [0, 7, 255] as [Int32] {
         checkU8(EK_DEQUANTIZE, bytes: 4 * count, "\(count) zero \(zero)") { memory, y in
-          ek_quantize(x: memory.input(x), y: y, count: Int64(count), scale: 0.0123, zero_point: zero)
+          ek_quantize(x: memory.input(x), y: y, count: Int64(count), pixels: 0, scale: 0.0123, zero_point: zero, planes: 0)
         }
       }
     }

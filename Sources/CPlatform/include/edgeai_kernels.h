@@ -204,8 +204,9 @@ typedef struct {
 } ek_resize;
 /* u8: v = sum_i wh_i * (sum_j ww_j * Float(x - zx)), each sum in index order; t = v * (x.scale / y.scale). */
 typedef struct { const void *x; void *y; int64_t pixels; int32_t c, size; float alpha, beta, bias; } ek_lrn;
-typedef struct { const void *x; void *y; int64_t count; float scale; int32_t zero_point; } ek_quantize;
-/* quantize: t = x * (1 / scale) with the reciprocal taken once; NaN -> zero_point. dequantize: Float(x - zero_point) * scale. */
+typedef struct { const void *x; void *y; int64_t count, pixels; float scale; int32_t zero_point, planes; } ek_quantize;
+/* quantize: t = x * (1 / scale) with the reciprocal taken once; NaN -> zero_point. x is pictures of `planes`, 1 or 3, planes of
+ * `pixels` elements, y the same pictures as pixels of `planes` elements: y[i][pixel][plane] = x[i][plane][pixel]. dequantize: Float(x - zero_point) * scale, without planes. */
 
 /* The typed kernels widen elements to 64 bits, compute, and store the result in y's type:
  * - integers and bool as int64 (uint64 as its bit pattern, compared, divided and shifted right as unsigned); storing

@@ -9,6 +9,8 @@
 void *ep_allocate(size_t size, size_t alignment);
 void *ep_allocate_zeroed(size_t size, size_t alignment);
 void ep_deallocate(void *pointer);
+/* Fills memory with zeros. */
+void ep_zero(void *memory, size_t size);
 
 /* A caller's allocator; the same layout as edgeai_allocator. */
 typedef struct ep_allocator {

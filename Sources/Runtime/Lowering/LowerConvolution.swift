@@ -146,6 +146,7 @@ extension Lowering {
     try emit(
       operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
+    if kind != .transposed { writers[y] = steps.count - 1 }
   }
 
   /// Winograd's form where it has less to do, else in bfloat16 where that was asked for.
@@ -191,16 +192,31 @@ extension Lowering {
     guard dtype(weights) == .int8, let q = graph.values[weights].quantization else {
       throw error(.unsupportedOperator, "needs int8 weights with scales", value: weights)
     }
-    for zero in q.zeroPoints where zero != q.zeroPoints[0] || zero < -128 || zero > 127 {
-      throw error(.unsupportedOperator, "needs weights with one zero point", value: weights)
+    // Of all these there are thousands: loops over pointers.
+    let haveOneZero = q.zeroPoints.withUnsafeBufferPointer { zeros in
+      var i = 0
+      while i < zeros.count, zeros[i] == zeros[0], zeros[i] >= -128, zeros[i] <= 127 { i &+= 1 }
+      return i == zeros.count
     }
+    guard haveOneZero else { throw error(.unsupportedOperator, "needs weights with one zero point", value: weights) }
     guard q.scales.count == 1 || (q.scales.count == channels && q.axis == 0) else {
       throw error(.unsupportedOperator, "needs one scale, or one for each output channel", value: weights)
     }
-    var scales = [Float](repeating: 0, count: channels)
-    for channel in 0..<channels {
-      scales[channel] = try factor(xScale * (q.scales.count == 1 ? q.scales[0] : q.scales[channel]) / yScale)
+    var largest: Float = 0  // infinity where one is no number
+    let scales = [Float](unsafeUninitializedCapacity: channels) { scales, written in
+      q.scales.withUnsafeBufferPointer { weightScales in
+        let step = weightScales.count == 1 ? 0 : 1
+        var channel = 0
+        while channel < channels {
+          let scale = xScale * weightScales[channel &* step] / yScale
+          if !(scale <= largest) { largest = scale == scale ? scale : .infinity }
+          scales[channel] = scale
+          channel &+= 1
+        }
+      }
+      written = channels
     }
+    _ = try factor(largest)
     return scales
   }
 
@@ -212,18 +228,29 @@ extension Lowering {
     guard let constant = graph.values[weights].constant, constant.byteCount >= (try byteCount(weights)) else {
       throw error(.invalidGraph, "the constant is shorter than its shape", value: weights)
     }
+    let storage = try Storage.allocate(try byteCount(weights))
     if dtype(weights) == .int8 {
-      return try derived(Lowering.transposed(constant.array(of: Int8.self), channels, taps))
+      Lowering.transpose(constant.base, storage.base, channels, taps, UInt8.self)
+    } else {
+      Lowering.transpose(constant.base, storage.base, channels, taps, UInt32.self)
     }
-    return try derived(Lowering.transposed(constant.array(of: Float.self), channels, taps))
+    return BufferPlace(buffer: addBuffer(.derived(storage), storage.count))
   }
 
-  private static func transposed<T: BitwiseCopyable>(_ source: [T], _ rows: Int, _ columns: Int) -> [T] {
-    var result: [T] = []
-    result.reserveCapacity(rows &* columns)
-    for column in 0..<columns {
-      for row in 0..<rows { result.append(source[row &* columns &+ column]) }
+  private static func transpose<T: BitwiseCopyable>(
+    _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ rows: Int, _ columns: Int, _: T.Type
+  ) {
+    var to = y
+    var column = 0
+    while column < columns {
+      var row = 0
+      while row < rows {
+        let element = x.loadUnaligned(fromByteOffset: (row &* columns &+ column) &* MemoryLayout<T>.size, as: T.self)
+        to.storeBytes(of: element, as: T.self)
+        to += MemoryLayout<T>.size
+        row &+= 1
+      }
+      column &+= 1
     }
-    return result
   }
 }

@@ -76,6 +76,7 @@ extension Lowering {
       guard axis >= 0, axis < from.count else { throw error(.invalidGraph, "axis \(axis) is outside the tensor", value: x) }
       strides.append(from[axis])
     }
+    if try quantizesPixels(x, y, order) { return }
     let dims = shape(y)
     try emitCopy(
       StridedLoops(dims: dims, strides: [strides, StridedLoops.dense(dims)]), elementBytes: dtype(x).byteCount,
@@ -106,6 +107,10 @@ extension Lowering {
       if try size(x) == 0 { continue }
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
         throw error(.shapeMismatch, "does not fit the result", value: x)
+      }
+      if dense[axis] == 1, writePart(x, of: y, target, from: start, pixel: dims[axis]) {
+        start = start &+ part[axis]
+        continue
       }
       try emitCopy(
         StridedLoops(dims: part, strides: [StridedLoops.dense(part), dense]), elementBytes: dtype(y).byteCount,

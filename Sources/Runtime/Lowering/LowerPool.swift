@@ -44,6 +44,7 @@ extension Lowering {
       try emit(
         Int(op.kind == .max ? EK_MAX_POOL_F32 : EK_AVERAGE_POOL_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))],
         multiplyAdds: work)
+      writers[y] = steps.count - 1
       return
     }
     let (xType, yType) = (try quantized(x), try quantized(y))
@@ -61,6 +62,7 @@ extension Lowering {
         arguments.scale = 1 + 0x1p-21
       }
       try emit(Int(EK_AVERAGE_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, try result(y))], multiplyAdds: work)
+      writers[y] = steps.count - 1
       return
     }
     // The maximum keeps the operand's type.
@@ -69,6 +71,7 @@ extension Lowering {
     let same = graph.values[x].quantization == graph.values[y].quantization
     let target = same ? try result(y) : temporary(try byteCount(y))
     try emit(Int(EK_MAX_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, target)], multiplyAdds: work)
+    if same { writers[y] = steps.count - 1 }
     if !same { try emitRequantize(from: target, xType, to: try result(y), yType, count: try count(y)) }
   }
 

@@ -15,7 +15,10 @@ extension Lowering {
     arguments.count = Int64(try count(y))
     arguments.scale = type.scale
     arguments.zero_point = type.zero_point
+    arguments.pixels = arguments.count
+    arguments.planes = 1
     try emit(Int(EK_QUANTIZE), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
+    writers[y] = steps.count - 1
   }
 
   func lowerDequantize(_ node: Node) throws(EdgeError) {
@@ -150,7 +153,10 @@ extension Lowering {
     var reals = [Float](repeating: 0, count: 256)
     bytes.withUnsafeMutableBytes { bytes in
       reals.withUnsafeMutableBytes { reals in
-        var arguments = ek_quantize(x: bytes.baseAddress, y: reals.baseAddress, count: 256, scale: from.scale, zero_point: from.zero_point)
+        var arguments = ek_quantize()
+        (arguments.x, arguments.y) = (UnsafeRawPointer(bytes.baseAddress), reals.baseAddress)
+        (arguments.count, arguments.pixels, arguments.planes) = (256, 256, 1)
+        (arguments.scale, arguments.zero_point) = (from.scale, from.zero_point)
         Lowering.runAll(dequantize, &arguments)
         if let function {
           var arguments = ek_unary(
@@ -158,7 +164,8 @@ extension Lowering {
             beta: function.beta)
           Lowering.runAll(unary, &arguments)
         }
-        arguments = ek_quantize(x: reals.baseAddress, y: bytes.baseAddress, count: 256, scale: to.scale, zero_point: to.zero_point)
+        (arguments.x, arguments.y) = (UnsafeRawPointer(reals.baseAddress), bytes.baseAddress)
+        (arguments.scale, arguments.zero_point) = (to.scale, to.zero_point)
         Lowering.runAll(quantize, &arguments)
       }
     }

@@ -31,7 +31,7 @@ extension Lowering {
     }
     if let lengths = node.input(6) { arguments.length_type = Int32(dtype(lengths).rawValue) }
     // Nobody needs memory for states that nobody reads.
-    if isRead[node.outputs[0]] { slots.append(.write(8, try result(node.outputs[0]))) }
+    if readers[node.outputs[0]] > 0 { slots.append(.write(8, try result(node.outputs[0]))) }
     for (index, output) in node.outputs.enumerated().dropFirst() { slots.append(.write(8 + index, try result(output))) }
     let (products, overflow) = (try count(gates)).multipliedReportingOverflow(by: hidden)
     try emit(Int(EK_RECURRENT_F32), arguments, slots, packs: 7, packSources: [1, 2], multiplyAdds: overflow ? .max : Int64(products))

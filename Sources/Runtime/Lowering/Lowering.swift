@@ -19,8 +19,10 @@ final class Lowering {
   var places: [BufferPlace?]
   /// Index of the node being lowered.
   var current = -1
-  /// Values that a node reads, or the caller.
-  private(set) var isRead: [Bool]
+  /// How often nodes read each value, or the caller does.
+  private(set) var readers: [Int]
+  /// The step that writes a value from one place to another, and could write elsewhere or at other distances; -1 for none.
+  var writers: [Int]
   /// Control steps that wait for their targets.
   var openSteps: [Int] = []
   /// First and last control step of each loop, inner ones first.
@@ -42,14 +44,15 @@ final class Lowering {
     flow = try ControlFlow(graph)
     self.kernels = kernels
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
-    isRead = [Bool](repeating: false, count: graph.values.count)
+    readers = [Int](repeating: 0, count: graph.values.count)
+    writers = [Int](repeating: -1, count: graph.values.count)
     for value in observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
-      isRead[value] = true
+      readers[value] += 1
     }
-    for value in graph.outputs { isRead[value] = true }
+    for value in graph.outputs { readers[value] += 1 }
     for node in graph.nodes {
-      for value in node.inputs where value != Node.noValue { isRead[value] = true }
+      for value in node.inputs where value != Node.noValue { readers[value] += 1 }
     }
   }
 
