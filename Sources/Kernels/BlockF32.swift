@@ -1,3 +1,5 @@
+import CPlatform
+
 // Multiplies a block of rows with packed panels of weights. Convolution, dense layers and matrix multiplication
 // all end here; they differ in where rows and panels come from.
 //
@@ -21,6 +23,16 @@ enum FloatStep: TileOperation {
   @inline(__always) static func accumulate(_ sum: inout VF, _ element: VF, _ panel: VF) {
     sum = multiplyAdd(element, panel, sum)
   }
+  #if ISA_NEON || ISA_NEONDOT
+  @inline(__always) static func pair(_ p: UnsafeRawPointer) -> VF { unsafeBitCast(en_pair(p), to: VF.self) }
+  @inline(__always) static func accumulateFirst(_ sum: inout VF, _ pair: VF, _ panel: VF) {
+    sum = en_multiply_first(sum, pair, panel)
+  }
+  @inline(__always) static func accumulateSecond(_ sum: inout VF, _ pair: VF, _ panel: VF) {
+    sum = en_multiply_second(sum, pair, panel)
+  }
+  @inline(__always) static func settle(_ a: inout VF, _ b: inout VF) { en_settle_floats(&a, &b) }
+  #endif
 }
 
 /// Where results go: y = clamp(sum + bias + residual).
