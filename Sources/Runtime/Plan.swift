@@ -47,7 +47,7 @@ public struct Plan {
   public let arenaBytes: Int
   /// Of it: weights packed for the kernels, and tables.
   public let packedBytes: Int
-  /// Of it: scratch of all threads.
+  /// Of it: what the scratch of all threads takes beside the arena, inside of which it lies where tensors leave room.
   public let scratchBytes: Int
   /// The kernel calls, in order.
   public private(set) var steps: [StepInfo] = []
@@ -94,7 +94,6 @@ public struct Plan {
     }
     lowering.extendLifetimes()
     lowering.mergeInPlace()
-    arenaBytes = try lowering.placeBuffers()
     let isQuantized = Plan.hasQuantizedActivations(graph)
     for index in lowering.steps.indices {
       try lowering.steps[index].measure()
@@ -103,12 +102,14 @@ public struct Plan {
       info.chunks = Int(lowering.steps[index].chunks)
       steps.append(info)
     }
+    let memory = try lowering.placeBuffers(threads: options.threads)
+    arenaBytes = memory.byteCountOfHosts
+    scratchBytes = memory.byteCount &- memory.byteCountOfHosts
     if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, isa: isa, isQuantized: isQuantized) }
 
-    layout = try BlockLayout(lowering, arenaBytes: arenaBytes, options: options)
+    layout = try BlockLayout(lowering, arenaBytes: memory.byteCount, options: options)
     memoryRequired = layout.byteCount
     packedBytes = layout.packedBytes
-    scratchBytes = layout.scratchStride &* options.threads
     lowered = lowering.steps
     buffers = lowering.buffers
     places = lowering.places
