@@ -5,9 +5,11 @@
 # make examples        the C programs of Examples/c, in build/examples
 # make bench           speed, against the machine's peak and the peers that are installed
 # make bench-peers     speed against six runtimes on ten networks, in .venv-peers (3 GB); OPTIONS="--models resnet50"
+# make bench-arena     working memory of the same networks against LiteRT's
 # make install         PREFIX (/usr/local), LIBDIR, DESTDIR; make uninstall takes it back
 # make wheel           the Python package, in dist/
 # make cross-aarch64   the library for ARM Linux, tried under qemu
+# make count-instructions  what kernels take on ARM, under qemu; OPTIONS=--update writes Tests/cross/instructions.txt
 # make cross-cortex-m4 the sensor node for a bare Cortex-M4, tried under qemu
 # make fuzz            each fuzz target for FUZZ_SECONDS (3600)
 # make setup           packages and .venv that the others need; they call it themselves
@@ -36,8 +38,8 @@ SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.
 
 .DEFAULT_GOAL := library
 .DELETE_ON_ERROR:
-.PHONY: library demo test test-long examples bench bench-peers install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
-  test-swift test-c test-cross test-python test-conformance test-conformance-update venv
+.PHONY: library demo test test-long examples bench bench-peers bench-arena install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
+  count-instructions test-swift test-c test-cross test-python test-conformance test-conformance-update venv
 
 # ---- The library -----------------------------------------------------------------------------------------
 
@@ -212,6 +214,10 @@ bench-peers: setup
 	$(MAKE) library $(PEERS)/edgeai
 	$(PEERS)/bin/python Benchmarks/peers $(OPTIONS)
 
+bench-arena: setup
+	$(MAKE) library $(PEERS)/edgeai
+	$(PEERS)/bin/python Benchmarks/arena.py $(OPTIONS)
+
 # ---- Cross builds ----------------------------------------------------------------------------------------
 
 AARCH64_RELEASE := .build-aarch64/aarch64-none-none-elf/release
@@ -232,6 +238,9 @@ $(OUT)/aarch64/libedgeai.so.$(VERSION): $(OUT)/aarch64/libedgeai.a
 	$(AARCH64_CC) $(LINK_SHARED) $(OUT)/aarch64/edgeai.o -lm -o $@
 	ln -sf libedgeai.so.$(VERSION) $(OUT)/aarch64/$(SONAME)
 	ln -sf $(SONAME) $(OUT)/aarch64/libedgeai.so
+
+count-instructions: $(OUT)/aarch64/libedgeai.so.$(VERSION)
+	Tests/cross/instructions.sh $(OPTIONS)
 
 M4_RELEASE := .build-cortex-m4/armv7em-none-none-eabi/release
 M4_FLAGS   := -mcpu=cortex-m4 -mthumb -mfloat-abi=soft

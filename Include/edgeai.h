@@ -537,7 +537,7 @@ typedef struct edgeai_memory_stats {
   uint64_t total_bytes;          /* the block: exactly edgeai_session_memory_required */
   uint64_t activation_bytes;     /* inputs, outputs and intermediate results, sharing space */
   uint64_t packed_weight_bytes;  /* weights laid out for the kernels */
-  uint64_t scratch_bytes;        /* working memory of the threads */
+  uint64_t scratch_bytes;        /* what working memory of the threads adds: most lies where activations leave room */
   uint64_t other_bytes;          /* the plan's own tables, padding */
 } edgeai_memory_stats;
 

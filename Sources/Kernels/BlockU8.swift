@@ -63,21 +63,21 @@ struct OutputU8 {
     return moved
   }
 
-  @inline(__always) func corrected(_ sum: VI, _ row: Int) -> VI {
-    if let rowCorrections { return sum &+ VI(repeating: rowCorrections[row]) }
-    return sum
+  @inline(__always) func rowCorrection(_ row: Int) -> VI {
+    // With an offset in all weights, all rows have corrections.
+    if dotWeightOffset != 0 { return VI(repeating: rowCorrections.unsafelyUnwrapped[row]) }
+    if let rowCorrections { return VI(repeating: rowCorrections[row]) }
+    return VI(repeating: 0)
   }
 
-  @inline(__always) func quantized(_ t: VF) -> VI {
-    QuantizerU8(zeroPoint: zeroPoint, low: low, high: high).quantized(t)
-  }
+  @inline(__always) var quantizer: QuantizerU8 { QuantizerU8(zeroPoint: zeroPoint, low: low, high: high) }
 
   /// Quantizes two neighbouring registers and stores them.
-  @inline(__always) func store(_ first: VF, _ second: VF, _ p: UnsafeMutablePointer<UInt8>) {
+  @inline(__always) func store(_ first: VF, _ second: VF, _ quantizer: QuantizerU8, _ p: UnsafeMutablePointer<UInt8>) {
     #if ISA_AVX512VNNI
     narrowBytes(first, second, VF(repeating: Float(high &- zeroPoint)), zeroPoint, low, p)
     #else
-    narrowBytes(quantized(first), quantized(second), p)
+    narrowBytes(quantizer.quantized(first), quantizer.quantized(second), p)
     #endif
   }
 
@@ -86,34 +86,52 @@ struct OutputU8 {
   }
 }
 
-/// Stores both registers of a panel.
+/// Stores both registers of a panel. What all rows need is in registers: results might be stored over it in memory.
 private struct WideSinkU8: TileSink {
   let output: OutputU8
-  let scales: UnsafePointer<VF>
+  let quantizer: QuantizerU8
+  let lowScale: VF, highScale: VF
+
+  @inline(__always)
+  init(_ output: OutputU8, _ scales: UnsafePointer<VF>) {
+    self.output = output
+    quantizer = output.quantizer
+    lowScale = scales[0]
+    highScale = scales[1]
+  }
 
   @inline(__always) func take(_ row: Int, _ low: VI, _ high: VI) {
-    var low = toFloat(output.corrected(low, row)) * scales[0]
-    var high = toFloat(output.corrected(high, row)) * scales[1]
+    let correction = output.rowCorrection(row)
+    var low = toFloat(low &+ correction) * lowScale
+    var high = toFloat(high &+ correction) * highScale
     if let residual = output.residual {
       let r = residual + row &* output.residualStride
       low += output.residualTerm(widenBytes(r))
       high += output.residualTerm(widenBytes(r + lanes))
     }
-    output.store(low, high, output.y + row &* output.stride)
+    output.store(low, high, quantizer, output.y + row &* output.stride)
   }
 }
 
 /// Stores the first register of a panel.
 private struct NarrowSinkU8: TileSink {
   let output: OutputU8
-  let scales: UnsafePointer<VF>
+  let quantizer: QuantizerU8
+  let scale: VF
+
+  @inline(__always)
+  init(_ output: OutputU8, _ scales: UnsafePointer<VF>) {
+    self.output = output
+    quantizer = output.quantizer
+    scale = scales[0]
+  }
 
   @inline(__always) func take(_ row: Int, _ low: VI, _: VI) {
-    var low = toFloat(output.corrected(low, row)) * scales[0]
+    var low = toFloat(low &+ output.rowCorrection(row)) * scale
     if let residual = output.residual {
       low += output.residualTerm(widenBytes(residual + row &* output.residualStride))
     }
-    narrowBytes(output.quantized(low), output.y + row &* output.stride)
+    narrowBytes(quantizer.quantized(low), output.y + row &* output.stride)
   }
 }
 
@@ -133,19 +151,18 @@ private struct PanelProduct {
   }
 
   @inline(__always) func wide<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights, T(corrections[0], corrections[1]))
-      .finish(0, WideSinkU8(output: output, scales: scales))
+    T.product(steps, rows + row &* stride, stride, weights, corrections[0], corrections[1]).finish(0, WideSinkU8(output, scales))
   }
 
   @inline(__always) func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights, T(corrections[0], corrections[0]))
-      .finish(0, NarrowSinkU8(output: output, scales: scales))
+    T.product(steps, rows + row &* stride, stride, weights, corrections[0], corrections[0]).finish(0, NarrowSinkU8(output, scales))
   }
 
   /// One row has too few sums to hide the latency of the multiplier: four sets of them take turns.
   @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) {
     var a = rows + row &* stride, w = weights
-    var s0 = WideRow<DotOperation>(corrections[0], corrections[1]), s1 = WideRow<DotOperation>(), s2 = s1, s3 = s1
+    var s0 = WideRow<DotOperation>(corrections[0], corrections[1])
+    var s1 = WideRow<DotOperation>(), s2 = s1, s3 = s1
     var left = steps
     while left >= 4 {
       s0.step(a, 0, w[0], w[1])
@@ -162,7 +179,7 @@ private struct PanelProduct {
       w += 2
       left &-= 1
     }
-    WideSinkU8(output: output, scales: scales)
+    WideSinkU8(output, scales)
       .take(0, (s0.low &+ s1.low) &+ (s2.low &+ s3.low), (s0.high &+ s1.high) &+ (s2.high &+ s3.high))
   }
 }
@@ -288,6 +305,12 @@ func sumRowsU8(
     let from = (rows + row &* stride).assumingMemoryBound(to: UInt8.self)
     var total = VI(repeating: 0)
     var i = 0
+    #if ISA_NEONDOT
+    while i &+ 16 <= k {
+      total = en_add_bytes(total, from + i)
+      i &+= 16
+    }
+    #endif
     while i &+ lanes <= k {
       total = total &+ widenBytes(from + i)
       i &+= lanes

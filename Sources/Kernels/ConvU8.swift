@@ -21,9 +21,8 @@ private struct ConvShapeU8 {
   let rowBlocks: Int
   let blockPanels: Int
   let panelBlocks: Int
-  /// What the sums of rows are multiplied with and added: bytes keep their zero point, which Int16 weights are packed
-  /// without.
-  let rowFactor: Int32
+  /// What of the weights' zero point is not in their packed form: Int16 weights are packed without, bytes keep it.
+  let weightZeroPoint: Int32
 
   /// Below this many units in one group, channels are divided too.
   private static var enoughUnits: Int { 16 }
@@ -50,9 +49,11 @@ private struct ConvShapeU8 {
     let wanted = rowBlocks == 0 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
     blockPanels = divideUp(panels, wanted)
     panelBlocks = blockPanels == 0 ? 0 : divideUp(panels, blockPanels)
-    rowFactor = dotGroup == 4 ? 0 &- a.w_zero_point : 0
+    weightZeroPoint = dotGroup == 4 ? a.w_zero_point : 0
   }
 
+  /// What the sums of rows are multiplied with and added.
+  var rowFactor: Int32 { 0 &- weightZeroPoint &- dotWeightOffset }
   var units: Int { rowBlocks &* panelBlocks }
   var packedGroupBytes: Int { panels &* panelBytesU8(steps) }
   var sumBytes: Int { rowFactor == 0 ? 0 : roundedUp(4 &* blockRows, 64) }
@@ -111,13 +112,13 @@ private func packPanel(
   let plain = a.weights.assumingMemoryBound(to: Int8.self)
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
   let zero = dotGroup == 4 ? 0 : a.w_zero_point
-  let constant = Int32(truncatingIfNeeded: shape.k) &* a.x_zero_point &* shape.rowFactor
+  let constant = Int32(truncatingIfNeeded: shape.k) &* a.x_zero_point &* shape.weightZeroPoint
   @inline(__always) func finish(_ column: Int, _ sum: Int32) {
     var correction: Int32 = 0
     var scale: Float = 0
     if column < count {
       if let bias { correction = bias[first &+ column] }
-      correction &+= (dotOffset &- a.x_zero_point) &* sum &- constant
+      correction &+= constant &- a.x_zero_point &* sum
       scale = a.scale[first &+ column]
     }
     corrections[column] = correction
@@ -148,7 +149,8 @@ private func packPanel(
     var sums = VI(repeating: 0)
     let ones = VI(repeating: 0x0101_0101)
     while k &+ 4 &* lanes <= depth {
-      let words = UnsafeRawPointer(row + k).loadUnaligned(as: VI.self)
+      var words = UnsafeRawPointer(row + k).loadUnaligned(as: VI.self)
+      if dotWeightOffset != 0 { words ^= VI(repeating: Int32(bitPattern: 0x8080_8080)) }
       DotOperation.accumulate(&sums, ones, words)
       var lane = 0
       while lane < lanes {
@@ -163,13 +165,14 @@ private func packPanel(
       sum &+= sums[lane]
       lane &+= 1
     }
+    sum &-= Int32(truncatingIfNeeded: k) &* dotWeightOffset
     #endif
     while k &+ dotGroup <= depth {
       var i = 0
       while i < dotGroup {
         let weight = Int32(row[k &+ i]) &- zero
         sum &+= weight
-        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight)
+        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight &+ dotWeightOffset)
         i &+= 1
       }
       k &+= dotGroup
@@ -178,9 +181,10 @@ private func packPanel(
     while k < shape.steps &* dotGroup {
       var i = 0
       while i < dotGroup {
-        let weight = k &+ i < depth ? Int32(row[k &+ i]) &- zero : 0
+        let real = k &+ i < depth
+        let weight = real ? Int32(row[k &+ i]) &- zero : 0
         sum &+= weight
-        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight)
+        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: real ? weight &+ dotWeightOffset : 0)
         i &+= 1
       }
       k &+= dotGroup
@@ -246,7 +250,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
   let sums = (scratch + tailBytesU8).assumingMemoryBound(to: Int32.self)
   let gathered = scratch + tailBytesU8 + shape.sumBytes
   let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
-  var blockInScratch = -1
+  var blockInScratch = -1, blockOfSums = -1
   var unit = begin
   while unit < end {
     let block = unit / shape.panelBlocks
@@ -271,7 +275,8 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
     }
     var target = output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn)
     if shape.rowFactor != 0 {
-      sumRowsU8(shape.k, source, stride, rows, shape.rowFactor, sums)
+      if block != blockOfSums { sumRowsU8(shape.k, source, stride, rows, shape.rowFactor, sums) }
+      blockOfSums = block
       target.rowCorrections = UnsafePointer(sums)
     }
     multiplyBlockU8(

@@ -9,6 +9,8 @@ struct DepthwiseSumsU8 {
 
   @inline(__always) static var taps: Int { 4 }
   @inline(__always) static var channels: Int { 64 }
+  /// What is subtracted from activations before they are multiplied.
+  @inline(__always) static var offset: Int32 { 0 }
   @inline(__always) static func channel(_ lane: Int) -> Int { lane % 16 / 4 &* 16 &+ lane / 16 &* 4 &+ lane % 4 }
   @inline(__always) static func weightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 4 &+ tap }
 
@@ -38,7 +40,7 @@ struct DepthwiseSumsU8 {
 
   /// `block`: corrections and scales in lane order.
   @inline(__always)
-  func store(_ block: UnsafeRawPointer, _ output: OutputU8, whole: Bool, _ count: Int) {
+  func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, whole: Bool, _ count: Int) {
     let corrections = block.assumingMemoryBound(to: VI.self)
     let scales = (block + 256).assumingMemoryBound(to: VF.self)
     var t0 = toFloat(s0 &+ corrections[0]) * scales[0], t1 = toFloat(s1 &+ corrections[1]) * scales[1]
@@ -52,8 +54,8 @@ struct DepthwiseSumsU8 {
       t2 += output.residualTerm(lanes32(_mm512_unpacklo_epi16(high, zero)))
       t3 += output.residualTerm(lanes32(_mm512_unpackhi_epi16(high, zero)))
     }
-    let words0 = _mm512_packs_epi32(bits(output.quantized(t0)), bits(output.quantized(t1)))
-    let words1 = _mm512_packs_epi32(bits(output.quantized(t2)), bits(output.quantized(t3)))
+    let words0 = _mm512_packs_epi32(bits(quantizer.quantized(t0)), bits(quantizer.quantized(t1)))
+    let words1 = _mm512_packs_epi32(bits(quantizer.quantized(t2)), bits(quantizer.quantized(t3)))
     let bytes = _mm512_packus_epi16(words0, words1)
     if whole {
       UnsafeMutableRawPointer(output.y).storeBytes(of: bytes, as: __m512i.self)
@@ -61,6 +63,68 @@ struct DepthwiseSumsU8 {
       _mm512_mask_storeu_epi8(
         output.y, __mmask64(truncatingIfNeeded: (1 as UInt64) &<< UInt64(truncatingIfNeeded: count) &- 1), bytes)
     }
+  }
+}
+#elseif ISA_NEONDOT
+import CPlatform
+
+/// Sums of sixteen channels. Four taps of a channel are brought together in a lane by interleaving. Activations are multiplied
+/// as x - 128.
+struct DepthwiseSumsU8 {
+  typealias Weight = Int8
+  private var s0 = VI(), s1 = VI(), s2 = VI(), s3 = VI()
+
+  @inline(__always) static var taps: Int { 4 }
+  @inline(__always) static var channels: Int { 16 }
+  @inline(__always) static var offset: Int32 { 128 }
+  @inline(__always) static func channel(_ lane: Int) -> Int { lane }
+  @inline(__always) static func weightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 4 &+ tap }
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  private static func load(_ p: UnsafePointer<UInt8>, whole: Bool, _ count: Int) -> SIMD16<UInt8> {
+    if whole { return SIMD16<UInt8>.load(p) }
+    let low = loadFewBytes(p, count < 8 ? count : 8), high = count > 8 ? loadFewBytes(p + 8, count &- 8) : 0
+    return unsafeBitCast(SIMD2(low, high), to: SIMD16<UInt8>.self)
+  }
+
+  @inline(__always)
+  mutating func add(
+    _ taps: UnsafePointer<UnsafePointer<UInt8>>, _ offset: Int, _ weights: UnsafeRawPointer, whole: Bool, _ count: Int
+  ) {
+    let w = weights.assumingMemoryBound(to: Int8.self)
+    let a = Self.load(taps[0] + offset, whole: whole, count), b = Self.load(taps[1] + offset, whole: whole, count)
+    let c = Self.load(taps[2] + offset, whole: whole, count), d = Self.load(taps[3] + offset, whole: whole, count)
+    let abLow = en_zip_bytes_low(a, b), abHigh = en_zip_bytes_high(a, b)
+    let cdLow = en_zip_bytes_low(c, d), cdHigh = en_zip_bytes_high(c, d)
+    s0 = en_dot_flipped(s0, en_zip_words_low(abLow, cdLow), w)
+    s1 = en_dot_flipped(s1, en_zip_words_high(abLow, cdLow), w + 16)
+    s2 = en_dot_flipped(s2, en_zip_words_low(abHigh, cdHigh), w + 32)
+    s3 = en_dot_flipped(s3, en_zip_words_high(abHigh, cdHigh), w + 48)
+  }
+
+  /// `block`: corrections and scales in lane order.
+  @inline(__always)
+  func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, whole: Bool, _ count: Int) {
+    half(s0, s1, block, output, quantizer, whole ? 8 : count)
+    if whole || count > 8 { half(s2, s3, block + 32, output.moved(rows: 0, columns: 8), quantizer, whole ? 8 : count &- 8) }
+  }
+
+  /// Up to eight channels.
+  @inline(__always)
+  private func half(
+    _ low: VI, _ high: VI, _ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, _ count: Int
+  ) {
+    let corrections = block.assumingMemoryBound(to: VI.self)
+    let scales = (block + 64).assumingMemoryBound(to: VF.self)
+    var t0 = toFloat(low &+ corrections[0]) * scales[0], t1 = toFloat(high &+ corrections[1]) * scales[1]
+    if let residual = output.residual {
+      let bytes = loadFewBytes(residual, count)
+      t0 += output.residualTerm(en_widen(UInt32(truncatingIfNeeded: bytes)))
+      t1 += output.residualTerm(en_widen(UInt32(truncatingIfNeeded: bytes &>> 32)))
+    }
+    storeFewBytes(en_narrow(quantizer.quantized(t0), quantizer.quantized(t1)), output.y, count)
   }
 }
 #else
@@ -72,10 +136,12 @@ struct DepthwiseSumsU8 {
 
   @inline(__always) static var taps: Int { 2 }
   @inline(__always) static var channels: Int { 2 &* lanes }
+  @inline(__always) static var offset: Int32 { 0 }
   @inline(__always) static func channel(_ lane: Int) -> Int { lane }
   @inline(__always) static func weightIndex(_ lane: Int, _ tap: Int) -> Int { depthwiseWeightIndex(lane, tap) }
 
   @inline(__always) init() {}
+  @inline(__always) init(_ low: VI, _ high: VI) { self.low = low; self.high = high }
 
   @inline(__always)
   mutating func add(
@@ -90,7 +156,7 @@ struct DepthwiseSumsU8 {
   }
 
   @inline(__always)
-  func store(_ block: UnsafeRawPointer, _ output: OutputU8, whole: Bool, _ count: Int) {
+  func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, whole: Bool, _ count: Int) {
     let corrections = block.assumingMemoryBound(to: VI.self)
     let scales = (block + 4 &* Self.channels).assumingMemoryBound(to: VF.self)
     var t0 = toFloat(low &+ corrections[0]) * scales[0], t1 = toFloat(high &+ corrections[1]) * scales[1]
@@ -104,7 +170,7 @@ struct DepthwiseSumsU8 {
         if count > lanes { t1 += output.residualTerm(widenBytesPart(residual + lanes, count &- lanes)) }
       }
     }
-    let q0 = output.quantized(t0), q1 = output.quantized(t1)
+    let q0 = quantizer.quantized(t0), q1 = quantizer.quantized(t1)
     if whole { return narrowBytes(q0, q1, output.y) }
     narrowBytesPart(q0, output.y, lowCount)
     if count > lanes { narrowBytesPart(q1, output.y + lanes, count &- lanes) }

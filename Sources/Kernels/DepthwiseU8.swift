@@ -21,6 +21,8 @@ private struct DepthwiseShapeU8 {
   /// Taps of the window, and with those that stand for a zero point.
   let window: Int
   let taps: Int
+  /// The window is one of `DepthwiseThreeU8`, whose order its taps have; `steps` counts what fills them up too.
+  let isThree: Bool
   let steps: Int
   let blocks: Int
   let rows: Int
@@ -38,7 +40,13 @@ private struct DepthwiseShapeU8 {
     window = Int(a.kh) &* Int(a.kw)
     let isPlain = a.w_zero_point == 0 || MemoryLayout<DepthwiseSumsU8.Weight>.size > 1
     taps = window &* (isPlain ? 1 : a.w_zero_point == -128 ? 3 : 2)
+    #if ISA_AVX2
+    isThree = DepthwiseThreeU8.suits(a)
+    steps = divideUp(isThree ? DepthwiseThreeU8.taps : taps, DepthwiseSumsU8.taps)
+    #else
+    isThree = false
     steps = divideUp(taps, DepthwiseSumsU8.taps)
+    #endif
     blocks = divideUp(channels, DepthwiseSumsU8.channels)
     rows = Int(a.n) &* Int(a.oh)
     let wanted = rows == 0 ? 1 : divideUp(Self.enoughUnits, rows)
@@ -46,6 +54,12 @@ private struct DepthwiseShapeU8 {
     let limit = Self.chunkChannels / DepthwiseSumsU8.channels
     chunkBlocks = chunk < limit ? chunk : limit
     chunks = chunkBlocks == 0 ? 0 : divideUp(blocks, chunkBlocks)
+  }
+
+  /// The tap of the window, or behind it, that stands at a place of the packed taps.
+  @inline(__always) func tap(at place: Int) -> Int {
+    if !isThree { return place }
+    return place % 4 == 3 ? taps : place % 4 &* 3 &+ place / 4
   }
 
   var units: Int { rows &* chunks }
@@ -98,8 +112,9 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
       if shape.together > 1 { channel %= shape.channels }
       let real = channel < shape.channels
       var sum: Int32 = 0
-      var tap = 0
-      while tap < shape.steps &* together {
+      var place = 0
+      while place < shape.steps &* together {
+        let tap = shape.tap(at: place)
         var weight: Int32 = 0
         if real && tap < shape.window {
           weight = Int32(plain[tap &* shape.channels &+ channel]) &- zero
@@ -107,16 +122,16 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
           weight = tap >= 2 &* shape.window ? 1 : a.w_zero_point == -128 ? 127 : 0 &- a.w_zero_point
         }
         sum &+= weight
-        (block + (8 &* width &+ tap / together &* shape.stepBytes))
+        (block + (8 &* width &+ place / together &* shape.stepBytes))
           .assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)[
-            DepthwiseSumsU8.weightIndex(lane, tap % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
-        tap &+= 1
+            DepthwiseSumsU8.weightIndex(lane, place % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
+        place &+= 1
       }
       var correction: Int32 = 0
       var scale: Float = 0
       if real {
         if let bias { correction = bias[channel] }
-        correction &-= a.x_zero_point &* sum
+        correction &+= (DepthwiseSumsU8.offset &- a.x_zero_point) &* sum
         scale = a.scale[channel]
       }
       corrections[lane] = correction
@@ -133,6 +148,7 @@ private struct DepthwiseRunU8 {
   private let args: UnsafePointer<ek_conv>
   private let shape: DepthwiseShapeU8
   private let output: OutputU8
+  private let quantizer: QuantizerU8
   private let x: UnsafePointer<UInt8>
   private let packed: UnsafeRawPointer
   private let addresses: UnsafeMutablePointer<UnsafePointer<UInt8>>
@@ -143,6 +159,7 @@ private struct DepthwiseRunU8 {
     self.args = args
     shape = DepthwiseShapeU8(a)
     output = OutputU8(a)
+    quantizer = output.quantizer
     x = a.x.assumingMemoryBound(to: UInt8.self)
     packed = a.packed.unsafelyUnwrapped
     addresses = scratch.assumingMemoryBound(to: UnsafePointer<UInt8>.self)
@@ -176,7 +193,7 @@ private struct DepthwiseRunU8 {
     let top = row % Int(a.oh) &* Int(a.stride_h) &- Int(a.pad_top)
     // Columns whose windows have no padding share one list of addresses, moved from pixel to pixel.
     var insideFrom = width, insideTo = width
-    if top >= 0 && top &+ (Int(a.kh) &- 1) &* Int(a.dilation_h) < Int(a.h) {
+    if shape.isThree || top >= 0 && top &+ (Int(a.kh) &- 1) &* Int(a.dilation_h) < Int(a.h) {
       let reach = (Int(a.kw) &- 1) &* Int(a.dilation_w)
       insideFrom = divideUp(left, strideW)
       insideTo = (Int(a.w) &- 1 &- reach &+ left)
@@ -189,6 +206,14 @@ private struct DepthwiseRunU8 {
     var distance = 0
     while column < width {
       let inside = column >= insideFrom && column < insideTo
+      #if ISA_AVX2
+      if inside && shape.isThree {
+        three(a, image, top, column &- left, insideTo &- column, channels, blocks, target)
+        target = target.moved(rows: insideTo &- column, columns: 0)
+        column = insideTo
+        continue
+      }
+      #endif
       if !inside || !shared {
         listTaps(a, image, top, column &* strideW &- left)
         distance = 0
@@ -202,9 +227,33 @@ private struct DepthwiseRunU8 {
     }
   }
 
+  #if ISA_AVX2
+  /// `count` pixels of one row of output whose windows are inside the image's width, the first at the column `left`.
+  private func three(
+    _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ left: Int, _ count: Int, _ channels: Int, _ blocks: UnsafeRawPointer,
+    _ output: OutputU8
+  ) {
+    let pixel = Int(a.x_stride), line = Int(a.w) &* pixel
+    let start = image + (top &* line &+ left &* pixel)
+    let first = top >= 0 && top < Int(a.h), second = top >= -1 && top &+ 1 < Int(a.h), third = top >= -2 && top &+ 2 < Int(a.h)
+    var block = blocks
+    var channel = 0
+    while channel < channels {
+      let margin = UnsafePointer(padding) + channel
+      DepthwiseThreeU8(
+        first: first ? start + channel : margin, second: second ? start + (line &+ channel) : margin,
+        third: third ? start + (2 &* line &+ channel) : margin,
+        firstStep: first ? pixel : 0, secondStep: second ? pixel : 0, thirdStep: third ? pixel : 0
+      ).run(block, count, output.moved(rows: 0, columns: channel), quantizer)
+      block += shape.blockBytes
+      channel &+= DepthwiseSumsU8.channels
+    }
+  }
+  #endif
+
   private func listTaps(_ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ left: Int) {
     let h = Int(a.h), w = Int(a.w), pixel = Int(a.x_stride)
-    var tap = 0
+    var place = 0
     var y = top
     var tapY = Int(a.kh)
     while tapY > 0 {
@@ -213,19 +262,19 @@ private struct DepthwiseRunU8 {
       var tapX = Int(a.kw)
       while tapX > 0 {
         let outside = y < 0 || y >= h || column < 0 || column >= w
-        addresses[tap] = outside ? UnsafePointer(padding) : line + column &* pixel
+        addresses[place] = outside ? UnsafePointer(padding) : line + column &* pixel
         column &+= Int(a.dilation_w)
-        tap &+= 1
+        place &+= shape.isThree ? 4 : 1
         tapX &-= 1
       }
+      if shape.isThree { place &-= 11 }
       y &+= Int(a.dilation_h)
       tapY &-= 1
     }
-    // The taps of a zero point, and what fills up the last step: its weight is 0, but it must be readable, and move with
-    // the others.
-    while tap < shape.steps &* DepthwiseSumsU8.taps {
-      addresses[tap] = addresses[tap &- shape.window]
-      tap &+= 1
+    // The taps of a zero point, and what fills up a step: its weight is 0, but it must be readable, and move with the others.
+    while place < shape.steps &* DepthwiseSumsU8.taps {
+      addresses[place] = addresses[shape.isThree ? place &- 1 : place &- shape.window]
+      place &+= shape.isThree ? 4 : 1
     }
   }
 
@@ -256,6 +305,6 @@ private struct DepthwiseRunU8 {
       taps += DepthwiseSumsU8.taps
       left &-= 1
     }
-    sums.store(block, output.moved(rows: 0, columns: channel), whole: whole, count)
+    sums.store(block, output.moved(rows: 0, columns: channel), quantizer, whole: whole, count)
   }
 }

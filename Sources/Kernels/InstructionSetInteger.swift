@@ -6,7 +6,7 @@
 //                               weights widened to Int16); a step takes 4 bytes of a row in both cases
 //   DotWeight                   Int8 or Int16, a weight inside a panel
 //   dotWeightIndex(column, i)   where a step of a panel keeps weight i of a column
-//   dotOffset                   what the operation subtracts from activations
+//   dotWeightOffset             what is added to weights in a panel; the sums of rows times it are subtracted again
 //   widenBytes(p)               `lanes` bytes at p as Int32 lanes
 //   widenBytesPart(p, n)        the first n of them, 0 < n <= lanes; touches no other
 //   narrowBytes(v, p)           Int32 lanes in 0...255 to `lanes` bytes at p

@@ -5,7 +5,7 @@ import _Builtin_intrinsics.intel
 
 typealias DotWeight = Int8
 @inline(__always) var dotGroup: Int { 4 }
-@inline(__always) var dotOffset: Int32 { 0 }
+@inline(__always) var dotWeightOffset: Int32 { 0 }
 @inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 4 &+ i }
 
 enum DotOperation: TileOperation {

@@ -2,12 +2,12 @@
 import CPlatform
 
 #if ISA_NEONDOT
-// sdot sums four int8 products in a lane. Activations become signed by flipping their top bits, that is x - 128;
-// `dotOffset` puts it right.
+// udot sums four uint8 products in a lane. Weights become unsigned by adding 128 when they are packed, so that rows can be
+// read as they are; the sums of rows, of which `dotWeightOffset` times too much is added, put it right.
 
 typealias DotWeight = Int8
 @inline(__always) var dotGroup: Int { 4 }
-@inline(__always) var dotOffset: Int32 { 128 }
+@inline(__always) var dotWeightOffset: Int32 { 128 }
 @inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 4 &+ i }
 
 enum DotOperation: TileOperation {
@@ -15,11 +15,19 @@ enum DotOperation: TileOperation {
   typealias Vector = VI
   @inline(__always) static var elementBytes: Int { 4 }
   @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI {
-    en_flipped(VI(repeating: p.loadUnaligned(as: Int32.self)))
+    VI(repeating: p.loadUnaligned(as: Int32.self))
   }
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
-    sum = en_multiply_four(sum, element, panel)
+    sum = en_dot_first(sum, element, panel)
   }
+  @inline(__always) static func pair(_ p: UnsafeRawPointer) -> VI { en_pair(p) }
+  @inline(__always) static func accumulateFirst(_ sum: inout VI, _ pair: VI, _ panel: VI) {
+    sum = en_dot_first(sum, pair, panel)
+  }
+  @inline(__always) static func accumulateSecond(_ sum: inout VI, _ pair: VI, _ panel: VI) {
+    sum = en_dot_second(sum, pair, panel)
+  }
+  @inline(__always) static func settle(_ a: inout VI, _ b: inout VI) { en_settle(&a, &b) }
 }
 
 @inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
@@ -31,7 +39,7 @@ enum DotOperation: TileOperation {
 
 typealias DotWeight = Int16
 @inline(__always) var dotGroup: Int { 2 }
-@inline(__always) var dotOffset: Int32 { 0 }
+@inline(__always) var dotWeightOffset: Int32 { 0 }
 @inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column / 4 &* 8 &+ i &* 4 &+ column % 4 }
 
 enum DotOperation: TileOperation {
@@ -42,8 +50,16 @@ enum DotOperation: TileOperation {
     unsafeBitCast(VI(repeating: p.loadUnaligned(as: Int32.self)), to: SIMD8<Int16>.self)
   }
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: SIMD8<Int16>, _ panel: SIMD8<Int16>) {
-    sum = en_multiply_pair(sum, element, panel)
+    sum = en_words_first(sum, element, panel)
   }
+  @inline(__always) static func pair(_ p: UnsafeRawPointer) -> SIMD8<Int16> { unsafeBitCast(en_pair(p), to: SIMD8<Int16>.self) }
+  @inline(__always) static func accumulateFirst(_ sum: inout VI, _ pair: SIMD8<Int16>, _ panel: SIMD8<Int16>) {
+    sum = en_words_first(sum, pair, panel)
+  }
+  @inline(__always) static func accumulateSecond(_ sum: inout VI, _ pair: SIMD8<Int16>, _ panel: SIMD8<Int16>) {
+    sum = en_words_second(sum, pair, panel)
+  }
+  @inline(__always) static func settle(_ a: inout VI, _ b: inout VI) { en_settle(&a, &b) }
 }
 
 @inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
@@ -67,6 +83,7 @@ enum DotOperation: TileOperation {
   storeFewBytes(en_narrow(v, v), p, count)
 }
 
+#if ISA_NEON
 typealias ChannelBytes = SIMD8<UInt8>
 @inline(__always) func depthwiseWeightIndex(_ lane: Int, _ tap: Int) -> Int { tap &* 8 &+ lane }
 @inline(__always) func loadChannels(_ p: UnsafePointer<UInt8>) -> ChannelBytes { SIMD8<UInt8>.load(p) }
@@ -76,9 +93,10 @@ typealias ChannelBytes = SIMD8<UInt8>
 @inline(__always)
 func addTaps(_ low: inout VI, _ high: inout VI, _ a: ChannelBytes, _ b: ChannelBytes, _ weights: UnsafeRawPointer) {
   let w = weights.assumingMemoryBound(to: Int16.self)
-  low = en_add_low(en_add_low(low, a, w), b, w + 8)
-  high = en_add_high(en_add_high(high, a, w), b, w + 8)
+  en_add_tap(&low, &high, a, w)
+  en_add_tap(&low, &high, b, w + 8)
 }
+#endif
 
 typealias BytesU8 = SIMD16<UInt8>
 @inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 { vmaxq_u8(a, b) }

@@ -1,8 +1,8 @@
 import CPlatform
 
 // Products of two uint8 tensors. The second one is packed into a panel for each unit, as weights are at load: on
-// instruction sets that multiply bytes as b - 128, which leaves (128 - zero point) times the sum of each row of a
-// to be added; elsewhere as Int16 without its zero point. A unit of work is a panel of columns by a chunk of rows
+// instruction sets that multiply bytes as b - 128 plus `dotWeightOffset`, which leaves (128 - zero point) times the sum of
+// each row of a to be added, less that offset; elsewhere as Int16 without its zero point. A unit of work is a panel of columns by a chunk of rows
 // of one batch.
 
 /// How a product is cut into units.
@@ -68,6 +68,7 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
   let panel = scratch + tailBytesU8 + shape.sumBytes
   let gathered = panel + shape.panelBytes
   let rowShift = dotGroup == 4 ? 128 &- args.b_zero_point : 0
+  let rowFactor = rowShift &- dotWeightOffset
   let rowStride = Int(args.a_row_stride)
   let output = OutputU8(args)
   var packedPanel = -1
@@ -95,9 +96,9 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
         source = UnsafeRawPointer(gathered)
         stride = shape.rowBytes
       }
-      if rowShift != 0 { sumRowsU8(shape.k, source, stride, rows, rowShift, sums) }
+      if rowFactor != 0 { sumRowsU8(shape.k, source, stride, rows, rowFactor, sums) }
       var target = output.moved(rows: batch &* shape.m &+ row, columns: column)
-      if rowShift != 0 { target.rowCorrections = UnsafePointer(sums) }
+      if rowFactor != 0 { target.rowCorrections = UnsafePointer(sums) }
       multiplyBlockU8(rows, columns, shape.steps, source, stride, panel, target, tail)
       row &+= rows
     }
@@ -129,12 +130,13 @@ private func packPanel(
         let k = step &* dotGroup &+ i
         let weight = k < real ? Int32(from[k &* rowStride]) &- zero : 0
         sum &+= weight
-        weights[step &* panelWidth &* dotGroup &+ dotWeightIndex(column, i)] = DotWeight(truncatingIfNeeded: weight)
+        weights[step &* panelWidth &* dotGroup &+ dotWeightIndex(column, i)] = DotWeight(
+          truncatingIfNeeded: k < real ? weight &+ dotWeightOffset : 0)
         i &+= 1
       }
       step &+= 1
     }
-    corrections[column] = (dotOffset &- args.a_zero_point) &* sum &- constant
+    corrections[column] = 0 &- args.a_zero_point &* sum &- constant
     scales[column] = args.scale
     column &+= 1
   }

@@ -24,6 +24,16 @@ enum FloatStep: RowFormat {
   @inline(__always) static func accumulate(_ sum: inout VF, _ element: VF, _ panel: VF) {
     sum = multiplyAdd(element, panel, sum)
   }
+  #if ISA_NEON || ISA_NEONDOT
+  @inline(__always) static func pair(_ p: UnsafeRawPointer) -> VF { unsafeBitCast(en_pair(p), to: VF.self) }
+  @inline(__always) static func accumulateFirst(_ sum: inout VF, _ pair: VF, _ panel: VF) {
+    sum = en_multiply_first(sum, pair, panel)
+  }
+  @inline(__always) static func accumulateSecond(_ sum: inout VF, _ pair: VF, _ panel: VF) {
+    sum = en_multiply_second(sum, pair, panel)
+  }
+  @inline(__always) static func settle(_ a: inout VF, _ b: inout VF) { en_settle_floats(&a, &b) }
+  #endif
 
   @inline(__always) static var readsInPlace: Bool { true }
   @inline(__always) static func words(_ count: Int) -> Int { count }

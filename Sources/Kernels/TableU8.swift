@@ -105,7 +105,7 @@ private enum IntegerKernelName {
 #elseif ISA_NEONDOT
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_neondot_12x8" }
-  static var depthwise: StaticString { "depthwise_u8_neondot_8" }
+  static var depthwise: StaticString { "depthwise_u8_neondot_16" }
   static var matmul: StaticString { "matmul_u8_neondot" }
 }
 #endif

@@ -1,3 +1,4 @@
+import CPlatform
 // The register tile of every matrix kernel. Sums live in a struct built recursively from single rows, which the
 // compiler keeps in registers as a whole; arrays, tuples and loops over rows do not stay there.
 //
@@ -14,6 +15,15 @@ protocol TileOperation {
   /// The row element at `p` in all lanes.
   static func broadcast(_ p: UnsafeRawPointer) -> Vector
   static func accumulate(_ sum: inout Sum, _ element: Vector, _ panel: Vector)
+  #if ISA_NEON || ISA_NEONDOT
+  // NEON multiplies by one lane of a register, so the elements of two steps are one load.
+  /// The row elements of two steps, from `p` on.
+  static func pair(_ p: UnsafeRawPointer) -> Vector
+  static func accumulateFirst(_ sum: inout Sum, _ pair: Vector, _ panel: Vector)
+  static func accumulateSecond(_ sum: inout Sum, _ pair: Vector, _ panel: Vector)
+  /// Ends what the compiler may reorder with the next row (edgeai_neon.h says why).
+  static func settle(_ a: inout Sum, _ b: inout Sum)
+  #endif
 }
 
 /// Takes the finished sums of a tile, row by row.
@@ -26,29 +36,65 @@ protocol TileSink {
 protocol Tile {
   associatedtype Operation: TileOperation
   static var rows: Int { get }
-  init()
-  /// Every row begins with these sums.
+  /// Sums that begin with `low` and `high` in every row.
   init(_ low: Operation.Sum, _ high: Operation.Sum)
   /// One step: `a` is the element of the first row, `stride` the bytes from row to row.
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector)
+  #if ISA_NEON || ISA_NEONDOT
+  /// Where each row begins.
+  associatedtype Addresses
+  static func addresses(_ a: UnsafeRawPointer, _ stride: Int) -> Addresses
+  /// Two steps, `offset` bytes behind the addresses.
+  mutating func stepPair(_ rows: Addresses, _ offset: Int, _ panel: PanelPair<Operation.Vector>)
+  #endif
   func finish<Sink: TileSink>(_ row: Int, _ sink: Sink) where Sink.Sum == Operation.Sum
 }
 
+#if ISA_NEON || ISA_NEONDOT
+/// The panel's vectors of two steps.
+struct PanelPair<Vector> {
+  let firstLow: Vector, firstHigh: Vector, secondLow: Vector, secondHigh: Vector
+}
+#endif
+
 extension Tile {
-  /// Multiplies `rows` rows, `stride` bytes apart, with a panel of `steps` x 2 vectors.
+  /// Adds `steps` steps of neighbouring elements of each row, and moves the panel behind theirs.
   @inline(__always)
-  static func product(
-    _ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>, _ start: Self = Self()
-  ) -> Self {
-    var tile = start
-    var a = a, panel = panel
+  mutating func add(_ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: inout UnsafePointer<Operation.Vector>) {
+    var a = a
     var left = steps
+    #if ISA_NEON || ISA_NEONDOT
+    let rows = Self.addresses(a, stride)
+    let end = steps / 2 &* 2 &* Operation.elementBytes
+    var offset = 0
+    while offset < end {
+      stepPair(
+        rows, offset, PanelPair(firstLow: panel[0], firstHigh: panel[1], secondLow: panel[2], secondHigh: panel[3]))
+      offset &+= 2 &* Operation.elementBytes
+      panel += 4
+    }
+    left &= 1
+    a += offset
+    #endif
     while left > 0 {
-      tile.step(a, stride, panel[0], panel[1])
+      step(a, stride, panel[0], panel[1])
       a += Operation.elementBytes
       panel += 2
       left &-= 1
     }
+  }
+
+  @inline(__always) init() { self.init(Operation.Sum(), Operation.Sum()) }
+
+  /// Multiplies `rows` rows, `stride` bytes apart, with a panel of `steps` x 2 vectors, and adds `low` and `high` to each.
+  @inline(__always)
+  static func product(
+    _ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>, _ low: Operation.Sum,
+    _ high: Operation.Sum
+  ) -> Self {
+    var tile = Self(low, high)
+    var panel = panel
+    tile.add(steps, a, stride, &panel)
     return tile
   }
 }
@@ -81,14 +127,7 @@ extension Tile {
       var tap = line
       var taps = window.taps
       while taps > 0 {
-        var a = tap
-        var left = window.steps
-        while left > 0 {
-          tile.step(a, stride, panel[0], panel[1])
-          a += Operation.elementBytes
-          panel += 2
-          left &-= 1
-        }
+        tile.add(window.steps, tap, stride, &panel)
         tap += window.tapStride
         taps &-= 1
       }
@@ -104,8 +143,7 @@ struct WideRow<Operation: TileOperation>: Tile {
   var low: Operation.Sum, high: Operation.Sum
 
   @inline(__always) static var rows: Int { 1 }
-  @inline(__always) init() { low = Operation.Sum(); high = Operation.Sum() }
-  @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) { (self.low, self.high) = (low, high) }
+  @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) { self.low = low; self.high = high }
 
   @inline(__always)
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
@@ -113,6 +151,20 @@ struct WideRow<Operation: TileOperation>: Tile {
     Operation.accumulate(&self.low, element, low)
     Operation.accumulate(&self.high, element, high)
   }
+
+  #if ISA_NEON || ISA_NEONDOT
+  @inline(__always) static func addresses(_ a: UnsafeRawPointer, _: Int) -> UnsafeRawPointer { en_address(a) }
+
+  @inline(__always)
+  mutating func stepPair(_ row: UnsafeRawPointer, _ offset: Int, _ panel: PanelPair<Operation.Vector>) {
+    let pair = Operation.pair(row + offset)
+    Operation.accumulateFirst(&low, pair, panel.firstLow)
+    Operation.accumulateFirst(&high, pair, panel.firstHigh)
+    Operation.accumulateSecond(&low, pair, panel.secondLow)
+    Operation.accumulateSecond(&high, pair, panel.secondHigh)
+    Operation.settle(&low, &high)
+  }
+  #endif
 
   @inline(__always)
   func finish<Sink: TileSink>(_ row: Int, _ sink: Sink) where Sink.Sum == Operation.Sum { sink.take(row, low, high) }
@@ -123,13 +175,23 @@ struct NarrowRow<Operation: TileOperation>: Tile {
   var low: Operation.Sum
 
   @inline(__always) static var rows: Int { 1 }
-  @inline(__always) init() { low = Operation.Sum() }
   @inline(__always) init(_ low: Operation.Sum, _: Operation.Sum) { self.low = low }
 
   @inline(__always)
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
     Operation.accumulate(&self.low, Operation.broadcast(a), low)
   }
+
+  #if ISA_NEON || ISA_NEONDOT
+  @inline(__always) static func addresses(_ a: UnsafeRawPointer, _: Int) -> UnsafeRawPointer { en_address(a) }
+
+  @inline(__always)
+  mutating func stepPair(_ row: UnsafeRawPointer, _ offset: Int, _ panel: PanelPair<Operation.Vector>) {
+    let pair = Operation.pair(row + offset)
+    Operation.accumulateFirst(&low, pair, panel.firstLow)
+    Operation.accumulateSecond(&low, pair, panel.secondLow)
+  }
+  #endif
 
   @inline(__always)
   func finish<Sink: TileSink>(_ row: Int, _ sink: Sink) where Sink.Sum == Operation.Sum { sink.take(row, low, low) }
@@ -141,17 +203,30 @@ struct TilePair<Top: Tile, Bottom: Tile>: Tile where Top.Operation == Bottom.Ope
   var top: Top, bottom: Bottom
 
   @inline(__always) static var rows: Int { Top.rows &+ Bottom.rows }
-  @inline(__always) init() { top = Top(); bottom = Bottom() }
-  @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) {
-    top = Top(low, high)
-    bottom = Bottom(low, high)
-  }
+  @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) { top = Top(low, high); bottom = Bottom(low, high) }
 
   @inline(__always)
   mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
     top.step(a, stride, low, high)
     bottom.step(a + Top.rows &* stride, stride, low, high)
   }
+
+  #if ISA_NEON || ISA_NEONDOT
+  struct Addresses {
+    let top: Top.Addresses, bottom: Bottom.Addresses
+  }
+
+  @inline(__always) static func addresses(_ a: UnsafeRawPointer, _ stride: Int) -> Addresses {
+    Addresses(top: Top.addresses(a, stride), bottom: Bottom.addresses(a + Top.rows &* stride, stride))
+  }
+
+  @inline(__always)
+  mutating func stepPair(_ rows: Addresses, _ offset: Int, _ panel: PanelPair<Operation.Vector>) {
+    top.stepPair(rows.top, offset, panel)
+    if Top.rows % 2 == 0 { en_loads_end() }
+    bottom.stepPair(rows.bottom, offset, panel)
+  }
+  #endif
 
   @inline(__always)
   func finish<Sink: TileSink>(_ row: Int, _ sink: Sink) where Sink.Sum == Operation.Sum {

@@ -18,11 +18,17 @@ struct MemoryPlan {
   private(set) var offsets: [Int]
   /// Size of the arena.
   private(set) var byteCount = 0
+  /// Size of the arena without the guests.
+  private(set) var byteCountOfHosts = 0
 
-  /// Throws `limitExceeded` when the arena's size overflows.
-  init(_ requests: [Request]) throws(EdgeError) {
+  /// The last `guests` requests come after all others, whose places they do not change. Throws `limitExceeded` when the
+  /// arena's size overflows.
+  init(_ requests: [Request], guests: Int = 0) throws(EdgeError) {
     offsets = [Int](repeating: 0, count: requests.count)
-    let order = sortedIndices(requests.count) { requests[$0].byteCount > requests[$1].byteCount }
+    let hosts = requests.count &- guests
+    let order = sortedIndices(requests.count) {
+      ($0 < hosts) == ($1 < hosts) ? requests[$0].byteCount > requests[$1].byteCount : $0 < hosts
+    }
     // Placed requests, by offset.
     var placed: [Int] = []
     for index in order {
@@ -44,6 +50,7 @@ struct MemoryPlan {
       if overflow { throw EdgeError(.limitExceeded, "the arena's size overflows") }
       offsets[index] = offset
       byteCount = max(byteCount, top)
+      if index < hosts { byteCountOfHosts = byteCount }
       var position = placed.count
       while position > 0, offsets[placed[position - 1]] > offset { position -= 1 }
       placed.insert(index, at: position)
@@ -106,8 +113,9 @@ extension Lowering {
     return nil
   }
 
-  /// Gives every arena buffer its offset; the arena's size. Observed buffers live to the end.
-  func placeBuffers() throws(EdgeError) -> Int {
+  /// Gives every arena buffer its offset, and every measured step its scratch where the buffers in use leave room, or behind them.
+  /// Observed buffers live to the end.
+  func placeBuffers(threads: Int) throws(EdgeError) -> MemoryPlan {
     var requests: [MemoryPlan.Request] = []
     var owners: [Int] = []
     for index in buffers.indices where buffers[index].isArena && buffers[index].lastStep >= 0 {
@@ -117,8 +125,16 @@ extension Lowering {
           byteCount: buffer.byteCount, firstStep: buffer.firstStep, lastStep: buffer.isObserved ? steps.count : buffer.lastStep))
       owners.append(index)
     }
-    let plan = try MemoryPlan(requests)
+    var guests: [Int] = []
+    for index in steps.indices where steps[index].scratchBytes > 0 {
+      let (bytes, overflow) = try MemoryPlan.aligned(steps[index].scratchBytes).multipliedReportingOverflow(by: steps[index].chunks > 1 ? threads : 1)
+      if overflow { throw EdgeError(.limitExceeded, "the session's memory overflows") }
+      requests.append(MemoryPlan.Request(byteCount: bytes, firstStep: index, lastStep: index))
+      guests.append(index)
+    }
+    let plan = try MemoryPlan(requests, guests: guests.count)
     for (request, index) in owners.enumerated() { buffers[index].offset = plan.offsets[request] }
-    return plan.byteCount
+    for (request, index) in guests.enumerated() { steps[index].scratchOffset = plan.offsets[owners.count &+ request] }
+    return plan
   }
 }

@@ -47,7 +47,7 @@ public struct Plan {
   public let arenaBytes: Int
   /// Of it: weights packed for the kernels, and tables.
   public let packedBytes: Int
-  /// Of it: scratch of all threads.
+  /// Of it: what the scratch of all threads takes beside the arena, inside of which it lies where tensors leave room.
   public let scratchBytes: Int
   /// The kernel calls, in order.
   public private(set) var steps: [StepInfo] = []
@@ -96,7 +96,6 @@ public struct Plan {
     }
     lowering.extendLifetimes()
     lowering.mergeInPlace()
-    arenaBytes = try lowering.placeBuffers()
     let isQuantized = Plan.hasQuantizedActivations(graph)
     for index in lowering.steps.indices {
       try lowering.steps[index].measure()
@@ -108,12 +107,14 @@ public struct Plan {
     if options.strict, options.precision == .bfloat16, isa != .reference, kernels.own(Int32(EK_CONV_BF16)) == nil {
       throw EdgeError(.unsupportedFeature, "strict: \(isa.name) has no bfloat16 and would emulate it")
     }
+    let memory = try lowering.placeBuffers(threads: options.threads)
+    arenaBytes = memory.byteCountOfHosts
+    scratchBytes = memory.byteCount &- memory.byteCountOfHosts
     if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, isa: isa, isQuantized: isQuantized) }
 
-    layout = try BlockLayout(lowering, arenaBytes: arenaBytes, options: options)
+    layout = try BlockLayout(lowering, arenaBytes: memory.byteCount, options: options)
     memoryRequired = layout.byteCount
     packedBytes = layout.packedBytes
-    scratchBytes = layout.scratchStride &* options.threads
     lowered = lowering.steps
     buffers = lowering.buffers
     places = lowering.places

@@ -52,7 +52,6 @@ public struct Session {
   public func run() -> Bool {
     let header = self.header
     let steps = header.pointee.steps
-    let scratch = header.pointee.scratch
     let times = header.pointee.times
     let stepCount = header.pointee.stepCount
     var iterationsLeft = header.pointee.maximumIterations
@@ -78,9 +77,9 @@ public struct Session {
         ThreadPool(state: state).run(
           ThreadPool.Job(
             run: step.pointee.run, arguments: step.pointee.arguments, units: step.pointee.units, chunks: step.pointee.chunks,
-            scratch: scratch, scratchStride: header.pointee.scratchStride))
+            scratch: step.pointee.scratch, scratchStride: step.pointee.scratchStride))
       } else {
-        step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, scratch)
+        step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, step.pointee.scratch)
       }
       if let times { times[index] = times[index] &+ (ep_nanoseconds() &- begin) }
       if step.pointee.countSlot >= 0, Session.entries(step) > step.pointee.bound {

@@ -27,8 +27,6 @@ enum SessionBlock {
     var times: UnsafeMutablePointer<UInt64>?
     var pool: UnsafeMutableRawPointer?
     var threads: Int
-    var scratch: UnsafeMutableRawPointer
-    var scratchStride: Int
     var maximumIterations: Int
     /// The step that ended the last run, or -1: see `Session.exceededStep`.
     var exceededStep: Int
@@ -38,6 +36,8 @@ enum SessionBlock {
     var run: (@convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void)?
     var arguments: UnsafeMutableRawPointer
     var units: Int64
+    var scratch: UnsafeMutableRawPointer
+    var scratchStride: Int
     var chunks: UInt32
     /// Pointer of the arguments to the number of entries the step found, -1 for none, and how many there is room for.
     var countSlot: Int32
@@ -100,8 +100,6 @@ struct BlockLayout {
   let arena: Int
   /// Of each graph input, then each graph output.
   let borderBuffers: [Int]
-  let scratch: Int
-  let scratchStride: Int
   let byteCount: Int
 
   /// Lays out a lowered graph; sets the packed offsets of steps and the offsets of derived constants, from the
@@ -112,10 +110,8 @@ struct BlockLayout {
     steps = try cursor.take(lowering.steps.count, MemoryLayout<SessionBlock.Step>.stride)
     var words = 0
     var patchCount = 0
-    var scratch = 0
     for step in lowering.steps {
       words = words &+ step.arguments.count
-      scratch = max(scratch, step.scratchBytes)
       for use in step.slots where BlockLayout.borderIndex(lowering.buffers[use.place.buffer], lowering.graph) != nil { patchCount += 1 }
     }
     arguments = try cursor.take(words, 8)
@@ -142,8 +138,6 @@ struct BlockLayout {
     var buffers: [Int] = []
     for value in lowering.graph.inputs + lowering.graph.outputs { buffers.append(try cursor.take(1, try lowering.byteCount(value))) }
     borderBuffers = buffers
-    scratchStride = try MemoryPlan.aligned(scratch)
-    self.scratch = try cursor.take(options.threads, scratchStride)
     byteCount = cursor.end
   }
 

@@ -29,7 +29,6 @@ struct SessionFreezer {
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
-        scratch: block + layout.scratch, scratchStride: layout.scratchStride,
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
     writeBorders(header)
     writeStates(header)
@@ -99,7 +98,8 @@ struct SessionFreezer {
       }
       (header.pointee.steps + index).initialize(
         to: SessionBlock.Step(
-          run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks),
+          run: step.kernel.run, arguments: arguments, units: step.units,
+          scratch: block + plan.layout.arena + step.scratchOffset, scratchStride: (step.scratchBytes &+ 63) & ~63, chunks: UInt32(step.chunks),
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
     }

@@ -260,6 +260,48 @@ private func checkEqual(_ before: Graph, _ after: Graph, _ location: SourceLocat
   }
 }
 
+@Suite struct PaddingTests {
+  /// Between two convolutions, the second with a window of 5, stride 2 and a padding of its own of 2 on every side.
+  private func padded(_ before: [Int], _ after: [Int], value: Float = 0, mode: PadMode = .constant) throws -> Graph {
+    var (b, x) = image()
+    x = try b.add(.pad(mode, before: before, after: after, value: value), try b.convolution(x, 4))
+    b.output(try b.convolution(x, 3, kernel: 5, stride: 2))
+    return b.graph
+  }
+
+  @Test func marginsGoIntoTheConvolution() throws {
+    let before = try padded([0, 0, 1, 0], [0, 0, 2, 1])
+    let after = try before.optimized()
+    #expect(names(after) == ["Transpose", "Convolution", "Convolution", "Transpose"])
+    guard case .convolution(let convolution) = after.nodes[2].op else { return #expect(Bool(false)) }
+    let window = convolution.window
+    #expect([window.padTop, window.padLeft, window.padBottom, window.padRight] == [3, 2, 4, 3])
+    try checkEqual(before, after)
+  }
+
+  @Test func otherReadersKeepTheirCopy() throws {
+    var (b, x) = image()
+    x = try b.add(.pad(.constant, before: [0, 0, 1, 1], after: [0, 0, 1, 1], value: 0), try b.convolution(x, 4))
+    b.output(try b.convolution(x, 3, kernel: 3))
+    b.output(try b.clamp(x))
+    let after = try b.graph.optimized()
+    #expect(names(after).filter { $0 == "Pad" }.count == 1)
+    try checkEqual(b.graph, after)
+  }
+
+  @Test(arguments: [0, 1, 2, 3]) func othersStay(_ kind: Int) throws {
+    let before = switch kind {
+    case 0: try padded([0, 0, 3, 0], [0, 0, 0, 0])  // more than a window reaches
+    case 1: try padded([0, 0, 1, 1], [0, 0, 1, 1], value: 1)
+    case 2: try padded([0, 0, 1, 1], [0, 0, 1, 1], mode: .edge)
+    default: try padded([0, 1, 0, 0], [0, 0, 0, 0])  // channels
+    }
+    let after = try before.optimized()
+    #expect(names(after) == ["Transpose", "Convolution", "Pad", "Convolution", "Transpose"])
+    try checkEqual(before, after)
+  }
+}
+
 @Suite struct RemoveDeadNodesTests {
   @Test func identitiesVanish() throws {
     var (b, x) = image()

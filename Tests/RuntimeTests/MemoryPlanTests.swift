@@ -34,6 +34,28 @@ import Testing
     }
   }
 
+  /// Scratch never moves a tensor, nor overlaps one that lives through its step.
+  @Test func guestsTakeWhatIsLeft() throws {
+    var random = Random(4)
+    for _ in 0..<200 {
+      let hosts = (0..<(1 + random.below(20))).map { _ in
+        let first = random.below(30)
+        return MemoryPlan.Request(byteCount: 1 + random.below(2000), firstStep: first, lastStep: first + random.below(6))
+      }
+      let guests = (0..<random.below(30)).map { MemoryPlan.Request(byteCount: 1 + random.below(3000), firstStep: $0, lastStep: $0) }
+      let alone = try MemoryPlan(hosts), plan = try MemoryPlan(hosts + guests, guests: guests.count)
+      #expect(isSound(hosts + guests, plan))
+      #expect(plan.byteCountOfHosts == alone.byteCount && Array(plan.offsets.prefix(hosts.count)) == alone.offsets)
+      let largest = guests.map { ($0.byteCount + 63) / 64 * 64 }.max() ?? 0
+      #expect(plan.byteCount <= alone.byteCount + largest)
+    }
+    // Two small tensors at the ends of a large one's place leave room between them.
+    let plan = try MemoryPlan(
+      [.init(byteCount: 640, firstStep: 0, lastStep: 0), .init(byteCount: 64, firstStep: 2, lastStep: 2), .init(byteCount: 512, firstStep: 2, lastStep: 2)],
+      guests: 1)
+    #expect(plan.byteCount == 640)
+  }
+
   @Test func aChainNeedsTwoBuffers() throws {
     let plan = try MemoryPlan((0..<20).map { MemoryPlan.Request(byteCount: 640, firstStep: $0, lastStep: $0 + 1) })
     #expect(plan.byteCount == 2 * 640)

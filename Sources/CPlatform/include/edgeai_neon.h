@@ -6,31 +6,75 @@
 #include <stdint.h>
 #define EN_INLINE static inline __attribute__((always_inline))
 
-/* sum + a0 * panel[0...3] + a1 * panel[4...7], where element repeats the pair a0, a1. */
-EN_INLINE int32x4_t en_multiply_pair(int32x4_t sum, int16x8_t element, int16x8_t panel) {
-  sum = vmlal_lane_s16(sum, vget_low_s16(panel), vget_low_s16(element), 0);
-  return vmlal_lane_s16(sum, vget_high_s16(panel), vget_low_s16(element), 1);
+/* The eight bytes at p, of any alignment, twice: the row elements of two steps of a tile. */
+EN_INLINE int32x4_t en_pair(const void *p) {
+  int64_t bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return vreinterpretq_s32_s64(vdupq_n_s64(bytes));
+}
+
+/* 24 sums, the panel's four vectors and the elements of two rows are 30 of 32 registers. Left to itself the compiler loads more
+ * rows ahead, and then moves sums to memory and back; and it computes a row's address in each step instead of keeping it. So
+ * the order of a tile is fixed: a row's sums are settled before those of the next, no load passes en_loads_end, and what an
+ * address comes from is hidden. */
+EN_INLINE void en_settle(int32x4_t *a, int32x4_t *b) { __asm__ volatile("" : "+w"(*a), "+w"(*b)); }
+EN_INLINE void en_settle_floats(float32x4_t *a, float32x4_t *b) { __asm__ volatile("" : "+w"(*a), "+w"(*b)); }
+EN_INLINE void en_loads_end(void) { __asm__ volatile("" ::: "memory"); }
+EN_INLINE const void *en_address(const void *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
+/* sum + the first or second float of the pair * panel. */
+EN_INLINE float32x4_t en_multiply_first(float32x4_t sum, float32x4_t pair, float32x4_t panel) {
+  return vfmaq_laneq_f32(sum, panel, pair, 0);
+}
+EN_INLINE float32x4_t en_multiply_second(float32x4_t sum, float32x4_t pair, float32x4_t panel) {
+  return vfmaq_laneq_f32(sum, panel, pair, 1);
+}
+
+/* sum + a0 * panel[0...3] + a1 * panel[4...7], where a0 and a1 are the first or second two Int16 of the pair. */
+EN_INLINE int32x4_t en_words_first(int32x4_t sum, int16x8_t pair, int16x8_t panel) {
+  return vmlal_high_laneq_s16(vmlal_laneq_s16(sum, vget_low_s16(panel), pair, 0), panel, pair, 1);
+}
+EN_INLINE int32x4_t en_words_second(int32x4_t sum, int16x8_t pair, int16x8_t panel) {
+  return vmlal_high_laneq_s16(vmlal_laneq_s16(sum, vget_low_s16(panel), pair, 2), panel, pair, 3);
 }
 
 #if defined(__ARM_FEATURE_DOTPROD)
-/* Four signed products in each lane; element has its top bits flipped, which makes uint8 x - 128. */
-EN_INLINE int32x4_t en_multiply_four(int32x4_t sum, int32x4_t element, int32x4_t panel) {
-  return vdotq_s32(sum, vreinterpretq_s8_s32(element), vreinterpretq_s8_s32(panel));
+/* Adds to each lane its four products of unsigned bytes with the first or second four bytes of the pair. */
+EN_INLINE int32x4_t en_dot_first(int32x4_t sum, int32x4_t pair, int32x4_t panel) {
+  return vreinterpretq_s32_u32(
+      vdotq_laneq_u32(vreinterpretq_u32_s32(sum), vreinterpretq_u8_s32(panel), vreinterpretq_u8_s32(pair), 0));
 }
-/* The mask's value is hidden: knowing it, the compiler flips in a general register and pays a move across. */
-EN_INLINE int32x4_t en_flipped(int32x4_t v) {
-  int32x4_t mask = vreinterpretq_s32_u8(vdupq_n_u8(0x80));
-  __asm__("" : "+w"(mask));
-  return veorq_s32(v, mask);
+EN_INLINE int32x4_t en_dot_second(int32x4_t sum, int32x4_t pair, int32x4_t panel) {
+  return vreinterpretq_s32_u32(
+      vdotq_laneq_u32(vreinterpretq_u32_s32(sum), vreinterpretq_u8_s32(panel), vreinterpretq_u8_s32(pair), 1));
+}
+/* The low or high halves of two registers, a byte or two bytes of each in turn. */
+EN_INLINE uint8x16_t en_zip_bytes_low(uint8x16_t a, uint8x16_t b) { return vzip1q_u8(a, b); }
+EN_INLINE uint8x16_t en_zip_bytes_high(uint8x16_t a, uint8x16_t b) { return vzip2q_u8(a, b); }
+EN_INLINE uint8x16_t en_zip_words_low(uint8x16_t a, uint8x16_t b) {
+  return vreinterpretq_u8_u16(vzip1q_u16(vreinterpretq_u16_u8(a), vreinterpretq_u16_u8(b)));
+}
+EN_INLINE uint8x16_t en_zip_words_high(uint8x16_t a, uint8x16_t b) {
+  return vreinterpretq_u8_u16(vzip2q_u16(vreinterpretq_u16_u8(a), vreinterpretq_u16_u8(b)));
+}
+/* Adds to each lane its four products of x - 128 with the signed bytes at w. */
+EN_INLINE int32x4_t en_dot_flipped(int32x4_t sum, uint8x16_t x, const int8_t *w) {
+  return vdotq_s32(sum, vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(0x80))), vld1q_s8(w));
+}
+/* Adds sixteen bytes to the lanes. */
+EN_INLINE int32x4_t en_add_bytes(int32x4_t sum, const uint8_t *p) {
+  return vreinterpretq_s32_u32(vdotq_u32(vreinterpretq_u32_s32(sum), vld1q_u8(p), vdupq_n_u8(1)));
 }
 #endif
 
 /* low, high += the eight channels x times the eight weights at w. */
-EN_INLINE int32x4_t en_add_low(int32x4_t sum, uint8x8_t x, const int16_t *w) {
-  return vmlal_s16(sum, vreinterpret_s16_u16(vget_low_u16(vmovl_u8(x))), vld1_s16(w));
-}
-EN_INLINE int32x4_t en_add_high(int32x4_t sum, uint8x8_t x, const int16_t *w) {
-  return vmlal_s16(sum, vreinterpret_s16_u16(vget_high_u16(vmovl_u8(x))), vld1_s16(w + 4));
+EN_INLINE void en_add_tap(int32x4_t *low, int32x4_t *high, uint8x8_t x, const int16_t *w) {
+  int16x8_t words = vreinterpretq_s16_u16(vmovl_u8(x)), weights = vld1q_s16(w);
+  *low = vmlal_s16(*low, vget_low_s16(words), vget_low_s16(weights));
+  *high = vmlal_high_s16(*high, words, weights);
 }
 
 EN_INLINE int32x4_t en_widen(uint32_t bytes) {
@@ -48,6 +92,5 @@ EN_INLINE void en_widen_sixteen(int16_t *to, const uint8_t *from) {
   vst1q_s16(to, vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(bytes))));
   vst1q_s16(to + 8, vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(bytes))));
 }
-/* Half to even. */
 #endif
 #endif

@@ -1,6 +1,6 @@
 extension Graph {
   /// The graph as the runtime wants it: constants evaluated, transposes cancelled, normalization folded,
-  /// activations fused, dead nodes gone. The order matters: transposes hide a layer from what follows it, and
+  /// padding and activations fused, dead nodes gone. The order matters: transposes hide a layer from what follows it, and
   /// folding must come before a fused clamp stands between.
   ///
   ///     before   graph as an importer builds it
@@ -11,6 +11,7 @@ extension Graph {
       .cancellingTransposes()
       .foldingConstants()
       .foldingBatchNormalization()
+      .fusingPadding()
       .fusingActivations()
       .removingDeadNodes()
   }

@@ -74,7 +74,10 @@ struct LoweredStep {
   var chunks: Int32 = 1
   var packedBytes = 0
   var packedOffset = 0
+  /// For each thread.
   var scratchBytes = 0
+  /// From the beginning of the arena.
+  var scratchOffset = 0
 
   /// Writes an address into a pointer slot.
   mutating func setPointer(_ slot: Int, _ pointer: UnsafeRawPointer?) {
