@@ -113,11 +113,12 @@ struct KernelSet {
     return kernels
   }
 
-  /// The kernel of this set or its base; nil where they have none.
-  func own(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
+  /// The kernel of this set, or where it has none or the base is preferred of its base; nil where they have none.
+  func own(_ operation: Int32, prefersBase: Bool = false) -> (kernel: ek_kernel, isa: InstructionSet)? {
     let kernel = fast[Int(operation)]
-    if kernel.run != nil { return (kernel, isa) }
-    guard let base, let baseSet = isa.base, base[Int(operation)].run != nil else { return nil }
+    guard kernel.run == nil || prefersBase, let base, let baseSet = isa.base, base[Int(operation)].run != nil else {
+      return kernel.run == nil ? nil : (kernel, isa)
+    }
     return (base[Int(operation)], baseSet)
   }
 

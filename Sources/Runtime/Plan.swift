@@ -73,15 +73,18 @@ public struct Plan {
     guard options.maximumIterations >= 1 else {
       throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
     }
+    guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "traceRuns must not be negative, but is \(options.traceRuns)") }
     try graph.validate()
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }
     let isa = try InstructionSet.resolve(options.isa)
     options.isa = isa
+    if options.traceRuns > 0 { options.profile = true }
 
     let lowering = try Lowering(
-      graph, batch: options.batch, kernels: KernelSet(isa), maximumIterations: Int64(options.maximumIterations), observed: options.observed)
+      graph, batch: options.batch, kernels: KernelSet(isa), choices: options.choices,
+      maximumIterations: Int64(options.maximumIterations), observed: options.observed)
     try lowering.run()
     for value in options.observed {
       let place = try lowering.operand(value)
@@ -98,11 +101,13 @@ public struct Plan {
     let isQuantized = Plan.hasQuantizedActivations(graph)
     for index in lowering.steps.indices {
       try lowering.steps[index].measure()
-      var info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
+      let info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
       lowering.steps[index].share(threads: options.threads, byteCount: info.byteCount)
-      info.chunks = Int(lowering.steps[index].chunks)
+      lowering.steps[index].identify(info)
       steps.append(info)
     }
+    if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
+    for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
     if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, isa: isa, isQuantized: isQuantized) }
 
     layout = try BlockLayout(lowering, arenaBytes: arenaBytes, options: options)

@@ -26,6 +26,7 @@ struct SessionFreezer {
         observedCount: plan.options.observed.count,
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
+        trace: layout.traceCapacity > 0 ? (block + layout.trace).bindMemory(to: TraceRing.self, capacity: 1) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
         scratch: block + layout.scratch, scratchStride: layout.scratchStride,
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
@@ -33,6 +34,7 @@ struct SessionFreezer {
     writeStates(header)
     writeDerived()
     writeSteps(header)
+    writeTrace(header)
     writeObserved(header)
     if let times = header.pointee.times { times.initialize(repeating: 0, count: plan.lowered.count) }
   }
@@ -100,6 +102,30 @@ struct SessionFreezer {
           run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks),
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
+    }
+  }
+
+  /// The trace's ring; steps that threads share get a call that notes the time around the kernel's.
+  private func writeTrace(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+    let layout = plan.layout
+    let threads = plan.options.threads > 1 ? plan.options.threads : 0
+    header.pointee.trace?.initialize(
+      to: TraceRing(records: block + layout.traceRecords, capacity: layout.traceCapacity, threads: threads, count: 0, run: 0))
+    guard header.pointee.trace != nil, threads > 0 else { return }
+    for thread in 0..<threads {
+      (header.pointee.scratch + (layout.scratchStride &* (thread &+ 1) &- TraceRing.lineBytes))
+        .bindMemory(to: TraceRing.Span.self, capacity: 1).initialize(to: TraceRing.Span(begin: 0, end: 0))
+    }
+    let calls = (block + layout.sharedCalls).bindMemory(to: TraceRing.SharedCall.self, capacity: plan.lowered.count)
+    for index in plan.lowered.indices {
+      let step = header.pointee.steps + index
+      // Where the arguments are looked at after the run they stay the kernel's.
+      guard step.pointee.chunks > 1, step.pointee.countSlot < 0 else { continue }
+      (calls + index).initialize(
+        to: TraceRing.SharedCall(
+          kernel: step.pointee.run, arguments: step.pointee.arguments, spanOffset: layout.scratchStride &- TraceRing.lineBytes))
+      step.pointee.run = TraceRing.SharedCall.run
+      step.pointee.arguments = UnsafeMutableRawPointer(calls + index)
     }
   }
 

@@ -137,7 +137,7 @@ extension Lowering {
 
     let operation: Int
     switch kind {
-    case .plain: operation = integer ? Int(EK_CONV_U8) : floatConvolution(arguments, slots)
+    case .plain: operation = integer ? Int(EK_CONV_U8) : chooseForm(&arguments, slots)
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
     case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
@@ -146,14 +146,39 @@ extension Lowering {
     try emit(
       operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
+    steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd)
   }
 
-  /// Winograd's form where it has less to do.
-  private func floatConvolution(_ arguments: ek_conv, _ slots: [SlotUse]) -> Int {
-    guard let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)) else { return Int(EK_CONV_F32) }
-    // What is packed, weights and bias, must be known.
-    for use in slots where (use.slot == 1 || use.slot == 2) && !isConstant(use.place) { return Int(EK_CONV_F32) }
-    return withUnsafePointer(to: arguments) { winograd.kernel.units($0) } > 0 ? Int(EK_CONV_WINOGRAD_F32) : Int(EK_CONV_F32)
+  /// Chooses between the plain form and Winograd's, the wanted one or that with less to do; the operation.
+  private func chooseForm(_ arguments: inout ek_conv, _ slots: [SlotUse]) -> Int {
+    arguments.winograd = wish.map { Int32($0 & 0xFF) } ?? Lowering.leastWork(arguments)
+    if arguments.winograd > 0, let kernel = chosen(Int32(EK_CONV_WINOGRAD_F32))?.kernel, kernel.units(&arguments) > 0 {
+      var isKnown = true
+      // What is packed, weights and bias, must be.
+      for use in slots where use.slot == 1 || use.slot == 2 { isKnown = isKnown && isConstant(use.place) }
+      if isKnown { return Int(EK_CONV_WINOGRAD_F32) }
+    }
+    arguments.winograd = 0
+    return Int(EK_CONV_F32)
+  }
+
+  /// The form with the least work, as if all could have it. A weight that is read from memory costs as much as some products with it.
+  private static func leastWork(_ c: ek_conv) -> Int32 {
+    let perWeight = 6
+    let (inputs, outputs) = (Int(c.c_in), Int(c.c_out))
+    var best = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* inputs &* outputs
+    var form: Int32 = 0
+    for m in [2, 4] {
+      let squares = Int(c.n) &* ((Int(c.oh) &+ m &- 1) / m) &* ((Int(c.ow) &+ m &- 1) / m)
+      let products = (squares &+ perWeight) &* inputs &* outputs
+      let transforms = squares &* 12 &* (inputs &+ outputs)
+      let work = (m &+ 2) &* (m &+ 2) &* (products &+ transforms)
+      if work < best {
+        best = work
+        form = Int32(m)
+      }
+    }
+    return form
   }
 
   /// What turns an integer sum into the result's integers, for each channel.

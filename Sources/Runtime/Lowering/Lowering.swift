@@ -9,6 +9,7 @@ final class Lowering {
   let graph: Graph
   let batch: Int
   let kernels: KernelSet
+  let choices: StepChoices
   let flow: ControlFlow
   /// Iterations of all loops in one run.
   let maximumIterations: Int64
@@ -30,13 +31,14 @@ final class Lowering {
   let extents: [Extent?]
 
   /// `observed`: values that need memory though no node may read them.
-  init(_ graph: Graph, batch: Int, kernels: KernelSet, maximumIterations: Int64, observed: [ValueID]) throws(EdgeError) {
+  init(_ graph: Graph, batch: Int, kernels: KernelSet, choices: StepChoices, maximumIterations: Int64, observed: [ValueID]) throws(EdgeError) {
     self.graph = graph
     extents = try graph.extents()
     self.batch = batch
     self.maximumIterations = maximumIterations
     flow = try ControlFlow(graph)
     self.kernels = kernels
+    self.choices = choices
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
     isRead = [Bool](repeating: false, count: graph.values.count)
     for value in observed {
@@ -239,7 +241,7 @@ final class Lowering {
   private func emit(
     _ operation: Int32, words: [UInt64], _ slots: [SlotUse], packs: Int?, packSources: [Int], inPlace: [Int], multiplyAdds: Int64
   ) throws(EdgeError) {
-    var own = kernels.own(operation)
+    var own = chosen(operation)
     var remark = note
     if let kernel = own?.kernel, kernel.packed_bytes != nil {
       for use in slots where packSources.contains(use.slot) && !isConstant(use.place) {

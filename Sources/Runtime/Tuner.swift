@@ -1,0 +1,107 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Finds the fastest way to compute each step, where there are several, by running them.
+///
+/// What is run is the whole model, each time with other choices for all steps, and the time of each step is kept: a kernel
+/// meets the caches as the steps around it leave them, its weights have to come from where they will come from, and threads
+/// share it as they will. Nothing is needed for that but plans, sessions and their profiles.
+private struct Tuner {
+  let graph: Graph
+  var options: SessionOptions
+  /// The tuning with the best choices so far, and the time of each step with them; 0 where none was taken.
+  private(set) var best: [UInt64] = []
+  private var times: [UInt64] = []
+  /// What was measured first and last. Most attempts that come out as one before come out as one of these.
+  private var first: [UInt64] = []
+  private var last: [UInt64] = []
+  private(set) var isa = InstructionSet.reference
+
+  init(_ graph: Graph, _ options: SessionOptions) {
+    self.graph = graph
+    self.options = options
+    self.options.profile = true
+    self.options.traceRuns = 0
+  }
+
+  /// Runs the model with choices for its steps, and takes over what is faster than before by more than times vary.
+  mutating func attempt(_ choices: StepChoices) throws(EdgeError) {
+    options.choices = choices
+    let plan = try Plan(graph, options)
+    let tried = plan.tuning
+    if tried == first || tried == last { return }
+    last = tried
+    let least = try Tuner.leastTimes(plan)
+    if first.isEmpty {
+      first = tried
+      best = tried
+      times = least
+      isa = plan.options.isa ?? .reference
+    }
+    for index in times.indices where least[index] > 0 && least[index] &+ least[index] / 32 < times[index] {
+      best[index &+ Tuning.headerWords] = tried[index &+ Tuning.headerWords]
+      times[index] = least[index]
+    }
+  }
+
+  /// The same for the number of parts, as far as steps have so many units.
+  mutating func attempt(parts: Int) throws(EdgeError) {
+    options.choices = .given(best)
+    let units = try Plan(graph, options).lowered
+    var shared = best
+    for index in units.indices {
+      let most = UInt64(max(min(units[index].units, Int64(parts), 0xFFFF), 1))
+      shared[index &+ Tuning.headerWords] = shared[index &+ Tuning.headerWords] & ~0xFFFF_0000 | most << 16
+    }
+    try attempt(.given(shared))
+  }
+
+  /// The least nanoseconds of each step over some runs on zeros.
+  private static func leastTimes(_ plan: Plan) throws(EdgeError) -> [UInt64] {
+    let block = try Storage.allocate(plan.memoryRequired)
+    let session = try Session(plan, memory: block.base, size: plan.memoryRequired)
+    defer {
+      session.destroy()
+      // The session has only its address.
+      withExtendedLifetime(block) {}
+    }
+    var least = [UInt64](repeating: 0, count: plan.steps.count)
+    // The first run finds cold caches.
+    var isComplete = session.run()
+    let begin = ep_nanoseconds()
+    var run = 0
+    while isComplete, run < 6 || (run < 200 && ep_nanoseconds() &- begin < 20_000_000) {
+      isComplete = session.run()
+      for index in least.indices {
+        let time = session.stepNanoseconds(index) ?? 0
+        if run == 0 || time < least[index] { least[index] = time }
+      }
+      run &+= 1
+    }
+    return least
+  }
+}
+
+extension Plan {
+  /// Plans a graph with the choices that are fastest on this machine now. Needs as much memory again as the session, and
+  /// the time of some dozens of runs. Throws what planning throws, `outOfMemory`, and `unsupportedFeature` in a build
+  /// without a clock.
+  public static func tuned(_ graph: Graph, _ options: SessionOptions) throws(EdgeError) -> Plan {
+    if ep_nanoseconds() == 0 { throw EdgeError(.unsupportedFeature, "this build has no clock to tune with") }
+    var tuner = Tuner(graph, options)
+    try tuner.attempt(.planned)
+    for set in [tuner.isa, tuner.isa.base ?? tuner.isa] {
+      for form: UInt8 in [0, 2, 4] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
+    }
+    if options.threads > 1 {
+      for share in [1, 2, 4] { try tuner.attempt(parts: options.threads &* share) }
+      try tuner.attempt(parts: 1)
+    }
+    var options = options
+    options.tune = false
+    options.choices = .given(tuner.best)
+    return try Plan(graph, options)
+  }
+}
