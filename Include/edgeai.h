@@ -535,6 +535,7 @@ typedef struct edgeai_step_times {
 
 EDGEAI_API edgeai_status edgeai_session_step_times(const edgeai_session *session, size_t index, edgeai_step_times *times,
                                                    edgeai_error *error);
+/* Begins anew with times and trace. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_reset_times(edgeai_session *session, edgeai_error *error);
 
 /* Measures what peak_gops and the trace compare with: multiplies small matrices with the product kernel of the session's
@@ -553,9 +554,9 @@ EDGEAI_API edgeai_status edgeai_session_write_trace(const edgeai_session *sessio
 /* The same to a file, whole or not at all. Also IO, UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_save_trace(const edgeai_session *session, const char *path, edgeai_error *error);
 
-/* The kernel and the number of parts of every step, in a few bytes a step, for `tuning` in the options of another session
- * of the same model (the same operators and shapes; weights may differ), batch, number of threads and instruction set,
- * in this process or another one. Of a session that was not tuned: what the planner chose.
+/* The kernel and the number of parts of every step, in 8 bytes a step and 24 more, for `tuning` in the options of another session
+ * of the same model (the same operators and sizes; weights may differ), batch, number of threads and instruction set,
+ * in this process or another one, with the same version of the library. Of a session that was not tuned: what the planner chose.
  * Writes *bytes bytes; buffer may be NULL when capacity is 0: then only *bytes is set. BUFFER_TOO_SMALL leaves buffer and
  * *bytes untouched. Memory: the bytes, during the call. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_tuning(const edgeai_session *session, void *buffer, size_t capacity, size_t *bytes,

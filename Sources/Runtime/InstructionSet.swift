@@ -113,10 +113,10 @@ struct KernelSet {
     return kernels
   }
 
-  /// The kernel of this set, or where it has none or the base is preferred of its base; nil where they have none.
-  func own(_ operation: Int32, prefersBase: Bool = false) -> (kernel: ek_kernel, isa: InstructionSet)? {
+  /// The kernel of this set or, where it has none or the search begins there (`from`), of its base; nil where they have none.
+  func own(_ operation: Int32, from set: InstructionSet? = nil) -> (kernel: ek_kernel, isa: InstructionSet)? {
     let kernel = fast[Int(operation)]
-    guard kernel.run == nil || prefersBase, let base, let baseSet = isa.base, base[Int(operation)].run != nil else {
+    guard kernel.run == nil || set != nil && set == isa.base, let base, let baseSet = isa.base, base[Int(operation)].run != nil else {
       return kernel.run == nil ? nil : (kernel, isa)
     }
     return (base[Int(operation)], baseSet)

@@ -17,7 +17,8 @@ private struct Tuner {
   /// What was measured first and last. Most attempts that come out as one before come out as one of these.
   private var first: [UInt64] = []
   private var last: [UInt64] = []
-  private(set) var isa = InstructionSet.reference
+  /// Of the first plan: with the set and the threads that run.
+  private(set) var planned = SessionOptions()
 
   init(_ graph: Graph, _ options: SessionOptions) {
     self.graph = graph
@@ -31,14 +32,15 @@ private struct Tuner {
     options.choices = choices
     let plan = try Plan(graph, options)
     let tried = plan.tuning
-    if tried == first || tried == last { return }
+    // Choices leave the steps the same; if they once should not, the first ones stand.
+    if tried == first || tried == last || !first.isEmpty && tried.count != first.count { return }
     last = tried
     let least = try Tuner.leastTimes(plan)
     if first.isEmpty {
       first = tried
       best = tried
       times = least
-      isa = plan.options.isa ?? .reference
+      planned = plan.options
     }
     for index in times.indices where least[index] > 0 && least[index] &+ least[index] / 32 < times[index] {
       best[index &+ Tuning.headerWords] = tried[index &+ Tuning.headerWords]
@@ -92,11 +94,14 @@ extension Plan {
     if ep_nanoseconds() == 0 { throw EdgeError(.unsupportedFeature, "this build has no clock to tune with") }
     var tuner = Tuner(graph, options)
     try tuner.attempt(.planned)
-    for set in [tuner.isa, tuner.isa.base ?? tuner.isa] {
+    var next = tuner.planned.isa
+    while let set = next {
       for form: UInt8 in [0, 2, 4] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
+      next = set.base
     }
-    if options.threads > 1 {
-      for share in [1, 2, 4] { try tuner.attempt(parts: options.threads &* share) }
+    let threads = tuner.planned.threads
+    if threads > 1 {
+      for share in [1, 2, 4] { try tuner.attempt(parts: threads &* share) }
       try tuner.attempt(parts: 1)
     }
     var options = options

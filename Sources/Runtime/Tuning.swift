@@ -86,9 +86,7 @@ extension Lowering {
 
   /// The kernel for the next step, of those the set and its base have; nil where they have none.
   func chosen(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
-    var prefersBase = false
-    if let wish, let base = kernels.isa.base { prefersBase = UInt8(truncatingIfNeeded: wish >> 8) == base.rawValue }
-    return kernels.own(operation, prefersBase: prefersBase)
+    kernels.own(operation, from: wish.map { InstructionSet(rawValue: UInt8(truncatingIfNeeded: $0 >> 8)) } ?? nil)
   }
 
   /// Shares out the steps as a tuning says, once their units are known. Throws `tuningMismatch` where it is of something else,

@@ -31,7 +31,7 @@ final class Lowering {
   let extents: [Extent?]
 
   /// `observed`: values that need memory though no node may read them.
-  init(_ graph: Graph, batch: Int, kernels: KernelSet, choices: StepChoices, maximumIterations: Int64, observed: [ValueID]) throws(EdgeError) {
+  init(_ graph: Graph, batch: Int, kernels: KernelSet, choices: StepChoices = .planned, maximumIterations: Int64, observed: [ValueID]) throws(EdgeError) {
     self.graph = graph
     extents = try graph.extents()
     self.batch = batch
