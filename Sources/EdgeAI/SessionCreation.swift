@@ -40,7 +40,6 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
   result.strict = chosen.strict != 0
   result.profile = chosen.profile != 0
   result.tune = chosen.tune != 0
-  guard chosen.trace_runs >= 0 else { throw EdgeError(.invalidArgument, "trace_runs is negative") }
   result.traceRuns = Int(chosen.trace_runs)
   if chosen.tuning != nil || chosen.tuning_bytes != 0 {
     guard let tuning = chosen.tuning, let bytes = Int(exactly: chosen.tuning_bytes), bytes > 0, !result.tune else {

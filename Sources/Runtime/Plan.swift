@@ -73,7 +73,7 @@ public struct Plan {
     guard options.maximumIterations >= 1 else {
       throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
     }
-    guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "traceRuns must not be negative, but is \(options.traceRuns)") }
+    guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "trace_runs is negative") }
     try graph.validate()
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options

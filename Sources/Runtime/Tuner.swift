@@ -96,13 +96,21 @@ extension Plan {
     try tuner.attempt(.planned)
     var next = tuner.planned.isa
     while let set = next {
-      for form: UInt8 in [0, 2, 4] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
+      var form: UInt8 = 0
+      while form <= 4 {
+        try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set)))
+        form &+= 2
+      }
       next = set.base
     }
     let threads = tuner.planned.threads
     if threads > 1 {
-      for share in [1, 2, 4] { try tuner.attempt(parts: threads &* share) }
-      try tuner.attempt(parts: 1)
+      // One, as many as threads, twice and four times as many.
+      var parts = 1
+      while parts <= 4 &* threads {
+        try tuner.attempt(parts: parts)
+        parts = parts == 1 ? threads : parts &* 2
+      }
     }
     var options = options
     options.tune = false

@@ -32,11 +32,14 @@ enum Tuning {
   static func mismatch(_ message: Text) -> EdgeError { EdgeError(.tuningMismatch, message) }
 
   static func words(_ steps: [LoweredStep], _ options: SessionOptions) -> [UInt64] {
-    var words = [magic, 0, UInt64(options.isa?.rawValue ?? 0) | UInt64(options.threads) << 32]
+    var words = [magic, 0, machine(options)]
     for step in steps { words.append(step.choice) }
     words[1] = words.withUnsafeBytes { checksum($0) }
     return words
   }
+
+  /// What a tuning is for besides its steps.
+  static func machine(_ options: SessionOptions) -> UInt64 { UInt64(options.isa?.rawValue ?? 0) | UInt64(options.threads) << 32 }
 
   private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     UInt64(ep_crc32c(0, bytes.baseAddress.map { $0 + 16 }, bytes.count &- 16))
@@ -92,7 +95,7 @@ extension Lowering {
   /// Shares out the steps as a tuning says, once their units are known. Throws `tuningMismatch` where it is of something else,
   /// or of choices that the steps did not come out as, because they cannot.
   func apply(_ tuning: [UInt64], _ options: SessionOptions) throws(EdgeError) {
-    guard tuning.count == steps.count &+ Tuning.headerWords, tuning[2] == Tuning.words([], options)[2] else {
+    guard tuning.count == steps.count &+ Tuning.headerWords, tuning[2] == Tuning.machine(options) else {
       throw Tuning.mismatch("the tuning is of another model, instruction set or number of threads")
     }
     for index in steps.indices {

@@ -168,15 +168,17 @@ extension Lowering {
     let (inputs, outputs) = (Int(c.c_in), Int(c.c_out))
     var best = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* inputs &* outputs
     var form: Int32 = 0
-    for m in [2, 4] {
+    var m = 2
+    while m <= 4 {
       let squares = Int(c.n) &* ((Int(c.oh) &+ m &- 1) / m) &* ((Int(c.ow) &+ m &- 1) / m)
       let products = (squares &+ perWeight) &* inputs &* outputs
       let transforms = squares &* 12 &* (inputs &+ outputs)
       let work = (m &+ 2) &* (m &+ 2) &* (products &+ transforms)
       if work < best {
         best = work
-        form = Int32(m)
+        form = Int32(truncatingIfNeeded: m)
       }
+      m &+= 2
     }
     return form
   }
