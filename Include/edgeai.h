@@ -93,6 +93,7 @@ typedef int32_t edgeai_status;
 #define EDGEAI_ERROR_BUFFER_TOO_SMALL 103
 #define EDGEAI_ERROR_ABI_MISMATCH 104
 #define EDGEAI_ERROR_FREE_SHAPE 105  /* an input has dimensions of open size: give its shape when opening */
+#define EDGEAI_ERROR_TUNING_MISMATCH 106  /* a tuning is damaged, or was made for something else: tune again */
 /* 2xx: a model file is wrong. */
 #define EDGEAI_ERROR_MALFORMED_MODEL 200
 #define EDGEAI_ERROR_TRUNCATED_MODEL 201
@@ -413,7 +414,14 @@ typedef struct edgeai_session_options {
                                * is for as many as there can be, or for this many where that is less */
   int64_t max_iterations; /* of all the model's loops together, in one run; default 1000000. More end the run */
   int32_t precision;      /* EDGEAI_PRECISION_*; default float32 */
-  int32_t reserved;
+  int32_t tune;               /* 1: edgeai_session_create runs the model on zeros, some dozens of times, and takes for
+                               * every step the kernel and the number of parts that were fastest */
+  int32_t trace_runs;         /* more than 0: keep begin and end of every step, and of every thread's share of it, for
+                               * so many runs (as many steps as they have without loops): edgeai_session_write_trace.
+                               * Takes the times of `profile` too */
+  const void *tuning;         /* optional: what edgeai_session_tuning gave; the plan comes out as it was there, and
+                               * nothing is measured. Borrowed for the call. Not together with `tune` */
+  uint64_t tuning_bytes;
 } edgeai_session_options;
 
 /* Defaults: edgeai_session_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -421,14 +429,17 @@ typedef struct edgeai_session_options {
 EDGEAI_API void edgeai_session_options_init(edgeai_session_options *options, size_t struct_size);
 
 /* Exact size of the block edgeai_session_create_in needs with the same model, options and processor, and its
- * alignment (64). options: optional. Memory: planning tables, during the call. Since 0.1. */
+ * alignment (64). options: optional. Memory: planning tables, during the call.
+ * INVALID_ARGUMENT with `tune`, for which the size follows from what is measured: tune a session of its own once, and
+ * give its `tuning` here and to edgeai_session_create_in. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_memory_required(const edgeai_model *model, const edgeai_session_options *options,
                                                         size_t *bytes, size_t *alignment, edgeai_error *error);
 
 /* Makes a session in one newly allocated block. options: optional.
  * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option, or an unknown name of an instruction set), UNSUPPORTED_FEATURE
- * (an instruction set that this build or processor does not have), UNSUPPORTED_OPERATOR (strict, or after
- * allow_unsupported), LIMIT_EXCEEDED (a loop always has more than max_iterations). Since 0.1. */
+ * (an instruction set that this build or processor does not have; tune in a build without a clock), UNSUPPORTED_OPERATOR
+ * (strict, or after allow_unsupported), LIMIT_EXCEEDED (a loop always has more than max_iterations), TUNING_MISMATCH (a
+ * tuning of another model, batch, number of threads or instruction set, or damaged). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const edgeai_session_options *options,
                                                edgeai_session **session, edgeai_error *error);
 
@@ -519,16 +530,48 @@ EDGEAI_API edgeai_status edgeai_session_plan_info(const edgeai_session *session,
 EDGEAI_API edgeai_status edgeai_session_plan_text(const edgeai_session *session, char *buffer, size_t capacity, size_t *length,
                                                   edgeai_error *error);
 
-/* Times of one step since the session was created, or since edgeai_session_reset_times, in nanoseconds; all 0 without the option `profile`. */
+/* Times of one step since the session was created, or since edgeai_session_reset_times, in nanoseconds; all 0 without
+ * the options `profile` and `trace_runs`. Rates are billions a second, in the run of the least time. */
 typedef struct edgeai_step_times {
   uint32_t struct_size;
   uint32_t reserved;
   uint64_t runs, last, least, most, total;
+  double mean;         /* total / runs */
+  double gops;         /* operations: two for each of edgeai_step_info.multiply_adds */
+  double gbytes;       /* edgeai_step_info.bytes */
+  double peak_gops;    /* operations at most, for the threads that share the step; 0 before edgeai_session_measure_peak */
+  double peak_share;   /* gops / peak_gops, or 0. More than 1 where a kernel needs fewer multiplications than
+                        * multiply_adds counts (Winograd's form) */
 } edgeai_step_times;
 
 EDGEAI_API edgeai_status edgeai_session_step_times(const edgeai_session *session, size_t index, edgeai_step_times *times,
                                                    edgeai_error *error);
+/* Begins anew with times and trace. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_reset_times(edgeai_session *session, edgeai_error *error);
+
+/* Measures what peak_gops and the trace compare with: multiplies small matrices with the product kernel of the session's
+ * instruction set, for a millisecond in float32 and one in 8 bits, on the calling thread. A step that several threads
+ * share has as many times the peak of one. Memory: 100 KB, during the call. UNSUPPORTED_FEATURE in a build without a
+ * clock. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_session_measure_peak(edgeai_session *session, edgeai_error *error);
+
+/* The last `trace_runs` runs in the JSON format of Chrome's trace events, which chrome://tracing and ui.perfetto.dev
+ * show: for every step begin ("ts") and duration ("dur") in microseconds, operator, kernel, element type, shape, bytes and
+ * rates; thread 0 is the caller, and what each thread did of a step it shared is an event of its own.
+ * Writes at most `capacity` bytes, the last one zero (buffer may be NULL when capacity is 0); length: optional, bytes of
+ * the whole text without the zero. Memory: the text, during the call. INVALID_ARGUMENT without the option. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_session_write_trace(const edgeai_session *session, char *buffer, size_t capacity, size_t *length,
+                                                    edgeai_error *error);
+/* The same to a file, whole or not at all. Also IO, UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_session_save_trace(const edgeai_session *session, const char *path, edgeai_error *error);
+
+/* The kernel and the number of parts of every step, in 8 bytes a step and 24 more, for `tuning` in the options of another session
+ * of the same model (the same operators and sizes; weights may differ), batch, number of threads and instruction set,
+ * in this process or another one, with the same version of the library. Of a session that was not tuned: what the planner chose.
+ * Writes *bytes bytes; buffer may be NULL when capacity is 0: then only *bytes is set. BUFFER_TOO_SMALL leaves buffer and
+ * *bytes untouched. Memory: the bytes, during the call. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_session_tuning(const edgeai_session *session, void *buffer, size_t capacity, size_t *bytes,
+                                               edgeai_error *error);
 
 /* Where the bytes of a session's block go. */
 typedef struct edgeai_memory_stats {

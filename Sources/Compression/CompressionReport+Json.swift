@@ -60,67 +60,8 @@ extension CompressionReport {
   }
 }
 
-/// Builds JSON text: commas and escapes.
-private struct JsonText {
-  private(set) var text = Text()
-  private var needsComma = false
-
-  private mutating func separate() {
-    if needsComma { text += "," }
-    needsComma = true
-  }
-
-  mutating func open(_ bracket: Text) {
-    separate()
-    text += bracket
-    needsComma = false
-  }
-
-  mutating func close(_ bracket: Text) {
-    text += bracket
-    needsComma = true
-  }
-
-  mutating func key(_ name: Text) {
-    separate()
-    quote(name)
-    text += ":"
-    needsComma = false
-  }
-
-  mutating func element(_ number: Int) {
-    separate()
-    text += Text("\(number)")
-  }
-
-  mutating func element(_ string: Text) {
-    separate()
-    quote(string)
-  }
-
-  mutating func field(_ name: Text, _ number: Int) {
-    key(name)
-    element(number)
-  }
-
-  mutating func field(_ name: Text, _ number: Int?) {
-    key(name)
-    if let number { element(number) } else { null() }
-  }
-
-  mutating func field(_ name: Text, _ string: Text) {
-    key(name)
-    element(string)
-  }
-
-  mutating func field(_ name: Text, _ number: Double) {
-    key(name)
-    guard number.isFinite else { return null() }
-    separate()
-    text.append(number)
-  }
-
-  mutating func fields(of error: ErrorMeter) {
+extension JsonText {
+  fileprivate mutating func fields(of error: ErrorMeter) {
     field("compared", error.count)
     field("not_finite", error.ignored)
     field("sqnr_db", error.sqnr)
@@ -128,26 +69,5 @@ private struct JsonText {
     field("max_error", error.count > 0 ? error.maximumError : .nan)
     field("mean_error", error.meanError)
     field("mean", error.referenceMean)
-  }
-
-  private mutating func null() {
-    separate()
-    text += "null"
-  }
-
-  private mutating func quote(_ string: Text) {
-    text += "\""
-    for byte in string.utf8 {
-      switch byte {
-      case 0x22: text += "\\\""
-      case 0x5C: text += "\\\\"
-      case 0..<0x20:
-        text += "\\u00"
-        text.append(48 + (byte >> 4))
-        text.append((byte & 15) + (byte & 15 < 10 ? 48 : 87))
-      default: text.append(byte)
-      }
-    }
-    text += "\""
   }
 }

@@ -43,6 +43,14 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
   result.spinMicroseconds = Int(chosen.spin_microseconds)
   result.strict = chosen.strict != 0
   result.profile = chosen.profile != 0
+  result.tune = chosen.tune != 0
+  result.traceRuns = Int(chosen.trace_runs)
+  if chosen.tuning != nil || chosen.tuning_bytes != 0 {
+    guard let tuning = chosen.tuning, let bytes = Int(exactly: chosen.tuning_bytes), bytes > 0, !result.tune else {
+      throw EdgeError(.invalidArgument, "tuning needs a pointer and its bytes, and tune to be 0")
+    }
+    result.choices = try StepChoices(tuning: UnsafeRawBufferPointer(start: tuning, count: bytes))
+  }
   if let name = chosen.isa {
     result.isa = try instructionSet(name)
   }
@@ -69,10 +77,17 @@ public func edgeai_session_memory_required(
     let bytes = try required(bytes, "bytes")
     let alignment = try required(alignment, "alignment")
     try model.requireRunnable()
-    let plan = try Plan(model.graph, try sessionOptions(options))
+    let options = try sessionOptions(options)
+    try refuseTuning(options)
+    let plan = try Plan(model.graph, options)
     bytes.pointee = plan.memoryRequired
     alignment.pointee = Session.alignment
   }
+}
+
+/// What is measured decides about the size: it would not be the same when the session is created.
+private func refuseTuning(_ options: SessionOptions) throws(EdgeError) {
+  if options.tune { throw EdgeError(.invalidArgument, "tune changes the session's size: tune a session of its own, then give its tuning") }
 }
 
 @_cdecl("edgeai_session_create") @implementation
@@ -104,7 +119,9 @@ private func create(
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
     let session = try required(session, "session")
-    let object = try SessionHandle.make(model, try sessionOptions(options), memory: memory)
+    let options = try sessionOptions(options)
+    if memory != nil { try refuseTuning(options) }
+    let object = try SessionHandle.make(model, options, memory: memory)
     session.pointee = handle(object)
   }
 }

@@ -22,6 +22,8 @@ final class SessionHandle {
   private let names: TextPool
   /// One entry a step; empty without profiling.
   private var times: [StepTimes]
+  /// Billions of operations a second of one core, once measured.
+  private(set) var peaks = (float: 0.0, integer: 0.0)
 
   /// What the plan said of a step; the texts are offsets into `names`.
   struct Step {
@@ -59,7 +61,7 @@ final class SessionHandle {
     _ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?
   ) throws(EdgeError) -> SessionHandle {
     try model.requireRunnable()
-    let plan = try Plan(model.graph, options)
+    let plan = options.tune ? try Plan.tuned(model.graph, options) : try Plan(model.graph, options)
     if let caller, caller.count < plan.memoryRequired {
       throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes; \(caller.count) are given")
     }
@@ -73,7 +75,7 @@ final class SessionHandle {
           multiplyAdds: step.multiplyAdds, parts: step.chunks))
     }
     try pool.freeze()
-    let times = options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
+    let times = plan.options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO,
@@ -132,6 +134,29 @@ final class SessionHandle {
 
   func resetTimes() {
     for index in times.indices { times[index] = StepTimes() }
+    session.resetTrace()
+  }
+
+  func measurePeaks() throws(EdgeError) {
+    let isa = options.isa ?? .reference
+    peaks = (try isa.peakRate(isInteger: false), try isa.peakRate(isInteger: true))
+  }
+
+  /// How fast a step was that took so long: the rates of `edgeai_step_times`; 0 for no time.
+  func rates(_ index: Int, nanoseconds: UInt64) -> edgeai_step_times {
+    let step = steps[index]
+    var rates = edgeai_step_times()
+    switch step.dtype {
+    case .float32: rates.peak_gops = peaks.float
+    case .uint8, .int8: rates.peak_gops = peaks.integer
+    default: break
+    }
+    rates.peak_gops *= Double(min(step.parts, options.threads))
+    if nanoseconds == 0 { return rates }
+    rates.gops = 2 * Double(step.multiplyAdds) / Double(nanoseconds)
+    rates.gbytes = Double(step.byteCount) / Double(nanoseconds)
+    if rates.peak_gops > 0 { rates.peak_share = rates.gops / rates.peak_gops }
+    return rates
   }
 
   /// A text of a step.

@@ -51,11 +51,15 @@ public func edgeai_session_step_times(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    let step = session.stepTimes(try checked(index, below: session.steps.count, "index"))
-    try fill(
-      times, "edgeai_step_times",
-      edgeai_step_times(
-        struct_size: 0, reserved: 0, runs: step.runs, last: step.last, least: step.least, most: step.most, total: step.total))
+    let measured = session.stepTimes(try checked(index, below: session.steps.count, "index"))
+    var answer = session.rates(index, nanoseconds: measured.least)
+    answer.runs = measured.runs
+    answer.last = measured.last
+    answer.least = measured.least
+    answer.most = measured.most
+    answer.total = measured.total
+    answer.mean = Double(measured.total) / Double(max(measured.runs, 1))
+    try fill(times, "edgeai_step_times", answer)
   }
 }
 
@@ -72,5 +76,33 @@ public func edgeai_session_memory_stats(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     try fill(stats, "edgeai_memory_stats", try object(session, SessionHandle.self, "session").memory)
+  }
+}
+
+@_cdecl("edgeai_session_measure_peak") @implementation
+public func edgeai_session_measure_peak(_ session: OpaquePointer!, _ error: UnsafeMutablePointer<edgeai_error>!) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    try object(session, SessionHandle.self, "session").measurePeaks()
+  }
+}
+
+@_cdecl("edgeai_session_tuning") @implementation
+public func edgeai_session_tuning(
+  _ session: OpaquePointer!, _ buffer: UnsafeMutableRawPointer!, _ capacity: Int, _ bytes: UnsafeMutablePointer<Int>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
+    let session = try object(session, SessionHandle.self, "session")
+    let bytes = try required(bytes, "bytes")
+    guard buffer != nil || capacity == 0 else { throw EdgeError(.invalidArgument, "buffer is NULL") }
+    let tuning = try Plan(session.model.graph, session.options).tuning
+    let count = tuning.count &* 8
+    if let buffer {
+      guard capacity < 0 || capacity >= count else {
+        throw EdgeError(.bufferTooSmall, "the tuning takes \(count) bytes; there is room for \(capacity)")
+      }
+      tuning.withUnsafeBytes { if let base = $0.baseAddress { buffer.copyMemory(from: base, byteCount: count) } }
+    }
+    bytes.pointee = count
   }
 }

@@ -22,6 +22,7 @@ private func describe(_ status: edgeai_status) -> (name: StaticString, sentence:
   case EDGEAI_ERROR_BUFFER_TOO_SMALL: return ("EDGEAI_ERROR_BUFFER_TOO_SMALL", "a buffer is too small")
   case EDGEAI_ERROR_ABI_MISMATCH: return ("EDGEAI_ERROR_ABI_MISMATCH", "the caller's header does not match the library")
   case EDGEAI_ERROR_FREE_SHAPE: return ("EDGEAI_ERROR_FREE_SHAPE", "the shape of an input is open and must be given")
+  case EDGEAI_ERROR_TUNING_MISMATCH: return ("EDGEAI_ERROR_TUNING_MISMATCH", "a tuning is damaged or of something else")
   case EDGEAI_ERROR_MALFORMED_MODEL: return ("EDGEAI_ERROR_MALFORMED_MODEL", "the model file is malformed")
   case EDGEAI_ERROR_TRUNCATED_MODEL: return ("EDGEAI_ERROR_TRUNCATED_MODEL", "the model file is cut off")
   case EDGEAI_ERROR_CHECKSUM_MISMATCH: return ("EDGEAI_ERROR_CHECKSUM_MISMATCH", "a checksum of the model file does not match")

@@ -11,6 +11,7 @@ public struct Status: Equatable, Sendable {
   public static let bufferTooSmall = Status(code: 103)
   public static let abiMismatch = Status(code: 104)
   public static let freeShape = Status(code: 105)
+  public static let tuningMismatch = Status(code: 106)
   /// 2xx: a model file is wrong.
   public static let malformedModel = Status(code: 200)
   public static let truncatedModel = Status(code: 201)

@@ -12,7 +12,7 @@ import CPlatform
 private struct WinogradPlan {
   let args: UnsafePointer<ek_conv>
   let depth: Int, columns: Int, panels: Int
-  /// m; 0 where plain convolution is as fast.
+  /// m; 0 for a convolution that has no such form.
   let results: Int
   /// Squares across and down an image, and in all.
   let across: Int, down: Int, squares: Int
@@ -24,7 +24,7 @@ private struct WinogradPlan {
     depth = Int(c.c_in)
     columns = Int(c.c_out)
     panels = divideUp(columns, panelWidth)
-    results = WinogradPlan.choice(c)
+    results = WinogradPlan.fits(c) ? Int(c.winograd) : 0
     let m = larger(results, 1)
     across = divideUp(Int(c.ow), m)
     down = divideUp(Int(c.oh), m)
@@ -38,29 +38,10 @@ private struct WinogradPlan {
     blockPanels = divideUp(panels, panelBlocks)
   }
 
-  /// The m with the least work. A weight that is read from memory costs as much as some products with it.
-  private static func choice(_ c: ek_conv) -> Int {
-    guard c.kh == 3, c.kw == 3, c.stride_h == 1, c.stride_w == 1, c.dilation_h == 1, c.dilation_w == 1, c.groups == 1,
-      c.c_in >= 32, c.c_out >= 32
-    else { return 0 }
-    let perWeight = 6
-    let plain = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* Int(c.c_in) &* Int(c.c_out)
-    var best = plain / larger(Int(c.plain_speed), 1)
-    var choice = 0
-    var m = 2
-    while m <= 4 {
-      let places = (m &+ 2) &* (m &+ 2)
-      let squares = Int(c.n) &* divideUp(Int(c.oh), m) &* divideUp(Int(c.ow), m)
-      let products = (squares &+ perWeight) &* Int(c.c_in) &* Int(c.c_out)
-      let transforms = squares &* 12 &* (Int(c.c_in) &+ Int(c.c_out))
-      let work = places &* (products &+ transforms)
-      if work < best {
-        best = work
-        choice = m
-      }
-      m &+= 2
-    }
-    return choice
+  /// What this kernel takes. Whether it is the fastest is the planner's question.
+  private static func fits(_ c: ek_conv) -> Bool {
+    c.kh == 3 && c.kw == 3 && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
+      && c.c_in >= 32 && c.c_out >= 32 && (c.winograd == 2 || c.winograd == 4)
   }
 
   var places: Int { (results &+ 2) &* (results &+ 2) }

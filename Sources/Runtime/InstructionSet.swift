@@ -120,10 +120,19 @@ struct KernelSet {
     return kernels
   }
 
-  /// The kernel of this set or the nearest below it; nil where they have none.
-  func own(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
-    for (set, kernels) in chain where kernels[Int(operation)].run != nil { return (kernels[Int(operation)], set) }
-    return nil
+  /// The kernel of this set or the nearest below it, or of the nearest at or below `set`, which is one of these; nil where they
+  /// have none.
+  func own(_ operation: Int32, from set: InstructionSet? = nil) -> (kernel: ek_kernel, isa: InstructionSet)? {
+    var highest: (kernel: ek_kernel, isa: InstructionSet)?
+    var isReached = set == nil
+    for (isa, kernels) in chain {
+      isReached = isReached || isa == set
+      let kernel = kernels[Int(operation)]
+      if kernel.run == nil { continue }
+      if isReached { return (kernel, isa) }
+      if highest == nil { highest = (kernel, isa) }
+    }
+    return highest
   }
 
   /// The reference kernel; nil where the build has none.

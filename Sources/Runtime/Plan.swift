@@ -73,16 +73,18 @@ public struct Plan {
     guard options.maximumIterations >= 1 else {
       throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
     }
+    guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "trace_runs is negative") }
     try graph.validate()
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }
     let isa = try InstructionSet.resolve(options.isa)
     options.isa = isa
+    if options.traceRuns > 0 { options.profile = true }
 
     let kernels = KernelSet(isa)
     let lowering = try Lowering(
-      graph, batch: options.batch, kernels: kernels, precision: options.precision,
+      graph, batch: options.batch, kernels: kernels, precision: options.precision, choices: options.choices,
       maximumIterations: Int64(options.maximumIterations), observed: options.observed)
     try lowering.run()
     for value in options.observed {
@@ -99,10 +101,18 @@ public struct Plan {
     let isQuantized = Plan.hasQuantizedActivations(graph)
     for index in lowering.steps.indices {
       try lowering.steps[index].measure()
-      var info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
+      let info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
       lowering.steps[index].share(threads: options.threads, byteCount: info.byteCount)
-      info.chunks = Int(lowering.steps[index].chunks)
+      lowering.steps[index].identify(info)
       steps.append(info)
+    }
+    if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
+    for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
+    if options.traceRuns > 0, options.threads > 1 {
+      // A thread is known by its scratch.
+      for index in lowering.steps.indices where lowering.steps[index].chunks > 1 {
+        lowering.steps[index].scratchBytes = max(lowering.steps[index].scratchBytes, 1)
+      }
     }
     if options.strict, options.precision == .bfloat16, isa != .reference, kernels.own(Int32(EK_CONV_BF16)) == nil {
       throw EdgeError(.unsupportedFeature, "strict: \(isa.name) has no bfloat16 and would emulate it")

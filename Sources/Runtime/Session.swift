@@ -58,13 +58,15 @@ public struct Session {
     header.pointee.exceededStep = -1
     if let times { times.update(repeating: 0, count: stepCount) }
     takeStates()
+    header.pointee.trace?.pointee.run &+= 1
+    // A step begins when the one before it ended: one reading each.
+    var clock = times == nil ? 0 : ep_nanoseconds()
     var index = 0
     while index < stepCount {
       if ep_atomic_load(cancelledWord) != 0 {
         ep_atomic_store(cancelledWord, 0)
         return false
       }
-      let begin = times == nil ? 0 : ep_nanoseconds()
       let step = steps + index
       var next = index &+ 1
       if step.pointee.control != 0 {
@@ -81,7 +83,14 @@ public struct Session {
       } else {
         step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, step.pointee.scratch)
       }
-      if let times { times[index] = times[index] &+ (ep_nanoseconds() &- begin) }
+      if let times {
+        let now = ep_nanoseconds()
+        times[index] = times[index] &+ (now &- clock)
+        if let trace = header.pointee.trace {
+          trace.pointee.note(step: index, begin: clock, end: now, isShared: step.pointee.chunks > 1 && step.pointee.control == 0)
+        }
+        clock = now
+      }
       if step.pointee.countSlot >= 0, Session.entries(step) > step.pointee.bound {
         header.pointee.exceededStep = index
         return false
@@ -237,6 +246,8 @@ public struct Session {
   private func address(_ record: SessionBlock.Observed) -> UnsafeRawPointer {
     UnsafeRawPointer((record.border >= 0 ? header.pointee.borders[record.border].pointer : record.base) + record.offset)
   }
+
+  var trace: UnsafeMutablePointer<TraceRing>? { header.pointee.trace }
 
   /// Time of step `index` of the last run, in a loop of all iterations together; nil unless the plan's options asked for a profile.
   public func stepNanoseconds(_ index: Int) -> UInt64? {

@@ -25,6 +25,8 @@ enum SessionBlock {
     var observedCount: Int
     /// Nanoseconds of each step; nil when not profiled.
     var times: UnsafeMutablePointer<UInt64>?
+    /// nil without a trace.
+    var trace: UnsafeMutablePointer<TraceRing>?
     var pool: UnsafeMutableRawPointer?
     var threads: Int
     var maximumIterations: Int
@@ -94,6 +96,12 @@ struct BlockLayout {
   let states: Int
   let observed: Int
   let times: Int
+  /// The trace's ring, its records, the lines of threads, and what stands in for the kernels of steps that threads share.
+  let trace: Int
+  let traceRecords: Int
+  let traceLines: Int
+  let traceCapacity: Int
+  let sharedCalls: Int
   let pool: Int
   let packed: Int
   let packedBytes: Int
@@ -122,6 +130,16 @@ struct BlockLayout {
     states = try cursor.take(lowering.graph.states.count, MemoryLayout<SessionBlock.State>.stride)
     observed = try cursor.take(options.observed.count, MemoryLayout<SessionBlock.Observed>.stride)
     times = try cursor.take(options.profile ? lowering.steps.count : 0, 8)
+    let isTraced = options.traceRuns > 0
+    let tracedShares = isTraced && options.threads > 1
+    let (records, manyRecords) = lowering.steps.count.multipliedReportingOverflow(by: options.traceRuns)
+    if manyRecords { throw EdgeError(.limitExceeded, "the trace's memory overflows") }
+    // A model without steps has a ring of one record, so that nothing divides by 0.
+    traceCapacity = isTraced ? max(records, 1) : 0
+    trace = try cursor.take(isTraced ? 1 : 0, MemoryLayout<TraceRing>.stride)
+    traceRecords = try cursor.take(traceCapacity, TraceRing.stride(threads: options.threads))
+    traceLines = try cursor.take(tracedShares ? options.threads : 0, TraceRing.lineBytes)
+    sharedCalls = try cursor.take(tracedShares ? lowering.steps.count : 0, MemoryLayout<TraceRing.SharedCall>.stride)
     pool = try cursor.take(1, ThreadPool.byteCount(threads: options.threads))
 
     packed = cursor.end

@@ -28,12 +28,14 @@ struct SessionFreezer {
         observedCount: plan.options.observed.count,
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
+        trace: layout.traceCapacity > 0 ? (block + layout.trace).bindMemory(to: TraceRing.self, capacity: 1) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
     writeBorders(header)
     writeStates(header)
     writeDerived()
     writeSteps(header)
+    writeTrace(header)
     writeObserved(header)
     if let times = header.pointee.times { times.initialize(repeating: 0, count: plan.lowered.count) }
   }
@@ -102,6 +104,32 @@ struct SessionFreezer {
           scratch: block + plan.layout.arena + step.scratchOffset, scratchStride: (step.scratchBytes &+ 63) & ~63, chunks: UInt32(step.chunks),
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
+    }
+  }
+
+  /// The trace's ring; steps that threads share get a call that notes the time around the kernel's.
+  private func writeTrace(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+    let layout = plan.layout
+    let threads = plan.options.threads > 1 ? plan.options.threads : 0
+    let lines = block + layout.traceLines
+    header.pointee.trace?.initialize(
+      to: TraceRing(
+        records: block + layout.traceRecords, lines: lines, capacity: layout.traceCapacity, threads: threads, count: 0, run: 0))
+    guard header.pointee.trace != nil, threads > 0 else { return }
+    for thread in 0..<threads {
+      (lines + thread &* TraceRing.lineBytes).bindMemory(to: TraceRing.Span.self, capacity: 1).initialize(to: TraceRing.Span(begin: 0, end: 0))
+    }
+    let calls = (block + layout.sharedCalls).bindMemory(to: TraceRing.SharedCall.self, capacity: plan.lowered.count)
+    for index in plan.lowered.indices {
+      let step = header.pointee.steps + index
+      // Where the arguments are looked at after the run they stay the kernel's.
+      guard step.pointee.chunks > 1, step.pointee.countSlot < 0 else { continue }
+      (calls + index).initialize(
+        to: TraceRing.SharedCall(
+          kernel: step.pointee.run, arguments: step.pointee.arguments, scratch: step.pointee.scratch,
+          scratchStride: step.pointee.scratchStride, lines: lines))
+      step.pointee.run = TraceRing.SharedCall.run
+      step.pointee.arguments = UnsafeMutableRawPointer(calls + index)
     }
   }
 

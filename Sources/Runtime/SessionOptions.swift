@@ -36,6 +36,12 @@ public struct SessionOptions {
   public var precision = Precision.float32
   /// Keeps the time of every step of the last run.
   public var profile = false
+  /// More than 0: keeps what `Session.traceEvent` gives, for the steps of so many runs. Takes the times of `profile` too.
+  public var traceRuns = 0
+  /// Asks whoever makes a session to plan with `Plan.tuned`.
+  public var tune = false
+  /// Who chooses between kernels that do the same.
+  public var choices = StepChoices.planned
 
   public init() {}
 }

@@ -42,6 +42,8 @@ struct ConvCase: CustomStringConvertible {
   var bias = true, residual = false
   var clamp: ClosedRange<Float> = -.infinity ... .infinity
   var depthwise = false
+  /// Results along the side of a square in Winograd's form.
+  var winograd = 0
 
   var oh: Int { (h + padTop + padBottom - dilationH * (kh - 1) - 1) / strideH + 1 }
   var ow: Int { (w + padLeft + padRight - dilationW * (kw - 1) - 1) / strideW + 1 }
@@ -52,7 +54,7 @@ struct ConvCase: CustomStringConvertible {
   var terms: Int { kh * kw * cIn / groups }
   var description: String {
     "[\(n),\(h),\(w),\(cIn)]->\(cOut)/\(groups) k\(kh)x\(kw) s\(strideH),\(strideW) d\(dilationH),\(dilationW)"
-      + " p\(padTop),\(padLeft),\(padBottom),\(padRight) +\(extraX),\(extraY) r\(residual) b\(bias)"
+      + " p\(padTop),\(padLeft),\(padBottom),\(padRight) +\(extraX),\(extraY) r\(residual) b\(bias) w\(winograd)"
   }
 
   func arguments() -> ek_conv {
@@ -65,6 +67,7 @@ struct ConvCase: CustomStringConvertible {
     a.x_stride = Int32(cIn + extraX); a.y_stride = Int32(cOut + extraY)
     a.residual_stride = Int32(cOut + extraResidual)
     a.clamp_min = clamp.lowerBound; a.clamp_max = clamp.upperBound
+    a.winograd = Int32(winograd)
     return a
   }
 }

@@ -8,20 +8,25 @@ import Testing
     ConvCase(h: size, w: size, cIn: cIn, cOut: cOut, kh: 3, kw: 3, padTop: 1, padLeft: 1, padBottom: 1, padRight: 1)
   }
 
+  /// In squares of two and of four results.
   private func check(_ shape: ConvCase, seed: UInt64 = 1) {
-    for table in simdTables {
-      guard let kernel = table.kernel(EK_CONV_WINOGRAD_F32) else { continue }
-      var arguments = shape.arguments()
-      #expect(kernel.units(&arguments) > 0, "\(table.isa) \(shape)")
+    for side in [2, 4] {
+      var shape = shape
+      shape.winograd = side
+      for table in simdTables {
+        guard let kernel = table.kernel(EK_CONV_WINOGRAD_F32) else { continue }
+        var arguments = shape.arguments()
+        #expect(kernel.units(&arguments) > 0, "\(table.isa) \(shape)")
+      }
+      checkConvolution(EK_CONV_WINOGRAD_F32, shape, seed: seed, slack: 2)
     }
-    checkConvolution(EK_CONV_WINOGRAD_F32, shape, seed: seed, slack: 2)
   }
 
   @Test(arguments: baseTables) func isPresent(_ table: KernelTable) {
     #expect((table.kernel(EK_CONV_WINOGRAD_F32) != nil) == (table.isa != "sse2"))
   }
 
-  /// Squares that reach over each border by every number of pixels; small images are cut in squares of two.
+  /// Squares that reach over each border by every number of pixels.
   @Test func borders() {
     for height in 9...14 {
       for width in [11, 12, 13, 14] {
@@ -54,14 +59,17 @@ import Testing
   /// Nothing of another form is taken.
   @Test func leavesTheRest() {
     var shapes: [ConvCase] = []
-    for change in 0..<6 {
+    for change in 0..<8 {
       var shape = same(28, 64, 64)
+      shape.winograd = 4
       switch change {
       case 0: (shape.strideH, shape.strideW) = (2, 2)
       case 1: (shape.dilationH, shape.dilationW) = (2, 2)
       case 2: shape.groups = 2
       case 3: (shape.kh, shape.kw) = (5, 5)
       case 4: shape.cIn = 31
+      case 5: shape.winograd = 0
+      case 6: shape.winograd = 3
       default: shape.kw = 1
       }
       shapes.append(shape)

@@ -75,6 +75,7 @@ static void runs_allocate_nothing(const char *path) {
     edgeai_session_options_init(&options, sizeof options);
     options.threads = threads;
     options.profile = threads % 2;
+    options.trace_runs = threads > 2 ? 3 : 0;
     CHECK_STATUS(edgeai_model_open_file(path, NULL, &model, &error), EDGEAI_OK);
     CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_OK);
     before = heap_calls;
@@ -90,6 +91,7 @@ static edgeai_status everything(const char *path) {
   edgeai_model_options options;
   edgeai_model *model = NULL, *quantized = NULL;
   edgeai_session *session = NULL;
+  edgeai_session_options session_options;
   edgeai_calibration *calibration = NULL;
   edgeai_report *report = NULL;
   static float sample[1 << 16];
@@ -104,8 +106,13 @@ static edgeai_status everything(const char *path) {
   if (!status) status = edgeai_model_input_info(model, 0, &info, &error);
   span.data = sample;
   span.bytes = (size_t)info.bytes;
-  if (!status) status = edgeai_session_create(model, NULL, &session, &error);
+  edgeai_session_options_init(&session_options, sizeof session_options);
+  session_options.trace_runs = 1;
+  if (!status) status = edgeai_session_create(model, &session_options, &session, &error);
   if (!status) status = edgeai_session_run(session, &error);
+  if (!status) status = edgeai_session_measure_peak(session, &error);
+  if (!status) status = edgeai_session_write_trace(session, NULL, 0, &bytes, &error);
+  if (!status) status = edgeai_session_tuning(session, NULL, 0, &bytes, &error);
   if (!status) status = edgeai_model_save_memory_required(model, &bytes, &error);
   if (!status) status = edgeai_model_export_onnx_memory_required(model, &bytes, &error);
   if (!status) status = edgeai_calibration_create(model, NULL, &calibration, &error);
@@ -139,8 +146,8 @@ static int threads_become(int expected) {
 
 /* Of each session, and of the calibration that exists all the time; both count the caller's. */
 enum { THREADS = 4, THREADS_BEFORE = THREADS, THREADS_WITH_SESSION = 2 * THREADS - 1 };
-enum creation { SESSION, SESSION_IN, CALIBRATION, QUANTIZED, CREATIONS };
-static const char *const creation_names[CREATIONS] = {"session", "session in given memory", "calibration", "quantize"};
+enum creation { SESSION, SESSION_IN, CALIBRATION, QUANTIZED, TUNED, CREATIONS };
+static const char *const creation_names[CREATIONS] = {"session", "session in given memory", "calibration", "quantize", "tuned session"};
 
 /* What the creations start from; none of it is made anew when one ran dry. */
 struct sources {
@@ -159,8 +166,10 @@ static edgeai_status create(enum creation what, const struct sources *from) {
   edgeai_report *report = NULL;
   void *memory = NULL;
   edgeai_status status;
-  if (what == SESSION) {
-    status = edgeai_session_create(from->model, &from->session_options, &session, &error);
+  if (what == SESSION || what == TUNED) {
+    edgeai_session_options options = from->session_options;
+    options.tune = what == TUNED;
+    status = edgeai_session_create(from->model, &options, &session, &error);
   } else if (what == SESSION_IN) {
     memory = mmap(NULL, from->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return EDGEAI_ERROR_INTERNAL;
@@ -217,14 +226,15 @@ static void running_dry_with_threads(const char *path) {
     CHECK_STATUS(create((enum creation)what, &from), EDGEAI_OK);
     CHECK(live_blocks == base);
     blocks = taken;
-    step = blocks / 150 + 1;
+    /* How much tuning takes depends on what it measures, and it takes its time. */
+    step = blocks / (what == TUNED ? 20 : 150) + 1;
     /* The last blocks one by one: those are taken when the workers run. */
-    for (n = 0; n < blocks; n += n + step < blocks - 100 ? step : 1) {
+    for (n = 0; n < blocks; n += what == TUNED || n + step < blocks - 100 ? step : 1) {
       edgeai_status status;
       taken = 0;
       budget = n;
       status = create((enum creation)what, &from);
-      CHECK_STATUS(status, EDGEAI_ERROR_OUT_OF_MEMORY);
+      if (what != TUNED || status != EDGEAI_OK) CHECK_STATUS(status, EDGEAI_ERROR_OUT_OF_MEMORY);
       CHECK(live_blocks == base);
       CHECK(threads_become(THREADS_BEFORE));
       refused++;

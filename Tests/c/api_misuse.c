@@ -307,6 +307,144 @@ static void states(const char *path) {
   edgeai_model_destroy(model);
 }
 
+/* What is in the trace is looked at by the Python tests. */
+static void profiles(const edgeai_model *model) {
+  edgeai_session_options options;
+  edgeai_session *session = untouched_session;
+  edgeai_step_info step;
+  edgeai_step_times times;
+  size_t length = 0, i;
+  char small[16], *text;
+  edgeai_session_options_init(&options, sizeof options);
+  options.trace_runs = -1;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  options.trace_runs = INT32_MAX;
+  CHECK(edgeai_session_create(model, &options, &session, &error) / 100 == 3);
+  CHECK(session == untouched_session);
+
+  CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_write_trace(session, NULL, 0, &length, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_save_trace(session, "/dev/null", &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_measure_peak(NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK(length == 0);
+  edgeai_session_destroy(session);
+
+  options.trace_runs = 2;
+  options.threads = 2;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_write_trace(NULL, NULL, 0, &length, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_write_trace(session, NULL, 5, &length, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_write_trace(session, NULL, 0, &length, &error), EDGEAI_OK); /* before the first run */
+  CHECK(length > 0);
+  for (i = 0; i < 3; i++) CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_write_trace(session, small, sizeof small, &length, &error), EDGEAI_OK);
+  CHECK(strncmp(small, "{\"displayTimeUni", 15) == 0 && small[15] == 0 && length > sizeof small);
+  text = (char *)malloc(length + 1);
+  if (!text) return;
+  CHECK_STATUS(edgeai_session_write_trace(session, text, length + 1, &length, &error), EDGEAI_OK);
+  CHECK(strlen(text) == length && text[length - 1] == '}' && strstr(text, "\"ph\":\"X\"") != NULL);
+  free(text);
+  CHECK_STATUS(edgeai_session_save_trace(session, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_save_trace(session, "/no/such/folder/trace", &error), EDGEAI_ERROR_IO);
+
+  memset(&times, 0, sizeof times);
+  CHECK_STATUS(edgeai_session_step_times(session, 0, &times, &error), EDGEAI_ERROR_ABI_MISMATCH);
+  times.struct_size = sizeof times;
+  CHECK_STATUS(edgeai_session_step_times(session, SIZE_MAX, &times, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_step_times(NULL, 0, &times, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_step_times(session, 0, &times, &error), EDGEAI_OK);
+  CHECK(times.runs == 3 && times.least > 0 && times.least <= times.last && times.last <= times.most && times.total >= 3 * times.least);
+  CHECK(times.mean > 0 && times.gbytes > 0 && times.peak_gops == 0 && times.peak_share == 0);
+  CHECK_STATUS(edgeai_session_measure_peak(session, &error), EDGEAI_OK);
+  for (i = 0; i < edgeai_session_plan_count(session); i++) {
+    step.struct_size = sizeof step;
+    CHECK_STATUS(edgeai_session_plan_info(session, i, &step, &error), EDGEAI_OK);
+    CHECK_STATUS(edgeai_session_step_times(session, i, &times, &error), EDGEAI_OK);
+    CHECK((times.gops > 0) == (step.multiply_adds > 0));
+    CHECK(times.peak_gops > 0 && (times.peak_share > 0) == (times.gops > 0)); /* all of it is float32 */
+  }
+  CHECK_STATUS(edgeai_session_reset_times(session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_step_times(session, 0, &times, &error), EDGEAI_OK);
+  CHECK(times.runs == 0 && times.mean == 0 && times.gops == 0 && times.gbytes == 0);
+  edgeai_session_destroy(session);
+}
+
+static void tunings(const edgeai_model *model) {
+  edgeai_session_options options;
+  edgeai_session *session = untouched_session, *again = untouched_session;
+  size_t bytes = 0, size = 77, alignment = 0, i;
+  static char first[1 << 15], second[1 << 15];
+  void *memory;
+  unsigned char blob[1024];
+  edgeai_session_options_init(&options, sizeof options);
+  options.tune = 1;
+  /* Nobody knows the size before. */
+  CHECK_STATUS(edgeai_session_memory_required(model, &options, &size, &alignment, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK(size == 77);
+  if (posix_memalign(&memory, 64, 1 << 20)) return;
+  CHECK_STATUS(edgeai_session_create_in(model, &options, memory, 1 << 20, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  free(memory);
+  options.tuning = blob;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT); /* no bytes */
+  options.tuning_bytes = UINT64_MAX;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  options.tuning_bytes = 64;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT); /* both */
+  options.tuning = NULL;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT); /* no pointer */
+  CHECK(session == untouched_session);
+  options.tuning_bytes = 0;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
+
+  CHECK_STATUS(edgeai_session_tuning(NULL, NULL, 0, &bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_tuning(session, NULL, 0, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_session_tuning(session, NULL, 9, &bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK(bytes == 0);
+  CHECK_STATUS(edgeai_session_tuning(session, NULL, 0, &bytes, &error), EDGEAI_OK);
+  CHECK(bytes == 8 * (3 + edgeai_session_plan_count(session)) && bytes < sizeof blob);
+  memset(blob, 0xA5, sizeof blob);
+  CHECK_STATUS(edgeai_session_tuning(session, blob, bytes - 1, &bytes, &error), EDGEAI_ERROR_BUFFER_TOO_SMALL);
+  CHECK(blob[0] == 0xA5);
+  CHECK_STATUS(edgeai_session_tuning(session, blob, sizeof blob, &bytes, &error), EDGEAI_OK);
+  CHECK(blob[bytes] == 0xA5);
+
+  options.tune = 0;
+  options.tuning = blob;
+  options.tuning_bytes = bytes;
+  CHECK_STATUS(edgeai_session_memory_required(model, &options, &size, &alignment, &error), EDGEAI_OK);
+  if (posix_memalign(&memory, alignment, size)) return;
+  CHECK_STATUS(edgeai_session_create_in(model, &options, memory, size - 1, &again, &error), EDGEAI_ERROR_BUFFER_TOO_SMALL);
+  CHECK_STATUS(edgeai_session_create_in(model, &options, memory, size, &again, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_plan_text(session, first, sizeof first, NULL, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_plan_text(again, second, sizeof second, NULL, &error), EDGEAI_OK);
+  CHECK(strcmp(first, second) == 0);
+  edgeai_session_destroy(again);
+  free(memory);
+  again = untouched_session;
+  options.threads = 2;
+  CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+  options.threads = 1;
+  options.batch = 2;
+  CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+  options.batch = 1;
+  if (edgeai_isa_count() > 1) {
+    options.isa = "reference";
+    CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+    options.isa = NULL;
+  }
+  for (i = 0; i < bytes; i++) {
+    blob[i] ^= 0x40;
+    CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+    blob[i] ^= 0x40;
+    options.tuning_bytes = i + 1;
+    if (i + 1 < bytes) CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+    options.tuning_bytes = bytes;
+  }
+  CHECK(again == untouched_session);
+  edgeai_session_destroy(session);
+}
+
 int main(int argc, char **argv) {
   edgeai_model *model = NULL;
   edgeai_session *session = NULL;
@@ -321,6 +459,8 @@ int main(int argc, char **argv) {
   if (!model) return check_result("api_misuse");
   questions(model);
   sessions(model);
+  profiles(model);
+  tunings(model);
   /* A session outlives the handle of its model. */
   CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_OK);
   edgeai_model_destroy(model);

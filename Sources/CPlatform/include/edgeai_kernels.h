@@ -73,7 +73,7 @@ enum {
   EK_UNIQUE,                 /* ek_unique */
   EK_NON_MAX_SUPPRESSION,    /* ek_nms */
   EK_RECURRENT_F32,          /* ek_recurrent */
-  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3, stride 1, one group; units() is 0 where EK_CONV_F32 is as fast. Float kernels only: no reference */
+  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3, stride 1, one group, 32 channels and more; units() is 0 for others. No reference */
   EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
   EK_OPERATION_COUNT
 };
@@ -143,7 +143,7 @@ typedef struct {
   int32_t q_min, q_max;                /* u8: within 0...255 */
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
-  int32_t plain_speed;                 /* EK_CONV_WINOGRAD_F32: of the plain form it competes with: 1 in float32, 2 in bfloat16 */
+  int32_t winograd;                    /* EK_CONV_WINOGRAD_F32: results along the side of a square, 2 or 4 */
 } ek_conv;
 
 typedef struct {

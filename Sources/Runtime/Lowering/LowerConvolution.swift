@@ -137,7 +137,7 @@ extension Lowering {
 
     let operation: Int
     switch kind {
-    case .plain: operation = integer ? Int(EK_CONV_U8) : try floatConvolution(node, &arguments, &slots)
+    case .plain: operation = integer ? Int(EK_CONV_U8) : try chooseForm(node, &arguments, &slots)
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
     case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
@@ -147,23 +147,48 @@ extension Lowering {
       operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
     if kind != .transposed { writers[y] = steps.count - 1 }
+    steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd)
   }
 
-  /// Winograd's form where it has less to do, else in bfloat16 where that was asked for.
-  private func floatConvolution(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse]) throws(EdgeError) -> Int {
-    // What is packed, weights and bias, must be known.
-    var packs = true
-    for use in slots where (use.slot == 1 || use.slot == 2) && !isConstant(use.place) { packs = false }
-    arguments.plain_speed = precision == .bfloat16 ? 2 : 1
-    if packs, let winograd = kernels.own(Int32(EK_CONV_WINOGRAD_F32)), withUnsafePointer(to: arguments, { winograd.kernel.units($0) }) > 0 {
+  /// Chooses between the plain form, in the session's precision, and Winograd's, the wanted one or that with less to do; the operation.
+  private func chooseForm(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse]) throws(EdgeError) -> Int {
+    var isKnown = true
+    // What is packed, weights and bias, must be.
+    for use in slots where use.slot == 1 || use.slot == 2 { isKnown = isKnown && isConstant(use.place) }
+    arguments.winograd = wish.map { Int32($0 & 0xFF) } ?? Lowering.leastWork(arguments, precision)
+    if isKnown, arguments.winograd > 0, let kernel = chosen(Int32(EK_CONV_WINOGRAD_F32))?.kernel, kernel.units(&arguments) > 0 {
       return Int(EK_CONV_WINOGRAD_F32)
     }
+    arguments.winograd = 0
     if precision == .float32 { return Int(EK_CONV_F32) }
-    if packs, kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
+    if isKnown, kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
     slots[0].place = try rounded(node, 0)
     slots[1].place = try rounded(node, 1)
     note = "bfloat16, emulated"
     return Int(EK_CONV_F32)
+  }
+
+  /// The form with the least work, as if all could have it. A weight that is read from memory costs as much as some products with it.
+  private static func leastWork(_ c: ek_conv, _ precision: Precision) -> Int32 {
+    let perWeight = 6
+    let (inputs, outputs) = (Int(c.c_in), Int(c.c_out))
+    // bfloat16 multiplies twice as fast.
+    let speed = precision == .bfloat16 ? 2 : 1
+    var best = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* inputs &* outputs / speed
+    var form: Int32 = 0
+    var m = 2
+    while m <= 4 {
+      let squares = Int(c.n) &* ((Int(c.oh) &+ m &- 1) / m) &* ((Int(c.ow) &+ m &- 1) / m)
+      let products = (squares &+ perWeight) &* inputs &* outputs
+      let transforms = squares &* 12 &* (inputs &+ outputs)
+      let work = (m &+ 2) &* (m &+ 2) &* (products &+ transforms)
+      if work < best {
+        best = work
+        form = Int32(truncatingIfNeeded: m)
+      }
+      m &+= 2
+    }
+    return form
   }
 
   /// An operand rounded to bfloat16, as floats: now when it is a constant, else by a step of its own.

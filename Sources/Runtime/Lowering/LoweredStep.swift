@@ -68,8 +68,11 @@ struct LoweredStep {
   var control = ControlStep.none
   /// The step that a control step may go on with.
   var target = 0
+  /// See `StepChoices`.
+  var form: UInt8 = 0
 
   // Set by `Plan`.
+  var identity: UInt32 = 0
   var units: Int64 = 0
   var chunks: Int32 = 1
   var packedBytes = 0

@@ -10,6 +10,7 @@ final class Lowering {
   let batch: Int
   let kernels: KernelSet
   let precision: Precision
+  let choices: StepChoices
   let flow: ControlFlow
   /// Iterations of all loops in one run.
   let maximumIterations: Int64
@@ -34,7 +35,8 @@ final class Lowering {
 
   /// `observed`: values that need memory though no node may read them.
   init(
-    _ graph: Graph, batch: Int, kernels: KernelSet, precision: Precision, maximumIterations: Int64, observed: [ValueID]
+    _ graph: Graph, batch: Int, kernels: KernelSet, precision: Precision = .float32, choices: StepChoices = .planned,
+    maximumIterations: Int64, observed: [ValueID]
   ) throws(EdgeError) {
     self.graph = graph
     self.precision = precision
@@ -43,6 +45,7 @@ final class Lowering {
     self.maximumIterations = maximumIterations
     flow = try ControlFlow(graph)
     self.kernels = kernels
+    self.choices = choices
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
     readers = [Int](repeating: 0, count: graph.values.count)
     writers = [Int](repeating: -1, count: graph.values.count)
@@ -246,7 +249,7 @@ final class Lowering {
   private func emit(
     _ operation: Int32, words: [UInt64], _ slots: [SlotUse], packs: Int?, packSources: [Int], inPlace: [Int], multiplyAdds: Int64
   ) throws(EdgeError) {
-    var own = kernels.own(operation)
+    var own = chosen(operation)
     var remark = note
     if let kernel = own?.kernel, kernel.packed_bytes != nil {
       for use in slots where packSources.contains(use.slot) && !isConstant(use.place) {

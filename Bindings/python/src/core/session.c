@@ -28,8 +28,12 @@ void session_lock(SessionObject *session) { lock_without_gil(session->lock); }
 void session_unlock(SessionObject *session) { PyThread_release_lock(session->lock); }
 
 static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, long long iterations,
-                         int precision, int profile, const char *isa, long long max_extent) {
+                         int precision, int profile, const char *isa, long long max_extent, int trace_runs, int tune, const Py_buffer *tuning) {
   edgeai_session_options_init(options, sizeof *options);
+  options->trace_runs = trace_runs;
+  options->tune = tune;
+  options->tuning = tuning->buf;
+  options->tuning_bytes = (uint64_t)tuning->len;
   options->batch = batch;
   options->threads = threads;
   if (spin >= 0) options->spin_microseconds = spin;
@@ -41,19 +45,8 @@ static void read_options(edgeai_session_options *options, int batch, int threads
   if (max_extent >= 0) options->max_extent = max_extent;
 }
 
-/* open_session(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, check_finite, memory) */
-static PyObject *open_session(PyObject *module, PyObject *arguments) {
-  (void)module;
-  PyObject *model, *memory;
-  int batch, threads, spin, strict, precision, profile, check_finite;
-  long long iterations;
-  const char *isa;
-  long long max_extent;
-  if (!PyArg_ParseTuple(arguments, "O!iiipLipzLpO", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
-                        &max_extent, &check_finite, &memory))
-    return NULL;
-  edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent);
+/* A session of its own, or in memory that is not None. */
+static PyObject *open_with(PyObject *model, const edgeai_session_options *options, int check_finite, PyObject *memory) {
   SessionObject *session = (SessionObject *)allocate_object(session_type);
   if (!session) return NULL;
   session->model = Py_NewRef(model);
@@ -73,8 +66,8 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
   const edgeai_model *handle = model_use_begin(&use, model);
   Py_BEGIN_ALLOW_THREADS
   if (session->memory.obj)
-    status = edgeai_session_create_in(handle, &options, session->memory.buf, (size_t)session->memory.len, &session->handle, &error);
-  else status = edgeai_session_create(handle, &options, &session->handle, &error);
+    status = edgeai_session_create_in(handle, options, session->memory.buf, (size_t)session->memory.len, &session->handle, &error);
+  else status = edgeai_session_create(handle, options, &session->handle, &error);
   Py_END_ALLOW_THREADS
   model_use_end(&use);
   session->input_count = status == EDGEAI_OK ? edgeai_session_input_count(session->handle) : 0;
@@ -100,23 +93,46 @@ static PyObject *open_session(PyObject *module, PyObject *arguments) {
   return (PyObject *)session;
 }
 
-/* memory_required(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent) -> (bytes, alignment) */
-static PyObject *memory_required(PyObject *module, PyObject *arguments) {
+/* open_session(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, tuning, check_finite,
+ * memory) */
+static PyObject *open_session(PyObject *module, PyObject *arguments) {
   (void)module;
-  PyObject *model;
-  int batch, threads, spin, strict, precision, profile;
+  PyObject *model, *memory;
+  int batch, threads, spin, strict, precision, profile, trace_runs, tune, check_finite;
   long long iterations;
   const char *isa;
   long long max_extent;
-  if (!PyArg_ParseTuple(arguments, "O!iiipLipzL", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
-                        &max_extent))
+  Py_buffer tuning;
+  if (!PyArg_ParseTuple(arguments, "O!iiipLipzLipz*pO", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
+                        &max_extent, &trace_runs, &tune, &tuning, &check_finite, &memory))
     return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent);
+  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, &tuning);
+  PyObject *session = open_with(model, &options, check_finite, memory);
+  PyBuffer_Release(&tuning);
+  return session;
+}
+
+/* memory_required(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, tuning)
+ * -> (bytes, alignment) */
+static PyObject *memory_required(PyObject *module, PyObject *arguments) {
+  (void)module;
+  PyObject *model;
+  int batch, threads, spin, strict, precision, profile, trace_runs, tune;
+  long long iterations;
+  const char *isa;
+  long long max_extent;
+  Py_buffer tuning;
+  if (!PyArg_ParseTuple(arguments, "O!iiipLipzLipz*", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
+                        &max_extent, &trace_runs, &tune, &tuning))
+    return NULL;
+  edgeai_session_options options;
+  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, &tuning);
   size_t bytes = 0, alignment = 0;
   ERROR_INIT(error);
-  if (edgeai_session_memory_required(((ModelObject *)model)->handle, &options, &bytes, &alignment, &error) != EDGEAI_OK)
-    return raise_error(&error);
+  edgeai_status status = edgeai_session_memory_required(((ModelObject *)model)->handle, &options, &bytes, &alignment, &error);
+  PyBuffer_Release(&tuning);
+  if (status != EDGEAI_OK) return raise_error(&error);
   return Py_BuildValue("nn", (Py_ssize_t)bytes, (Py_ssize_t)alignment);
 }
 
@@ -326,7 +342,8 @@ static PyMethodDef methods[] = {
   {"plan", session_plan, METH_NOARGS, NULL},        {"plan_text", session_plan_text, METH_NOARGS, NULL},
   {"memory", session_memory, METH_NOARGS, NULL},    {"reset_times", session_reset_times, METH_NOARGS, NULL},
   {"cancel", session_cancel, METH_NOARGS, NULL},    {"close", session_close, METH_NOARGS, NULL},
-  {"reset", session_reset, METH_NOARGS, NULL},
+  {"reset", session_reset, METH_NOARGS, NULL},      {"measure_peak", session_measure_peak, METH_NOARGS, NULL},
+  {"trace", session_trace, METH_NOARGS, NULL},      {"tuning", session_tuning, METH_NOARGS, NULL},
   {NULL, NULL, 0, NULL}};
 static PyType_Slot slots[] = {{Py_tp_dealloc, session_dealloc}, {Py_tp_methods, methods}, {0, NULL}};
 static PyType_Spec spec = {"edgeai._core.Session", sizeof(SessionObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,

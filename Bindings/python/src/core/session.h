@@ -32,4 +32,7 @@ PyObject *session_plan_text(PyObject *self, PyObject *unused);
 PyObject *session_memory(PyObject *self, PyObject *unused);
 PyObject *session_reset_times(PyObject *self, PyObject *unused);
 PyObject *session_reset(PyObject *self, PyObject *unused);
+PyObject *session_measure_peak(PyObject *self, PyObject *unused);
+PyObject *session_trace(PyObject *self, PyObject *unused);
+PyObject *session_tuning(PyObject *self, PyObject *unused);
 #endif

@@ -43,6 +43,8 @@ static PyObject *plan(SessionObject *session) {
         dict_take(dict, "bytes", PyLong_FromUnsignedLongLong(info.bytes)) ||
         dict_take(dict, "parts", PyLong_FromLong(info.parts)) ||
         dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)) ||
+        dict_take(dict, "peak_gops", PyFloat_FromDouble(times.peak_gops)) ||
+        dict_take(dict, "last_ns", PyLong_FromUnsignedLongLong(times.last)) ||
         dict_take(dict, "runs", PyLong_FromUnsignedLongLong(times.runs)) ||
         dict_take(dict, "least_ns", PyLong_FromUnsignedLongLong(times.least)) ||
         dict_take(dict, "most_ns", PyLong_FromUnsignedLongLong(times.most)) ||
@@ -53,17 +55,39 @@ static PyObject *plan(SessionObject *session) {
   return list;
 }
 
-static PyObject *plan_text(SessionObject *session) {
+/* A text that a function of the library gives in snprintf's manner. */
+static PyObject *text_of(SessionObject *session, edgeai_status (*give)(const edgeai_session *, char *, size_t, size_t *, edgeai_error *)) {
   size_t length = 0;
   ERROR_INIT(error);
-  if (edgeai_session_plan_text(session->handle, NULL, 0, &length, &error) != EDGEAI_OK) return raise_error(&error);
+  if (give(session->handle, NULL, 0, &length, &error) != EDGEAI_OK) return raise_error(&error);
   char *text = PyMem_Malloc(length + 1);
   if (!text) return PyErr_NoMemory();
-  PyObject *result = edgeai_session_plan_text(session->handle, text, length + 1, &length, &error) == EDGEAI_OK
+  PyObject *result = give(session->handle, text, length + 1, &length, &error) == EDGEAI_OK
                          ? PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "replace")
                          : raise_error(&error);
   PyMem_Free(text);
   return result;
+}
+
+static PyObject *plan_text(SessionObject *session) { return text_of(session, edgeai_session_plan_text); }
+static PyObject *trace(SessionObject *session) { return text_of(session, edgeai_session_write_trace); }
+
+static PyObject *tuning(SessionObject *session) {
+  size_t bytes = 0;
+  ERROR_INIT(error);
+  if (edgeai_session_tuning(session->handle, NULL, 0, &bytes, &error) != EDGEAI_OK) return raise_error(&error);
+  PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bytes);
+  if (result && edgeai_session_tuning(session->handle, PyBytes_AsString(result), bytes, &bytes, &error) != EDGEAI_OK) {
+    Py_CLEAR(result);
+    raise_error(&error);
+  }
+  return result;
+}
+
+static PyObject *measure_peak(SessionObject *session) {
+  ERROR_INIT(error);
+  if (edgeai_session_measure_peak(session->handle, &error) != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
 }
 
 static PyObject *memory(SessionObject *session) {
@@ -116,4 +140,16 @@ PyObject *session_reset(PyObject *self, PyObject *unused) {
 PyObject *session_reset_times(PyObject *self, PyObject *unused) {
   (void)unused;
   return locked(self, reset_times);
+}
+PyObject *session_measure_peak(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return locked(self, measure_peak);
+}
+PyObject *session_trace(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return locked(self, trace);
+}
+PyObject *session_tuning(PyObject *self, PyObject *unused) {
+  (void)unused;
+  return locked(self, tuning);
 }

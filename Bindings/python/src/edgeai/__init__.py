@@ -21,11 +21,13 @@ from .errors import (
     LimitError,
     ModelError,
     ShapeError,
+    TuningError,
     UnsupportedOpError,
 )
 from .model import CheckResult, Limits, Model, Op, Tensor, UnsupportedOp, check, load
+from .profile import Profile, ProfileEvent, Step
 from .report import Layer, Report
-from .session import Memory, Profile, ProfileEvent, Session, Step
+from .session import Memory, Session
 
 __version__: str = _core.version()
 abi_version: int = _core.abi_version
@@ -56,6 +58,7 @@ __all__ = [
     "ShapeError",
     "Step",
     "Tensor",
+    "TuningError",
     "UnsupportedOp",
     "UnsupportedOpError",
     "__version__",

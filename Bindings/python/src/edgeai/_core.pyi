@@ -56,6 +56,9 @@ class Session:
     def reset_times(self) -> None: ...
     def cancel(self) -> None: ...
     def reset(self) -> None: ...
+    def measure_peak(self) -> None: ...
+    def trace(self) -> str: ...
+    def tuning(self) -> bytes: ...
     def close(self) -> None: ...
 
 def open_session(
@@ -69,6 +72,9 @@ def open_session(
     profile: bool,
     isa: str | None,
     max_extent: int,
+    trace_runs: int,
+    tune: bool,
+    tuning: bytes | None,
     check_finite: bool,
     memory: object,
     /,
@@ -84,6 +90,9 @@ def memory_required(
     profile: bool,
     isa: str | None,
     max_extent: int,
+    trace_runs: int,
+    tune: bool,
+    tuning: bytes | None,
     /,
 ) -> tuple[int, int]: ...
 

@@ -82,8 +82,13 @@ def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:
 
 
 def _session(model: Model, options: argparse.Namespace) -> Session:
-    return Session(
+    tuning = None
+    if options.tuning and not options.tune:
+        tuning = pathlib.Path(options.tuning).read_bytes()
+    session = Session(
         model,
+        tune=options.tune,
+        tuning=tuning,
         batch=getattr(options, "batch", None),
         threads=options.threads,
         strict=options.strict,
@@ -92,6 +97,9 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
         max_iterations=options.max_iterations,
         precision=options.precision,
     )
+    if options.tuning and options.tune:
+        pathlib.Path(options.tuning).write_bytes(session.tuning)
+    return session
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -192,6 +200,25 @@ def _bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def _profile(options: argparse.Namespace) -> int:
+    model = _load(options)
+    x = tuple(_array(text) for text in options.inputs) or _random_input(model, options.batch or 1)
+    with _session(model, options) as session:
+        profile = session.profile(x, runs=options.runs, trace_runs=options.trace_runs if options.trace else 0)
+    print(profile)
+    total = sum(profile.by_op().values()) or 1.0
+    print(f"{profile.mean_us:.1f} us, mean of {options.runs} runs, {options.threads} threads: " + ", ".join(
+        f"{op} {100 * us / total:.1f} %" for op, us in list(profile.by_op().items())[:5]
+    ))
+    if options.json:
+        pathlib.Path(options.json).write_text(profile.to_json() + "\n")
+        print(f"wrote {options.json}")
+    if options.trace:
+        profile.to_trace(options.trace)
+        print(f"wrote {options.trace}, for chrome://tracing or https://ui.perfetto.dev")
+    return 0
+
+
 def _convert(options: argparse.Namespace) -> int:
     model = _load(options)
     target = pathlib.Path(options.output)
@@ -217,6 +244,8 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="what float layers multiply in")
     running.add_argument("--max-extent", type=int, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
     running.add_argument("--max-iterations", type=int, metavar="N", help="iterations of all loops together in one run (default 1000000)")
+    running.add_argument("--tune", action="store_true", help="measure which kernels are fastest here")
+    running.add_argument("--tuning", metavar="FILE", help="take the kernels that FILE names; with --tune, write them there")
     batch = argparse.ArgumentParser(add_help=False)
     batch.add_argument("--batch", type=int, help="samples in one run")
 
@@ -260,6 +289,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seconds", type=float, default=1.0, help="how long to measure (default 1)")
     sub.add_argument("--plan", action="store_true", help="show the plan")
     sub.add_argument("--profile", action="store_true", help="show the time of every step")
+
+    sub = command("profile", _profile, "Show where the time of a model goes, step by step.", (running, batch))
+    sub.add_argument("inputs", nargs="*", metavar="FILE", help="arrays (default: random)")
+    sub.add_argument("--runs", type=int, default=50, help="how many runs to measure (default 50)")
+    sub.add_argument("--json", metavar="FILE", help="write the figures as JSON")
+    sub.add_argument("--trace", metavar="FILE", help="write a trace for chrome://tracing or Perfetto")
+    sub.add_argument("--trace-runs", type=int, default=1, metavar="N", help="the last so many runs are in the trace (default 1)")
 
     sub = command("convert", _convert, "Write a model as .edgeai, as .onnx, or as a C array (.c, .h).")
     sub.add_argument("-o", "--output", required=True)

@@ -73,6 +73,10 @@ class ArgumentError(EdgeAIError, ValueError):
     """An argument is wrong."""
 
 
+class TuningError(ArgumentError):
+    """A session's tuning is damaged, or was made for another model, batch, number of threads or instruction set."""
+
+
 class ArenaTooSmall(EdgeAIError):
     """The memory given to a session is smaller than it needs."""
 
@@ -91,6 +95,7 @@ _CLASSES: dict[int, type[EdgeAIError]] = {
     102: DTypeError,
     103: ArenaTooSmall,
     105: FreeShapeError,
+    106: TuningError,
     301: LimitError,
     600: Cancelled,
 }

@@ -29,7 +29,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .session import Step
+    from .profile import Step
 
 #: Element types, as numpy names them, of the arrays that go in.
 ELEMENT_TYPES = frozenset(

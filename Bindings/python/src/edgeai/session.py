@@ -12,35 +12,15 @@ import numpy as np
 from . import _core
 from ._arrays import as_array, declared
 from ._checks import int32
-from ._text import bytes_text, count_text, html_table, shape_text, text_table
+from ._text import bytes_text, count_text, html_table, shape_text
 from .errors import ArgumentError, FreeShapeError, ShapeError
 from .model import Limits, Model, Shapes, Tensor, _tensor, load
+from .profile import Profile, Step, _event, _step
 
 
 #: Shapes or batch sizes a session stays planned for.
 _PLANS_KEPT = 8
 _PRECISIONS = ("float32", "bfloat16")  # in the order of EDGEAI_PRECISION_*
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a plan: a kernel and what it works on."""
-
-    name: str
-    op: str
-    kernel: str
-    isa: str
-    dtype: str
-    shape: tuple[int, ...]
-    note: str
-    #: Bytes of the result.
-    result_bytes: int
-    #: Bytes of everything it reads and writes, weights included.
-    bytes: int
-    #: Multiply-adds of one run.
-    macs: int
-    #: Pieces handed out to the threads.
-    parts: int
 
 
 @dataclass(frozen=True)
@@ -54,57 +34,13 @@ class Memory:
     other: int
 
 
-@dataclass(frozen=True)
-class ProfileEvent:
-    """Times of one step over the runs of a profile, in microseconds."""
-
-    step: Step
-    mean_us: float
-    least_us: float
-    most_us: float
-
-    @property
-    def gops(self) -> float:
-        """Billions of operations a second (two for each multiply-add) in the fastest run."""
-        return 2 * self.step.macs / self.least_us / 1e3 if self.least_us > 0 else 0.0
-
-
-class Profile:
-    """What each step of a model took."""
-
-    def __init__(self, events: Sequence[ProfileEvent], runs: int) -> None:
-        self.events = tuple(events)
-        self.runs = runs
-
-    def by_op(self) -> dict[str, float]:
-        """Mean microseconds of a run, summed by operator type, most first."""
-        sums: dict[str, float] = {}
-        for event in self.events:
-            sums[event.step.op] = sums.get(event.step.op, 0.0) + event.mean_us
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
-
-    def _rows(self) -> list[tuple[str, ...]]:
-        total = sum(e.mean_us for e in self.events) or 1.0
-        return [
-            (e.step.name, e.step.op, e.step.kernel, f"{e.mean_us:.1f}", f"{100 * e.mean_us / total:.1f}", f"{e.gops:.1f}")
-            for e in self.events
-        ]
-
-    _HEADER = ("step", "operator", "kernel", "mean us", "%", "GOP/s")
-
-    def __str__(self) -> str:
-        return text_table(self._HEADER, self._rows())
-
-    def _repr_html_(self) -> str:
-        return html_table(f"{self.runs} runs", self._HEADER, self._rows())
-
-
 class _Plan:
     """A model for certain shapes, planned."""
 
-    def __init__(self, model: Model, core: _core.Session) -> None:
+    def __init__(self, model: Model, core: _core.Session, batch: int) -> None:
         self.model = model
         self.core = core
+        self.batch = batch
         self.input_types = [t.dtype for t in model.inputs]
         self.output_types = [t.dtype for t in model.outputs]
 
@@ -128,6 +64,10 @@ class Session:
             models round their operands to bfloat16 and sum in float32, a layer with the same results on every processor; one
             without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3
             convolutions stay in float32 where Winograd's form takes less time; the plan tells.
+        tune: Run the model on zeros when it is planned, some dozens of times, and take for every step the kernel and the
+            number of parts that were fastest; every batch size or shape is tuned when it is first planned.
+        tuning: What :attr:`tuning` of another session gave: the same plan, without measuring. It belongs to one model
+            (operators and shapes; weights may differ), batch, number of threads and instruction set.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
@@ -153,6 +93,8 @@ class Session:
         max_extent: int | None = None,
         max_iterations: int | None = None,
         precision: str = "float32",
+        tune: bool = False,
+        tuning: bytes | None = None,
         check_finite: bool = True,
         memory: Any = None,
         values: Mapping[str, Any] | None = None,
@@ -169,6 +111,8 @@ class Session:
         self._options = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
         self._isa = isa
         self._max_extent = _extent(max_extent)
+        self._tune = tune
+        self._tuning = tuning
         self._check_finite = check_finite
         self._closed = False
         self._plans: dict[int | tuple[tuple[int, ...], ...], _Plan] = {}
@@ -185,8 +129,8 @@ class Session:
             try:
                 fixed = load(model, values=values, limits=limits)
             except FreeShapeError as error:
-                if batch is not None or memory is not None:
-                    message = "a session with a fixed batch or in given memory needs fixed shapes; give them to load"
+                if batch is not None or memory is not None or tuning is not None:
+                    message = "a session with a fixed batch, a tuning or in given memory needs fixed shapes; give them to load"
                     raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message) from error
                 # Whether the rest of the file can run shows when the shapes are known.
                 self._open_shape = error
@@ -195,12 +139,14 @@ class Session:
         self._symbolic = any(None in t.shape for t in fixed.inputs)
         if memory is not None and batch is None and self._symbolic:
             raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a session in given memory needs a batch size")
+        if tuning is not None and batch is None and self._symbolic:
+            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a tuning belongs to one batch size; give it as batch")
         if batch is not None and not self._symbolic:
             dims = {t.shape[0] for t in fixed.inputs if t.shape}
             if batch not in dims:
                 message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
                 raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-        self._last = _Plan(fixed, self._open(fixed, 1 if batch is None else batch, memory))
+        self._last = self._planned(fixed, 1 if batch is None else batch, memory)
         if batch is None:
             self._plans[1] = self._last
 
@@ -216,10 +162,13 @@ class Session:
         max_extent: int | None = None,
         max_iterations: int | None = None,
         precision: str = "float32",
+        tuning: bytes | None = None,
     ) -> int:
-        """Exact bytes of the block a session needs; one byte less is refused."""
-        options = (int32("batch", batch), int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
-        return _core.memory_required(model._core, *options, False, isa, _extent(max_extent))[0]
+        """Exact bytes of the block a session needs; one byte less is refused. That of a tuned session follows from its
+        ``tuning``."""
+        working = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
+        options = (int32("batch", batch), *working)
+        return _core.memory_required(model._core, *options, False, isa, _extent(max_extent), 0, False, tuning)[0]
 
     @property
     def model(self) -> Model:
@@ -234,10 +183,17 @@ class Session:
             raise self._open_shape
         return self._last
 
-    def _open(self, model: Model, batch: int, memory: Any = None, profile: bool = False) -> _core.Session:
+    def _planned(self, model: Model, batch: int, memory: Any = None) -> _Plan:
+        return _Plan(model, self._open(model, batch, tune=self._tune, tuning=self._tuning, memory=memory), batch)
+
+    def _open(
+        self, model: Model, batch: int, *, profile: bool = False, trace_runs: int = 0, tune: bool = False,
+        tuning: bytes | None = None, memory: Any = None,
+    ) -> _core.Session:  # fmt: skip
         return _core.open_session(
-            model._core, int32("batch", batch), *self._options, profile, self._isa, self._max_extent, self._check_finite, memory
-        )
+            model._core, int32("batch", batch), *self._options, profile, self._isa, self._max_extent, trace_runs, tune, tuning,
+            self._check_finite, memory,
+        )  # fmt: skip
 
     def _specialised(self, x: Any, arrays: Sequence[Any]) -> Model:
         """The file, opened for the shapes of arrays."""
@@ -259,10 +215,10 @@ class Session:
         key = self._batch(arrays) if self._open_shape is None else tuple(np.shape(a) for a in arrays)
         plan = self._plans.pop(key, None)
         if plan is None and isinstance(key, int):
-            plan = _Plan(self._current.model, self._open(self._current.model, key))
+            plan = self._planned(self._current.model, key)
         elif plan is None:
             model = self._specialised(x, arrays)
-            plan = _Plan(model, self._open(model, 1))
+            plan = self._planned(model, 1)
             if isinstance(x, Mapping) and self._last is None:
                 # The order of names was not known.
                 self._last = plan
@@ -380,26 +336,33 @@ class Session:
         """Where the session's bytes go."""
         return Memory(**self._current.core.memory())
 
-    def profile(self, x: Any, *, runs: int = 20) -> Profile:
-        """Runs a second session that takes the time of every step."""
-        arrays = self._arrays(x)
-        if self._open_shape is not None:
-            plan, arrays = self._plan_for(x)
-            session = self._open(plan.model, 1, profile=True)
-        else:
-            session = self._open(self.model, self._fixed_batch or self._batch(arrays), profile=True)
+    @property
+    def tuning(self) -> bytes:
+        """The kernel and the number of parts of every step of the current plan, for ``tuning`` of another session."""
+        return self._current.core.tuning()
+
+    def profile(self, x: Any, *, runs: int = 20, trace_runs: int = 1) -> Profile:
+        """Runs a second session, planned like this one, that takes the time of every step.
+
+        Args:
+            x: As for :meth:`run`.
+            runs: How many runs are measured, after one that is not.
+            trace_runs: The last so many are kept for :meth:`Profile.to_trace`, with each thread's share of a step. 0: none,
+                and one clock reading less for each part of a step that threads share.
+        """
+        plan, arrays = self._plan_for(x)
+        trace_runs = int32("trace_runs", trace_runs)
+        session = self._open(plan.model, plan.batch, profile=True, trace_runs=trace_runs, tuning=plan.core.tuning())
         try:
             session.run(arrays)
+            session.measure_peak()
             session.reset_times()
             for _ in range(runs):
                 session.run(arrays)
-            events = [
-                ProfileEvent(_step(s), s["total_ns"] / max(s["runs"], 1) / 1e3, s["least_ns"] / 1e3, s["most_ns"] / 1e3)
-                for s in session.plan()
-            ]
+            events = [_event(s) for s in session.plan()]
+            return Profile(events, runs, session.trace() if trace_runs > 0 else None)
         finally:
             session.close()
-        return Profile(events, runs)
 
     def close(self) -> None:
         """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
@@ -455,10 +418,6 @@ def _iterations(max_iterations: int | None) -> int:
         message = f"max_iterations is {max_iterations}; it must be at least 1"
         raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
     return max_iterations
-
-
-def _step(fields: dict[str, Any]) -> Step:
-    return Step(**{k: fields[k] for k in Step.__dataclass_fields__ if k != "shape"}, shape=tuple(fields["shape"]))
 
 
 def _batch_of(array: Any, tensor: Tensor) -> int:

@@ -1,0 +1,113 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Who chooses how a step is computed, where several ways lead to the same result.
+///
+/// A choice is one number: `form | set << 8 | parts << 16 | identity << 32`. Form: of a float32 convolution in Winograd's form
+/// the results along the side of a square; 0 for the plain form and for all other steps. Set: the raw value of the kernel's
+/// instruction set. Parts: how many are handed out to the threads. Identity: see `LoweredStep.identity`.
+public enum StepChoices: Sendable {
+  /// The planner.
+  case planned
+  /// The planner, for steps that cannot have this form or set.
+  case preferred(UInt64)
+  /// A tuning: what `Plan.tuning` gave.
+  case given([UInt64])
+
+  static func choice(form: UInt8, isa: InstructionSet) -> UInt64 { UInt64(form) | UInt64(isa.rawValue) << 8 }
+}
+
+/// The choices of a plan as words, for other sessions of the same model:
+///
+///     "EATUNE01"; checksum of what follows this word; set | threads << 32 | precision << 48; one choice a step
+///
+/// They may come from anywhere: nothing is believed that the plan does not confirm.
+enum Tuning {
+  static let headerWords = 3
+  // The last two bytes grow when the meaning of a choice changes.
+  private static let magic: UInt64 = 0x3130_454E_5554_4145
+
+  static func mismatch(_ message: Text) -> EdgeError { EdgeError(.tuningMismatch, message) }
+
+  static func words(_ steps: [LoweredStep], _ options: SessionOptions) -> [UInt64] {
+    var words = [magic, 0, machine(options)]
+    for step in steps { words.append(step.choice) }
+    words[1] = words.withUnsafeBytes { checksum($0) }
+    return words
+  }
+
+  /// What a tuning is for besides its steps.
+  static func machine(_ options: SessionOptions) -> UInt64 { UInt64(options.isa?.rawValue ?? 0) | UInt64(options.threads) << 32 | UInt64(options.precision.rawValue) << 48 }
+
+  private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    UInt64(ep_crc32c(0, bytes.baseAddress.map { $0 + 16 }, bytes.count &- 16))
+  }
+
+  /// Reads words from a caller's bytes. Throws `tuningMismatch` where they were not written by this version.
+  static func words(_ bytes: UnsafeRawBufferPointer) throws(EdgeError) -> [UInt64] {
+    var words: [UInt64] = []
+    while words.count < bytes.count / 8 { words.append(bytes.loadUnaligned(fromByteOffset: words.count &* 8, as: UInt64.self)) }
+    guard bytes.count % 8 == 0, words.count >= headerWords, words[0] == magic, words[1] == checksum(bytes) else {
+      throw mismatch("the tuning is damaged, or of another version")
+    }
+    return words
+  }
+}
+
+extension StepChoices {
+  /// What a caller's bytes give. Throws `tuningMismatch`.
+  public init(tuning bytes: UnsafeRawBufferPointer) throws(EdgeError) { self = .given(try Tuning.words(bytes)) }
+}
+
+extension LoweredStep {
+  /// The choice that gives this step again.
+  var choice: UInt64 {
+    StepChoices.choice(form: form, isa: isa) | UInt64(UInt16(truncatingIfNeeded: chunks)) << 16 | UInt64(identity) << 32
+  }
+
+  /// What steps have in common that may share choices: operation, element type, sizes and work, as one number.
+  mutating func identify(_ info: StepInfo) {
+    let kind = operation == EK_CONV_WINOGRAD_F32 || operation == EK_CONV_BF16 ? Int32(EK_CONV_F32) : operation
+    var words = (Int64(kind) << 8 | Int64(info.dtype.rawValue), multiplyAdds, Int64(info.byteCount), Int64(info.outputShape.dims.last ?? 1))
+    identity = ep_crc32c(0, &words, MemoryLayout.size(ofValue: words))
+  }
+}
+
+extension Lowering {
+  /// What is wanted of the step emitted next; nil leaves it to the planner.
+  var wish: UInt64? {
+    switch choices {
+    case .planned: return nil
+    case .preferred(let choice): return choice
+    case .given(let words):
+      let index = steps.count &+ Tuning.headerWords
+      return index < words.count ? words[index] : nil
+    }
+  }
+
+  /// The kernel for the next step, of those the set and its base have; nil where they have none.
+  func chosen(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
+    kernels.own(operation, from: wish.map { InstructionSet(rawValue: UInt8(truncatingIfNeeded: $0 >> 8)) } ?? nil)
+  }
+
+  /// Shares out the steps as a tuning says, once their units are known. Throws `tuningMismatch` where it is of something else,
+  /// or of choices that the steps did not come out as, because they cannot.
+  func apply(_ tuning: [UInt64], _ options: SessionOptions) throws(EdgeError) {
+    guard tuning.count == steps.count &+ Tuning.headerWords, tuning[2] == Tuning.machine(options) else {
+      throw Tuning.mismatch("the tuning is of another model, instruction set or number of threads")
+    }
+    for index in steps.indices {
+      let choice = tuning[index &+ Tuning.headerWords]
+      let parts = Int32(UInt16(truncatingIfNeeded: choice >> 16))
+      if parts == 1 || parts > 1 && options.threads > 1 && Int64(parts) <= steps[index].units { steps[index].chunks = parts }
+      if choice != steps[index].choice { throw Tuning.mismatch("the tuning is of another model or batch: step \(index) differs") }
+    }
+  }
+}
+
+extension Plan {
+  /// The choices of this plan for `StepChoices.given`.
+  public var tuning: [UInt64] { Tuning.words(lowered, options) }
+}
