@@ -20,28 +20,25 @@ func gatherRows(
     let x0 = ox &* Int(c.stride_w) &- Int(c.pad_left)
     // Taps inside the image: firstTap ..< endTap.
     let firstTap = x0 < 0 ? smaller(divideUp(0 &- x0, dilationW), kw) : 0
-    let endTap = x0 >= w ? firstTap : larger(firstTap, smaller(kw, divideUp(w &- x0, dilationW)))
+    var endTap = kw
+    if x0 &+ (kw &- 1) &* dilationW >= w {
+      endTap = x0 >= w ? firstTap : larger(firstTap, smaller(kw, divideUp(w &- x0, dilationW)))
+    }
     var iy = oy &* Int(c.stride_h) &- Int(c.pad_top)
     var tapRow = 0
     while tapRow < kh {
-      if iy < 0 || iy >= h {
-        zeroFloats(out, rowFloats)
-      } else if dense && firstTap == 0 && endTap == kw {
-        copyFloats(out, image + (iy &* w &+ x0) &* stride, rowFloats)
-      } else {
-        zeroFloats(out, firstTap &* depth)
-        let line = image + (iy &* w &+ x0) &* stride
-        if dense {
-          copyFloats(out + firstTap &* depth, line + firstTap &* depth, (endTap &- firstTap) &* depth)
-        } else {
-          var tap = firstTap
-          while tap < endTap {
-            copyFloats(out + tap &* depth, line + tap &* dilationW &* stride, depth)
-            tap &+= 1
-          }
-        }
-        zeroFloats(out + endTap &* depth, (kw &- endTap) &* depth)
+      // Nothing of the image: zeros up to the end.
+      let isOutside = iy < 0 || iy >= h
+      let lead = (isOutside ? kw : firstTap) &* depth, end = (isOutside ? kw : endTap) &* depth
+      if lead > 0 { zeroRun(out, lead) }
+      var done = lead
+      var from = image + (iy &* w &+ x0 &+ firstTap &* dilationW) &* stride
+      while done < end {
+        copyRun(out + done, from, dense ? end &- done : depth)
+        from += dilationW &* stride
+        done &+= dense ? end &- done : depth
       }
+      if end < rowFloats { zeroRun(out + end, rowFloats &- end) }
       out += rowFloats
       iy &+= dilationH
       tapRow &+= 1
@@ -81,4 +78,36 @@ func zeroFloats(_ to: UnsafeMutablePointer<Float>, _ count: Int) {
     i &+= lanes
   }
   if i < count { storePart(VF(repeating: 0), to + i, count &- i) }
+}
+
+/// A part of a window: mostly a few floats, at addresses of any alignment. Registers of four seldom lie across two cache
+/// lines, which makes a store several times as slow.
+@inline(__always)
+private func copyRun(_ to: UnsafeMutablePointer<Float>, _ from: UnsafePointer<Float>, _ count: Int) {
+  var i = 0
+  while i &+ 64 <= count {
+    VF.load(from + i).store(to + i)
+    i &+= lanes
+  }
+  while i &+ 4 <= count {
+    SIMD4<Float>.load(from + i).store(to + i)
+    i &+= 4
+  }
+  while i < count {
+    to[i] = from[i]
+    i &+= 1
+  }
+}
+
+@inline(never)
+private func zeroRun(_ to: UnsafeMutablePointer<Float>, _ count: Int) {
+  var i = 0
+  while i &+ 4 <= count {
+    SIMD4<Float>(repeating: 0).store(to + i)
+    i &+= 4
+  }
+  while i < count {
+    to[i] = 0
+    i &+= 1
+  }
 }

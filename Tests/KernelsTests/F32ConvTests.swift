@@ -45,6 +45,76 @@ import Testing
     }
   }
 
+  /// Up to eight results: AVX-512 computes two pixels at once. Odd lines, strides, several images, gaps between pixels.
+  @Test func fewResults() {
+    var seed: UInt64 = 500
+    for columns in 1...9 {
+      for (h, w, cIn, k, stride) in [(28, 28, 1, 5, 1), (9, 7, 3, 3, 2), (6, 2, 1, 2, 1), (11, 30, 2, 4, 3), (5, 1, 1, 3, 1)] {
+        for padding in [0, k / 2] {
+          seed += 1
+          checkConvolution(
+            EK_CONV_F32,
+            ConvCase(
+              n: 1 + Int(seed % 2), h: h, w: w, cIn: cIn, cOut: columns, kh: k, kw: k, strideH: stride, strideW: stride,
+              dilationW: 1 + Int(seed % 2), padTop: padding, padLeft: padding, padBottom: padding, padRight: padding,
+              extraX: Int(seed % 3) / 2, extraY: Int(seed % 3), bias: seed % 4 != 0, clamp: seed % 2 == 0 ? 0...2 : -.infinity ... .infinity),
+            seed: seed)
+        }
+      }
+    }
+  }
+
+  /// What lies outside a window does not show in its result, whatever it is, though two pixels share a register.
+  @Test func infinitiesStayInTheirWindows() {
+    var a = ConvCase(h: 1, w: 8, cOut: 3, kw: 2).arguments()
+    let x: [Float] = [1, 1, 1, .infinity, 1, 1, .nan, 1]
+    let weights: [Float] = [1, 1, 1, 1, 1, 1]
+    for table in simdTables {
+      guard let kernel = table.kernel(EK_CONV_F32) else { continue }
+      let y: [Float] = withTestMemory { memory in
+        a.x = memory.input(x)
+        a.weights = memory.input(weights)
+        return elements(memory.output(of: kernel, bytes: 7 * 3 * 4) { y in var b = a; b.y = y; return b })
+      }
+      for pixel in 0..<7 {
+        let expected: Float = pixel == 2 || pixel == 3 ? .infinity : 2
+        for channel in 0..<3 where pixel < 5 { #expect(y[pixel * 3 + channel] == expected, "\(table.isa) \(pixel)") }
+      }
+    }
+  }
+
+  /// Lines shorter than a tile, with few panels: read in place or from copies of lines, or as copied windows.
+  @Test func shortLines() {
+    var seed: UInt64 = 900
+    for width in [5, 6, 7, 9, 10, 12, 13, 14, 16, 27] {
+      for (cIn, columns) in [(1, 64), (6, 16), (3, 24), (16, 48), (1, 10)] {
+        for padding in [0, 1] {
+          seed += 1
+          checkConvolution(
+            EK_CONV_F32,
+            ConvCase(
+              n: 1 + Int(seed % 2), h: 8, w: width + 2 - 2 * padding, cIn: cIn, cOut: columns, kh: 3, kw: 3,
+              dilationH: 1 + Int(seed % 2), padTop: padding, padLeft: padding, padBottom: padding, padRight: padding,
+              extraX: Int(seed % 3) / 2, residual: seed % 4 == 0),
+            seed: seed)
+        }
+      }
+    }
+    // Windows taller than their stride, as of spectrograms.
+    checkConvolution(
+      EK_CONV_F32,
+      ConvCase(h: 49, w: 10, cOut: 64, kh: 10, kw: 4, strideH: 2, strideW: 2, padTop: 4, padLeft: 1, padBottom: 5, padRight: 1, clamp: 0...6))
+  }
+
+  /// A small layer can be shared evenly.
+  @Test(arguments: simdTables) func smallLayersHaveManyUnits(_ table: KernelTable) throws {
+    let kernel = try #require(table.kernel(EK_CONV_F32))
+    for (size, cIn, cOut) in [(11, 64, 64), (7, 960, 160), (14, 96, 96)] {
+      var a = ConvCase(h: size, w: size, cIn: cIn, cOut: cOut).arguments()
+      #expect(kernel.units(&a) >= 12, "\(size) \(cIn) \(cOut)")
+    }
+  }
+
   @Test func groups() {
     for (groups, depth, columns) in [(2, 1, 1), (2, 3, 5), (3, 8, 16), (4, 16, 33), (32, 4, 4), (7, 1, 2)] {
       for k in [1, 3] {
