@@ -4,6 +4,7 @@
 #include <string.h>
 
 const int32_t ep_unsupported = ENOSYS;
+void ep_zero(void *pointer, size_t size) { memset(pointer, 0, size); }
 const char *ep_error_text(int32_t code) { return strerror(code); }
 
 #if defined(EDGEAI_FREESTANDING)

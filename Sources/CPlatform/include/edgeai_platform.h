@@ -9,6 +9,8 @@
 void *ep_allocate(size_t size, size_t alignment);
 void *ep_allocate_zeroed(size_t size, size_t alignment);
 void ep_deallocate(void *pointer);
+/* The C library's memset to 0: Swift's own initialization writes byte by byte. */
+void ep_zero(void *pointer, size_t size);
 
 /* A caller's allocator; the same layout as edgeai_allocator. */
 typedef struct ep_allocator {
