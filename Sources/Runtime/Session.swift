@@ -77,7 +77,7 @@ public struct Session {
         ThreadPool(state: state).run(
           ThreadPool.Job(
             run: step.pointee.run, arguments: step.pointee.arguments, units: step.pointee.units, chunks: step.pointee.chunks,
-            scratch: scratch, scratchStride: header.pointee.scratchStride))
+            scratch: scratch, scratchStride: header.pointee.scratchStride, isLong: step.pointee.isLong))
       } else {
         step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, scratch)
       }
@@ -148,7 +148,7 @@ public struct Session {
       if let initial = states[index].initial {
         border.own.copyMemory(from: initial, byteCount: border.byteCount)
       } else {
-        border.own.initializeMemory(as: UInt8.self, repeating: 0, count: border.byteCount)
+        ep_zero(border.own, border.byteCount)
       }
     }
   }

@@ -39,6 +39,8 @@ enum SessionBlock {
     var arguments: UnsafeMutableRawPointer
     var units: Int64
     var chunks: UInt32
+    /// See `ThreadPool.Job`.
+    var isLong: Bool
     /// Pointer of the arguments to the number of entries the step found, -1 for none, and how many there is room for.
     var countSlot: Int32
     var bound: Int64

@@ -43,7 +43,7 @@ struct SessionFreezer {
       let value = plan.graph.values[values[index]]
       let own = block + offset
       let bytes = value.byteCount(batch: plan.options.batch) ?? 0
-      own.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      ep_zero(own, bytes)
       (header.pointee.borders + index).initialize(
         to: SessionBlock.Border(pointer: own, own: own, byteCount: bytes, alignment: value.dtype.byteCount, axis: -1, bound: 0, count: place(of: values[index])))
       guard index >= plan.graph.inputs.count, let extent = plan.extents[values[index]] else { continue }
@@ -97,7 +97,7 @@ struct SessionFreezer {
       }
       (header.pointee.steps + index).initialize(
         to: SessionBlock.Step(
-          run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks),
+          run: step.kernel.run, arguments: arguments, units: step.units, chunks: UInt32(step.chunks), isLong: step.isLong,
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
     }

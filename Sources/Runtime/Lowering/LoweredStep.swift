@@ -72,6 +72,7 @@ struct LoweredStep {
   // Set by `Plan`.
   var units: Int64 = 0
   var chunks: Int32 = 1
+  var isLong = false
   var packedBytes = 0
   var packedOffset = 0
   var scratchBytes = 0
