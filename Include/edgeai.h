@@ -404,7 +404,7 @@ enum {
 typedef struct edgeai_session_options {
   uint32_t struct_size;
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
-  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256 */
+  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256; more than the process has processors sleep */
   int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once */
   int32_t strict;             /* 1: refuse a model of which some operator would run on a reference kernel or, when
                                * it is quantized, in float */

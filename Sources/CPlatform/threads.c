@@ -5,6 +5,7 @@
 
 #if defined(EDGEAI_FREESTANDING)
 int32_t ep_threads_available(void) { return 0; }
+int32_t ep_processors(void) { return 1; }
 int32_t ep_thread_start(ep_thread *thread, void (*body)(void *context), void *context) {
   (void)thread; (void)body; (void)context;
   return -1;
@@ -30,6 +31,13 @@ static void *start(void *context) {
 }
 
 int32_t ep_threads_available(void) { return 1; }
+
+int32_t ep_processors(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  long count = sysconf(_SC_NPROCESSORS_ONLN); /* more of them than the set has room for */
+  return count > 0 ? (int32_t)count : 1;
+}
 
 int32_t ep_thread_start(ep_thread *thread, void (*body)(void *context), void *context) {
   thread->body = body;

@@ -1,4 +1,5 @@
 import CEdgeAI
+import CPlatform
 #if !EDGEAI_SINGLE_MODULE
 import Graph
 #endif
@@ -23,7 +24,7 @@ func initialize<T: BitwiseCopyable>(_ pointer: UnsafeMutablePointer<T>?, _ size:
   guard let pointer, size >= MemoryLayout<T>.stride, size <= largestStruct else { return }
   let bytes = UnsafeMutableRawPointer(pointer)
   // A newer header's extra fields are zero, their neutral value.
-  bytes.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+  ep_zero(bytes, size)
   pointer.pointee = defaults
   bytes.storeBytes(of: UInt32(size), as: UInt32.self)
 }

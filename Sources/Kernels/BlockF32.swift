@@ -67,7 +67,7 @@ private struct PartSink: TileSink {
   }
 }
 
-@inline(__always) private func clamped(_ v: VF, _ target: FloatTarget) -> VF {
+@inline(__always) func clamped(_ v: VF, _ target: FloatTarget) -> VF {
   minimum(VF(repeating: target.high), maximum(VF(repeating: target.low), v))
 }
 
@@ -190,10 +190,10 @@ private func lastRows(
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
     row &+= MiddleTile<Row>.rows
   }
-  while row &+ 4 <= rows {
-    Rows4<Row>.product(window, a + row &* stride, stride, bias + 2)
+  while row &+ SmallTile<Row>.rows <= rows {
+    SmallTile<Row>.product(window, a + row &* stride, stride, bias + 2)
       .finish(0, WholeSink(target: target.moved(rows: row, columns: 0), bias: bias))
-    row &+= 4
+    row &+= SmallTile<Row>.rows
   }
   while row &+ 2 <= rows {
     Rows2<Row>.product(window, a + row &* stride, stride, bias + 2)
@@ -215,27 +215,31 @@ private func partPanel(
   let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
   let sink = PartSink(target: target, bias: bias, columns: columns)
   if columns > lanes {
-    partRows(WideRow<RowStep>(), rows, window, a, stride, sink)
+    partRows(WideRow<RowStep>(), rows, window, a, stride, bias, sink)
   } else {
-    partRows(NarrowRow<RowStep>(), rows, window, a, stride, sink)
+    partRows(NarrowRow<RowStep>(), rows, window, a, stride, bias, sink)
   }
 }
 
+/// All rows with one panel, which begins with its bias.
 @inline(__always)
-private func partRows<Row: Tile>(
-  _: Row, _ rows: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ sink: PartSink
-) where Row.Operation == RowStep {
+func partRows<Row: Tile, Sink: TileSink>(
+  _: Row, _ rows: Int, _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<VF>, _ sink: Sink
+) where Row.Operation.Vector == VF, Row.Operation.Sum == Sink.Sum {
   var row = 0
   while row &+ tileRows <= rows {
-    MainTile<Row>.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    MainTile<Row>.product(window, a + row &* stride, stride, panel + 2).finish(row, sink)
     row &+= tileRows
   }
-  while row &+ 4 <= rows {
-    Rows4<Row>.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
-    row &+= 4
+  let small = SmallTile<Row>.rows
+  while row &+ 1 < rows && rows >= small {
+    // A few rows alone would wait for their sums: some of those before are computed again.
+    row = smaller(row, rows &- small)
+    SmallTile<Row>.product(window, a + row &* stride, stride, panel + 2).finish(row, sink)
+    row &+= small
   }
   while row < rows {
-    Row.product(window, a + row &* stride, stride, sink.bias + 2).finish(row, sink)
+    Row.product(window, a + row &* stride, stride, panel + 2).finish(row, sink)
     row &+= 1
   }
 }

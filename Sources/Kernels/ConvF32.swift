@@ -11,12 +11,14 @@ private enum RowSource {
   case image
   /// The same, copied: rows a multiple of a cache's page of sets apart would drive each other out of it.
   case copies
-  /// Windows lie in padded copies of image lines; the rows of one output line are evenly spaced there.
+  /// Windows lie in padded copies of image lines, or in the image; the rows of one output line are evenly spaced there.
   case lines
   /// Each window is copied out: images too narrow for lines, strided 1x1.
   case windows
   /// The same by way of floats, where the end of a pixel is not the end of a word: no word is spent on it.
   case packedWindows
+  /// Few results: copied lines again, for two neighbouring pixels at once (`PixelPairs`).
+  case pairs
 }
 
 /// Windows that are floats at a time on the way to words.
@@ -51,31 +53,37 @@ private struct ConvPlan {
     // blocks keep copied rows near the first; where panels stream from memory, tall blocks read them less often.
     let streams = panels &* panelSize(k) > 256 << 10
     let rowsOfBlock: Int
+    let copiesImage: Bool
     if c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
       && c.h == c.oh && c.w == c.ow
     {
       let copies = !RowStep.readsInPlace || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
       source = copies ? .copies : .image
-      let fitting = larger(smaller((streams ? 128 << 10 : 64 << 10) / k / tileRows, 12), 1) &* tileRows
-      // Where panels stay in the second level cache, few rows are shared too.
-      blockRows = panels &* panelSize(k) > 64 << 10 ? fitting : smaller(fitting, roundedUp(divideUp(pixels, 4), tileRows))
-      rowBlocks = divideUp(pixels, blockRows)
+      copiesImage = !RowStep.readsInPlace
+      blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : divideUp(16, panels &* groups))
+      rowBlocks = rowBlockCount(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
     } else {
-      // Two lines at least share what their windows overlap.
-      let most = smaller(larger(divideUp(Int(c.n) &* Int(c.oh), 32), 2), Int(c.oh))
-      let onePair = depth == 1 && !RowStep.readsInPlace
-      let lines = onePair ? 0 : PaddedLines(c, depth).linesWithin(streams ? 128 << 10 : 64 << 10, most)
+      copiesImage = true
+      let pairLines = PixelPairs.linesWithin(c)
+      // Three lines at least share what their windows overlap; blocks are equal.
+      let fewest = divideUp(Int(c.oh), smaller(larger(divideUp(Int(c.n) &* Int(c.oh), 32), 3), Int(c.oh)))
+      let most = divideUp(Int(c.oh), fewest)
+      let padded = PaddedLines(c, depth)
+      // A word would hold one channel and nothing.
+      let isWasted = depth == 1 && RowStep.words(1) == RowStep.words(2)
+      let fitting = isWasted ? 0 : padded.linesWithin(streams ? 128 << 10 : 64 << 10, most, Int(c.ow), Int(c.kw) &* depth, panels)
+      let lines = pairLines > 0 ? pairLines : fitting
       if lines > 0 {
-        source = .lines
+        source = pairLines > 0 ? .pairs : .lines
         blockRows = lines
         rowBlocks = Int(c.n) &* divideUp(Int(c.oh), lines)
         rowsOfBlock = lines &* Int(c.ow)
       } else {
         source = RowStep.words(filter) < k ? .packedWindows : .windows
         k = RowStep.words(filter)
-        blockRows = larger(smaller((streams ? 128 << 10 : 16 << 10) / k / tileRows, 12), 1) &* tileRows
-        rowBlocks = divideUp(pixels, blockRows)
+        blockRows = evenRows(pixels, (streams ? 128 << 10 : 16 << 10) / k, streams ? 1 : divideUp(16, groups))
+        rowBlocks = rowBlockCount(pixels, blockRows)
         rowsOfBlock = smaller(blockRows, pixels)
       }
     }
@@ -83,10 +91,12 @@ private struct ConvPlan {
     rowWords = k % 512 == 0 ? k &+ 16 : k
     self.k = k
 
-    // Panels are split when rows alone give too few units to share, but not below a useful amount of work.
+    // Panels are split when rows alone give too few units to share, but not below a useful amount of work. A single row
+    // is read by four panels at once.
     let wanted = divideUp(32, rowBlocks &* groups)
-    var most = larger(divideUp(panels, wanted), divideUp(1 << 18, rowsOfBlock &* k &* panelWidth))
-    if source != .image { most = larger(most, 4) }
+    var most = larger(divideUp(panels, wanted), divideUp(1 << 14, rowsOfBlock &* k &* panelWidth))
+    if copiesImage { most = larger(most, 4) }
+    if pixels == 1 { most = roundedUp(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
   }
@@ -97,10 +107,32 @@ private struct ConvPlan {
     switch source {
     case .image: 0
     case .lines: PaddedLines(args.pointee, depth).words(blockRows)
-    case .copies, .windows: blockRows &* rowWords
-    case .packedWindows: blockRows &* rowWords &+ stagedRows &* filter
+    case .copies, .windows: (blockRows &+ tileRows / 2) &* rowWords
+    case .packedWindows: (blockRows &+ tileRows / 2) &* rowWords &+ stagedRows &* filter
+    case .pairs: PixelPairs(args.pointee).floats(blockRows)
     }
   }
+
+  /// Rows of a block that is not lines.
+  func rowCount(_ block: Int) -> Int {
+    let c = args.pointee
+    return block &+ 1 < rowBlocks ? blockRows : Int(c.n) &* Int(c.oh) &* Int(c.ow) &- block &* blockRows
+  }
+}
+
+/// Rows of the blocks that make `rows`: equal blocks of whole tiles, of `fitting` rows at most (168, and one tile at
+/// least), and `wanted` blocks where that leaves them a tile.
+@inline(__always)
+private func evenRows(_ rows: Int, _ fitting: Int, _ wanted: Int) -> Int {
+  let most = larger(smaller(fitting / tileRows, 12), 1) &* tileRows
+  let even = roundedUp(divideUp(rows, divideUp(rows, most)), tileRows)
+  return smaller(even, larger(rows / wanted / tileRows, 1) &* tileRows)
+}
+
+/// Blocks of `blockRows` rows; half a tile that would be left belongs to the last one.
+@inline(__always)
+private func rowBlockCount(_ rows: Int, _ blockRows: Int) -> Int {
+  larger((rows &+ blockRows &- 1 &- tileRows / 2) / blockRows, 1)
 }
 
 func convUnits(_ args: UnsafeRawPointer?) -> Int64 {
@@ -145,6 +177,7 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
         done &+= run
         rows += RowStep.words(run) &* panelWidth
       }
+      if plan.source == .pairs { PixelPairs.double(out, plan.k) }
       out += panelSize(plan.k)
       column &+= panelWidth
     }
@@ -177,6 +210,11 @@ func convRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch:
     let column = panelBlock &* width
     let panels = packed.assumingMemoryBound(to: Float.self)
       + (group &* plan.groupWords &+ panelBlock &* plan.blockPanels &* panelSize(plan.k))
+    if plan.source == .pairs {
+      multiplyPairs(rows, plan.columns, Int(c.ow), panels, whole.moved(rows: firstRow, columns: 0))
+      unit &+= 1
+      continue
+    }
     multiplyBlock(
       rows, smaller(width, plan.columns &- column), panels,
       whole.moved(rows: firstRow, columns: group &* plan.columns &+ column))
@@ -191,25 +229,23 @@ private func prepare(
   let c = plan.args.pointee
   guard let base = c.x else { return 0 }
   let x = base.assumingMemoryBound(to: Float.self) + channel
-  let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
   switch plan.source {
   case .image:
     let row = rowBlock &* plan.blockRows
-    rows = FloatRows(
-      smaller(plan.blockRows, pixels &- row), plan.k, x + row &* Int(c.x_stride), Int(c.x_stride) &* 4)
+    rows = FloatRows(plan.rowCount(rowBlock), plan.k, x + row &* Int(c.x_stride), Int(c.x_stride) &* 4)
     return row
   case .copies, .windows:
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
-    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowWords &* 4)
+    rows = FloatRows(plan.rowCount(rowBlock), plan.k, scratch, plan.rowWords &* 4)
     gatherRows(RowStep.self, c, x, row, rows.count, plan.depth, plan.rowWords, scratch.assumingMemoryBound(to: Float.self))
     return row
   case .packedWindows:
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
-    rows = FloatRows(smaller(plan.blockRows, pixels &- row), plan.k, scratch, plan.rowWords &* 4)
+    rows = FloatRows(plan.rowCount(rowBlock), plan.k, scratch, plan.rowWords &* 4)
     let words = scratch.assumingMemoryBound(to: Float.self)
-    let staged = words + plan.blockRows &* plan.rowWords
+    let staged = words + (plan.blockRows &+ tileRows / 2) &* plan.rowWords
     var done = 0
     while done < rows.count {
       let count = smaller(stagedRows, rows.count &- done)
@@ -222,15 +258,19 @@ private func prepare(
       done &+= count
     }
     return row
-  case .lines:
+  case .lines, .pairs:
     let blocks = divideUp(Int(c.oh), plan.blockRows)
     let image = rowBlock / blocks, line = rowBlock % blocks &* plan.blockRows
     guard let scratch else { return 0 }
-    let lines = PaddedLines(c, plan.depth)
     let copied = scratch.assumingMemoryBound(to: Float.self)
     let count = smaller(plan.blockRows, Int(c.oh) &- line)
-    lines.copy(c, x + image &* Int(c.h) &* Int(c.w) &* Int(c.x_stride), line, count, copied)
-    rows = lines.rows(c, count, copied)
+    let first = x + image &* Int(c.h) &* Int(c.w) &* Int(c.x_stride)
+    if plan.source == .pairs {
+      rows = PixelPairs(c).prepare(c, first, line, count, copied)
+    } else {
+      let lines = PaddedLines(c, plan.depth)
+      rows = lines.rows(c, count, lines.copy(c, first, line, count, copied))
+    }
     return (image &* Int(c.oh) &+ line) &* Int(c.ow)
   }
 }

@@ -44,6 +44,8 @@ private struct ConvShapeU8 {
       if block > tileRows { block = block / tileRows &* tileRows }
       if block < 1 { block = 1 }
     }
+    // Where weights stay in the first level cache, few rows are shared too.
+    if panels &* panelBytesU8(steps) <= 32 << 10 { block = smaller(block, larger(roundedUp(divideUp(rows, 4), tileRows), 1)) }
     blockRows = block < rows ? block : rows
     rowBlocks = blockRows == 0 ? 0 : divideUp(rows, blockRows)
     let wanted = rowBlocks == 0 ? 1 : divideUp(Self.enoughUnits, rowBlocks)

@@ -9,9 +9,9 @@ func gatherRows<Format: RowFormat>(
   let stride = Int(c.x_stride), h = Int(c.h), w = Int(c.w), kh = Int(c.kh), kw = Int(c.kw)
   let dilationH = Int(c.dilation_h), dilationW = Int(c.dilation_w)
   // Taps of one window row are one run of memory.
+  let dense = dilationW == 1 && stride == depth
   let words = Format.words(depth)
   let rowWords = kw &* words
-  let dense = dilationW == 1 && stride == depth
   var ox = first % Int(c.ow)
   var oy = first / Int(c.ow) % Int(c.oh)
   var image = x + first / (Int(c.ow) &* Int(c.oh)) &* (h &* w &* stride)
@@ -21,28 +21,26 @@ func gatherRows<Format: RowFormat>(
     let x0 = ox &* Int(c.stride_w) &- Int(c.pad_left)
     // Taps inside the image: firstTap ..< endTap.
     let firstTap = x0 < 0 ? smaller(divideUp(0 &- x0, dilationW), kw) : 0
-    let endTap = x0 >= w ? firstTap : larger(firstTap, smaller(kw, divideUp(w &- x0, dilationW)))
+    var endTap = kw
+    if x0 &+ (kw &- 1) &* dilationW >= w {
+      endTap = x0 >= w ? firstTap : larger(firstTap, smaller(kw, divideUp(w &- x0, dilationW)))
+    }
     var iy = oy &* Int(c.stride_h) &- Int(c.pad_top)
     var tapRow = 0
     while tapRow < kh {
-      if iy < 0 || iy >= h {
-        zeroFloats(out, rowWords)
-      } else if dense && firstTap == 0 && endTap == kw {
-        Format.copy(out, image + (iy &* w &+ x0) &* stride, kw, depth)
-      } else {
-        zeroFloats(out, firstTap &* words)
-        let line = image + (iy &* w &+ x0) &* stride
-        if dense {
-          Format.copy(out + firstTap &* words, line + firstTap &* depth, endTap &- firstTap, depth)
-        } else {
-          var tap = firstTap
-          while tap < endTap {
-            Format.copy(out + tap &* words, line + tap &* dilationW &* stride, 1, depth)
-            tap &+= 1
-          }
-        }
-        zeroFloats(out + endTap &* words, (kw &- endTap) &* words)
+      // Nothing of the image: zeros up to the end.
+      let isOutside = iy < 0 || iy >= h
+      let lead = isOutside ? kw : firstTap, end = isOutside ? kw : endTap
+      if lead > 0 { zeroRun(out, lead &* words) }
+      var from = image + (iy &* w &+ x0 &+ firstTap &* dilationW) &* stride
+      let run = dense ? end &- lead : 1
+      var tap = lead
+      while tap < end {
+        Format.copy(out + tap &* words, from, run, depth)
+        from += dilationW &* stride
+        tap &+= run
       }
+      if end < kw { zeroRun(out + end &* words, (kw &- end) &* words) }
       out += rowWords
       iy &+= dilationH
       tapRow &+= 1
@@ -82,4 +80,17 @@ func zeroFloats(_ to: UnsafeMutablePointer<Float>, _ count: Int) {
     i &+= lanes
   }
   if i < count { storePart(VF(repeating: 0), to + i, count &- i) }
+}
+
+@inline(never)
+private func zeroRun(_ to: UnsafeMutablePointer<Float>, _ count: Int) {
+  var i = 0
+  while i &+ 4 <= count {
+    SIMD4<Float>(repeating: 0).store(to + i)
+    i &+= 4
+  }
+  while i < count {
+    to[i] = 0
+    i &+= 1
+  }
 }

@@ -1,7 +1,7 @@
 // What every InstructionSet file offers, for its registers:
 //
 //   VF, VI                      a register of Float, of Int32 (equal lane counts)
-//   MainTile, MiddleTile        the row counts of a register tile (Tile.swift)
+//   MainTile, MiddleTile, SmallTile   the row counts of a register tile (Tile.swift)
 //   minimum, maximum            float: NaN where the second operand is, so put the data second
 //   multiplyAdd(a, b, c)        a * b + c, fused where the CPU fuses
 //   squareRoot, toFloat, toInteger

@@ -9,6 +9,7 @@ typealias VI = SIMD8<Int32>
 /// 6 x 2 sums, two panel vectors and one broadcast fill 15 of 16 registers.
 typealias MainTile<Row: Tile> = Rows6<Row>
 typealias MiddleTile<Row: Tile> = Rows4<Row>
+typealias SmallTile<Row: Tile> = Rows4<Row>
 
 @inline(__always) func minimum(_ a: VF, _ b: VF) -> VF { _mm256_min_ps(a, b) }
 @inline(__always) func maximum(_ a: VF, _ b: VF) -> VF { _mm256_max_ps(a, b) }

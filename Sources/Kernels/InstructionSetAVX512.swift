@@ -9,6 +9,7 @@ typealias VI = SIMD16<Int32>
 /// 14 x 2 sums, two panel vectors and one broadcast fill 31 of 32 registers.
 typealias MainTile<Row: Tile> = Rows14<Row>
 typealias MiddleTile<Row: Tile> = Rows7<Row>
+typealias SmallTile<Row: Tile> = Rows5<Row>
 
 @inline(__always) func minimum(_ a: VF, _ b: VF) -> VF { _mm512_min_ps(a, b) }
 @inline(__always) func maximum(_ a: VF, _ b: VF) -> VF { _mm512_max_ps(a, b) }

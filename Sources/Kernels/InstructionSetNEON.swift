@@ -9,6 +9,7 @@ typealias VI = SIMD4<Int32>
 /// 12 x 2 sums leave eight registers for panel vectors and row elements.
 typealias MainTile<Row: Tile> = Rows12<Row>
 typealias MiddleTile<Row: Tile> = Rows8<Row>
+typealias SmallTile<Row: Tile> = Rows4<Row>
 
 @inline(__always) func minimum(_ a: VF, _ b: VF) -> VF { vminq_f32(a, b) }
 @inline(__always) func maximum(_ a: VF, _ b: VF) -> VF { vmaxq_f32(a, b) }

@@ -9,6 +9,7 @@ typealias VI = SIMD4<Int32>
 /// 4 x 2 sums; the separate multiply needs a temporary for each sum in flight.
 typealias MainTile<Row: Tile> = Rows4<Row>
 typealias MiddleTile<Row: Tile> = Rows2<Row>
+typealias SmallTile<Row: Tile> = Rows2<Row>
 
 @inline(__always) func minimum(_ a: VF, _ b: VF) -> VF { _mm_min_ps(a, b) }
 @inline(__always) func maximum(_ a: VF, _ b: VF) -> VF { _mm_max_ps(a, b) }

@@ -1,11 +1,12 @@
 import CPlatform
 
 /// Copies of image lines with their padding, compact in channels: what a block of output lines reads. A window is
-/// a run of memory for each of its lines, and the windows of one output line are evenly spaced.
+/// a run of memory for each of its lines, and the windows of one output line are evenly spaced. An image without padding
+/// is read where it is.
 struct PaddedLines {
   /// Channels and words of a pixel, words of a line; lines between output lines, lines a window spans.
   private let depth: Int, words: Int, lineWords: Int, step: Int, reach: Int
-  private let isUseful: Bool
+  private let isUseful: Bool, isInPlace: Bool
 
   init(_ c: ek_conv, _ depth: Int) {
     let ow = Int(c.ow)
@@ -14,63 +15,76 @@ struct PaddedLines {
     lineWords = ((ow &- 1) &* Int(c.stride_w) &+ (Int(c.kw) &- 1) &* Int(c.dilation_w) &+ 1) &* words
     step = Int(c.stride_h)
     reach = (Int(c.kh) &- 1) &* Int(c.dilation_h) &+ 1
-    // The tiles of an output line leave a remainder; in short lines it costs more than copying windows. Windows
-    // further apart than they are wide would copy pixels nobody reads.
-    isUseful = (ow % tileRows == 0 || ow >= 27) && c.kh &* c.kw > 1 && c.stride_w <= c.kw && c.stride_h <= c.kh
+    isInPlace = RowStep.readsInPlace && c.pad_top == 0 && c.pad_left == 0 && lineWords <= Int(c.w) &* depth && (Int(c.oh) &- 1) &* step &+ reach <= Int(c.h)
+      && Int(c.x_stride) == depth && depth &* Int(c.stride_w) % 1024 != 0
+    // Windows further apart than they are wide would copy pixels nobody reads.
+    isUseful = c.kh &* c.kw > 1 && c.stride_w <= c.kw && c.stride_h <= c.kh
   }
+
+  var wordsOfLine: Int { lineWords }
 
   /// Words copied for `lines` output lines.
   func words(_ lines: Int) -> Int { ((lines &- 1) &* step &+ reach) &* lineWords }
 
-  /// Output lines whose copy fits `limit` words, and at most `most`; 0 where windows are the better choice.
-  func linesWithin(_ limit: Int, _ most: Int) -> Int {
-    guard isUseful, words(1) <= 128 << 10 else { return 0 }
+  /// Output lines whose copy fits `limit` words, and at most `most`; 0 where windows are the better choice. The tiles of
+  /// an output line leave a remainder: in short lines it costs more than copying windows, unless windows are small and few
+  /// panels read the copies.
+  func linesWithin(_ limit: Int, _ most: Int, _ ow: Int, _ run: Int, _ panels: Int) -> Int {
+    let isLong = ow % tileRows == 0 || ow >= 27 || ow >= 5 && run &* panels < 192
+    guard isUseful, isLong, words(1) <= 128 << 10 else { return 0 }
     var lines = 1
     while lines < most && words(lines &+ 1) <= limit { lines &+= 1 }
     return lines
   }
 
-  /// Copies what output lines line ..< line + count of an image read.
-  func copy(_ c: ek_conv, _ image: UnsafePointer<Float>, _ line: Int, _ count: Int, _ to: UnsafeMutablePointer<Float>) {
-    let w = Int(c.w), pixel = Int(c.x_stride)
-    let left = smaller(Int(c.pad_left), lineWords / words)
-    let inside = smaller(w, lineWords / words &- left)
+  /// Copies what output lines line ..< line + count of an image read; where that is now.
+  func copy(
+    _ c: ek_conv, _ image: UnsafePointer<Float>, _ line: Int, _ count: Int, _ to: UnsafeMutablePointer<Float>
+  ) -> UnsafePointer<Float> {
     var iy = line &* step &- Int(c.pad_top)
+    if isInPlace { return image + iy &* Int(c.w) &* depth }
     let end = iy &+ (count &- 1) &* step &+ reach
     var out = to
     while iy < end {
-      if iy < 0 || iy >= Int(c.h) {
-        zeroFloats(out, lineWords)
-      } else {
-        let from = image + iy &* w &* pixel
-        zeroFloats(out, left &* words)
-        if pixel == depth {
-          RowStep.copy(out + left &* words, from, inside, depth)
-        } else {
-          var i = 0
-          while i < inside {
-            RowStep.copy(out + (left &+ i) &* words, from + i &* pixel, 1, depth)
-            i &+= 1
-          }
-        }
-        zeroFloats(out + (left &+ inside) &* words, lineWords &- (left &+ inside) &* words)
-      }
+      copyLine(c, image, iy, out)
       out += lineWords
       iy &+= 1
     }
+    return UnsafePointer(to)
   }
 
-  /// The windows of `count` output lines in a copy.
-  func rows(_ c: ek_conv, _ count: Int, _ copy: UnsafePointer<Float>) -> FloatRows {
-    var rows = FloatRows(Int(c.ow), Int(c.kw) &* words, copy, Int(c.stride_w) &* words &* 4)
+  /// Copies line `iy` of an image, which may lie outside.
+  func copyLine(_ c: ek_conv, _ image: UnsafePointer<Float>, _ iy: Int, _ out: UnsafeMutablePointer<Float>) {
+    if iy < 0 || iy >= Int(c.h) { return zeroFloats(out, lineWords) }
+    let w = Int(c.w), pixel = Int(c.x_stride)
+    let left = smaller(Int(c.pad_left), lineWords / words)
+    let inside = smaller(w, lineWords / words &- left)
+    let from = image + iy &* w &* pixel
+    zeroFloats(out, left &* words)
+    if pixel == depth {
+      RowStep.copy(out + left &* words, from, inside, depth)
+    } else {
+      var i = 0
+      while i < inside {
+        RowStep.copy(out + (left &+ i) &* words, from + i &* pixel, 1, depth)
+        i &+= 1
+      }
+    }
+    zeroFloats(out + (left &+ inside) &* words, lineWords &- (left &+ inside) &* words)
+  }
+
+  /// The windows of `count` output lines in a copy that has `width` words for each one.
+  func rows(_ c: ek_conv, _ count: Int, _ copy: UnsafePointer<Float>, _ width: Int = 1) -> FloatRows {
+    let line = isInPlace && width == 1 ? Int(c.w) &* depth : lineWords
+    var rows = FloatRows(Int(c.ow), Int(c.kw) &* words, copy, Int(c.stride_w) &* words &* width &* 4)
     rows.lines = count
-    rows.lineStride = step &* lineWords &* 4
+    rows.lineStride = step &* line &* width &* 4
     rows.window.lines = Int(c.kh)
-    rows.window.lineStride = Int(c.dilation_h) &* lineWords &* 4
+    rows.window.lineStride = Int(c.dilation_h) &* line &* width &* 4
     if c.dilation_w != 1 {
       rows.window.taps = Int(c.kw)
       rows.window.steps = words
-      rows.window.tapStride = Int(c.dilation_w) &* words &* 4
+      rows.window.tapStride = Int(c.dilation_w) &* words &* width &* 4
     }
     return rows
   }

@@ -43,6 +43,11 @@ private struct PoolSpan {
 
   @inline(__always)
   init(_ start: Int, _ taps: Int, _ dilation: Int, _ size: Int, _ padAfter: Int) {
+    if start >= 0 && start &+ (taps &- 1) &* dilation < size {
+      // Most windows: without a division.
+      (first, count, padded) = (start, taps, taps)
+      return
+    }
     let firstTap = start < 0 ? smaller(divideUp(0 &- start, dilation), taps) : 0
     let endTap = start >= size ? firstTap : larger(firstTap, smaller(taps, divideUp(size &- start, dilation)))
     first = start &+ firstTap &* dilation
@@ -75,8 +80,11 @@ private func poolRows<P: Pooling>(_: P.Type, _ p: ek_pool, _ begin: Int, _ end: 
         x: line + columns.first &* pixel, rows: rows.count, columns: columns.count, rowStep: tapRow, columnStep: tap,
         start: pixels == 0 ? P.empty : P.start, divisor: Float(Int32(truncatingIfNeeded: larger(divisor, 1))), low: p.clamp_min,
         high: p.clamp_max)
+      // A register may reach into the next pixel, whose result is written later, where both images have one in this row.
+      let reaches = p.y_stride == p.c && ox &+ 1 < ow && columns.first &+ larger(columns.count, 1) &* dilationW <= w &- 1 && lanes <= 2 &* channels
+      let end = reaches ? roundedUp(channels, lanes) : channels
       var channel = 0
-      while channel &+ lanes <= channels {
+      while channel &+ lanes <= end {
         poolVector(P.self, window, channel, out, WholeLanes())
         channel &+= lanes
       }

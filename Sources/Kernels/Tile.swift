@@ -237,6 +237,7 @@ struct TilePair<Top: Tile, Bottom: Tile>: Tile where Top.Operation == Bottom.Ope
 
 typealias Rows2<Row: Tile> = TilePair<Row, Row>
 typealias Rows4<Row: Tile> = TilePair<Rows2<Row>, Rows2<Row>>
+typealias Rows5<Row: Tile> = TilePair<Rows4<Row>, Row>
 typealias Rows6<Row: Tile> = TilePair<Rows4<Row>, Rows2<Row>>
 typealias Rows7<Row: Tile> = TilePair<Rows6<Row>, Row>
 typealias Rows8<Row: Tile> = TilePair<Rows4<Row>, Rows4<Row>>

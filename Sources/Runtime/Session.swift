@@ -79,7 +79,8 @@ public struct Session {
         ThreadPool(state: state).run(
           ThreadPool.Job(
             run: step.pointee.run, arguments: step.pointee.arguments, units: step.pointee.units, chunks: step.pointee.chunks,
-            scratch: step.pointee.scratch, scratchStride: step.pointee.scratchStride))
+            scratch: step.pointee.scratch, scratchStride: step.pointee.scratchStride,
+            isLong: step.pointee.isLong))
       } else {
         step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, step.pointee.scratch)
       }

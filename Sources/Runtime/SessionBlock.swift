@@ -41,6 +41,8 @@ enum SessionBlock {
     var scratch: UnsafeMutableRawPointer
     var scratchStride: Int
     var chunks: UInt32
+    /// See `ThreadPool.Job`.
+    var isLong: Bool
     /// Pointer of the arguments to the number of entries the step found, -1 for none, and how many there is room for.
     var countSlot: Int32
     var bound: Int64

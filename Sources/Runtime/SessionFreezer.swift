@@ -101,7 +101,7 @@ struct SessionFreezer {
       (header.pointee.steps + index).initialize(
         to: SessionBlock.Step(
           run: step.kernel.run, arguments: arguments, units: step.units,
-          scratch: block + plan.layout.arena + step.scratchOffset, scratchStride: (step.scratchBytes &+ 63) & ~63, chunks: UInt32(step.chunks),
+          scratch: block + plan.layout.arena + step.scratchOffset, scratchStride: (step.scratchBytes &+ 63) & ~63, chunks: UInt32(step.chunks), isLong: step.isLong,
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
     }

@@ -15,7 +15,8 @@ public enum Precision: UInt8, Equatable, Sendable {
 public struct SessionOptions {
   /// Samples of one run: the value of the symbolic dimension. At least 1.
   public var batch = 1
-  /// Threads of one run, the caller's included: 1...256. A build without threads runs on the caller alone.
+  /// Threads of one run, the caller's included: 1...256. Those beyond the processors that the process may use sleep. A build
+  /// without threads runs on the caller alone.
   public var threads = 1
   /// How long an idle thread spins before it sleeps. 0 sleeps at once: no CPU time between runs, slower wake-up.
   public var spinMicroseconds = 100

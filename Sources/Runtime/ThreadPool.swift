@@ -3,19 +3,23 @@ import CPlatform
 import Graph
 #endif
 
-/// Worker threads that share one job's chunks with the caller. All state is plain memory given by the owner.
+/// Worker threads that share one job's parts with the caller. All state is plain memory given by the owner.
 ///
 /// A call into the library may be abandoned for want of memory after the workers have started, and their state be
 /// freed with all else it made. So the pool leaves a cleanup with the current scope, which ends them first.
 ///
-/// A job has `chunks` parts. `unclaimed` counts down; whoever lowers it from i to i - 1 owns part i - 1. The caller
-/// takes parts too and then waits only for parts that somebody claimed, so a worker that is asleep or preempted
-/// before its claim never delays a run. The job's description is written before `unclaimed` is set and rewritten
-/// only when every claimed part is done, so a claim, however late, is always for the job it then reads.
+/// A job has `chunks` parts of equal size. The caller keeps its share of them, as if all threads were there, and then
+/// publishes the others: `unclaimed` counts down, and whoever lowers it from i to i - n owns parts i - n ..< i. A claim
+/// is for a share of what is left, so a job takes few claims, the last of which are small: threads that begin late or are
+/// held up take less. The caller claims too when its own parts are done, and then waits only for parts that somebody
+/// claimed, so a worker that is asleep or preempted before its claim never delays a run. The job's description is
+/// written before `unclaimed` is set and rewritten only when every claimed part is done, so a claim, however late, is
+/// always for the job it then reads. It lies on the cache line of `unclaimed`: a worker that sees the count has it.
 ///
-/// Idle workers watch `generation` for a while and then sleep on it. A sleeper first announces itself, then looks
-/// at the generation again; the caller first changes the generation, then looks for sleepers: one of them sees
-/// the other.
+/// Idle workers watch `unclaimed` for a while and then sleep on it. A sleeper first announces itself, then looks at the
+/// count again; the caller first sets the count, then looks for sleepers: one of them sees the other. To wake one takes
+/// as long as a small network, so after a rest it is done for a long job, or when short ones have kept coming. Those who
+/// watch give up their processor now and then; more workers than there are processors never take part.
 struct ThreadPool {
   /// One kernel call, split by units.
   struct Job {
@@ -26,12 +30,14 @@ struct ThreadPool {
     /// Scratch of participant p begins at scratch + p * scratchStride.
     var scratch: UnsafeMutableRawPointer?
     var scratchStride: Int
+    /// Takes so long that waking a thread pays by itself.
+    var isLong = true
 
-    /// Runs one part.
-    func runPart(_ part: UInt32, participant: Int) {
-      let begin = units &* Int64(part) / Int64(chunks)
-      let end = units &* Int64(part &+ 1) / Int64(chunks)
-      run?(arguments, begin, end, scratch.map { $0 + participant &* scratchStride })
+    /// Runs parts first ..< end.
+    func runParts(_ first: UInt32, _ end: UInt32, participant: Int) {
+      run?(
+        arguments, units &* Int64(first) / Int64(chunks), units &* Int64(end) / Int64(chunks),
+        scratch.map { $0 + participant &* scratchStride })
     }
   }
 
@@ -42,41 +48,57 @@ struct ThreadPool {
     var participant: Int
   }
 
+  /// Written at the start only.
+  private struct Constants {
+    var spinNanoseconds: UInt64
+    /// Threads that take parts, the caller included: as many as there are processors at most.
+    var participants: UInt32
+    var workerCount: Int
+  }
+
   private let state: UnsafeMutableRawPointer
 
   /// A pool in memory that `start` filled.
   init(state: UnsafeMutableRawPointer) { self.state = state }
 
-  // Words that threads write live on cache lines of their own.
+  // What threads write lives on cache lines of its own.
   private static let line = 64
-  private var generation: UnsafeMutablePointer<UInt32> { word(0) }
-  private var unclaimed: UnsafeMutablePointer<UInt32> { word(1) }
-  private var done: UnsafeMutablePointer<UInt32> { word(2) }
-  private var sleepers: UnsafeMutablePointer<UInt32> { word(3) }
-  private var callerWaits: UnsafeMutablePointer<UInt32> { word(4) }
-  private var stopping: UnsafeMutablePointer<UInt32> { word(5) }
-  private var spinNanoseconds: UnsafeMutablePointer<UInt64> { (state + 6 &* ThreadPool.line).assumingMemoryBound(to: UInt64.self) }
-  // On the spin time's line: written at the start only, too.
-  private var workerCount: UnsafeMutablePointer<Int> { (state + 6 &* ThreadPool.line + 8).assumingMemoryBound(to: Int.self) }
-  private var cleanup: UnsafeMutablePointer<ep_cleanup> { (state + 6 &* ThreadPool.line + 16).assumingMemoryBound(to: ep_cleanup.self) }
-  private var job: UnsafeMutablePointer<Job> { (state + 7 &* ThreadPool.line).assumingMemoryBound(to: Job.self) }
-  private var workers: UnsafeMutablePointer<Worker> { (state + 8 &* ThreadPool.line).assumingMemoryBound(to: Worker.self) }
-  private func word(_ index: Int) -> UnsafeMutablePointer<UInt32> {
-    (state + index &* ThreadPool.line).assumingMemoryBound(to: UInt32.self)
+  /// Parts that nobody has claimed, or `stop`.
+  private var unclaimed: UnsafeMutablePointer<UInt32> { word(0) }
+  private var job: UnsafeMutablePointer<Job> { (state + 8).assumingMemoryBound(to: Job.self) }
+  /// Parts done by workers.
+  private var done: UnsafeMutablePointer<UInt32> { word(1) }
+  private var callerWaits: UnsafeMutablePointer<UInt32> { word(1) + 1 }
+  private var sleepers: UnsafeMutablePointer<UInt32> { word(2) }
+  /// What workers sleep on that take no part: `stop` at the end.
+  private var ending: UnsafeMutablePointer<UInt32> { word(2) + 1 }
+  /// When the caller last found sleepers, and when the jobs began that followed each other since; its own.
+  private var times: UnsafeMutablePointer<UInt64> { (state + 2 &* ThreadPool.line + 8).assumingMemoryBound(to: UInt64.self) }
+  private var constants: UnsafeMutablePointer<Constants> { (state + 3 &* ThreadPool.line).assumingMemoryBound(to: Constants.self) }
+  // On the constants' line: written at the start and end only, too.
+  private var cleanup: UnsafeMutablePointer<ep_cleanup> {
+    UnsafeMutableRawPointer(constants + 1).assumingMemoryBound(to: ep_cleanup.self)
   }
+  private var workers: UnsafeMutablePointer<Worker> { (state + 4 &* ThreadPool.line).assumingMemoryBound(to: Worker.self) }
+  private func word(_ line: Int) -> UnsafeMutablePointer<UInt32> {
+    (state + line &* ThreadPool.line).assumingMemoryBound(to: UInt32.self)
+  }
+  private static let stop: UInt32 = 1 << 31
 
   /// Bytes of state for a number of threads, the caller's included. The memory must be 64-byte aligned.
   static func byteCount(threads: Int) -> Int {
-    threads <= 1 ? 0 : 8 &* line &+ (threads &- 1) &* MemoryLayout<Worker>.stride
+    threads <= 1 ? 0 : 4 &* line &+ (threads &- 1) &* MemoryLayout<Worker>.stride
   }
 
   /// Starts `threads` - 1 workers. Throws `outOfMemory` when the system gives no thread; none is left then.
-  static func start(state: UnsafeMutableRawPointer, threads: Int, spinMicroseconds: Int) throws(EdgeError) -> ThreadPool {
+  static func start(
+    state: UnsafeMutableRawPointer, threads: Int, spinMicroseconds: Int, processors: Int = Int(ep_processors())
+  ) throws(EdgeError) -> ThreadPool {
     let pool = ThreadPool(state: state)
-    for index in 0..<6 { pool.word(index).initialize(to: 0) }
-    pool.spinNanoseconds.initialize(to: UInt64(max(spinMicroseconds, 0)) &* 1000)
-    pool.job.initialize(to: Job(run: nil, arguments: nil, units: 0, chunks: 1, scratch: nil, scratchStride: 0))
-    pool.workerCount.initialize(to: 0)
+    ep_zero(state, 4 &* line)
+    pool.constants.initialize(
+      to: Constants(
+        spinNanoseconds: UInt64(max(spinMicroseconds, 0)) &* 1000, participants: UInt32(max(min(threads, processors), 1)), workerCount: 0))
     pool.cleanup.initialize(to: ep_cleanup())
     ep_cleanup_add(pool.cleanup, { state in if let state { ThreadPool(state: state).stop() } }, state)
     for index in 0..<(threads &- 1) {
@@ -88,7 +110,7 @@ struct ThreadPool {
         pool.stop()
         throw EdgeError(.outOfMemory, "could not start thread \(index &+ 2) of \(threads)")
       }
-      pool.workerCount.pointee = index &+ 1
+      pool.constants.pointee.workerCount = index &+ 1
     }
     return pool
   }
@@ -96,47 +118,60 @@ struct ThreadPool {
   /// Ends and joins the workers. No job may be running.
   func stop() {
     ep_cleanup_remove(cleanup)
-    ep_atomic_store_ordered(stopping, 1)
-    announce()
-    for index in 0..<workerCount.pointee { ep_thread_join(UnsafeMutableRawPointer(workers + index).assumingMemoryBound(to: ep_thread.self)) }
+    end(unclaimed)
+    end(ending)
+    for index in 0..<constants.pointee.workerCount {
+      ep_thread_join(UnsafeMutableRawPointer(workers + index).assumingMemoryBound(to: ep_thread.self))
+    }
+  }
+
+  private func end(_ word: UnsafeMutablePointer<UInt32>) {
+    ep_atomic_store_ordered(word, ThreadPool.stop)
+    ep_futex_wake(word, Int32.max)
   }
 
   /// Runs all parts of a job and returns when they are done. Called by one thread at a time.
   func run(_ next: Job) {
+    let others = next.chunks &- share(next.chunks)
     job.pointee = next
     ep_atomic_store(done, 0)
-    ep_atomic_store_ordered(unclaimed, next.chunks)
-    announce()
-    drain(participant: 0)
-    waitUntilDone(next.chunks)
-  }
-
-  private func announce() {
-    _ = ep_atomic_add(generation, 1)
-    if ep_atomic_load_ordered(sleepers) != 0 { ep_futex_wake(generation, Int32.max) }
-  }
-
-  private func drain(participant: Int) {
-    while true {
-      var left = ep_atomic_load(unclaimed)
-      var claimed = false
-      while left != 0, !claimed { claimed = ep_atomic_compare_exchange(unclaimed, &left, left &- 1) != 0 }
-      if !claimed { return }
-      let current = job.pointee
-      current.runPart(left &- 1, participant: participant)
-      // After this addition the job may be another one.
-      let isLast = ep_atomic_add(done, 1) &+ 1 == current.chunks
-      if isLast, participant != 0, ep_atomic_load_ordered(callerWaits) != 0 { ep_futex_wake(done, 1) }
+    ep_atomic_store_ordered(unclaimed, others)
+    if ep_atomic_load_ordered(sleepers) != 0, isWorthWaking(next) { ep_futex_wake(unclaimed, Int32.max) }
+    next.runParts(others, next.chunks, participant: 0)
+    var theirs = others
+    while let claim = claim() {
+      next.runParts(claim.first, claim.end, participant: 0)
+      theirs &-= claim.end &- claim.first
     }
+    waitUntilDone(theirs)
   }
 
-  private func waitUntilDone(_ chunks: UInt32) {
-    if ep_atomic_load(done) == chunks { return }
-    if spin({ ep_atomic_load(done) == chunks }) { return }
+  private func isWorthWaking(_ job: Job) -> Bool {
+    let now = ep_nanoseconds()
+    if now &- times[0] > 200_000 { times[1] = now }
+    times[0] = now
+    return job.isLong || now &- times[1] > 50_000
+  }
+
+  /// What a thread takes of so many parts.
+  private func share(_ parts: UInt32) -> UInt32 { max(parts / constants.pointee.participants, 1) }
+
+  /// Parts that are now the caller's to do; nil when there are none.
+  private func claim() -> (first: UInt32, end: UInt32)? {
+    var left = ep_atomic_load(unclaimed)
+    while left != 0, left != ThreadPool.stop {
+      let first = left &- share(left)
+      if ep_atomic_compare_exchange(unclaimed, &left, first) != 0 { return (first, left) }
+    }
+    return nil
+  }
+
+  private func waitUntilDone(_ parts: UInt32) {
+    if spin({ ep_atomic_load(done) == parts }) { return }
     ep_atomic_store_ordered(callerWaits, 1)
     while true {
       let seen = ep_atomic_load_ordered(done)
-      if seen == chunks { break }
+      if seen == parts { break }
       ep_futex_wait(done, seen)
     }
     ep_atomic_store(callerWaits, 0)
@@ -145,15 +180,21 @@ struct ThreadPool {
   /// Waits for a condition as long as the pool may spin; whether it came true.
   @inline(__always)
   private func spin(_ condition: () -> Bool) -> Bool {
-    let limit = spinNanoseconds.pointee
-    if limit == 0 { return condition() }
+    if condition() { return true }
+    let limit = constants.pointee.spinNanoseconds
+    if limit == 0 { return false }
     let start = ep_nanoseconds()
     while true {
-      for _ in 0..<32 {
+      var polls = 32
+      while polls > 0 {
         if condition() { return true }
         ep_spin_hint()
+        polls &-= 1
       }
-      if ep_nanoseconds() &- start > limit { return false }
+      let waited = ep_nanoseconds() &- start
+      if waited > limit { return false }
+      // Whoever has work for this processor comes first.
+      if waited > 20_000 { ep_thread_yield() }
     }
   }
 
@@ -162,16 +203,23 @@ struct ThreadPool {
     let worker = context.assumingMemoryBound(to: Worker.self)
     let pool = ThreadPool(state: worker.pointee.pool)
     let participant = worker.pointee.participant
-    var seen: UInt32 = 0
+    if participant >= Int(pool.constants.pointee.participants) {
+      while ep_atomic_load_ordered(pool.ending) == 0 { ep_futex_wait(pool.ending, 0) }
+      return
+    }
     while true {
-      if !pool.spin({ ep_atomic_load(pool.generation) != seen }) {
+      if !pool.spin({ ep_atomic_load(pool.unclaimed) != 0 }) {
         _ = ep_atomic_add(pool.sleepers, 1)
-        while ep_atomic_load_ordered(pool.generation) == seen { ep_futex_wait(pool.generation, seen) }
+        if ep_atomic_load_ordered(pool.unclaimed) == 0 { ep_futex_wait(pool.unclaimed, 0) }
         _ = ep_atomic_add(pool.sleepers, 0 &- 1)
       }
-      seen = ep_atomic_load(pool.generation)
-      if ep_atomic_load(pool.stopping) != 0 { return }
-      pool.drain(participant: participant)
+      if ep_atomic_load(pool.unclaimed) == stop { return }
+      while let claim = pool.claim() {
+        pool.job.pointee.runParts(claim.first, claim.end, participant: participant)
+        // After this addition the job may be another one.
+        _ = ep_atomic_add(pool.done, claim.end &- claim.first)
+        if ep_atomic_load_ordered(pool.callerWaits) != 0 { ep_futex_wake(pool.done, 1) }
+      }
     }
   }
 }

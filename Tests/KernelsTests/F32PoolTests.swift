@@ -35,7 +35,7 @@ import Testing
 
   @Test(arguments: [EK_MAX_POOL_F32, EK_AVERAGE_POOL_F32]) func anyGeometry(_ operation: Int) {
     var seed: UInt64 = 0
-    for channels: Int32 in [1, 3, 8, 15, 16, 17, 40] {
+    for channels: Int32 in [1, 3, 4, 6, 8, 12, 15, 16, 17, 40] {
       for (kh, kw): (Int32, Int32) in [(1, 1), (2, 2), (3, 3), (7, 5)] {
         for (sh, sw): (Int32, Int32) in [(1, 1), (2, 2), (3, 1)] {
           for (before, after): (Int32, Int32) in [(0, 0), (1, 1), (0, 1), (9, 9)] {

@@ -22,7 +22,7 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
 
 @Suite(.serialized) struct ThreadPoolTests {
   /// Runs jobs of every size on a pool; every unit must be done exactly once, jobs not overlapping.
-  private func exercise(threads: Int, spin: Int, jobs: Int, pause: Bool) throws {
+  private func exercise(threads: Int, spin: Int, jobs: Int, pause: Bool, processors: Int? = nil) throws {
     let state = ep_allocate(ThreadPool.byteCount(threads: threads), 64)!
     let scratch = ep_allocate(threads * 64, 64)!
     let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: 64)
@@ -33,7 +33,8 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
       ep_deallocate(scratch)
       counts.deallocate()
     }
-    let pool = try ThreadPool.start(state: state, threads: threads, spinMicroseconds: spin)
+    // As many processors as threads, so that all of them take part wherever the test runs.
+    let pool = try ThreadPool.start(state: state, threads: threads, spinMicroseconds: spin, processors: processors ?? threads)
     var sheet = Sheet(counts: counts, work: 20)
     var expected = [UInt32](repeating: 0, count: 64)
     for job in 0..<jobs {
@@ -41,7 +42,9 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
       let chunks = min(units, 1 + job % 9)
       withUnsafePointer(to: &sheet) { sheet in
         pool.run(
-          ThreadPool.Job(run: addOne, arguments: sheet, units: Int64(units), chunks: UInt32(chunks), scratch: scratch, scratchStride: 64))
+          ThreadPool.Job(
+            run: addOne, arguments: sheet, units: Int64(units), chunks: UInt32(chunks), scratch: scratch, scratchStride: 64,
+            isLong: job % 3 == 0))
       }
       for unit in 0..<units { expected[unit] += 1 }
       // Long enough for workers to fall asleep between jobs.
@@ -58,6 +61,12 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
   func everyUnitRunsOnce(threads: Int, spin: Int) throws {
     try exercise(threads: threads, spin: spin, jobs: 1500, pause: false)
     try exercise(threads: threads, spin: spin, jobs: 200, pause: true)
+  }
+
+  /// Workers without a processor take no part, and end with the others.
+  @Test(arguments: [0, 1, 2, 3], [0, 50])
+  func fewerProcessorsThanThreads(processors: Int, spin: Int) throws {
+    try exercise(threads: 4, spin: spin, jobs: 300, pause: true, processors: processors)
   }
 
   @Test func startAndStopAlone() throws {

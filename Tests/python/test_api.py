@@ -6,6 +6,7 @@ import pickle
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -291,6 +292,74 @@ def test_threads_share_a_session(classifier: edgeai.Model, subset: dict[str, np.
     for worker in workers:
         worker.join()
     assert wrong == []
+
+
+def test_sessions_with_threads_run_side_by_side(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
+    """More threads than processors, of several sessions in one process: nobody waits for ever, nothing is mixed up."""
+    x = subset["images"][:2]
+    expected = edgeai.Session(classifier)(x)
+    wrong: list[int] = []
+
+    def work(threads: int) -> None:
+        with edgeai.Session(classifier, batch=2, threads=threads) as session:
+            for _ in range(100):
+                if not np.array_equal(session(x), expected):
+                    wrong.append(threads)
+
+    workers = [threading.Thread(target=work, args=(n,)) for n in (2, 2, 4, 8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
+
+
+def test_arrays_of_a_run_are_let_go(fixed_batch: edgeai.Model) -> None:
+    """The session's own arrays are its own again, whatever run was given before."""
+    session = edgeai.Session(fixed_batch)
+    x = np.linspace(-1, 1, 10, dtype=np.float32).reshape(2, 5)
+    for number in (3, 4):
+        y = session(x)
+        (own,), (result,) = session.bind()
+        own[:] = number
+        session.run_bound()
+        assert np.array_equal(result, np.full((2, 5), number, np.float32))
+        assert np.array_equal(y, np.maximum(x, 0))
+    held = sys.getrefcount(x)
+    session(x)
+    assert sys.getrefcount(x) == held
+
+
+def test_one_array_is_checked_like_several(fixed_batch: edgeai.Model) -> None:
+    session = edgeai.Session(fixed_batch)
+    x = np.ones((2, 5), np.float32)
+    assert np.array_equal(session(x), session.run((x,))[0])
+    wide = np.ones((2, 10), np.float32)
+    for bad, kind in [
+        (x.astype(np.float64), edgeai.DTypeError),
+        (x.astype(">f4"), edgeai.DTypeError),
+        (x[:1], edgeai.ShapeError),
+        (wide[:, ::2], edgeai.ArgumentError),
+    ]:
+        with pytest.raises(kind):
+            session.run(bad)
+        with pytest.raises(kind):
+            session(bad)
+    session.close()
+    with pytest.raises(edgeai.ArgumentError, match="closed"):
+        session(x)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nonfinite_numbers_are_found_anywhere(bad: float) -> None:
+    for count in (1, 15, 16, 17, 40):
+        model = edgeai.load(small_model([helper.make_node("Relu", ["x"], ["y"])], {"x": (1, count)}, ["y"]))
+        session = edgeai.Session(model)
+        for place in range(count):
+            x = np.ones((1, count), np.float32)
+            x[0, place] = bad
+            with pytest.raises(edgeai.ArgumentError, match="NaN or infinity"):
+                session(x)
 
 
 def test_cancel_stops_a_run(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:

@@ -9,8 +9,8 @@
 void *ep_allocate(size_t size, size_t alignment);
 void *ep_allocate_zeroed(size_t size, size_t alignment);
 void ep_deallocate(void *pointer);
-/* Fills memory with zeros. */
-void ep_zero(void *memory, size_t size);
+/* The C library's memset to 0: Swift's own initialization writes byte by byte. */
+void ep_zero(void *pointer, size_t size);
 
 /* A caller's allocator; the same layout as edgeai_allocator. */
 typedef struct ep_allocator {

@@ -15,6 +15,8 @@ typedef struct {
 
 /* 1 when threads can be started. */
 int32_t ep_threads_available(void);
+/* Processors that this thread may run on, at least 1. */
+int32_t ep_processors(void);
 /* Runs body(context) on a new thread; 0, or an errno value. */
 int32_t ep_thread_start(ep_thread *thread, void (*body)(void *context), void *context);
 void ep_thread_join(ep_thread *thread);

@@ -75,6 +75,7 @@ struct LoweredStep {
   var identity: UInt32 = 0
   var units: Int64 = 0
   var chunks: Int32 = 1
+  var isLong = false
   var packedBytes = 0
   var packedOffset = 0
   /// For each thread.

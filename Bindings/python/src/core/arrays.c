@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-static PyObject *numpy_empty, *numpy_frombuffer, *dtypes[16];
+static PyObject *numpy_empty, *numpy_frombuffer, *dtypes[16], *dtype_name;
+static PyTypeObject *numpy_array;
 
 int arrays_init(void) {
   PyObject *numpy = PyImport_ImportModule("numpy");
@@ -12,7 +13,9 @@ int arrays_init(void) {
   PyObject *dtype = PyObject_GetAttrString(numpy, "dtype");
   numpy_empty = PyObject_GetAttrString(numpy, "empty");
   numpy_frombuffer = PyObject_GetAttrString(numpy, "frombuffer");
-  if (dtype && numpy_empty && numpy_frombuffer) {
+  numpy_array = (PyTypeObject *)PyObject_GetAttrString(numpy, "ndarray");
+  dtype_name = PyUnicode_InternFromString("dtype");
+  if (dtype && numpy_empty && numpy_frombuffer && numpy_array && dtype_name) {
     result = 0;
     for (int i = 1; i < 16 && edgeai_dtype_size(i) > 0 && result == 0; i++)
       /* numpy has no bfloat16: its bits. */
@@ -29,7 +32,7 @@ static PyObject *dtype_object(int32_t dtype) {
   return NULL;
 }
 
-static PyObject *shape_tuple(const edgeai_tensor_info *info) {
+PyObject *shape_tuple(const edgeai_tensor_info *info) {
   PyObject *shape = PyTuple_New(info->rank);
   for (int32_t i = 0; shape && i < info->rank; i++) {
     PyObject *dim = PyLong_FromLongLong(info->dims[i]);
@@ -38,12 +41,20 @@ static PyObject *shape_tuple(const edgeai_tensor_info *info) {
   return shape;
 }
 
-PyObject *array_empty(const edgeai_tensor_info *info) {
-  PyObject *dtype = dtype_object(info->dtype), *shape = dtype ? shape_tuple(info) : NULL;
-  if (!shape) return NULL;
-  PyObject *array = PyObject_CallFunctionObjArgs(numpy_empty, shape, dtype, NULL);
-  Py_DECREF(shape);
+PyObject *array_empty(const edgeai_tensor_info *info, PyObject *shape) {
+  PyObject *dtype = dtype_object(info->dtype), *own = shape || !dtype ? NULL : shape_tuple(info);
+  PyObject *array = dtype && (shape || own) ? PyObject_CallFunctionObjArgs(numpy_empty, shape ? shape : own, dtype, NULL) : NULL;
+  Py_XDECREF(own);
   return array;
+}
+
+/* An array of numpy's own element type, whose format need not be put into words to know it. */
+static int is_of_type(PyObject *object, int32_t dtype) {
+  if (Py_TYPE(object) != numpy_array || dtype <= 0 || dtype >= 16) return 0;
+  PyObject *own = PyObject_GetAttr(object, dtype_name);
+  if (!own) PyErr_Clear();
+  Py_XDECREF(own);
+  return own && own == dtypes[dtype];
 }
 
 /* A buffer over memory that belongs to another object. numpy.frombuffer keeps it, and so the owner, alive. */
@@ -74,7 +85,7 @@ static PyType_Spec region_spec = {"edgeai._core.Region", sizeof(RegionObject), 0
 PyObject *array_over(PyObject *owner, const void *data, const edgeai_tensor_info *info, int writable) {
   PyObject *dtype = dtype_object(info->dtype);
   if (!dtype || (!region_type && !(region_type = (PyTypeObject *)PyType_FromSpec(&region_spec)))) return NULL;
-  if (info->bytes == 0) return array_empty(info);
+  if (info->bytes == 0) return array_empty(info, NULL);
   RegionObject *region = (RegionObject *)allocate_object(region_type);
   if (!region) return NULL;
   Py_INCREF(owner);
@@ -129,12 +140,13 @@ static void shape_text(char *text, size_t capacity, const int64_t *dims, int ran
 }
 
 int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view) {
-  if (PyObject_GetBuffer(object, view, PyBUF_FORMAT | PyBUF_STRIDES)) {
+  int known = is_of_type(object, info->dtype);
+  if (PyObject_GetBuffer(object, view, known ? PyBUF_STRIDES : PyBUF_FORMAT | PyBUF_STRIDES)) {
     PyErr_Clear();
     raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info->name, "tensor '%s' needs an array; this object has no buffer", info->name);
     return -1;
   }
-  if (!format_matches(info->dtype, view->format, view->itemsize)) {
+  if (!known && !format_matches(info->dtype, view->format, view->itemsize)) {
     raise_status(EDGEAI_ERROR_DTYPE_MISMATCH, info->name, "tensor '%s' is %s; the array's element type is %s", info->name,
                  edgeai_dtype_name(info->dtype), format_name(view->format, view->itemsize));
     goto refuse;
@@ -180,21 +192,25 @@ PyObject *array_first(PyObject *array, int axis, int64_t count) {
   return view;
 }
 
+/* x - x is 0 for finite values and NaN otherwise; the sums keep the loops free of branches, and being many they do not
+ * wait for each other. */
+#define HAS_NONFINITE(name, type)                                                    \
+  static int name(const type *x, Py_ssize_t count) {                                 \
+    type sums[16] = {0}, sum = 0;                                                    \
+    Py_ssize_t i = 0;                                                                \
+    for (; i + 16 <= count; i += 16)                                                 \
+      for (int j = 0; j < 16; j++) sums[j] += x[i + j] - x[i + j];                   \
+    for (; i < count; i++) sum += x[i] - x[i];                                       \
+    for (int j = 0; j < 16; j++) sum += sums[j];                                     \
+    return !(sum == 0);                                                              \
+  }
+HAS_NONFINITE(floats_nonfinite, float)
+HAS_NONFINITE(doubles_nonfinite, double)
+
 int array_has_nonfinite(const Py_buffer *view, int32_t dtype) {
   Py_ssize_t count = view->itemsize > 0 ? view->len / view->itemsize : 0;
-  if (dtype == EDGEAI_DTYPE_FLOAT32) {
-    const float *x = view->buf;
-    /* x - x is 0 for finite values and NaN otherwise; the sum keeps the loop free of branches. */
-    float sum = 0;
-    for (Py_ssize_t i = 0; i < count; i++) sum += x[i] - x[i];
-    return !(sum == 0);
-  }
-  if (dtype == EDGEAI_DTYPE_FLOAT64) {
-    const double *x = view->buf;
-    double sum = 0;
-    for (Py_ssize_t i = 0; i < count; i++) sum += x[i] - x[i];
-    return !(sum == 0);
-  }
+  if (dtype == EDGEAI_DTYPE_FLOAT32) return floats_nonfinite(view->buf, count);
+  if (dtype == EDGEAI_DTYPE_FLOAT64) return doubles_nonfinite(view->buf, count);
   if (dtype != EDGEAI_DTYPE_FLOAT16 && dtype != EDGEAI_DTYPE_BFLOAT16) return 0;
   /* All bits of the exponent are set. */
   const uint16_t *x = view->buf, mask = dtype == EDGEAI_DTYPE_FLOAT16 ? 0x7C00 : 0x7F80;

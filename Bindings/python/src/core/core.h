@@ -56,7 +56,8 @@ void clear_error_factory(void);
 
 /* arrays.c */
 int arrays_init(void);                                                              /* imports numpy */
-PyObject *array_empty(const edgeai_tensor_info *info);                              /* a new numpy array */
+PyObject *shape_tuple(const edgeai_tensor_info *info);
+PyObject *array_empty(const edgeai_tensor_info *info, PyObject *shape);             /* a new numpy array; shape: info's, or NULL */
 PyObject *array_over(PyObject *owner, const void *data, const edgeai_tensor_info *info, int writable);
 PyObject *tensor_dict(const edgeai_tensor_info *info);
 /* Borrows the bytes of an array that must be C-contiguous and have exactly this dtype and shape (a symbolic batch

@@ -333,9 +333,9 @@ static PyObject *model_tensor_scales(PyObject *self, PyObject *argument) {
   ERROR_INIT(error);
   if (edgeai_model_tensor_info(model, index, &info, &error) != EDGEAI_OK) return raise_error(&error);
   edgeai_tensor_info column = {.dtype = EDGEAI_DTYPE_FLOAT32, .rank = 1, .dims = {info.scale_count}};
-  PyObject *scales = array_empty(&column);
+  PyObject *scales = array_empty(&column, NULL);
   column.dtype = EDGEAI_DTYPE_INT32;
-  PyObject *zero_points = scales ? array_empty(&column) : NULL, *result = NULL;
+  PyObject *zero_points = scales ? array_empty(&column, NULL) : NULL, *result = NULL;
   Py_buffer s, z;
   if (zero_points && PyObject_GetBuffer(scales, &s, PyBUF_WRITABLE) == 0) {
     if (PyObject_GetBuffer(zero_points, &z, PyBUF_WRITABLE) == 0) {

@@ -14,6 +14,7 @@ static void session_dealloc(PyObject *self) {
   SessionObject *session = (SessionObject *)self;
   session_release(session);
   Py_XDECREF(session->model);
+  for (size_t i = 0; i < session->output_count; i++) Py_XDECREF(session->output_shapes[i]);
   if (session->lock) PyThread_free_lock(session->lock);
   free_object(self);
 }
@@ -22,6 +23,13 @@ int session_open(SessionObject *session) {
   if (session->handle && !session->closed) return 1;
   raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the session is closed");
   return 0;
+}
+
+void session_unbind(SessionObject *session) {
+  if (!session->bound) return;
+  session->bound = 0;
+  for (size_t i = 0; i < session->input_count; i++) edgeai_session_bind_input(session->handle, i, NULL, 0, NULL);
+  for (size_t i = 0; i < session->output_count; i++) edgeai_session_bind_output(session->handle, i, NULL, 0, NULL);
 }
 
 void session_lock(SessionObject *session) { lock_without_gil(session->lock); }
@@ -71,13 +79,14 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
   Py_END_ALLOW_THREADS
   model_use_end(&use);
   session->input_count = status == EDGEAI_OK ? edgeai_session_input_count(session->handle) : 0;
-  session->output_count = status == EDGEAI_OK ? edgeai_session_output_count(session->handle) : 0;
-  if (session->input_count > MAX_TENSORS || session->output_count > MAX_TENSORS) {
+  size_t outputs = status == EDGEAI_OK ? edgeai_session_output_count(session->handle) : 0;
+  if (session->input_count > MAX_TENSORS || outputs > MAX_TENSORS) {
     raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs and %d outputs; a Python session takes at most %d of each",
-                 (int)session->input_count, (int)session->output_count, MAX_TENSORS);
+                 (int)session->input_count, (int)outputs, MAX_TENSORS);
     Py_DECREF(session);
     return NULL;
   }
+  session->output_count = outputs;
   for (size_t i = 0; i < session->input_count && status == EDGEAI_OK; i++) {
     session->inputs[i].struct_size = sizeof session->inputs[i];
     status = edgeai_session_input_info(session->handle, i, &session->inputs[i], &error);
@@ -85,6 +94,10 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
   for (size_t i = 0; i < session->output_count && status == EDGEAI_OK; i++) {
     session->outputs[i].struct_size = sizeof session->outputs[i];
     status = edgeai_session_output_info(session->handle, i, &session->outputs[i], &error);
+    if (status == EDGEAI_OK && !(session->output_shapes[i] = shape_tuple(&session->outputs[i]))) {
+      Py_DECREF(session);
+      return NULL;
+    }
   }
   if (status != EDGEAI_OK) {
     Py_DECREF(session);
@@ -137,11 +150,10 @@ static PyObject *memory_required(PyObject *module, PyObject *arguments) {
 }
 
 /* Binds arrays for one run; `bound` counts what must be unbound and released. */
-static int bind_inputs(SessionObject *session, PyObject *arrays, Py_buffer *views, size_t *bound) {
+static int bind_inputs(SessionObject *session, PyObject *const *arrays, Py_buffer *views, size_t *bound) {
   for (size_t i = 0; i < session->input_count; i++) {
     const edgeai_tensor_info *info = &session->inputs[i];
-    PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
-    if (!array || array_borrow(array, info, 0, 0, &views[i])) return -1;
+    if (array_borrow(arrays[i], info, 0, 0, &views[i])) return -1;
     *bound = i + 1;
     if (session->check_finite && array_has_nonfinite(&views[i], info->dtype)) {
       raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info->name,
@@ -187,7 +199,7 @@ static int bind_outputs(SessionObject *session, PyObject *arrays, const Py_buffe
 static PyObject *fresh_outputs(SessionObject *session) {
   PyObject *arrays = PyTuple_New((Py_ssize_t)session->output_count);
   for (size_t i = 0; arrays && i < session->output_count; i++) {
-    PyObject *array = array_empty(&session->outputs[i]);
+    PyObject *array = array_empty(&session->outputs[i], session->output_shapes[i]);
     if (!array || PyTuple_SetItem(arrays, (Py_ssize_t)i, array)) Py_CLEAR(arrays);
   }
   return arrays;
@@ -195,6 +207,9 @@ static PyObject *fresh_outputs(SessionObject *session) {
 
 /* The arrays, or views of the entries that the run found. */
 static PyObject *found_outputs(SessionObject *session, PyObject *arrays) {
+  size_t fixed = 0;
+  while (fixed < session->output_count && session->outputs[fixed].bounded_axis < 0) fixed++;
+  if (fixed == session->output_count) return Py_NewRef(arrays);
   PyObject *found = PyTuple_New((Py_ssize_t)session->output_count);
   for (size_t i = 0; found && i < session->output_count; i++) {
     int axis = session->outputs[i].bounded_axis;
@@ -207,11 +222,12 @@ static PyObject *found_outputs(SessionObject *session, PyObject *arrays) {
   return found;
 }
 
-static PyObject *run_locked(SessionObject *session, PyObject *inputs, PyObject *outputs) {
+static PyObject *run_locked(SessionObject *session, PyObject *const *inputs, PyObject *outputs) {
   Py_buffer in[MAX_TENSORS], out[MAX_TENSORS];
   size_t inputs_bound = 0, outputs_bound = 0;
   ERROR_INIT(error);
   PyObject *found = NULL;
+  session->bound = 1;
   if (bind_inputs(session, inputs, in, &inputs_bound) == 0 && bind_outputs(session, outputs, in, out, &outputs_bound) == 0) {
     edgeai_session *handle = session->handle;
     edgeai_status status;
@@ -221,25 +237,15 @@ static PyObject *run_locked(SessionObject *session, PyObject *inputs, PyObject *
     if (status == EDGEAI_OK) found = found_outputs(session, outputs);
     else raise_error(&error);
   }
-  for (size_t i = 0; i < inputs_bound; i++) {
-    edgeai_session_bind_input(session->handle, i, NULL, 0, NULL);
-    PyBuffer_Release(&in[i]);
-  }
-  for (size_t i = 0; i < outputs_bound; i++) {
-    edgeai_session_bind_output(session->handle, i, NULL, 0, NULL);
-    PyBuffer_Release(&out[i]);
-  }
+  for (size_t i = 0; i < inputs_bound; i++) PyBuffer_Release(&in[i]);
+  for (size_t i = 0; i < outputs_bound; i++) PyBuffer_Release(&out[i]);
   return found;
 }
 
-/* run(inputs: tuple, outputs: tuple | None) -> tuple. Arrays are used in place, without a copy. */
-static PyObject *session_run(PyObject *self, PyObject *arguments) {
-  SessionObject *session = (SessionObject *)self;
-  PyObject *inputs, *outputs = Py_None;
-  if (!PyArg_ParseTuple(arguments, "O!|O", &PyTuple_Type, &inputs, &outputs)) return NULL;
-  if ((size_t)PyTuple_Size(inputs) != session->input_count)
+static PyObject *run_arrays(SessionObject *session, PyObject *const *inputs, size_t count, PyObject *outputs) {
+  if (count != session->input_count)
     return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the model has %d inputs; %d arrays were given",
-                        (int)session->input_count, (int)PyTuple_Size(inputs));
+                        (int)session->input_count, (int)count);
   if (outputs != Py_None && (!PyTuple_Check(outputs) || (size_t)PyTuple_Size(outputs) != session->output_count))
     return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the model has %d outputs; give a tuple of as many arrays",
                         (int)session->output_count);
@@ -252,6 +258,18 @@ static PyObject *session_run(PyObject *self, PyObject *arguments) {
   return result;
 }
 
+/* run(inputs: tuple, outputs: tuple | None) -> tuple. Arrays are used in place, without a copy. */
+static PyObject *session_run(PyObject *self, PyObject *arguments) {
+  PyObject *inputs, *outputs = Py_None, *arrays[MAX_TENSORS];
+  if (!PyArg_ParseTuple(arguments, "O!|O", &PyTuple_Type, &inputs, &outputs)) return NULL;
+  size_t count = (size_t)PyTuple_Size(inputs);
+  for (size_t i = 0; i < count && i < MAX_TENSORS; i++) arrays[i] = PyTuple_GetItem(inputs, (Py_ssize_t)i);
+  return run_arrays((SessionObject *)self, arrays, count, outputs);
+}
+
+/* run_one(array) -> tuple. The same of a model with one input. */
+static PyObject *session_run_one(PyObject *self, PyObject *array) { return run_arrays((SessionObject *)self, &array, 1, Py_None); }
+
 /* run_bound(): reads and writes the arrays of input_array and output_array. */
 static PyObject *session_run_bound(PyObject *self, PyObject *unused) {
   (void)unused;
@@ -261,6 +279,7 @@ static PyObject *session_run_bound(PyObject *self, PyObject *unused) {
   ERROR_INIT(error);
   int open = session_open(session);
   if (open) {
+    session_unbind(session);
     Py_BEGIN_ALLOW_THREADS
     status = edgeai_session_run(session->handle, &error);
     Py_END_ALLOW_THREADS
@@ -281,6 +300,7 @@ static PyObject *session_array(PyObject *self, PyObject *argument, int input) {
   edgeai_status status = EDGEAI_OK;
   session_lock(session);
   int open = session_open(session);
+  if (open) session_unbind(session);
   if (open && input) {
     void *writable = NULL;
     status = edgeai_session_input_buffer(session->handle, index, &writable, &bytes, &error);
@@ -336,6 +356,7 @@ static PyObject *session_close(PyObject *self, PyObject *unused) {
 
 static PyMethodDef methods[] = {
   {"run", session_run, METH_VARARGS, NULL},         {"run_bound", session_run_bound, METH_NOARGS, NULL},
+  {"run_one", session_run_one, METH_O, NULL},
   {"input_array", session_input_array, METH_O, NULL}, {"output_array", session_output_array, METH_O, NULL},
   {"output_shape", session_output_shape, METH_O, NULL},
   {"inputs", session_inputs, METH_NOARGS, NULL},    {"outputs", session_outputs, METH_NOARGS, NULL},

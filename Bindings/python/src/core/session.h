@@ -14,7 +14,9 @@ typedef struct {
   int check_finite;
   int closed;
   int lent;              /* arrays over the session's memory were given out: it lives until they are gone */
+  int bound;             /* inputs and outputs are bound to the arrays of the last run, which may be gone */
   size_t input_count, output_count;
+  PyObject *output_shapes[MAX_TENSORS];
   edgeai_tensor_info inputs[MAX_TENSORS], outputs[MAX_TENSORS];
 } SessionObject;
 
@@ -23,6 +25,8 @@ int session_open(SessionObject *session);
 /* Around every use of the handle that gives the GIL up or must not meet a run. Waiting gives the GIL up, and the session may be closed meanwhile. */
 void session_lock(SessionObject *session);
 void session_unlock(SessionObject *session);
+/* Makes inputs and outputs the session's own buffers again. With the lock. */
+void session_unbind(SessionObject *session);
 
 /* session_info.c: methods that tell about a session; METH_NOARGS. */
 PyObject *session_inputs(PyObject *self, PyObject *unused);

@@ -43,6 +43,10 @@ class _Plan:
         self.batch = batch
         self.input_types = [t.dtype for t in model.inputs]
         self.output_types = [t.dtype for t in model.outputs]
+        #: Element type of the only input, when arrays need no more looking at than the extension does: else None.
+        self.plain_type: np.dtype[Any] | None = None
+        if len(self.input_types) == 1 and "bfloat16" not in [*self.input_types, *self.output_types]:
+            self.plain_type = np.dtype(self.input_types[0])
 
 
 class Session:
@@ -52,7 +56,7 @@ class Session:
         model: What to run: a :class:`Model`, or the path or contents of a file, which may then leave shapes open.
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
             seen, and remembers the last plans.
-        threads: Working threads, the caller's included.
+        threads: Working threads, the caller's included. Those beyond the processors that the process may use sleep.
         spin_us: How long idle workers look for work before they sleep; None is the library's default.
         strict: Refuse a model of which some operator would run on a reference kernel or, when it is quantized, in float.
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
@@ -119,6 +123,7 @@ class Session:
         self._bound: _Plan | None = None  # the plan whose arrays bind() gave out last
         self._running: list[_core.Session] = []  # one entry for each thread in a run
         self._last: _Plan | None = None
+        self._only: _Plan | None = None  # the one plan there can be, for arrays of its plain type
         self._open_shape: FreeShapeError | None = None
         if isinstance(model, Model):
             if values is not None or limits is not None:
@@ -149,6 +154,8 @@ class Session:
         self._last = self._planned(fixed, 1 if batch is None else batch, memory)
         if batch is None:
             self._plans[1] = self._last
+        if self._last.plain_type is not None and (batch is not None or not self._symbolic):
+            self._only = self._last
 
     @staticmethod
     def memory_required(
@@ -258,6 +265,9 @@ class Session:
             an array for the most there can be; so have the views of ``out``. bfloat16 is of ``ml_dtypes.bfloat16`` where
             that package is installed (``onnx`` brings it), else of ``uint16`` with the bits.
         """
+        only = self._only
+        if only is not None and out is None and type(x) is np.ndarray and x.dtype is only.plain_type:
+            return only.core.run_one(x)
         plan, arrays = self._plan_for(x)
         session = plan.core
         self._running.append(session)
@@ -269,7 +279,9 @@ class Session:
 
     def __call__(self, x: Any) -> np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], ...]:
         """Like :meth:`run`, but gives a single output without its tuple."""
-        outputs = self.run(x)
+        only = self._only
+        plain = only is not None and type(x) is np.ndarray and x.dtype is only.plain_type
+        outputs = only.core.run_one(x) if only is not None and plain else self.run(x)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def bind(self) -> tuple[tuple[np.ndarray[Any, Any], ...], tuple[np.ndarray[Any, Any], ...]]:
@@ -367,6 +379,7 @@ class Session:
     def close(self) -> None:
         """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
         self._closed = True
+        self._only = None
         for plan in {id(p): p for p in (*self._plans.values(), self._last, self._bound) if p is not None}.values():
             plan.core.close()
         self._plans.clear()
