@@ -31,9 +31,13 @@
 /// e^x, with gradual underflow and overflow to infinity.
 @inline(__always) func exponential(_ x: VF) -> VF {
   let (power, n) = reducedExponential(minimum(all(89), maximum(all(-104), x)))
+  #if ISA_AVX512VNNI
+  return timesPowerOfTwo(power + all(1), toFloat(n))
+  #else
   // Two factors: 2^n alone leaves the range of normal numbers at both ends.
   let half = n &>> VI(repeating: 1)
   return (power + all(1)) * powerOfTwo(half) * powerOfTwo(n &- half)
+  #endif
 }
 
 /// e^x - 1 without cancellation, for x <= 0.

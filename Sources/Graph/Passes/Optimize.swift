@@ -11,6 +11,7 @@ extension Graph {
       .cancellingTransposes()
       .foldingConstants()
       .foldingBatchNormalization()
+      .fusingNormalization()
       .fusingActivations()
       .removingDeadNodes()
   }

@@ -20,6 +20,13 @@ final class Lowering {
   var current = -1
   /// Values that a node reads, or the caller.
   private(set) var isRead: [Bool]
+  /// Values that the caller reads.
+  private(set) var isPinned: [Bool]
+  let index: GraphIndex
+  /// Results of transposes that matrix products read where their operands lie: strides in elements, by dimension.
+  var views: [(place: BufferPlace, strides: [Int])?]
+  /// Results of transposes that the matrix product before them has written already.
+  var absorbed: [Bool]
   /// Control steps that wait for their targets.
   var openSteps: [Int] = []
   /// First and last control step of each loop, inner ones first.
@@ -39,11 +46,16 @@ final class Lowering {
     self.kernels = kernels
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
     isRead = [Bool](repeating: false, count: graph.values.count)
+    isPinned = isRead
+    absorbed = isRead
+    index = GraphIndex(graph)
+    views = [(place: BufferPlace, strides: [Int])?](repeating: nil, count: graph.values.count)
     for value in observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
-      isRead[value] = true
+      isPinned[value] = true
     }
-    for value in graph.outputs { isRead[value] = true }
+    for value in graph.outputs { isPinned[value] = true }
+    isRead = isPinned
     for node in graph.nodes {
       for value in node.inputs where value != Node.noValue { isRead[value] = true }
     }
