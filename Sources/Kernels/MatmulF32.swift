@@ -58,18 +58,15 @@ func matmulRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
     let panelBlock = block % plan.panelBlocks, item = block / plan.panelBlocks
     let column = panelBlock &* plan.blockPanels &* panelWidth
     let columns = smaller(plan.blockPanels &* panelWidth, plan.n &- column)
-    @inline(__always) func matrix(_ groupStride: Int64, _ batchStride: Int64) -> Int {
-      Int(ek_matrix_offset(plan.args, Int64(item), groupStride, batchStride))
-    }
     if packed != block {
-      let b = bBase.assumingMemoryBound(to: Float.self) + matrix(c.b_group_stride, c.b_batch_stride)
+      let b = bBase.assumingMemoryBound(to: Float.self) + matrixOffset(plan.args, item, c.b_group_stride, c.b_batch_stride)
       packColumns(b, Int(c.b_column_stride), Int(c.b_row_stride), bias, plan.k, column, columns, panels)
       packed = block
     }
     let row = rowBlock &* plan.blockRows
     let rows = smaller(plan.blockRows, plan.m &- row)
-    let a = aBase.assumingMemoryBound(to: Float.self) + (matrix(c.a_group_stride, c.a_batch_stride) &+ row &* Int(c.a_row_stride))
-    let y = yBase.assumingMemoryBound(to: Float.self) + (matrix(c.y_group_stride, c.y_batch_stride) &+ row &* Int(c.y_row_stride))
+    let a = aBase.assumingMemoryBound(to: Float.self) + (matrixOffset(plan.args, item, c.a_group_stride, c.a_batch_stride) &+ row &* Int(c.a_row_stride))
+    let y = yBase.assumingMemoryBound(to: Float.self) + (matrixOffset(plan.args, item, c.y_group_stride, c.y_batch_stride) &+ row &* Int(c.y_row_stride))
     let target = FloatTarget(
       y: y + column, stride: Int(c.y_row_stride), residual: nil, residualStride: 0, low: c.clamp_min, high: c.clamp_max)
     if plan.rowsInPlace {
@@ -80,6 +77,12 @@ func matmulRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
     }
     unit &+= 1
   }
+}
+
+/// Where a matrix of the batch begins.
+@inline(never)
+func matrixOffset(_ args: UnsafePointer<ek_matmul>, _ item: Int, _ groupStride: Int64, _ batchStride: Int64) -> Int {
+  Int(ek_matrix_offset(args, Int64(item), groupStride, batchStride))
 }
 
 /// Packs columns column ..< column + columns as consecutive panels.

@@ -60,11 +60,12 @@ func matmulScratchU8(_ args: UnsafeRawPointer?) -> Int64 {
 
 func matmulRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args, let scratch else { return }
-  runUnits(args.assumingMemoryBound(to: ek_matmul.self).pointee, Int(begin), Int(end), scratch)
+  runUnits(args.assumingMemoryBound(to: ek_matmul.self), Int(begin), Int(end), scratch)
 }
 
 @inline(never)
-private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {
+private func runUnits(_ pointer: UnsafePointer<ek_matmul>, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {
+  let args = pointer.pointee
   guard let aBase = args.a?.assumingMemoryBound(to: UInt8.self), let bBase = args.b?.assumingMemoryBound(to: UInt8.self)
   else { return }
   let shape = MatmulShapeU8(args)
@@ -82,11 +83,8 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
     let batch = block / shape.panelBlocks
     let column = block % shape.panelBlocks &* shape.blockPanels &* panelWidth
     let columns = smaller(shape.blockPanels &* panelWidth, shape.n &- column)
-    @inline(__always) func matrix(_ groupStride: Int64, _ batchStride: Int64) -> Int {
-      withUnsafePointer(to: args) { Int(ek_matrix_offset($0, Int64(batch), groupStride, batchStride)) }
-    }
     if block != packed {
-      let b = bBase + (matrix(args.b_group_stride, args.b_batch_stride) &+ column &* Int(args.b_column_stride))
+      let b = bBase + (matrixOffset(pointer, batch, args.b_group_stride, args.b_batch_stride) &+ column &* Int(args.b_column_stride))
       var done = 0
       while done < columns {
         packPanel(
@@ -96,9 +94,9 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
       }
       packed = block
     }
-    let a = aBase + matrix(args.a_group_stride, args.a_batch_stride)
+    let a = aBase + matrixOffset(pointer, batch, args.a_group_stride, args.a_batch_stride)
     var matrixOutput = output
-    matrixOutput.y += matrix(args.y_group_stride, args.y_batch_stride)
+    matrixOutput.y += matrixOffset(pointer, batch, args.y_group_stride, args.y_batch_stride)
     var row = unit % shape.chunks &* shape.chunkRows
     let last = smaller(row &+ shape.chunkRows, shape.m)
     while row < last {
