@@ -51,6 +51,9 @@ enum IntegerSupport {
       self = .moves
     case .batchNormalization:
       self = .float("a batch normalization that no layer before it took in has no integer kernel")
+    case .layerNormalization:
+      self = node.inputs.dropFirst().allSatisfy { $0 == Node.noValue || graph.values[$0].constant.map(IntegerSupport.isFinite) == true }
+        ? .light : .float("its scale or bias is not constant, or not all finite")
     case .localResponseNormalization:
       self = .float("local response normalization has no integer kernel")
     case .quantize, .dequantize, .requantize:
@@ -96,6 +99,7 @@ extension Node {
   var activationPositions: [Int] {
     switch op {
     case .convolution, .transposedConvolution, .dense: return input(3) == nil ? [0] : [0, 3]
+    case .layerNormalization: return [0]
     default: return Array(inputs.indices)
     }
   }

@@ -226,6 +226,9 @@ private final class GraphQuantizer {
       inputs[0] = try integer(x, as: try scheme(x))
       try addWeights(weights, node, &inputs)
       if let residual = node.input(3) { inputs[3] = try integer(residual, as: try scheme(residual)) }
+    case .layerNormalization:
+      inputs[0] = try integer(inputs[0], as: try scheme(inputs[0]))
+      for position in 1..<inputs.count where inputs[position] != Node.noValue { inputs[position] = try float(inputs[position]) }
     case .concat:
       let wanted = try scheme(node.outputs[0])
       for (position, input) in node.inputs.enumerated() { inputs[position] = try integer(input, as: wanted) }

@@ -189,6 +189,12 @@ extension OnnxExporter {
       [("axis", .integer(self.axis(axis, of: node.inputs[0], first: first)))])
   }
 
+  func writeLayerNormalization(_ epsilon: Float) throws(EdgeError) {
+    var inputs: [Text] = []
+    for input in node.inputs where input != Node.noValue { inputs.append(try name(input, first: false, float: true)) }
+    try add("LayerNormalization", inputs, first: false, [("epsilon", .float(epsilon))])
+  }
+
   func writeQuantize() throws(EdgeError) {
     let (x, y) = (node.inputs[0], node.outputs[0])
     let first = isFirst(x)

@@ -27,6 +27,7 @@ extension OnnxExporter {
     case .expand(let shape): try writeExpand(shape)
     case .gather(let axis, let indices, let scalar): try writeGather(axis, indices, scalar)
     case .localResponseNormalization(let size, let alpha, let beta, let bias): try writeLocalResponse(size, alpha, beta, bias)
+    case .layerNormalization(let epsilon): try writeLayerNormalization(epsilon)
     case .quantize, .requantize: try writeQuantize()
     case .dequantize: try writeDequantize()
     case .cast(let dtype): try writeCast(dtype)

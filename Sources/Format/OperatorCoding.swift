@@ -44,6 +44,7 @@ enum OperatorCode: UInt16 {
   case crop
   case unique
   case nonMaxSuppression
+  case layerNormalization
 }
 
 extension FormatByteWriter {
@@ -155,6 +156,9 @@ extension FormatByteWriter {
       f32(beta)
       f32(bias)
       return .localResponseNormalization
+    case .layerNormalization(let epsilon):
+      f32(epsilon)
+      return .layerNormalization
     case .quantize: return .quantize
     case .dequantize: return .dequantize
     case .requantize: return .requantize
@@ -336,6 +340,7 @@ extension FormatByteReader {
       return .gather(axis: axis, indices: indices, scalarIndex: scalarIndex)
     case .localResponseNormalization:
       return .localResponseNormalization(size: try i32(), alpha: try f32(), beta: try f32(), bias: try f32())
+    case .layerNormalization: return .layerNormalization(epsilon: try f32())
     case .quantize: return .quantize
     case .dequantize: return .dequantize
     case .requantize: return .requantize

@@ -74,7 +74,7 @@ extension Operator {
       return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + extra + convolution.clamp.text
     case .dense(let clamp): return clamp.text.withoutFirst
     case .matMul, .quantize, .dequantize, .requantize, .select, .when, .otherwise, .merge, .loop: return ""
-    case .batchNormalization(let epsilon): return Text("epsilon \(epsilon)")
+    case .batchNormalization(let epsilon), .layerNormalization(let epsilon): return Text("epsilon \(epsilon)")
     case .unary(let function): return function.text
     case .binary(_, let clamp): return clamp.text.withoutFirst
     case .pool(let pool):

@@ -22,6 +22,7 @@ extension Operator {
     case .expand: return "Expand"
     case .gather: return "Gather"
     case .localResponseNormalization: return "LocalResponseNormalization"
+    case .layerNormalization: return "LayerNormalization"
     case .quantize: return "Quantize"
     case .dequantize: return "Dequantize"
     case .requantize: return "Requantize"

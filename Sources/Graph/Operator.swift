@@ -14,6 +14,9 @@ public enum Operator: Equatable {
   case matMul
   /// x [..., C], scale [C], bias [C], mean [C], variance [C]
   case batchNormalization(epsilon: Float)
+  /// x [..., C], scale [C], bias? [C]: (x - mean) / sqrt(variance + epsilon) * scale + bias over the last axis (Ba et al.
+  /// 2016). Scale and bias are float32, also where x is quantized
+  case layerNormalization(epsilon: Float)
   /// x
   case unary(UnaryFunction)
   /// a, b; broadcasting

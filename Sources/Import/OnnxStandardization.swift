@@ -15,6 +15,9 @@ extension OnnxImporter {
     case "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization":
       let axes = Array(try axisAttribute(-1, shape)..<rank)
       let isCentred = node.type == "LayerNormalization"
+      if isCentred, axes.count == 1, epsilon.isFinite, epsilon >= 0, !isUsed(output: 1), !isUsed(output: 2), let inputs = try rowParameters(x) {
+        return try setResult(try emit(.layerNormalization(epsilon: epsilon), inputs, resultName()))
+      }
       let parts = try standardized(x, axes, isCentred: isCentred, epsilon: epsilon)
       try setResult(try scaledAndShifted(parts.y, scaleDims: nil))
       if isCentred { try setResult(parts.mean, output: 1) }
@@ -38,6 +41,17 @@ extension OnnxImporter {
       let isZero = try binary(.equal, norm, try number(0, .float32))
       try setResult(try binary(.divide, x, try part(.select, [isZero, try number(1, .float32), norm])))
     }
+  }
+
+  /// x, scale and bias of a normalization over the last axis; nil where they are not a number for each of its elements.
+  private func rowParameters(_ x: ValueID) throws(EdgeError) -> [ValueID]? {
+    var inputs = [x]
+    for index in 1...2 {
+      guard let id = try optionalInput(index) else { continue }
+      guard let count = graph.values[x].shape.dims.last, count > 0, operands[id].shape.dims == [count] else { return nil }
+      inputs.append(try floatTensor(id))
+    }
+    return inputs.count > 1 ? inputs : nil
   }
 
   /// (x - mean) / sqrt(variance + epsilon) over some axes; without the mean when not centred.

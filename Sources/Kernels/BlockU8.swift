@@ -44,7 +44,7 @@ struct OutputU8 {
 
   init(_ a: ek_matmul) {
     y = a.y.assumingMemoryBound(to: UInt8.self)
-    stride = Int(a.n)
+    stride = Int(a.y_row_stride)
     residual = nil
     residualStride = 0
     residualZeroPoint = 0
@@ -316,13 +316,7 @@ func sumRowsU8(
       i &+= lanes
     }
     if i < k { total = total &+ widenBytesPart(from + i, k &- i) }
-    var sum: Int32 = 0
-    var lane = 0
-    while lane < lanes {
-      sum &+= total[lane]
-      lane &+= 1
-    }
-    sums[row] = sum &* factor
+    sums[row] = total.laneSum &* factor
     row &+= 1
   }
 }

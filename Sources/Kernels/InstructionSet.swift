@@ -34,6 +34,18 @@ extension SIMD16<Float> {
   @inline(__always) var largestLane: Float { lowHalf.replacing(with: highHalf, where: lowHalf .< highHalf).largestLane }
 }
 
+extension SIMD4<Int32> {
+  @inline(__always) var laneSum: Int32 { (self[0] &+ self[2]) &+ (self[1] &+ self[3]) }
+}
+
+extension SIMD8<Int32> {
+  @inline(__always) var laneSum: Int32 { (lowHalf &+ highHalf).laneSum }
+}
+
+extension SIMD16<Int32> {
+  @inline(__always) var laneSum: Int32 { (lowHalf &+ highHalf).laneSum }
+}
+
 extension SIMD {
   /// Loads a register from an address of any alignment.
   @inline(__always) static func load(_ p: UnsafePointer<Scalar>) -> Self {

@@ -18,6 +18,8 @@ typealias SmallTile<Row: Tile> = Rows5<Row>
 @inline(__always) func toFloat(_ a: VI) -> VF { _mm512_cvtepi32_ps(unsafeBitCast(a, to: __m512i.self)) }
 /// Rounds half to even; the argument is within Int32.
 @inline(__always) func toInteger(_ a: VF) -> VI { unsafeBitCast(_mm512_cvtps_epi32(a), to: VI.self) }
+/// a 2^n, whole n, rounded once where the result is subnormal.
+@inline(__always) func timesPowerOfTwo(_ a: VF, _ n: VF) -> VF { _mm512_scalef_ps(a, n) }
 @inline(__always) func minimum(_ a: VI, _ b: VI) -> VI {
   unsafeBitCast(_mm512_min_epi32(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: VI.self)
 }

@@ -65,6 +65,31 @@ func narrowBytes(_ a: VF, _ b: VF, _ high: VF, _ zeroPoint: Int32, _ least: Int3
   to.storeBytes(of: SIMD32<UInt8>.load(from), as: SIMD32<UInt8>.self)
 }
 
+/// A table of 256 bytes in four registers, as 128 words of two entries: instructions that look words up are older than
+/// those for bytes.
+struct ByteTable {
+  private let low: (__m512i, __m512i), high: (__m512i, __m512i)
+
+  /// Bytes replaced at a time.
+  @inline(__always) static var width: Int { 32 }
+
+  @inline(__always) init(_ table: UnsafePointer<UInt8>) {
+    let raw = UnsafeRawPointer(table)
+    low = (raw.loadUnaligned(as: __m512i.self), (raw + 64).loadUnaligned(as: __m512i.self))
+    high = ((raw + 128).loadUnaligned(as: __m512i.self), (raw + 192).loadUnaligned(as: __m512i.self))
+  }
+
+  @inline(__always) func replace(_ x: UnsafePointer<UInt8>, _ y: UnsafeMutablePointer<UInt8>) {
+    let v = _mm512_cvtepu8_epi16(UnsafeRawPointer(x).loadUnaligned(as: __m256i.self))
+    let word = _mm512_srli_epi16(v, 1)
+    let entries = _mm512_mask_blend_epi16(
+      _mm512_test_epi16_mask(v, _mm512_set1_epi16(128)), _mm512_permutex2var_epi16(low.0, word, low.1),
+      _mm512_permutex2var_epi16(high.0, word, high.1))
+    let shift = _mm512_slli_epi16(_mm512_and_si512(v, _mm512_set1_epi16(1)), 3)
+    UnsafeMutableRawPointer(y).storeBytes(of: _mm512_cvtepi16_epi8(_mm512_srlv_epi16(entries, shift)), as: __m256i.self)
+  }
+}
+
 typealias BytesU8 = SIMD64<UInt8>
 @inline(__always) func largerBytes(_ a: BytesU8, _ b: BytesU8) -> BytesU8 {
   unsafeBitCast(_mm512_max_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: BytesU8.self)

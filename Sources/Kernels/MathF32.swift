@@ -31,9 +31,13 @@
 /// e^x, with gradual underflow and overflow to infinity.
 @inline(__always) func exponential(_ x: VF) -> VF {
   let (power, n) = reducedExponential(minimum(all(89), maximum(all(-104), x)))
+  #if ISA_AVX512VNNI
+  return timesPowerOfTwo(power + all(1), toFloat(n))
+  #else
   // Two factors: 2^n alone leaves the range of normal numbers at both ends.
   let half = n &>> VI(repeating: 1)
   return (power + all(1)) * powerOfTwo(half) * powerOfTwo(n &- half)
+  #endif
 }
 
 /// e^x - 1 without cancellation, for x <= 0.
@@ -118,6 +122,20 @@
   p = multiplyAdd(p, b, all(-0.0001884678))
   let far = all(1) - exponential(all(0) - p)
   return withSign(far, x).replacing(with: near, where: a .< all(1))
+}
+
+/// (1 + erf(x / sqrt 2)) / 2, within 1e-7. One side is e^-p(|x|) / 2, whose p is a fit to the other side's complement.
+@inline(__always) func normalDistribution(_ x: VF) -> VF {
+  let a = magnitude(x)
+  var p = multiplyAdd(a, all(1.965012e-06), all(-2.7294534e-05))
+  p = multiplyAdd(p, a, all(0.0001290503))
+  p = multiplyAdd(p, a, all(9.4917086e-05))
+  p = multiplyAdd(p, a, all(-0.00489599))
+  p = multiplyAdd(p, a, all(0.036387578))
+  p = multiplyAdd(p, a, all(0.31829888))
+  p = multiplyAdd(p, a, all(0.7978853))
+  let tail = exponential(all(0) - p * a) * all(0.5)
+  return tail.replacing(with: all(1) - tail, where: x .> all(0))
 }
 
 /// Rounds half to even; the sign of zero stays.

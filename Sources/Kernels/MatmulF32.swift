@@ -59,16 +59,16 @@ func matmulRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
     let column = panelBlock &* plan.blockPanels &* panelWidth
     let columns = smaller(plan.blockPanels &* panelWidth, plan.n &- column)
     if packed != block {
-      let b = bBase.assumingMemoryBound(to: Float.self) + (item &* Int(c.b_batch_stride))
+      let b = bBase.assumingMemoryBound(to: Float.self) + matrixOffset(plan.args, item, c.b_group_stride, c.b_batch_stride)
       packColumns(b, Int(c.b_column_stride), Int(c.b_row_stride), bias, plan.k, column, columns, panels)
       packed = block
     }
     let row = rowBlock &* plan.blockRows
     let rows = smaller(plan.blockRows, plan.m &- row)
-    let a = aBase.assumingMemoryBound(to: Float.self) + (item &* Int(c.a_batch_stride) &+ row &* Int(c.a_row_stride))
+    let a = aBase.assumingMemoryBound(to: Float.self) + (matrixOffset(plan.args, item, c.a_group_stride, c.a_batch_stride) &+ row &* Int(c.a_row_stride))
+    let y = yBase.assumingMemoryBound(to: Float.self) + (matrixOffset(plan.args, item, c.y_group_stride, c.y_batch_stride) &+ row &* Int(c.y_row_stride))
     let target = FloatTarget(
-      y: yBase.assumingMemoryBound(to: Float.self) + ((item &* plan.m &+ row) &* plan.n &+ column), stride: plan.n,
-      residual: nil, residualStride: 0, low: c.clamp_min, high: c.clamp_max)
+      y: y + column, stride: Int(c.y_row_stride), residual: nil, residualStride: 0, low: c.clamp_min, high: c.clamp_max)
     if plan.rowsInPlace {
       multiplyBlock(FloatRows(rows, plan.k, a, Int(c.a_row_stride) &* 4), columns, panels, target)
     } else {
@@ -77,6 +77,12 @@ func matmulRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
     }
     unit &+= 1
   }
+}
+
+/// Where a matrix of the batch begins.
+@inline(never)
+func matrixOffset(_ args: UnsafePointer<ek_matmul>, _ item: Int, _ groupStride: Int64, _ batchStride: Int64) -> Int {
+  Int(ek_matrix_offset(args, Int64(item), groupStride, batchStride))
 }
 
 /// Packs columns column ..< column + columns as consecutive panels.

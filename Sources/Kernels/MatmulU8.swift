@@ -1,9 +1,9 @@
 import CPlatform
 
-// Products of two uint8 tensors. The second one is packed into a panel for each unit, as weights are at load: on
+// Products of two uint8 tensors. The second one is packed into panels for each unit, as weights are at load: on
 // instruction sets that multiply bytes as b - 128 plus `dotWeightOffset`, which leaves (128 - zero point) times the sum of
-// each row of a to be added, less that offset; elsewhere as Int16 without its zero point. A unit of work is a panel of columns by a chunk of rows
-// of one batch.
+// each row of a to be added, less that offset; elsewhere as Int16 without its zero point. A unit of work is some panels of
+// columns by a chunk of rows of one matrix.
 
 /// How a product is cut into units.
 private struct MatmulShapeU8 {
@@ -12,13 +12,14 @@ private struct MatmulShapeU8 {
   let rowBytes: Int
   let inPlace: Bool
   let blockRows: Int
-  let panels: Int
+  let blockPanels: Int
+  let panelBlocks: Int
   let chunkRows: Int
   let chunks: Int
   let batch: Int
 
   private static var enoughUnits: Int { 16 }
-  /// Gathered rows stay below this where a single row does.
+  /// Gathered rows, and the panels of a unit, stay below this where a single one does.
   private static var gatherBytes: Int { 128 &* 1024 }
 
   init(_ a: ek_matmul) {
@@ -29,17 +30,21 @@ private struct MatmulShapeU8 {
     let block = 8 &* tileRows
     let fitting = rowBytes == 0 ? block : Self.gatherBytes / rowBytes
     blockRows = larger(1, smaller(block, fitting))
-    panels = divideUp(n, panelWidth)
-    // Every chunk packs its panel again.
+    // What is done to rows is done once for all panels of a unit.
+    let panels = divideUp(n, panelWidth)
+    let share = smaller(batch &* panels / Self.enoughUnits, Self.gatherBytes / panelBytesU8(steps))
+    panelBlocks = divideUp(panels, larger(1, share))
+    blockPanels = divideUp(panels, larger(1, panelBlocks))
+    // Every chunk packs its panels again.
     let blocks = divideUp(m, blockRows)
-    let wanted = batch &* panels == 0 ? 1 : divideUp(Self.enoughUnits, batch &* panels)
+    let wanted = batch &* panelBlocks == 0 ? 1 : divideUp(Self.enoughUnits, batch &* panelBlocks)
     chunkRows = larger(1, divideUp(blocks, wanted)) &* blockRows
     chunks = divideUp(m, chunkRows)
   }
 
-  var units: Int { batch &* panels &* chunks }
+  var units: Int { batch &* panelBlocks &* chunks }
   var sumBytes: Int { roundedUp(4 &* blockRows, 64) }
-  var panelBytes: Int { roundedUp(panelBytesU8(steps), 64) }
+  var panelBytes: Int { roundedUp(blockPanels &* panelBytesU8(steps), 64) }
   var scratchBytes: Int { tailBytesU8 &+ sumBytes &+ panelBytes &+ (inPlace ? 0 : blockRows &* rowBytes) }
 }
 
@@ -55,11 +60,12 @@ func matmulScratchU8(_ args: UnsafeRawPointer?) -> Int64 {
 
 func matmulRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args, let scratch else { return }
-  runUnits(args.assumingMemoryBound(to: ek_matmul.self).pointee, Int(begin), Int(end), scratch)
+  runUnits(args.assumingMemoryBound(to: ek_matmul.self), Int(begin), Int(end), scratch)
 }
 
 @inline(never)
-private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {
+private func runUnits(_ pointer: UnsafePointer<ek_matmul>, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {
+  let args = pointer.pointee
   guard let aBase = args.a?.assumingMemoryBound(to: UInt8.self), let bBase = args.b?.assumingMemoryBound(to: UInt8.self)
   else { return }
   let shape = MatmulShapeU8(args)
@@ -71,20 +77,27 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
   let rowFactor = rowShift &- dotWeightOffset
   let rowStride = Int(args.a_row_stride)
   let output = OutputU8(args)
-  var packedPanel = -1
+  var packed = -1
   var unit = begin
   while unit < end {
-    let panelIndex = unit / shape.chunks
-    let batch = panelIndex / shape.panels
-    let column = panelIndex % shape.panels &* panelWidth
-    let columns = smaller(panelWidth, shape.n &- column)
-    if panelIndex != packedPanel {
-      packPanel(
-        args, shape, bBase + (batch &* Int(args.b_batch_stride) &+ column &* Int(args.b_column_stride)), columns,
-        rowShift, panel)
-      packedPanel = panelIndex
+    let block = unit / shape.chunks
+    let batch = block / shape.panelBlocks
+    let column = block % shape.panelBlocks &* shape.blockPanels &* panelWidth
+    let columns = smaller(shape.blockPanels &* panelWidth, shape.n &- column)
+    if block != packed {
+      let b = bBase + (matrixOffset(pointer, batch, args.b_group_stride, args.b_batch_stride) &+ column &* Int(args.b_column_stride))
+      var done = 0
+      while done < columns {
+        packPanel(
+          args, shape, b + done &* Int(args.b_column_stride), smaller(panelWidth, columns &- done), rowShift,
+          panel + done / panelWidth &* panelBytesU8(shape.steps))
+        done &+= panelWidth
+      }
+      packed = block
     }
-    let a = aBase + batch &* Int(args.a_batch_stride)
+    let a = aBase + matrixOffset(pointer, batch, args.a_group_stride, args.a_batch_stride)
+    var matrixOutput = output
+    matrixOutput.y += matrixOffset(pointer, batch, args.y_group_stride, args.y_batch_stride)
     var row = unit % shape.chunks &* shape.chunkRows
     let last = smaller(row &+ shape.chunkRows, shape.m)
     while row < last {
@@ -97,7 +110,7 @@ private func runUnits(_ args: ek_matmul, _ begin: Int, _ end: Int, _ scratch: Un
         stride = shape.rowBytes
       }
       if rowFactor != 0 { sumRowsU8(shape.k, source, stride, rows, rowFactor, sums) }
-      var target = output.moved(rows: batch &* shape.m &+ row, columns: column)
+      var target = matrixOutput.moved(rows: row, columns: column)
       if rowFactor != 0 { target.rowCorrections = UnsafePointer(sums) }
       multiplyBlockU8(rows, columns, shape.steps, source, stride, panel, target, tail)
       row &+= rows
@@ -112,32 +125,113 @@ private func packPanel(
   _ args: ek_matmul, _ shape: MatmulShapeU8, _ b: UnsafePointer<UInt8>, _ columns: Int, _ rowShift: Int32,
   _ panel: UnsafeMutableRawPointer
 ) {
+  let weights = panel + 8 &* panelWidth
+  let rowStride = Int(args.b_row_stride), columnStride = Int(args.b_column_stride)
+  if dotGroup == 4 && rowStride == 1 {
+    packRuns(b, columnStride, columns, shape.k, weights.assumingMemoryBound(to: UInt32.self))
+  } else if dotGroup == 4 && columnStride == 1 {
+    packRows(b, rowStride, columns, shape.k, weights.assumingMemoryBound(to: Int32.self))
+  } else {
+    packElements(args, shape, b, columns, weights.assumingMemoryBound(to: DotWeight.self))
+  }
+  // A product with ones is the sum of each column.
+  let ones = unsafeBitCast(VI(repeating: dotGroup == 4 ? 0x0101_0101 : 0x0001_0001), to: DotOperation.Vector.self)
+  var w = UnsafeRawPointer(weights).assumingMemoryBound(to: DotOperation.Vector.self)
+  var low = VI(repeating: 0), high = low
+  var left = shape.steps
+  while left > 0 {
+    DotOperation.accumulate(&low, ones, w[0])
+    DotOperation.accumulate(&high, ones, w[1])
+    w += 2
+    left &-= 1
+  }
+  let factor = VI(repeating: 0 &- args.a_zero_point)
+  let excess = VI(repeating: Int32(truncatingIfNeeded: shape.k) &* dotWeightOffset)
+  let constant = VI(repeating: Int32(truncatingIfNeeded: shape.k) &* args.a_zero_point &* rowShift)
   let corrections = panel.assumingMemoryBound(to: Int32.self)
+  ((low &- excess) &* factor &- constant).store(corrections)
+  ((high &- excess) &* factor &- constant).store(corrections + lanes)
   let scales = (panel + 4 &* panelWidth).assumingMemoryBound(to: Float.self)
-  let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotWeight.self)
+  VF(repeating: args.scale).store(scales)
+  VF(repeating: args.scale).store(scales + lanes)
+}
+
+/// What makes four bytes weights: less 128 each flips their top bits, and `dotWeightOffset` may take that back.
+private var flipped: UInt32 { dotWeightOffset == 0 ? 0x8080_8080 : 0 }
+
+/// Columns whose elements follow each other, four at a time.
+@inline(never)
+private func packRuns(_ b: UnsafePointer<UInt8>, _ stride: Int, _ columns: Int, _ k: Int, _ weights: UnsafeMutablePointer<UInt32>) {
+  let whole = k / 4, rest = k % 4
+  var column = 0
+  while column < panelWidth {
+    let from = UnsafeRawPointer(b + (column < columns ? column : 0) &* stride)
+    var to = weights + column
+    var step = 0
+    while step < whole {
+      to.pointee = from.loadUnaligned(fromByteOffset: 4 &* step, as: UInt32.self) ^ flipped
+      to += panelWidth
+      step &+= 1
+    }
+    if rest > 0 {
+      let bytes = loadFewBytes(from.assumingMemoryBound(to: UInt8.self) + 4 &* whole, rest)
+      to.pointee = UInt32(truncatingIfNeeded: bytes) ^ flipped &>> UInt32(truncatingIfNeeded: 8 &* (4 &- rest))
+    }
+    column &+= 1
+  }
+}
+
+/// Rows whose elements follow each other, four interleaved at a time.
+@inline(never)
+private func packRows(_ b: UnsafePointer<UInt8>, _ stride: Int, _ columns: Int, _ k: Int, _ weights: UnsafeMutablePointer<Int32>) {
+  let top = VI(repeating: Int32(truncatingIfNeeded: flipped & 0x80))
+  var from = b, to = weights
+  var left = k
+  while left > 0 {
+    var column = 0
+    while column < panelWidth {
+      let count = smaller(columns &- column, lanes)
+      var group = VI(repeating: 0)
+      if count > 0 {
+        var i = smaller(left, 4)
+        while i > 0 {
+          i &-= 1
+          let p = from + (i &* stride &+ column)
+          group = group &<< VI(repeating: 8) | (count < lanes ? widenBytesPart(p, count) : widenBytes(p)) ^ top
+        }
+      }
+      group.store(to + column)
+      column &+= lanes
+    }
+    from += 4 &* stride
+    to += panelWidth
+    left &-= 4
+  }
+}
+
+/// Any strides, element by element.
+@inline(never)
+private func packElements(
+  _ args: ek_matmul, _ shape: MatmulShapeU8, _ b: UnsafePointer<UInt8>, _ columns: Int, _ weights: UnsafeMutablePointer<DotWeight>
+) {
   let zero: Int32 = dotGroup == 4 ? 128 : args.b_zero_point
   let rowStride = Int(args.b_row_stride), columnStride = Int(args.b_column_stride)
-  let constant = Int32(truncatingIfNeeded: shape.k) &* args.a_zero_point &* rowShift
   var column = 0
   while column < panelWidth {
     let from = b + (column < columns ? column : 0) &* columnStride
     let real = column < columns ? shape.k : 0
-    var sum: Int32 = 0
     var step = 0
     while step < shape.steps {
       var i = 0
       while i < dotGroup {
         let k = step &* dotGroup &+ i
         let weight = k < real ? Int32(from[k &* rowStride]) &- zero : 0
-        sum &+= weight
         weights[step &* panelWidth &* dotGroup &+ dotWeightIndex(column, i)] = DotWeight(
           truncatingIfNeeded: k < real ? weight &+ dotWeightOffset : 0)
         i &+= 1
       }
       step &+= 1
     }
-    corrections[column] = 0 &- args.a_zero_point &* sum &- constant
-    scales[column] = args.scale
     column &+= 1
   }
 }

@@ -20,7 +20,8 @@ func packColumns(
   let words = RowStep.words(k)
   while start < words {
     let end = smaller(start &+ 64, words)
-    var column = 0
+    let isRun = step == 1 && RowStep.readsInPlace
+    var column = isRun ? packFours(source + start, columnStep, end &- start, count, weights + start &* panelWidth) : 0
     while column < panelWidth {
       let from = source + column &* columnStep
       var i = start
@@ -44,4 +45,46 @@ private func packRow(_ from: UnsafePointer<Float>, _ count: Int, _ to: UnsafeMut
     loadPart(from, smaller(count, lanes)).store(to)
     loadPart(from + smaller(count, lanes), larger(count &- lanes, 0)).store(to + lanes)
   }
+}
+
+@inline(__always)
+private func interleaved(_ a: SIMD2<Float>, _ b: SIMD2<Float>) -> SIMD4<Float> {
+  var v = SIMD4<Float>()
+  v.evenHalf = a
+  v.oddHalf = b
+  return v
+}
+
+/// Columns whose elements follow each other, four by four elements at a time; how many columns that were.
+@inline(never)
+private func packFours(_ source: UnsafePointer<Float>, _ columnStep: Int, _ k: Int, _ count: Int, _ to: UnsafeMutablePointer<Float>) -> Int {
+  var column = 0
+  while column &+ 4 <= count {
+    let from = source + column &* columnStep
+    var to = to + column
+    var i = 0
+    while i &+ 4 <= k {
+      let a = SIMD4<Float>.load(from + i), b = SIMD4<Float>.load(from + (columnStep &+ i))
+      let c = SIMD4<Float>.load(from + (2 &* columnStep &+ i)), d = SIMD4<Float>.load(from + (3 &* columnStep &+ i))
+      let abLow = interleaved(a.lowHalf, b.lowHalf), cdLow = interleaved(c.lowHalf, d.lowHalf)
+      let abHigh = interleaved(a.highHalf, b.highHalf), cdHigh = interleaved(c.highHalf, d.highHalf)
+      SIMD4(lowHalf: abLow.lowHalf, highHalf: cdLow.lowHalf).store(to)
+      SIMD4(lowHalf: abLow.highHalf, highHalf: cdLow.highHalf).store(to + panelWidth)
+      SIMD4(lowHalf: abHigh.lowHalf, highHalf: cdHigh.lowHalf).store(to + 2 &* panelWidth)
+      SIMD4(lowHalf: abHigh.highHalf, highHalf: cdHigh.highHalf).store(to + 3 &* panelWidth)
+      to += 4 &* panelWidth
+      i &+= 4
+    }
+    while i < k {
+      var j = 0
+      while j < 4 {
+        to[j] = from[j &* columnStep &+ i]
+        j &+= 1
+      }
+      to += panelWidth
+      i &+= 1
+    }
+    column &+= 4
+  }
+  return column
 }

@@ -137,6 +137,13 @@ func lookupRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
   else { return }
   var i = Int(begin) &* stretchU8
   let last = stretchEndU8(end, l.count)
+  #if ISA_AVX512VNNI
+  let entries = ByteTable(table)
+  while i &+ ByteTable.width <= last {
+    entries.replace(x + i, y + i)
+    i &+= ByteTable.width
+  }
+  #endif
   // Eight bytes at a time through general registers: x86 below VBMI has no faster table of 256.
   while i &+ 8 <= last {
     let v = UnsafeRawPointer(x + i).loadUnaligned(as: UInt64.self)

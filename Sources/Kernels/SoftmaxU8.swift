@@ -1,9 +1,9 @@
 import CPlatform
 
-// Softmax of uint8 rows, with the reference's numbers: powers of the 256 differences in a table, four sums. A unit of
-// work is a row; other axes and logarithms go to the reference.
+// Softmax of uint8 rows, with the header's numbers: powers of the 256 differences are integers of a table, whose sum no
+// order changes. A unit of work is a row; other axes and logarithms go to the reference.
 
-private var tableFloats: Int { 256 }
+private var tableEntries: Int { 256 }
 
 private func isRow(_ s: ek_softmax) -> Bool { s.inner == 1 && s.log == 0 }
 
@@ -16,7 +16,7 @@ func softmaxUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
 func softmaxScratchU8(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let s = args.assumingMemoryBound(to: ek_softmax.self).pointee
-  return isRow(s) ? (Int64(tableFloats) &+ s.axis) &* 4 : referenceKernel(EK_SOFTMAX_U8).scratch_bytes(args)
+  return isRow(s) ? (Int64(tableEntries) &+ s.axis) &* 4 : referenceKernel(EK_SOFTMAX_U8).scratch_bytes(args)
 }
 
 func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
@@ -24,11 +24,12 @@ func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
   let s = args.assumingMemoryBound(to: ek_softmax.self).pointee
   if !isRow(s) { return referenceKernel(EK_SOFTMAX_U8).run(args, begin, end, scratch) }
   guard let x = s.x?.assumingMemoryBound(to: UInt8.self), let y = s.y?.assumingMemoryBound(to: UInt8.self) else { return }
-  let powers = scratch.assumingMemoryBound(to: Float.self)
+  // Entry 255 - d is the power of difference d, so that a number of a row is an index from the row's own beginning.
+  let powers = scratch.assumingMemoryBound(to: UInt32.self)
+  let row32 = powers + tableEntries
   let scale = Double(s.x_quant.scale)
   // As many powers as rows may need: a few rows of a few numbers do not pay for all.
   var known = 0
-  let inverse = VF(repeating: 1 / s.y_quant.scale)
   let quantizer = QuantizerU8(zeroPoint: s.y_quant.zero_point, low: 0, high: 255)
   let count = Int(s.axis)
   var row = Int(begin)
@@ -36,16 +37,23 @@ func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
     let from = x + row &* count, to = y + row &* count
     let (least, largest) = extremes(from, count)
     while known <= largest &- least {
-      powers[known] = Float(expDouble(-Double(known) * scale))
+      // Adding 1.5 2^52 leaves the rounded number in the low bits.
+      powers[255 &- known] = UInt32(truncatingIfNeeded: (expDouble(-Double(known) * scale) * 0x1p23 + 0x1.8p52).bitPattern)
       known &+= 1
     }
-    let total = VF(repeating: powersOfRow(from, count, largest, powers, powers + tableFloats))
+    let sum = powersOfRow(from, count, powers + (255 &- largest), row32)
+    let factor = VF(repeating: Float(1 / (Double(sum) * Double(s.y_quant.scale))))
+    let numbers = UnsafeMutableRawPointer(row32).assumingMemoryBound(to: Int32.self)
     var i = 0
+    while i &+ 2 &* lanes <= count {
+      let low = quantizer.quantized(toFloat(VI.load(numbers + i)) * factor)
+      let high = quantizer.quantized(toFloat(VI.load(numbers + (i &+ lanes))) * factor)
+      narrowBytes(low, high, to + i)
+      i &+= 2 &* lanes
+    }
     while i < count {
-      let left = count &- i
-      let power = left < lanes ? loadPart(powers + (tableFloats &+ i), left) : VF.load(powers + (tableFloats &+ i))
-      let bytes = quantizer.quantizedOrZero(power / total * inverse)
-      if left < lanes { narrowBytesPart(bytes, to + i, left) } else { narrowBytes(bytes, to + i) }
+      let left = smaller(count &- i, lanes)
+      narrowBytesPart(quantizer.quantized(toFloat(loadPart(numbers + i, left)) * factor), to + i, left)
       i &+= lanes
     }
     row &+= 1
@@ -86,30 +94,23 @@ private func extremes(_ x: UnsafePointer<UInt8>, _ count: Int) -> (Int, Int) {
 /// Writes the power of each number; their sum.
 @inline(never)
 private func powersOfRow(
-  _ x: UnsafePointer<UInt8>, _ count: Int, _ largest: Int, _ powers: UnsafePointer<Float>, _ out: UnsafeMutablePointer<Float>
-) -> Float {
-  var (a, b, c, d) = (0.0, 0.0, 0.0, 0.0)
+  _ x: UnsafePointer<UInt8>, _ count: Int, _ powers: UnsafePointer<UInt32>, _ out: UnsafeMutablePointer<UInt32>
+) -> Int {
+  var (a, b) = (0, 0)
   let whole = count & ~3
   var i = 0
   while i < whole {
-    let (p, q) = (powers[largest &- Int(x[i])], powers[largest &- Int(x[i &+ 1])])
-    let (r, s) = (powers[largest &- Int(x[i &+ 2])], powers[largest &- Int(x[i &+ 3])])
+    let (p, q) = (powers[Int(x[i])], powers[Int(x[i &+ 1])])
+    let (r, s) = (powers[Int(x[i &+ 2])], powers[Int(x[i &+ 3])])
     (out[i], out[i &+ 1], out[i &+ 2], out[i &+ 3]) = (p, q, r, s)
-    a += Double(p)
-    b += Double(q)
-    c += Double(r)
-    d += Double(s)
+    a = a &+ Int(p) &+ Int(q)
+    b = b &+ Int(r) &+ Int(s)
     i &+= 4
   }
   while i < count {
-    let power = powers[largest &- Int(x[i])]
-    out[i] = power
-    switch i & 3 {
-    case 0: a += Double(power)
-    case 1: b += Double(power)
-    default: c += Double(power)
-    }
+    out[i] = powers[Int(x[i])]
+    a = a &+ Int(out[i])
     i &+= 1
   }
-  return Float((a + b) + (c + d))
+  return a &+ b
 }

@@ -28,6 +28,7 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_AVERAGE_POOL_F32, FloatKernelName.averagePool, averagePoolRun, poolUnits, noScratch)
   enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
   enter(table, EK_BINARY_F32, FloatKernelName.binary, binaryRun, binaryUnits, noScratch)
+  enter(table, EK_LAYER_NORM_F32, FloatKernelName.layerNorm, layerNormRun, layerNormUnits, noScratch)
   enter(table, EK_COPY, FloatKernelName.copy, copyRun, copyUnits, noScratch)
   enter(
     table, EK_RECURRENT_F32,
@@ -65,6 +66,7 @@ private enum FloatKernelName {
   static var binary: StaticString { "binary_f32_sse2" }
   static var unary: StaticString { "unary_f32_sse2" }
   static var softmax: StaticString { "softmax_f32_sse2" }
+  static var layerNorm: StaticString { "layer_norm_f32_sse2" }
   static var copy: StaticString { "copy_sse2" }
   static var recurrent: StaticString { "recurrent_f32_sse2_4x8" }
 }
@@ -80,6 +82,7 @@ private enum FloatKernelName {
   static var binary: StaticString { "binary_f32_avx2" }
   static var unary: StaticString { "unary_f32_avx2" }
   static var softmax: StaticString { "softmax_f32_avx2" }
+  static var layerNorm: StaticString { "layer_norm_f32_avx2" }
   static var copy: StaticString { "copy_avx2" }
   static var recurrent: StaticString { "recurrent_f32_avx2_6x16" }
 }
@@ -104,6 +107,7 @@ private enum FloatKernelName {
   static var binary: StaticString { "binary_f32_neon" }
   static var unary: StaticString { "unary_f32_neon" }
   static var softmax: StaticString { "softmax_f32_neon" }
+  static var layerNorm: StaticString { "layer_norm_f32_neon" }
   static var copy: StaticString { "copy_neon" }
   static var recurrent: StaticString { "recurrent_f32_neon_12x8" }
 }

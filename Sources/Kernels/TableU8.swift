@@ -19,17 +19,20 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.matmul), run: matmulRunU8, units: matmulUnitsU8, scratch_bytes: matmulScratchU8,
       packed_bytes: nil, pack: nil))
+  #if !ISA_NEONDOT
+  enter(table, EK_LOOKUP_U8, Name.lookup, lookupRunU8, lookupUnitsU8)
+  #endif
   #if !ISA_NEONDOT && !ISA_AVX512VNNI
   enter(table, EK_MAX_POOL_U8, Name.maxPool, maxPoolRunU8, poolUnitsU8)
   enter(table, EK_AVERAGE_POOL_U8, Name.averagePool, averagePoolRunU8, poolUnitsU8)
   enter(table, EK_REDUCE_U8, Name.reduce, reduceRunU8, reduceUnitsU8)
   enter(table, EK_BINARY_U8, Name.binary, binaryRunU8, binaryUnitsU8)
-  enter(table, EK_LOOKUP_U8, Name.lookup, lookupRunU8, lookupUnitsU8)
   enter(
     table, EK_SOFTMAX_U8,
     ek_kernel(
       name: cString(Name.softmax), run: softmaxRunU8, units: softmaxUnitsU8, scratch_bytes: softmaxScratchU8, packed_bytes: nil,
       pack: nil))
+  enter(table, EK_LAYER_NORM_U8, Name.layerNorm, layerNormRunU8, layerNormUnits)
   enter(table, EK_QUANTIZE, Name.quantize, quantizeRunU8, quantizeUnitsU8)
   enter(table, EK_DEQUANTIZE, Name.dequantize, dequantizeRunU8, dequantizeUnitsU8)
   #endif
@@ -65,6 +68,7 @@ private enum IntegerKernelName {
   static var binary: StaticString { "binary_u8_sse2" }
   static var lookup: StaticString { "lookup_u8_sse2" }
   static var softmax: StaticString { "softmax_u8_sse2" }
+  static var layerNorm: StaticString { "layer_norm_u8_sse2" }
   static var quantize: StaticString { "quantize_sse2" }
   static var dequantize: StaticString { "dequantize_sse2" }
 }
@@ -79,6 +83,7 @@ private enum IntegerKernelName {
   static var binary: StaticString { "binary_u8_avx2" }
   static var lookup: StaticString { "lookup_u8_avx2" }
   static var softmax: StaticString { "softmax_u8_avx2" }
+  static var layerNorm: StaticString { "layer_norm_u8_avx2" }
   static var quantize: StaticString { "quantize_avx2" }
   static var dequantize: StaticString { "dequantize_avx2" }
 }
@@ -87,6 +92,7 @@ private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx512vnni_14x32" }
   static var depthwise: StaticString { "depthwise_u8_avx512vnni_64" }
   static var matmul: StaticString { "matmul_u8_avx512vnni" }
+  static var lookup: StaticString { "lookup_u8_avx512" }
 }
 #elseif ISA_NEON
 private enum IntegerKernelName {
@@ -99,6 +105,7 @@ private enum IntegerKernelName {
   static var binary: StaticString { "binary_u8_neon" }
   static var lookup: StaticString { "lookup_u8_neon" }
   static var softmax: StaticString { "softmax_u8_neon" }
+  static var layerNorm: StaticString { "layer_norm_u8_neon" }
   static var quantize: StaticString { "quantize_neon" }
   static var dequantize: StaticString { "dequantize_neon" }
 }

@@ -40,7 +40,7 @@ private func value(_ function: Int, _ x: VF, _ alpha: VF, _ beta: VF) -> VF {
   case EK_UNARY_HARD_SWISH: return x * unit(x / all(6) + all(0.5))
   case EK_UNARY_SILU: return x * sigmoid(x)
   case EK_UNARY_GELU:
-    return x * all(0.5) * (all(1) + errorFunction(x * all(0.70710678)))
+    return x * normalDistribution(x)
   case EK_UNARY_GELU_TANH:
     return x * all(0.5) * (all(1) + hyperbolicTangent(all(0.79788456) * (x + all(0.044715) * x * x * x)))
   case EK_UNARY_ELU: return x.replacing(with: alpha * exponentialMinusOne(x), where: x .< all(0))

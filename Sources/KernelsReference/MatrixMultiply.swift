@@ -23,11 +23,14 @@ private func forEachDotProduct(
   while unit < int(end) {
     let batch = unit / rows
     let row = unit &- batch &* rows
-    let a = batch &* int(args.pointee.a_batch_stride) &+ row &* int(args.pointee.a_row_stride)
-    let b = batch &* int(args.pointee.b_batch_stride)
+    let m = args.pointee
+    func matrix(_ groupStride: Int64, _ batchStride: Int64) -> Int { int(ek_matrix_offset(args, Int64(batch), groupStride, batchStride)) }
+    let a = matrix(m.a_group_stride, m.a_batch_stride) &+ row &* int(m.a_row_stride)
+    let b = matrix(m.b_group_stride, m.b_batch_stride)
+    let y = matrix(m.y_group_stride, m.y_batch_stride) &+ row &* int(m.y_row_stride)
     var column = 0
     while column < columns {
-      body(a, b &+ column &* int(args.pointee.b_column_stride), unit &* columns &+ column, column)
+      body(a, b &+ column &* int(m.b_column_stride), y &+ column, column)
       column &+= 1
     }
     unit &+= 1

@@ -57,20 +57,25 @@ func softmaxFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
 /// Exponentials of the 256 differences, computed when first met.
 func softmaxIntegerScratch(_ raw: UnsafeRawPointer?) -> Int64 { 256 * 4 }
 
-/// With d = max - x: e = Float(exp(-d x.scale)), v = e / Float(sum of e), or v = Float(-d x.scale - log(sum));
-/// then t = v * (1 / y.scale) and the rounding rule. Four sums, each of every fourth e, are added (0 + 1) + (2 + 3):
-/// one sum alone would wait for itself.
+/// exp(-difference scale) in steps of 2^-23.
+@inline(__always)
+private func fixedPower(_ difference: Int, _ scale: Double) -> UInt32 {
+  // Adding 1.5 2^52 leaves the rounded number in the low bits.
+  UInt32(truncatingIfNeeded: (expDouble(-Double(difference) * scale) * 0x1p23 + 0x1.8p52).bitPattern)
+}
+
 func softmaxInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   let a = arguments(raw, ek_softmax.self)
   let count = int(a.pointee.axis)
   let step = int(a.pointee.inner)
   let isLog = a.pointee.log != 0
   let scale = Double(a.pointee.x_quant.scale)
-  let inverse = 1 / a.pointee.y_quant.scale
-  let powers = elements(scratch, Float.self)
+  let yScale = a.pointee.y_quant.scale
+  let unknown = UInt32.max
+  let powers = elements(scratch, UInt32.self)
   var d = 0
   while d < 256 {
-    powers[d] = -1
+    powers[d] = unknown
     d &+= 1
   }
   var unit = int(begin)
@@ -85,22 +90,24 @@ func softmaxInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
       if value > largest { largest = value }
       i &+= 1
     }
-    var sums = SIMD4<Double>(repeating: 0)
+    var sum: Int64 = 0
     i = 0
     while i < count {
       let difference = largest &- Int(x[i &* step])
-      if powers[difference] < 0 { powers[difference] = Float(expDouble(-Double(difference) * scale)) }
-      sums[i & 3] += Double(powers[difference])
+      if powers[difference] == unknown { powers[difference] = fixedPower(difference, scale) }
+      sum = sum &+ Int64(powers[difference])
       i &+= 1
     }
-    let sum = (sums[0] + sums[1]) + (sums[2] + sums[3])
-    let total = Float(sum)
-    let logTotal = isLog ? logDouble(sum) : 0
+    let total = Double(sum)
+    let factor = Float(1 / (total * Double(yScale)))
+    let logTotal = isLog ? logDouble(total * 0x1p-23) : 0
     i = 0
     while i < count {
       let difference = largest &- Int(x[i &* step])
-      let value = isLog ? Float(-Double(difference) * scale - logTotal) : powers[difference] / total
-      y[i &* step] = quantizedOrZero(value * inverse, a.pointee.y_quant.zero_point)
+      let t = isLog
+        ? Float(-Double(difference) * scale - logTotal) * (1 / yScale)
+        : float(Int32(truncatingIfNeeded: powers[difference])) * factor
+      y[i &* step] = quantizedOrZero(t, a.pointee.y_quant.zero_point)
       i &+= 1
     }
   }

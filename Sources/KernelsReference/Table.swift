@@ -24,6 +24,8 @@ public func fillReference(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_LOOKUP_U8, "lookup_u8_reference", lookup, lookupUnits)
   enter(table, EK_SOFTMAX_F32, "softmax_f32_reference", softmaxFloat, softmaxUnits)
   enter(table, EK_SOFTMAX_U8, "softmax_u8_reference", softmaxInteger, softmaxUnits, scratch: softmaxIntegerScratch)
+  enter(table, EK_LAYER_NORM_F32, "layer_norm_f32_reference", layerNormFloat, layerNormUnits)
+  enter(table, EK_LAYER_NORM_U8, "layer_norm_u8_reference", layerNormInteger, layerNormUnits)
   enter(table, EK_COPY, "copy_reference", copy, copyUnits)
   enter(table, EK_FILL, "fill_reference", fill, fillUnits)
   enter(table, EK_GATHER, "gather_reference", gather, gatherUnits)

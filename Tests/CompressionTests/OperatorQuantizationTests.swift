@@ -101,6 +101,15 @@ nonisolated(unsafe) let operatorCases: [OperatorCase] = [
     ]
     return try net.finish(try net.add(.batchNormalization(epsilon: 1e-5), "op", [x] + parameters))
   },
+  OperatorCase(name: "layer normalization", bound: 30) { net in
+    let x = net.input("x", [Shape.batch, 5, 24])
+    let parameters = [try net.constant("scale", [24], net.random.uniforms(24, 0.5, 2)), try net.constant("bias", [24], net.random.uniforms(24))]
+    return try net.finish(try net.add(.layerNormalization(epsilon: 1e-5), "op", [x] + parameters))
+  },
+  OperatorCase(name: "layer normalization with a computed scale", bound: 30, floatNodes: ["op"]) { net in
+    let x = net.input("x", [Shape.batch, 5, 24])
+    return try net.finish(try net.add(.layerNormalization(epsilon: 1e-5), "op", [x, net.input("scale", [24])]))
+  },
   one("local response normalization", .localResponseNormalization(size: 3, alpha: 0.1, beta: 0.75, bias: 1), float: true),
   unary(.clamp, -1, 2), unary(.leakyRelu, 0.1), unary(.sigmoid), unary(.tanh), unary(.hardSigmoid, 0.2, 0.5), unary(.hardSwish),
   unary(.silu), unary(.gelu), unary(.geluTanh), unary(.elu, 1), unary(.selu, 1.6732632, 1.050701), unary(.celu, 1.5), unary(.softplus),

@@ -117,7 +117,7 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
     .slice(starts: [0, -1], ends: [5, -9], steps: [1, -2]), .pad(.reflect, before: [0, 1], after: [2, 3], value: 0.5),
     .resize(resize), .transpose([0, 3, 1, 2]), .reshape(Shape([Shape.batch, 10])), .expand(Shape([2, 3])),
     .gather(axis: 1, indices: [2, 0, 1], scalarIndex: false),
-    .localResponseNormalization(size: 5, alpha: 1e-4, beta: 0.75, bias: 2), .quantize, .dequantize, .requantize, .cast(.int64),
+    .localResponseNormalization(size: 5, alpha: 1e-4, beta: 0.75, bias: 2), .layerNormalization(epsilon: 1e-6), .quantize, .dequantize, .requantize, .cast(.int64),
     .cast(.bfloat16), .bitCast(.uint32), .unary(UnaryFunction(.isInfinite, alpha: 1, beta: 0)), .binary(.shiftRight, .none), .select,
     .reduce(.argMinLast, axes: [2], keepDims: false), .scan(.product, axis: 1, exclusive: true, reverse: false),
     .take(Indexing(.tuples, axis: 2)), .put(Indexing(.elements, axis: 1), .maximum), .topK(axis: 1, k: 5, largest: true), .when,

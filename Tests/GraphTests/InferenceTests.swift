@@ -78,6 +78,8 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
       (.gather(axis: 1, indices: [4, 0, 0], scalarIndex: false), floats([n, 5]), [[n, 3]]),
       (.gather(axis: 1, indices: [4], scalarIndex: true), floats([n, 5, 2]), [[n, 2]]),
       (.localResponseNormalization(size: 5, alpha: 1e-4, beta: 0.75, bias: 1), floats([n, 2, 2, 8]), [[n, 2, 2, 8]]),
+      (.layerNormalization(epsilon: 0), floats([n, 2, 8], [8]), [[n, 2, 8]]),
+      (.layerNormalization(epsilon: 1e-5), floats([n, 8], [8], [8]), [[n, 8]]),
     ]
     for (op, inputs, expected) in table {
       let results = try infer(op, inputs, outputs: expected.count)
@@ -212,6 +214,12 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
       (.gather(axis: 0, indices: [1, 2], scalarIndex: true), floats([5]), .invalidGraph),
       (.gather(axis: 0, indices: [0], scalarIndex: false), floats([n]), .shapeMismatch),
       (.localResponseNormalization(size: 0, alpha: 1, beta: 1, bias: 1), floats([n, 3]), .invalidGraph),
+      (.layerNormalization(epsilon: -1), floats([n, 3], [3]), .invalidGraph),
+      (.layerNormalization(epsilon: .infinity), floats([n, 3], [3]), .invalidGraph),
+      (.layerNormalization(epsilon: 1), floats([n, 3]), .invalidGraph),
+      (.layerNormalization(epsilon: 1), floats([n, 3], [4]), .shapeMismatch),
+      (.layerNormalization(epsilon: 1), floats([n, 3], [3], [1]), .shapeMismatch),
+      (.layerNormalization(epsilon: 1), floats([3, n], [3]), .shapeMismatch),
       (.unary(relu), floats([1, 1, 1, 1, 1, 1, 1, 1, 1]), .shapeMismatch),
       (.unary(relu), floats([-7]), .shapeMismatch),
     ]

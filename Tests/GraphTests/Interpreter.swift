@@ -220,6 +220,14 @@ private func evaluate(_ op: Operator, _ inputs: [Tensor?], _ results: [[Int]]) -
       if scalar { place.insert(Int(gathered[0]), at: axis) } else { place[axis] = Int(gathered[i[axis]]) }
       return x[place]
     }
+  case .layerNormalization(let epsilon):
+    return each { i in
+      let row = (0..<x.dims.last!).map { x[Array(i.dropLast()) + [$0]] }
+      let mean = row.reduce(0, +) / Double(row.count)
+      let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(row.count)
+      let normal = (x[i] - mean) / (variance + Double(epsilon)).squareRoot()
+      return normal * inputs[1]!.broadcast(i) + (inputs.count > 2 ? inputs[2]!.broadcast(i) : 0)
+    }
   case .localResponseNormalization(let size, let alpha, let beta, let bias):
     return each { i in
       let c = i[i.count - 1]

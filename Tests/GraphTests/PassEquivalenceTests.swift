@@ -16,13 +16,14 @@ func difference(_ a: [Tensor], _ b: [Tensor]) -> Double {
 }
 
 enum Pass: String, CaseIterable, Sendable {
-  case constants, transposes, normalization, activations, dead, all
+  case constants, transposes, normalization, layerNormalization, activations, dead, all
 
   func apply(_ graph: Graph) throws -> Graph {
     switch self {
     case .constants: return try graph.foldingConstants()
     case .transposes: return try graph.cancellingTransposes()
     case .normalization: return try graph.foldingBatchNormalization()
+    case .layerNormalization: return try graph.fusingNormalization()
     case .activations: return try graph.fusingActivations()
     case .dead: return try graph.removingDeadNodes()
     case .all: return try graph.optimized()

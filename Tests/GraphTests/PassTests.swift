@@ -194,6 +194,75 @@ private func checkEqual(_ before: Graph, _ after: Graph, _ location: SourceLocat
   }
 }
 
+@Suite struct LayerNormalizationTests {
+  private struct Form {
+    var division = true, power = true, hasBias = true, swapped = false, twice = false
+    var columns = 6, scaleDims = [6]
+    var axis = 2
+  }
+
+  private func build(_ form: Form) throws -> Graph {
+    var b = NchwBuilder(seed: 8)
+    let x = b.input([Shape.batch, 5, form.columns])
+    let mean = try b.add(.reduce(.mean, axes: [form.axis], keepDims: true), x)
+    let centred = try b.binary(.subtract, x, mean)
+    let again = form.twice ? try b.binary(.subtract, x, mean) : centred
+    let square = form.power ? try b.binary(.power, again, try b.number(2)) : try b.binary(.multiply, again, again)
+    let variance = try b.add(.reduce(.mean, axes: [form.axis], keepDims: true), square)
+    let epsilon = try b.number(0.01)
+    let deviation = try b.add(.unary(UnaryFunction(.sqrt)), try b.binary(.add, form.swapped ? epsilon : variance, form.swapped ? variance : epsilon))
+    var y: ValueID
+    if form.division {
+      y = try b.binary(.divide, centred, deviation)
+    } else {
+      let inverse = try b.add(.unary(UnaryFunction(.reciprocal)), deviation)
+      y = form.swapped ? try b.binary(.multiply, inverse, centred) : try b.binary(.multiply, centred, inverse)
+    }
+    let scale = try b.constant(form.scaleDims)
+    y = form.swapped ? try b.binary(.multiply, scale, y) : try b.binary(.multiply, y, scale)
+    if form.hasBias { y = try b.binary(.add, y, try b.constant([form.columns])) }
+    b.output(y)
+    return b.graph
+  }
+
+  @Test func formsOfExporters() throws {
+    for form in [
+      Form(), Form(division: false, power: false), Form(hasBias: false), Form(division: false, swapped: true), Form(twice: true),
+      Form(scaleDims: [1, 1, 6]), Form(columns: 1, scaleDims: [1]),
+    ] {
+      let graph = try build(form)
+      let after = try graph.optimized()
+      #expect(names(after) == ["LayerNormalization"], "\(form)")
+      #expect(after.nodes[0].inputs.count == (form.hasBias ? 3 : 2))
+      try checkEqual(graph, after)
+    }
+  }
+
+  /// Another axis, and a scale that is one number.
+  @Test func otherNormalizationsStay() throws {
+    for form in [Form(axis: 1), Form(scaleDims: []), Form(scaleDims: [5, 1])] {
+      let graph = try build(form)
+      let after = try graph.optimized()
+      #expect(!names(after).contains("LayerNormalization"), "\(form)")
+      try checkEqual(graph, after)
+    }
+  }
+
+  /// Over the channels of an image in NCHW, which are last inside.
+  @Test func channelsOfAnImage() throws {
+    var (b, x) = image()
+    x = try b.convolution(x, 8)
+    let centred = try b.binary(.subtract, x, try b.add(.reduce(.mean, axes: [1], keepDims: true), x))
+    let variance = try b.add(.reduce(.mean, axes: [1], keepDims: true), try b.binary(.multiply, centred, centred))
+    let deviation = try b.add(.unary(UnaryFunction(.sqrt)), try b.binary(.add, variance, try b.number(0.01)))
+    x = try b.binary(.multiply, try b.binary(.divide, centred, deviation), try b.constant([8, 1, 1]))
+    b.output(try b.convolution(try b.binary(.add, x, try b.constant([8, 1, 1])), 2))
+    let after = try b.graph.optimized()
+    #expect(names(after) == ["Transpose", "Convolution", "LayerNormalization", "Convolution", "Transpose"])
+    try checkEqual(b.graph, after)
+  }
+}
+
 @Suite struct FusionTests {
   @Test func clampsGoIntoWhatMakesThem() throws {
     var (b, x) = image()

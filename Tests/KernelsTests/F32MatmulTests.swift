@@ -5,6 +5,8 @@ import Testing
   struct Case {
     var batch = 1, m = 1, n = 1, k = 1
     var transposeA = false, transposeB = false, shareB = false, bias = false
+    /// Rows of a and of the result alternate between the matrices of each of so many groups.
+    var interleavedGroups = 0
     var clamp: ClosedRange<Float> = -.infinity ... .infinity
   }
 
@@ -27,6 +29,16 @@ import Testing
         args.b_batch_stride = shape.shareB ? 0 : args.k * args.n
         args.b_row_stride = shape.transposeB ? 1 : args.n
         args.b_column_stride = shape.transposeB ? args.k : 1
+        args.inner_batch = Int64(shape.batch / max(1, shape.interleavedGroups))
+        args.a_group_stride = args.a_batch_stride * args.inner_batch
+        args.b_group_stride = args.b_batch_stride * args.inner_batch
+        args.y_group_stride = args.m * args.n * args.inner_batch
+        args.y_batch_stride = args.m * args.n
+        args.y_row_stride = args.n
+        if shape.interleavedGroups > 0 {
+          (args.a_batch_stride, args.a_row_stride) = (args.k, args.k * args.inner_batch)
+          (args.y_batch_stride, args.y_row_stride) = (args.n, args.n * args.inner_batch)
+        }
         args.clamp_min = magnitudes ? -.infinity : shape.clamp.lowerBound
         args.clamp_max = magnitudes ? .infinity : shape.clamp.upperBound
         func build(_ y: UnsafeMutableRawPointer) -> ek_matmul { var c = args; c.y = y; return c }
@@ -65,6 +77,15 @@ import Testing
                 bias: m == 17))
           }
         }
+      }
+    }
+  }
+
+  /// As heads of attention lie.
+  @Test func groupsOfInterleavedMatrices() {
+    for (m, n, k) in [(5, 9, 12), (33, 40, 64), (29, 70, 7), (16, 32, 32), (113, 16, 20)] {
+      for transposeB in [false, true] {
+        for groups in [1, 2] { check(Case(batch: 6, m: m, n: n, k: k, transposeB: transposeB, interleavedGroups: groups)) }
       }
     }
   }

@@ -21,6 +21,7 @@ private func matmulArguments(_ s: MatmulShape) -> ek_matmul {
   (a.a_row_stride, a.a_column_stride) = s.aTransposed ? (1, Int64(s.m)) : (Int64(s.k), 1)
   a.b_batch_stride = s.bShared ? 0 : Int64(s.k * s.n)
   (a.b_row_stride, a.b_column_stride) = s.bTransposed ? (1, Int64(s.k)) : (Int64(s.n), 1)
+  (a.inner_batch, a.y_batch_stride, a.y_row_stride) = (max(1, a.batch), Int64(s.m * s.n), Int64(s.n))
   (a.clamp_min, a.clamp_max) = (-.infinity, .infinity)
   return a
 }

@@ -229,6 +229,13 @@ func naive(_ op: Operator, _ inputs: [Tensor?], outputDims: [[Int]]) -> [Tensor]
       if scalar { index.insert(Int(indices[0]), at: axis) } else { index[axis] = Int(indices[i[axis]]) }
       return x[index]
     }
+  case .layerNormalization(let epsilon):
+    return one { i in
+      let row = (0..<x.dims[i.count - 1]).map { x[i.dropLast() + [$0]] }
+      let mean = row.reduce(0, +) / Double(row.count)
+      let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(row.count)
+      return (x[i] - mean) / (variance + Double(epsilon)).squareRoot() * inputs[1]!.broadcast(i) + (optional(2)?.broadcast(i) ?? 0)
+    }
   case .localResponseNormalization(let size, let alpha, let beta, let bias):
     precondition(beta == 0.5)
     return one { i in

@@ -178,11 +178,14 @@ private let axes: [OperatorCase] = [
   OperatorCase(name: "softmax last", op: { .softmax(axis: 1, log: false) }, operands: [.input([-1, 11])], scale: 0.002),
   OperatorCase(name: "softmax middle", op: { .softmax(axis: 1, log: false) }, operands: [.input([-1, 5, 3])], scale: 0.004),
   OperatorCase(name: "log softmax", op: { .softmax(axis: 2, log: true) }, operands: [.input([-1, 2, 7])], scale: 0.05),
+  OperatorCase(name: "layer normalization", op: { .layerNormalization(epsilon: 0.01) }, operands: [.input([-1, 3, 21]), .positive([21]), .positive([21])], scale: 0.03),
+  OperatorCase(name: "layer normalization without bias", op: { .layerNormalization(epsilon: 0.01) }, operands: [.input([-1, 34]), .positive([34])], scale: 0.03),
   OperatorCase(name: "local response normalization", op: { .localResponseNormalization(size: 3, alpha: 0.5, beta: 0.5, bias: 1) }, operands: [.input([-1, 2, 2, 7])], integer: false),
   OperatorCase(name: "matmul", op: { .matMul }, operands: [.input([-1, 5]), .constant([5, 4])]),
   OperatorCase(name: "matmul batches", op: { .matMul }, operands: [.input([-1, 3, 4, 5]), .input([-1, 3, 5, 2])]),
   OperatorCase(name: "matmul broadcast", op: { .matMul }, operands: [.input([-1, 3, 4, 5]), .constant([5, 2])]),
   OperatorCase(name: "matmul broadcast both", op: { .matMul }, operands: [.input([-1, 1, 4, 5]), .constant([3, 5, 2])]),
+  OperatorCase(name: "matmul broadcast in turns", op: { .matMul }, operands: [.input([-1, 1, 2, 4, 5]), .constant([3, 1, 5, 2])]),
 ]
 
 private let movement: [OperatorCase] = [

@@ -285,6 +285,17 @@ def test_contributed_convolution(activation: str, parameters: list[float] | None
         contributed("FusedConv", [f32(2, 3, 6, 7), f32(4, 3, 3, 3), f32(4), f32(2, 4, 4, 5)], (1, 2), **options)
 
 
+def test_layer_normalizations() -> None:
+    row = f32(2, 3, 8)
+    compare("LayerNormalization", [row, f32(8), f32(8)], (1, 2), axis=-1)
+    compare("LayerNormalization", [row, f32(8)], (1,), axis=2, epsilon=0.5)
+    compare("LayerNormalization", [row, f32(8), f32(8)], (), axis=-1)
+    # What the operator of the graph does not do is made of others.
+    compare("LayerNormalization", [row, f32(3, 8), f32(3, 8)], (1, 2), axis=1)
+    compare("LayerNormalization", [row, f32(1)], (1,), axis=-1, peer="reference")
+    compare("LayerNormalization", [row, f32(8), f32(8)], (1, 2), results=3, axis=-1)
+
+
 def test_contributed_normalizations() -> None:
     row, skip = f32(2, 3, 8), f32(2, 3, 8, seed=4)
     contributed("SkipLayerNormalization", [row, skip, f32(8), f32(8), f32(8)], (2, 3, 4), epsilon=1e-5)

@@ -75,6 +75,8 @@ enum {
   EK_RECURRENT_F32,          /* ek_recurrent */
   EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3, stride 1, one group, 32 channels and more; units() is 0 for others. No reference */
   EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
+  EK_LAYER_NORM_F32,         /* ek_layer_norm */
+  EK_LAYER_NORM_U8,          /* ek_layer_norm */
   EK_OPERATION_COUNT
 };
 
@@ -147,13 +149,20 @@ typedef struct {
 } ek_conv;
 
 typedef struct {
-  const void *a, *b, *bias; void *y;   /* slots 0...3; y [batch][m][n] dense; bias [n] float or NULL (f32 only) */
+  const void *a, *b, *bias; void *y;   /* slots 0...3; bias [n] float or NULL (f32 only) */
   int64_t batch, m, n, k;
-  int64_t a_batch_stride, a_row_stride, a_column_stride;  /* elements; batch stride 0 broadcasts */
-  int64_t b_batch_stride, b_row_stride, b_column_stride;
+  int64_t inner_batch;                 /* the batch is groups of so many matrices; divides it */
+  int64_t a_group_stride, a_batch_stride, a_row_stride, a_column_stride;  /* elements; group and batch stride 0 broadcast */
+  int64_t b_group_stride, b_batch_stride, b_row_stride, b_column_stride;
+  int64_t y_group_stride, y_batch_stride, y_row_stride;  /* columns of y follow each other */
   float clamp_min, clamp_max;
   int32_t a_zero_point, b_zero_point, y_zero_point; float scale;  /* u8: a.scale * b.scale / y.scale */
 } ek_matmul;
+
+/* Where matrix i of a batch begins, by the strides of groups and matrices. */
+static inline int64_t ek_matrix_offset(const ek_matmul *a, int64_t i, int64_t group_stride, int64_t batch_stride) {
+  return i / a->inner_batch * group_stride + i % a->inner_batch * batch_stride;
+}
 
 typedef struct {
   const void *x; void *y;              /* slots 0, 1 */
@@ -187,6 +196,20 @@ typedef struct { const void *x, *table; void *y; int64_t count; } ek_lookup;    
 typedef struct {
   const void *x; void *y; int64_t outer, axis, inner; int32_t log; ek_quant x_quant, y_quant;
 } ek_softmax;
+
+/* u8: with d = max - x: P = the integer nearest to exp(-d x.scale) 2^23 in double, even of two; S = the exact sum of P;
+ * t = Float(P) * Float(1 / (Double(S) Double(y.scale))); of the logarithm
+ * t = Float(-d x.scale - log(Double(S) 2^-23)) * (1 / y.scale). */
+typedef struct {
+  const void *x; const float *scale, *bias; void *y;  /* slots 0...3: x, y [rows][axis]; scale, bias [axis]; x == y allowed */
+  int64_t rows, axis; float epsilon; ek_quant x_quant, y_quant;
+} ek_layer_norm;
+/* f32: (x - mean) / sqrt(variance + epsilon) * scale + bias of each row. u8: with s the sum of a row's q and r that of
+ * their squares, both exact, n = axis,
+ *     variance = Double(n r - s s) / (Double(n) Double(n)) * (Double(x.scale) Double(x.scale)) + Double(epsilon)
+ *     mean = Float(Double(s) / Double(n)), factor = Float(Double(x.scale) / sqrt(variance))
+ *     t = ((Float(q) - mean) * factor) * scale[i] + bias[i], one rounding for each operation; NaN -> 0
+ * where scale and bias have been divided by y.scale. axis <= 2^17. */
 
 typedef struct {
   const void *x; void *y;              /* slots 0, 1; x_offset, y_offset and strides in elements */

@@ -90,7 +90,7 @@ private struct ExtentInference {
     switch node.op {
     case .unary, .binary, .select, .cast, .bitCast, .quantize, .dequantize, .requantize, .expand: return try broadcast()
     case .matMul: return try product()
-    case .dense, .batchNormalization, .localResponseNormalization: return try kept { $0 != shape(0).rank - 1 }
+    case .dense, .batchNormalization, .localResponseNormalization, .layerNormalization: return try kept { $0 != shape(0).rank - 1 }
     case .convolution, .transposedConvolution, .pool, .resize: return try kept { $0 == 0 }
     case .softmax(let own, _), .topK(let own, _, _), .split(let own, _): return try kept { $0 != own }
     case .concat(let own):

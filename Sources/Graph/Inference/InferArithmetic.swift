@@ -162,6 +162,18 @@ extension TypeInference {
     return try computed(arithmetic(), Shape(dims), keepsByDefault: keeps)
   }
 
+  func layerNormalization(_ epsilon: Float) throws(EdgeError) -> TensorType {
+    try arity(2, optional: 1)
+    guard epsilon.isFinite, epsilon >= 0 else { throw failure(.invalidGraph, "epsilon must be finite and not negative") }
+    let x = try shape(0)
+    guard let count = x.dims.last, count > 0 else { throw failure(.shapeMismatch, "the size of the last axis must be known", inputs[0]) }
+    for position in 1...2 {
+      try checkVector(position, count: count, position == 1 ? "scale" : "bias")
+      try checkFloat(position)
+    }
+    return try computed(arithmetic(), x)
+  }
+
   func softmax(_ axis: Int) throws(EdgeError) -> TensorType {
     try arity(1)
     let x = try shape(0)

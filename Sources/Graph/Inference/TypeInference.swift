@@ -70,6 +70,7 @@ struct TypeInference {
     case .gather(let axis, let indices, let scalar): return [try gather(axis, indices, scalar)]
     case .localResponseNormalization(let size, let alpha, let beta, let bias):
       return [try localResponseNormalization(size, alpha, beta, bias)]
+    case .layerNormalization(let epsilon): return [try layerNormalization(epsilon)]
     case .quantize: return [try quantize()]
     case .dequantize: return [try dequantize()]
     case .requantize: return [try requantize()]

@@ -8,7 +8,7 @@ extension TransposeSinking {
       store(node.outputs[0], x.base, order: x.order.followed(by: permutation))
     case .unary, .quantize, .requantize, .dequantize, .cast: try elementwise(node)
     case .binary: try binary(node)
-    case .batchNormalization, .localResponseNormalization:
+    case .batchNormalization, .localResponseNormalization, .layerNormalization:
       let x = lookUp(node.inputs[0])
       guard let last = x.order.last, x.columns == nil, last == x.order.count - 1 else { return try keep(node) }
       var inputs = [x.base]

@@ -170,6 +170,14 @@ final class QuantizationFusion {
         guard let x = activation(input) else { return false }
         inputs.append(x)
       }
+    case .layerNormalization:
+      guard let x = activation(node.input(0)) else { return false }
+      inputs = [x]
+      for input in node.inputs.dropFirst() {
+        try makePlain(input)
+        guard rewriter.value(rewriter.place(of: input)).constant != nil else { return false }
+        inputs.append(rewriter.place(of: input))
+      }
     case .reduce(let function, _, _):
       guard function == .mean || function == .sum || function == .max || function == .min, let x = activation(node.input(0)) else { return false }
       inputs = [x]

@@ -12,6 +12,7 @@ extension Graph {
       .foldingConstants()
       .foldingBatchNormalization()
       .fusingPadding()
+      .fusingNormalization()
       .fusingActivations()
       .removingDeadNodes()
   }

@@ -67,6 +67,7 @@ extension Lowering {
   }
 
   func lowerTranspose(_ node: Node, _ order: [Int]) throws(EdgeError) {
+    if try viewTranspose(node, order) { return }
     let x = try required(node, 0)
     let y = node.outputs[0]
     let from = StridedLoops.dense(shape(x))

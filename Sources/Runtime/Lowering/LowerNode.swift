@@ -44,6 +44,7 @@ extension Lowering {
     case .gather(let axis, let indices, _): try lowerGather(node, axis: axis, indices: indices)
     case .localResponseNormalization(let size, let alpha, let beta, let bias):
       try lowerLocalResponseNormalization(node, size: size, alpha: alpha, beta: beta, bias: bias)
+    case .layerNormalization(let epsilon): try lowerLayerNormalization(node, epsilon: epsilon)
     case .quantize: try lowerQuantize(node)
     case .dequantize: try lowerDequantize(node)
     case .requantize: try lowerRequantize(node)

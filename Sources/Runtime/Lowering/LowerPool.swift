@@ -177,6 +177,41 @@ extension Lowering {
     try emit(Int(integer ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))])
   }
 
+  func lowerLayerNormalization(_ node: Node, epsilon: Float) throws(EdgeError) {
+    let (x, scale) = (try required(node, 0), try required(node, 1))
+    let y = node.outputs[0]
+    guard let axis = shape(x).last, axis > 0, axis <= 1 << 17 || dtype(x) == .float32 else {
+      throw error(.unsupportedFeature, "the last axis is too long", value: x)
+    }
+    var arguments = ek_layer_norm()
+    arguments.rows = Int64(try count(x) / axis)
+    arguments.axis = Int64(axis)
+    arguments.epsilon = epsilon
+    let zeros = [Float](repeating: 0, count: node.input(2) == nil ? axis : 0)
+    var parameters: [BufferPlace] = []
+    let integer = try isQuantized([x, y])
+    if integer {
+      arguments.x_quant = try quantized(x)
+      arguments.y_quant = try quantized(y)
+      _ = try factor(1 / arguments.y_quant.scale)
+      for value in [scale, node.input(2)] {
+        var numbers = zeros
+        if let value {
+          guard let constant = graph.values[value].constant else { throw error(.unsupportedOperator, "must be constant", value: value) }
+          numbers = constant.array(of: Float.self)
+        }
+        for index in numbers.indices { numbers[index] /= arguments.y_quant.scale }
+        parameters.append(try derived(numbers))
+      }
+    } else {
+      parameters.append(try operand(scale))
+      if let bias = node.input(2) { parameters.append(try operand(bias)) } else { parameters.append(try derived(zeros)) }
+    }
+    try emit(
+      Int(integer ? EK_LAYER_NORM_U8 : EK_LAYER_NORM_F32), arguments,
+      [.read(0, try operand(x)), .read(1, parameters[0]), .read(2, parameters[1]), .write(3, try result(y))], inPlace: [0])
+  }
+
   func lowerLocalResponseNormalization(
     _ node: Node, size: Int, alpha: Float, beta: Float, bias: Float
   ) throws(EdgeError) {

@@ -24,6 +24,13 @@ final class Lowering {
   private(set) var readers: [Int]
   /// The step that writes a value from one place to another, and could write elsewhere or at other distances; -1 for none.
   var writers: [Int]
+  /// Values that the caller reads.
+  private(set) var isPinned: [Bool]
+  let index: GraphIndex
+  /// Results of transposes that matrix products read where their operands lie: strides in elements, by dimension.
+  var views: [(place: BufferPlace, strides: [Int])?]
+  /// Results of transposes that the matrix product before them has written already.
+  var absorbed: [Bool]
   /// Control steps that wait for their targets.
   var openSteps: [Int] = []
   /// First and last control step of each loop, inner ones first.
@@ -49,11 +56,19 @@ final class Lowering {
     places = [BufferPlace?](repeating: nil, count: graph.values.count)
     readers = [Int](repeating: 0, count: graph.values.count)
     writers = [Int](repeating: -1, count: graph.values.count)
+    isPinned = [Bool](repeating: false, count: graph.values.count)
+    absorbed = isPinned
+    index = GraphIndex(graph)
+    views = [(place: BufferPlace, strides: [Int])?](repeating: nil, count: graph.values.count)
     for value in observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
+      isPinned[value] = true
       readers[value] += 1
     }
-    for value in graph.outputs { readers[value] += 1 }
+    for value in graph.outputs {
+      isPinned[value] = true
+      readers[value] += 1
+    }
     for node in graph.nodes {
       for value in node.inputs where value != Node.noValue { readers[value] += 1 }
     }

@@ -241,6 +241,7 @@ def cases() -> dict[str, File]:
         "gather": float_case("gather", 19, i32(3) + u8(0) + i32s([3, 0, 0]), (-1, 6, 6, 3)),
         "gather-scalar": float_case("gather", 19, i32(1) + u8(1) + i32s([2]), (-1, 6, 4)),
         "local-response-normalization": float_case("lrn", 20, i32(3) + f32(1e-4, 0.75, 1), IMAGE),
+        "layer-normalization": with_floats(float_case("layernorm", 41, f32(1e-5), IMAGE), (4,), (4,)),
         "cast": float_case("cast", 24, u8(I32), IMAGE, dtype=I32),
         "fixed-batch": float_case("fixed", 6, u8(0) + f32(0, INF), (2, 5), (2, 5)),
         "scalar-rank": float_case("scalar", 9, u8(1, 0) + i64s([0, 1]), (), (2, 5)),
@@ -398,6 +399,8 @@ def cases() -> dict[str, File]:
         "resize-nearest": quantized_case("q", 15, u8(0, 3, 2, 0) + i64(12, 12) + f32(2, 2, -0.75), (-1, 12, 12, 4), keeps=True),
         "transpose": quantized_case("q", 16, i64s([0, 2, 1, 3]), IMAGE, keeps=True),
         "requantize": quantized_case("q", 23, b"", IMAGE),
+        "layer-normalization": quantized_case(
+            "q", 41, f32(1e-5), (-1, 5, 33), (-1, 5, 33), operands=lambda f, x: [f.floats("scale", (33,), 3, 1), f.floats("bias", (33,), 4)]),
     }
     files.update({f"int8-{name}": file for name, file in quantized.items()})
     return files
