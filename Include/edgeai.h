@@ -550,9 +550,9 @@ EDGEAI_API edgeai_status edgeai_session_step_times(const edgeai_session *session
 EDGEAI_API edgeai_status edgeai_session_reset_times(edgeai_session *session, edgeai_error *error);
 
 /* Measures what peak_gops and the trace compare with: multiplies small matrices with the product kernel of the session's
- * instruction set, for a millisecond in float32 and one in 8 bits, on the calling thread. A step that several threads
- * share has as many times the peak of one. Memory: 100 KB, during the call. UNSUPPORTED_FEATURE in a build without a
- * clock. Since 0.1. */
+ * instruction set, for a millisecond in each of float32, 8 bits and, where the session computes in it, bfloat16, on the
+ * calling thread. A step that several threads share has as many times the peak of one. Memory: 100 KB, during the call.
+ * UNSUPPORTED_FEATURE in a build without a clock. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_measure_peak(edgeai_session *session, edgeai_error *error);
 
 /* The last `trace_runs` runs in the JSON format of Chrome's trace events, which chrome://tracing and ui.perfetto.dev

@@ -8,6 +8,7 @@ import Graph
 /// - Nodes with weights, and others that compute, are integer where a kernel exists and nobody asked for float.
 /// - Nodes that move data go with their input; when that is float or a graph input they go with their consumers,
 ///   so the conversion happens once and early.
+/// - A layer normalization is integer where an integer node makes its input.
 /// - What belongs to a branch or a loop stays in float.
 /// - So do infinities, and results that no single scale of 8 bits holds, with what computes with them and what is
 ///   computed for it alone: normalizations that are composed of other operators, masks of attention.
@@ -47,6 +48,7 @@ final class DomainAssignment {
       domains.append(DomainAssignment.initial(node, support[index], ranges, ignored, graph, options))
     }
     keepSpread()
+    keepNormalizations()
     if options.keepsFirstFloat { keepFirst() }
     if options.keepsLastFloat { keepLast() }
     placeMoves()
@@ -123,6 +125,17 @@ final class DomainAssignment {
         domains[index] = .follows("is computed for operators that stay in float for precision")
         isKept[index] = true
       }
+    }
+  }
+
+  /// Each row of a normalization has a size of its own, and 8 bits for the whole tensor would leave little of small rows. Where
+  /// an integer operator makes the input that has happened already; an input in float stays so.
+  private func keepNormalizations() {
+    for (index, node) in graph.nodes.enumerated() where isInteger(index) {
+      guard case .layerNormalization = node.op else { continue }
+      var producer = producers[node.inputs[0]]
+      while producer >= 0, moves(producer), let x = graph.nodes[producer].activations.first { producer = producers[x] }
+      if producer < 0 || !isInteger(producer) { domains[index] = .float(DomainAssignment.tooSpread) }
     }
   }
 

@@ -23,7 +23,7 @@ final class SessionHandle {
   /// One entry a step; empty without profiling.
   private var times: [StepTimes]
   /// Billions of operations a second of one core, once measured.
-  private(set) var peaks = (float: 0.0, integer: 0.0)
+  private(set) var peaks = (float: 0.0, integer: 0.0, bfloat16: 0.0)
 
   /// What the plan said of a step; the texts are offsets into `names`.
   struct Step {
@@ -139,7 +139,9 @@ final class SessionHandle {
 
   func measurePeaks() throws(EdgeError) {
     let isa = options.isa ?? .reference
-    peaks = (try isa.peakRate(isInteger: false), try isa.peakRate(isInteger: true))
+    // Emulated, it is the float32 kernels that compute.
+    let hasPairs = isa == .avx512bf16 && options.precision == .bfloat16
+    peaks = (try isa.peakRate(of: .float32), try isa.peakRate(of: .uint8), hasPairs ? try isa.peakRate(of: .bfloat16) : 0)
   }
 
   /// How fast a step was that took so long: the rates of `edgeai_step_times`; 0 for no time.
@@ -147,7 +149,7 @@ final class SessionHandle {
     let step = steps[index]
     var rates = edgeai_step_times()
     switch step.dtype {
-    case .float32: rates.peak_gops = peaks.float
+    case .float32: rates.peak_gops = step.isa == .avx512bf16 ? peaks.bfloat16 : peaks.float
     case .uint8, .int8: rates.peak_gops = peaks.integer
     default: break
     }

@@ -5,12 +5,12 @@ import Graph
 
 extension InstructionSet {
   /// What one core reaches at most with this set's product kernel: billions of operations a second, two for each
-  /// multiply-add, in float32 or with bytes. Multiplies matrices that stay in the first two levels of cache for about a
+  /// multiply-add, in float32, with bytes (`uint8`) or in bfloat16. Multiplies matrices that stay in the first two levels of cache for about a
   /// millisecond; the fastest of those products counts. Throws `outOfMemory`, and `unsupportedFeature` in a build
   /// without a clock or without such a kernel.
-  public func peakRate(isInteger: Bool) throws(EdgeError) -> Double {
+  public func peakRate(of type: DType) throws(EdgeError) -> Double {
     let kernels = KernelSet(self)
-    let operation = Int32(isInteger ? EK_CONV_U8 : EK_CONV_F32)
+    let operation = Int32(type == .uint8 ? EK_CONV_U8 : type == .bfloat16 ? EK_CONV_BF16 : EK_CONV_F32)
     guard ep_nanoseconds() != 0, let kernel = kernels.own(operation)?.kernel ?? kernels.reference(operation) else {
       throw EdgeError(.unsupportedFeature, "this build has no clock")
     }

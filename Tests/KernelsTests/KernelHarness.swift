@@ -56,8 +56,8 @@ let simdTables: [KernelTable] = {
 /// Those that other sets build on, and which therefore have every tiled operation.
 let baseTables: [KernelTable] = simdTables.filter { !["avx512vnni", "avx512bf16", "neondot"].contains($0.isa) }
 
-/// Those with kernels for integers. The bfloat16 set leaves them to AVX-512 VNNI.
-let integerTables: [KernelTable] = simdTables.filter { $0.isa != "avx512bf16" }
+/// Those with kernels for float32 and integers, which the bfloat16 set leaves to AVX-512 VNNI.
+let plainTables: [KernelTable] = simdTables.filter { $0.isa != "avx512bf16" }
 
 /// Every table this CPU can run, the reference first.
 let availableTables: [KernelTable] = [referenceTable] + simdTables

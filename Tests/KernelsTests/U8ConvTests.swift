@@ -2,7 +2,7 @@ import CPlatform
 import Testing
 
 @Suite struct U8ConvTests {
-  @Test(arguments: integerTables) func isPresent(_ table: KernelTable) {
+  @Test(arguments: plainTables) func isPresent(_ table: KernelTable) {
     #expect(table.kernel(EK_CONV_U8) != nil)
   }
 
@@ -89,7 +89,7 @@ import Testing
   }
 
   /// The residual's memory may be the result's.
-  @Test(arguments: integerTables) func residualInPlace(_ table: KernelTable) throws {
+  @Test(arguments: plainTables) func residualInPlace(_ table: KernelTable) throws {
     let kernel = try #require(table.kernel(EK_CONV_U8))
     var random = SeededRandom(7)
     for columns in [5, 16, 32, 77] {
@@ -119,7 +119,7 @@ import Testing
   }
 
   /// Scratch does not grow with the image, and stays small with deep windows.
-  @Test(arguments: integerTables) func scratchIsBounded(_ table: KernelTable) throws {
+  @Test(arguments: plainTables) func scratchIsBounded(_ table: KernelTable) throws {
     let kernel = try #require(table.kernel(EK_CONV_U8))
     for shape in [
       ConvCase(h: 2000, w: 2000, cIn: 64, cOut: 64, kh: 3, kw: 3), ConvCase(h: 60, w: 60, cIn: 2048, cOut: 512, kh: 3, kw: 3),

@@ -2,7 +2,7 @@ import CPlatform
 import Testing
 
 @Suite struct U8DepthwiseTests {
-  @Test(arguments: integerTables) func isPresent(_ table: KernelTable) {
+  @Test(arguments: plainTables) func isPresent(_ table: KernelTable) {
     #expect(table.kernel(EK_DEPTHWISE_U8) != nil)
   }
 

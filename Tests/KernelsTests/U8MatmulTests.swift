@@ -2,7 +2,7 @@ import CPlatform
 import Testing
 
 @Suite struct U8MatmulTests {
-  @Test(arguments: integerTables) func isPresent(_ table: KernelTable) {
+  @Test(arguments: plainTables) func isPresent(_ table: KernelTable) {
     #expect(table.kernel(EK_MATMUL_U8) != nil)
   }
 

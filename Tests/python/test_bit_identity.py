@@ -107,7 +107,7 @@ def test_runs_repeat(quantized: edgeai.Result, classifier: edgeai.Model, subset:
 def test_environment_chooses_the_instruction_set(quantized: edgeai.Result, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEAI_ISA", "reference")
     assert {step.isa for step in edgeai.Session(quantized.model).plan} == {"reference"}
-    best = edgeai.instruction_sets()[0]
+    best = next(isa for isa in edgeai.instruction_sets() if isa != "avx512bf16")  # which has nothing of its own for integers
     assert best in {step.isa for step in edgeai.Session(quantized.model, isa=best).plan}
     monkeypatch.setenv("EDGEAI_ISA", "z80")
     with pytest.raises(edgeai.EdgeAIError, match="z80"):
