@@ -3,13 +3,13 @@
 # make test-conformance  ONNX's official suite, against the list of cases that pass; -update rewrites list and documentation
 # make test            everything a change must pass; make test-long adds the slow parts
 # make examples        the C programs of Examples/c, in build/examples
-# make bench           speed, against the machine's peak and the peers that are installed
+# make bench           speed, against the machine's peak and ONNX Runtime, and load time
 # make bench-peers     speed against six runtimes on ten networks, in .venv-peers (3 GB); OPTIONS="--models resnet50"
-# make bench-arena     working memory of the same networks against LiteRT's
+# make bench-arena     working memory of the same networks against LiteRT's; the same OPTIONS
 # make install         PREFIX (/usr/local), LIBDIR, DESTDIR; make uninstall takes it back
 # make wheel           the Python package, in dist/
 # make cross-aarch64   the library for ARM Linux, tried under qemu
-# make count-instructions  what kernels take on ARM, under qemu; OPTIONS=--update writes Tests/cross/instructions.txt
+# make count-instructions  what kernels take on ARM, under qemu; OPTIONS=--update writes it to Tests/cross/instructions.txt
 # make cross-cortex-m4 the sensor node for a bare Cortex-M4, tried under qemu
 # make fuzz            each fuzz target for FUZZ_SECONDS (3600)
 # make setup           packages and .venv that the others need; they call it themselves

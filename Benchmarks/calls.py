@@ -3,8 +3,9 @@
 
     make library .venv/edgeai && .venv/bin/python Benchmarks/calls.py
 
-Prints the microseconds of a run of the short model, what each further step adds, and what a call from Python takes with
-the arrays bound, with new arrays for inputs and outputs, and as ``session(x)``. All are the least of many.
+Prints the microseconds of a run of the short model, what each further step adds, and what a call from Python takes: as
+``session.run(x)`` and ``session(x)``, which make a new array for the output, and with the arrays bound. All are the least
+of many.
 """
 
 from __future__ import annotations

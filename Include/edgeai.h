@@ -397,30 +397,32 @@ enum {
   EDGEAI_PRECISION_FLOAT32 = 0,
   /* Operands are rounded to bfloat16, half to even, subnormal numbers to 0; sums are float32. Such a layer has the same
    * results on every processor: one without bfloat16 instructions emulates it, which takes longer than float32, says so
-   * in the plan and is refused with `strict`. 3x3 convolutions stay in float32 where Winograd's form takes less time. */
+   * in the plan and is refused with `strict` (UNSUPPORTED_FEATURE). 3x3 convolutions stay in float32 where the processor has
+   * Winograd's form and that takes less time. */
   EDGEAI_PRECISION_BFLOAT16 = 1
 };
 
 typedef struct edgeai_session_options {
   uint32_t struct_size;
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
-  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256; more than the process has processors sleep */
+  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256. Those beyond the processors
+                               * that the process may use sleep */
   int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once */
   int32_t strict;             /* 1: refuse a model of which some operator would run on a reference kernel or, when
                                * it is quantized, in float */
-  int32_t profile;            /* 1: take the time of every step (two clock readings a step) */
+  int32_t profile;            /* 1: take the time of every step (one reading of the clock a step) */
   const char *isa;            /* optional: an edgeai_isa_name. NULL: the environment variable EDGEAI_ISA, else the best */
   int64_t max_extent;         /* most entries of a dimension whose size depends on data, at least 2; default 65536. Memory
                                * is for as many as there can be, or for this many where that is less */
-  int64_t max_iterations; /* of all the model's loops together, in one run; default 1000000. More end the run */
-  int32_t precision;      /* EDGEAI_PRECISION_*; default float32 */
-  int32_t tune;               /* 1: edgeai_session_create runs the model on zeros, some dozens of times, and takes for
-                               * every step the kernel and the number of parts that were fastest */
+  int64_t max_iterations;     /* of all the model's loops together, in one run; default 1000000. More end the run */
+  int32_t precision;          /* EDGEAI_PRECISION_*; default float32 */
+  int32_t tune;               /* 1: edgeai_session_create runs the model on zeros, seven times or more with each of the ways
+                               * to compute it, and takes for every step the kernel and the number of parts that were fastest */
   int32_t trace_runs;         /* more than 0: keep begin and end of every step, and of every thread's share of it, for
                                * so many runs (as many steps as they have without loops): edgeai_session_write_trace.
                                * Takes the times of `profile` too */
-  const void *tuning;         /* optional: what edgeai_session_tuning gave; the plan comes out as it was there, and
-                               * nothing is measured. Borrowed for the call. Not together with `tune` */
+  const void *tuning;         /* optional: what edgeai_session_tuning gave, tuning_bytes long; the plan comes out as it was
+                               * there, and nothing is measured. Borrowed for the call. Not together with `tune` */
   uint64_t tuning_bytes;
 } edgeai_session_options;
 
@@ -437,15 +439,16 @@ EDGEAI_API edgeai_status edgeai_session_memory_required(const edgeai_model *mode
 
 /* Makes a session in one newly allocated block. options: optional.
  * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option, or an unknown name of an instruction set), UNSUPPORTED_FEATURE
- * (an instruction set that this build or processor does not have; tune in a build without a clock), UNSUPPORTED_OPERATOR
- * (strict, or after allow_unsupported), LIMIT_EXCEEDED (a loop always has more than max_iterations), TUNING_MISMATCH (a
- * tuning of another model, batch, number of threads or instruction set, or damaged). Since 0.1. */
+ * (an instruction set that this build or processor does not have; strict where bfloat16 would be emulated; tune in a build
+ * without a clock), UNSUPPORTED_OPERATOR (strict, or after allow_unsupported), LIMIT_EXCEEDED (a loop always has more than
+ * max_iterations), TUNING_MISMATCH (a tuning of another model, batch, number of threads, instruction set or precision, or
+ * damaged). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const edgeai_session_options *options,
                                                edgeai_session **session, edgeai_error *error);
 
 /* Makes a session in the caller's memory, which belongs to the session until it is destroyed. `memory` is a multiple of
- * the alignment; `size` at least what edgeai_session_memory_required said: one byte less is BUFFER_TOO_SMALL. The
- * handle and the plan's names are small blocks from the model's allocator. Since 0.1. */
+ * the alignment; `size` at least what edgeai_session_memory_required said: one byte less is BUFFER_TOO_SMALL.
+ * INVALID_ARGUMENT with `tune`. The handle and the plan's names are small blocks from the model's allocator. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create_in(const edgeai_model *model, const edgeai_session_options *options, void *memory,
                                                   size_t size, edgeai_session **session, edgeai_error *error);
 
@@ -530,8 +533,9 @@ EDGEAI_API edgeai_status edgeai_session_plan_info(const edgeai_session *session,
 EDGEAI_API edgeai_status edgeai_session_plan_text(const edgeai_session *session, char *buffer, size_t capacity, size_t *length,
                                                   edgeai_error *error);
 
-/* Times of one step since the session was created, or since edgeai_session_reset_times, in nanoseconds; all 0 without
- * the options `profile` and `trace_runs`. Rates are billions a second, in the run of the least time. */
+/* Times of one step since the session was created, or since edgeai_session_reset_times, in nanoseconds. Rates are billions
+ * a second, in the run of the least time. Times and rates, but not peak_gops, are 0 without the options `profile` and
+ * `trace_runs`. */
 typedef struct edgeai_step_times {
   uint32_t struct_size;
   uint32_t reserved;
@@ -539,7 +543,8 @@ typedef struct edgeai_step_times {
   double mean;         /* total / runs */
   double gops;         /* operations: two for each of edgeai_step_info.multiply_adds */
   double gbytes;       /* edgeai_step_info.bytes */
-  double peak_gops;    /* operations at most, for the threads that share the step; 0 before edgeai_session_measure_peak */
+  double peak_gops;    /* operations at most, for the threads that share the step; 0 before edgeai_session_measure_peak,
+                        * and where the result is neither float32 nor of 8 bits */
   double peak_share;   /* gops / peak_gops, or 0. More than 1 where a kernel needs fewer multiplications than
                         * multiply_adds counts (Winograd's form) */
 } edgeai_step_times;
@@ -551,7 +556,7 @@ EDGEAI_API edgeai_status edgeai_session_reset_times(edgeai_session *session, edg
 
 /* Measures what peak_gops and the trace compare with: multiplies small matrices with the product kernel of the session's
  * instruction set, for a millisecond in each of float32, 8 bits and, where the session computes in it, bfloat16, on the
- * calling thread. A step that several threads share has as many times the peak of one. Memory: 100 KB, during the call.
+ * calling thread. A step that several threads share has as many times the peak of one. Memory: about 100 KB, during the call.
  * UNSUPPORTED_FEATURE in a build without a clock. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_measure_peak(edgeai_session *session, edgeai_error *error);
 
@@ -565,11 +570,12 @@ EDGEAI_API edgeai_status edgeai_session_write_trace(const edgeai_session *sessio
 /* The same to a file, whole or not at all. Also IO, UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_save_trace(const edgeai_session *session, const char *path, edgeai_error *error);
 
-/* The kernel and the number of parts of every step, in 8 bytes a step and 24 more, for `tuning` in the options of another session
- * of the same model (the same operators and sizes; weights may differ), batch, number of threads and instruction set,
- * in this process or another one, with the same version of the library. Of a session that was not tuned: what the planner chose.
+/* The kernel and the number of parts of every step, in 8 bytes a step and 24 more, for `tuning` in the options of another
+ * session of the same model (the same operators and sizes; weights may differ), batch, number of threads, instruction set and
+ * precision, in this process or another one; another version of the library may refuse them. Of a session that was not
+ * tuned: what the planner chose.
  * Writes *bytes bytes; buffer may be NULL when capacity is 0: then only *bytes is set. BUFFER_TOO_SMALL leaves buffer and
- * *bytes untouched. Memory: the bytes, during the call. Since 0.1. */
+ * *bytes untouched. Memory: planning tables, during the call. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_tuning(const edgeai_session *session, void *buffer, size_t capacity, size_t *bytes,
                                                edgeai_error *error);
 

@@ -15,13 +15,13 @@ private enum RowSource {
   case lines
   /// Each window is copied out: images too narrow for lines, strided 1x1.
   case windows
-  /// The same by way of floats, where the end of a pixel is not the end of a word: no word is spent on it.
+  /// Each window is copied out as floats and then made words, so that pixels of an odd number of channels waste none.
   case packedWindows
   /// Few results: copied lines again, for two neighbouring pixels at once (`PixelPairs`).
   case pairs
 }
 
-/// Windows that are floats at a time on the way to words.
+/// Windows of `packedWindows` that are copied out as floats at a time.
 private var stagedRows: Int { 16 }
 
 /// The matrix form of a convolution and its split into units. Sizes of rows and panels are in words (RowStep.swift).

@@ -37,7 +37,7 @@ struct PaddedLines {
     return lines
   }
 
-  /// Copies what output lines line ..< line + count of an image read; where that is now.
+  /// Copies what output lines line ..< line + count of an image read, unless it can be read in the image; where it is.
   func copy(
     _ c: ek_conv, _ image: UnsafePointer<Float>, _ line: Int, _ count: Int, _ to: UnsafeMutablePointer<Float>
   ) -> UnsafePointer<Float> {

@@ -117,7 +117,7 @@ func multiplyPairs(_ rows: FloatRows, _ columns: Int, _ pixels: Int, _ panel: Un
   }
 }
 #else
-/// Narrower registers are filled by as many channels as that.
+/// Eight channels fill narrower registers, and in bfloat16 a word holds two elements: no such form.
 struct PixelPairs {
   @inline(__always) init(_ c: ek_conv) {}
   @inline(__always) static func linesWithin(_ c: ek_conv) -> Int { 0 }

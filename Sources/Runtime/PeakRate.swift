@@ -5,8 +5,8 @@ import Graph
 
 extension InstructionSet {
   /// What one core reaches at most with this set's product kernel: billions of operations a second, two for each
-  /// multiply-add, in float32, with bytes (`uint8`) or in bfloat16. Multiplies matrices that stay in the first two levels of cache for about a
-  /// millisecond; the fastest of those products counts. Throws `outOfMemory`, and `unsupportedFeature` in a build
+  /// multiply-add, in float32, with bytes (`uint8`) or in bfloat16. Multiplies matrices that stay in the first two levels of
+  /// cache for about a millisecond; the fastest of those products counts. Throws `outOfMemory`, and `unsupportedFeature` in a build
   /// without a clock or without such a kernel.
   public func peakRate(of type: DType) throws(EdgeError) -> Double {
     let kernels = KernelSet(self)

@@ -14,10 +14,10 @@ private struct Tuner {
   /// The tuning with the best choices so far, and the time of each step with them; 0 where none was taken.
   private(set) var best: [UInt64] = []
   private var times: [UInt64] = []
-  /// What was measured first and last. Most attempts that come out as one before come out as one of these.
+  /// The tunings that were measured first and last. Most attempts that repeat an earlier plan repeat one of these.
   private var first: [UInt64] = []
   private var last: [UInt64] = []
-  /// Of the first plan: with the set and the threads that run.
+  /// The options of the first plan, which names the instruction set and the number of threads it will have.
   private(set) var planned = SessionOptions()
 
   init(_ graph: Graph, _ options: SessionOptions) {
@@ -88,8 +88,8 @@ private struct Tuner {
 
 extension Plan {
   /// Plans a graph with the choices that are fastest on this machine now. Needs as much memory again as the session, and
-  /// the time of some dozens of runs. Throws what planning throws, `outOfMemory`, and `unsupportedFeature` in a build
-  /// without a clock.
+  /// the time of seven runs or more with each of the ways. Throws what planning throws, `outOfMemory`, and
+  /// `unsupportedFeature` in a build without a clock.
   public static func tuned(_ graph: Graph, _ options: SessionOptions) throws(EdgeError) -> Plan {
     if ep_nanoseconds() == 0 { throw EdgeError(.unsupportedFeature, "this build has no clock to tune with") }
     var tuner = Tuner(graph, options)

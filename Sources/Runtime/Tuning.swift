@@ -87,7 +87,7 @@ extension Lowering {
     }
   }
 
-  /// The kernel for the next step, of those the set and its base have; nil where they have none.
+  /// The kernel for the next step, of those the set and the sets it builds on have; nil where they have none.
   func chosen(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
     kernels.own(operation, from: wish.map { InstructionSet(rawValue: UInt8(truncatingIfNeeded: $0 >> 8)) } ?? nil)
   }

@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #define EB_INLINE static inline __attribute__((always_inline))
 
-/* In each lane sum + the products of two pairs, the upper halves' first. Each product is exact, each addition rounds once. */
+/* Adds to each lane its two products, that of the upper halves first. Each product is exact, each addition rounds once. */
 EB_INLINE __m512 eb_multiply_pair(__m512 sum, __m512i element, __m512i panel) {
   return _mm512_dpbf16_ps(sum, (__m512bh)element, (__m512bh)panel);
 }

@@ -196,10 +196,10 @@ typedef struct { const void *x, *table; void *y; int64_t count; } ek_lookup;    
 typedef struct {
   const void *x; void *y; int64_t outer, axis, inner; int32_t log; ek_quant x_quant, y_quant;
 } ek_softmax;
-
 /* u8: with d = max - x: P = the integer nearest to exp(-d x.scale) 2^23 in double, even of two; S = the exact sum of P;
  * t = Float(P) * Float(1 / (Double(S) Double(y.scale))); of the logarithm
  * t = Float(-d x.scale - log(Double(S) 2^-23)) * (1 / y.scale). */
+
 typedef struct {
   const void *x; const float *scale, *bias; void *y;  /* slots 0...3: x, y [rows][axis]; scale, bias [axis]; x == y allowed */
   int64_t rows, axis; float epsilon; ek_quant x_quant, y_quant;
@@ -229,7 +229,8 @@ typedef struct {
 typedef struct { const void *x; void *y; int64_t pixels; int32_t c, size; float alpha, beta, bias; } ek_lrn;
 typedef struct { const void *x; void *y; int64_t count, pixels; float scale; int32_t zero_point, planes; } ek_quantize;
 /* quantize: t = x * (1 / scale) with the reciprocal taken once; NaN -> zero_point. x is pictures of `planes`, 1 or 3, planes of
- * `pixels` elements, y the same pictures as pixels of `planes` elements: y[i][pixel][plane] = x[i][plane][pixel]. dequantize: Float(x - zero_point) * scale, without planes. */
+ * `pixels` elements, y the same pictures as pixels of `planes` elements: y[i][pixel][plane] = x[i][plane][pixel].
+ * dequantize: Float(x - zero_point) * scale, without planes. */
 
 /* The typed kernels widen elements to 64 bits, compute, and store the result in y's type:
  * - integers and bool as int64 (uint64 as its bit pattern, compared, divided and shifted right as unsigned); storing

@@ -4,7 +4,8 @@ extension Graph {
   ///     before   x -> ReduceMean -> m; x - m -> d; ReduceMean(d * d) -> v; d / Sqrt(v + epsilon) * scale + bias -> y
   ///     after    (x, scale, bias) -> LayerNormalization -> y
   ///
-  /// The means go over the last axis. The square may be a power of 2, the quotient a product with Reciprocal(Sqrt(...)).
+  /// The means go over the last axis. The square may be a power with the exponent 2, the quotient a product with
+  /// Reciprocal(Sqrt(...)).
   /// Scale and bias are constants with a number for each element of the axis; without a bias the product is the result.
   /// What else reads a value inside keeps it: then both are computed.
   public func fusingNormalization() throws(EdgeError) -> Graph {

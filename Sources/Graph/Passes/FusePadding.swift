@@ -5,7 +5,8 @@ extension Graph {
   ///     after    x -> Convolution with that padding -> y
   ///
   /// Converters from other layouts write the padding of strided convolutions so. A padded copy of an image is the largest
-  /// tensor of many networks. One whose margin no window could leave stays: kernels need not look for such.
+  /// tensor of many networks. Padding so wide that a window could lie in it alone stays a step: kernels need not look for such
+  /// windows.
   public func fusingPadding() throws(EdgeError) -> Graph {
     try validate()
     var graph = self

@@ -22,7 +22,8 @@ final class Lowering {
   var current = -1
   /// How often nodes read each value, or the caller does.
   private(set) var readers: [Int]
-  /// The step that writes a value from one place to another, and could write elsewhere or at other distances; -1 for none.
+  /// The convolution, pool or quantization that writes a value and could write it elsewhere, or its pixels further apart; -1 for
+  /// none.
   var writers: [Int]
   /// Values that the caller reads.
   private(set) var isPinned: [Bool]

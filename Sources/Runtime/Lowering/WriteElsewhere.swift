@@ -43,7 +43,7 @@ extension Lowering {
     return true
   }
 
-  /// Lets a quantization of coloured pictures whose planes follow each other write pixels. Whether it can.
+  /// Lets a quantization of color pictures whose planes follow each other write pixels. Whether it can.
   func quantizesPixels(_ x: ValueID, _ y: ValueID, _ order: [Int]) throws(EdgeError) -> Bool {
     let dims = shape(x)
     guard order == [0, 2, 3, 1], dims[1] == 3, let index = soleWriter(x, y), Int(steps[index].operation) == Int(EK_QUANTIZE)

@@ -74,7 +74,7 @@ class ArgumentError(EdgeAIError, ValueError):
 
 
 class TuningError(ArgumentError):
-    """A session's tuning is damaged, or was made for another model, batch, number of threads or instruction set."""
+    """A session's tuning is damaged, or of another model, batch, number of threads, instruction set or precision."""
 
 
 class ArenaTooSmall(EdgeAIError):

@@ -67,11 +67,12 @@ class Session:
         precision: "float32", or "bfloat16": convolutions (depthwise and transposed ones apart) and dense layers of float
             models round their operands to bfloat16 and sum in float32, a layer with the same results on every processor; one
             without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3
-            convolutions stay in float32 where Winograd's form takes less time; the plan tells.
-        tune: Run the model on zeros when it is planned, some dozens of times, and take for every step the kernel and the
-            number of parts that were fastest; every batch size or shape is tuned when it is first planned.
+            convolutions stay in float32 where the processor has Winograd's form and that takes less time; the plan tells.
+        tune: Run the model on zeros when it is planned, seven times or more with each of the ways to compute it, and take for
+            every step the kernel and the number of parts that were fastest; every batch size or shape is tuned when it is
+            first planned.
         tuning: What :attr:`tuning` of another session gave: the same plan, without measuring. It belongs to one model
-            (operators and shapes; weights may differ), batch, number of threads and instruction set.
+            (operators and shapes; weights may differ), batch, number of threads, instruction set and precision.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
@@ -360,7 +361,7 @@ class Session:
             x: As for :meth:`run`.
             runs: How many runs are measured, after one that is not.
             trace_runs: The last so many are kept for :meth:`Profile.to_trace`, with each thread's share of a step. 0: none,
-                and one clock reading less for each part of a step that threads share.
+                and no readings of the clock by the threads that share a step.
         """
         plan, arrays = self._plan_for(x)
         trace_runs = int32("trace_runs", trace_runs)
