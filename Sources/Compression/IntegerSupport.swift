@@ -51,6 +51,8 @@ enum IntegerSupport {
       self = .moves
     case .batchNormalization:
       self = .float("a batch normalization that no layer before it took in has no integer kernel")
+    case .layerNormalization where graph.values[node.inputs[0]].shape.dims.last ?? 0 > Graph.longestIntegerRow:
+      self = .float("its last axis is too long for sums of bytes")
     case .layerNormalization:
       self = node.inputs.dropFirst().allSatisfy { $0 == Node.noValue || graph.values[$0].constant.map(IntegerSupport.isFinite) == true }
         ? .light : .float("its scale or bias is not constant, or not all finite")

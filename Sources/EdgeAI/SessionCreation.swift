@@ -34,7 +34,7 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
     throw EdgeError(.invalidArgument, "max_iterations is \(chosen.max_iterations); it must be at least 1")
   }
   result.maximumIterations = Int(clamping: chosen.max_iterations)
-  guard let precision = Precision(rawValue: UInt8(clamping: chosen.precision)) else {
+  guard let raw = UInt8(exactly: chosen.precision), let precision = Precision(rawValue: raw) else {
     throw EdgeError(.invalidArgument, "precision is \(chosen.precision), which is none of EDGEAI_PRECISION_*")
   }
   result.precision = precision

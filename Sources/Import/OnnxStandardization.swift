@@ -47,7 +47,11 @@ extension OnnxImporter {
   private func rowParameters(_ x: ValueID) throws(EdgeError) -> [ValueID]? {
     var inputs = [x]
     for index in 1...2 {
-      guard let id = try optionalInput(index) else { continue }
+      guard let id = try optionalInput(index) else {
+        // The operator has no bias without a scale.
+        if index == 1 { return nil }
+        continue
+      }
       guard let count = graph.values[x].shape.dims.last, count > 0, operands[id].shape.dims == [count] else { return nil }
       inputs.append(try floatTensor(id))
     }

@@ -59,7 +59,7 @@ private struct ConvPlan {
     {
       let copies = !RowStep.readsInPlace || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
       source = copies ? .copies : .image
-      copiesImage = !RowStep.readsInPlace
+      copiesImage = false
       blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : divideUp(16, panels &* groups))
       rowBlocks = rowBlockCount(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
@@ -95,7 +95,7 @@ private struct ConvPlan {
     // is read by four panels at once.
     let wanted = divideUp(32, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 14, rowsOfBlock &* k &* panelWidth))
-    if copiesImage { most = larger(most, 4) }
+    if copiesImage { most = larger(most, 4) } else if !RowStep.readsInPlace { most = larger(most, 2) }
     if pixels == 1 { most = roundedUp(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)

@@ -58,7 +58,9 @@ private struct ConvShapeU8 {
   var rowFactor: Int32 { 0 &- weightZeroPoint &- dotWeightOffset }
   var units: Int { rowBlocks &* panelBlocks }
   var packedGroupBytes: Int { panels &* panelBytesU8(steps) }
-  var sumBytes: Int { rowFactor == 0 ? 0 : roundedUp(4 &* blockRows, 64) }
+  /// With an offset in all weights every row has a correction, which may be 0.
+  var hasRowSums: Bool { rowFactor != 0 || dotWeightOffset != 0 }
+  var sumBytes: Int { hasRowSums ? roundedUp(4 &* blockRows, 64) : 0 }
   /// Tail columns, sums of rows, then gathered rows and what copying writes too much.
   var scratchBytes: Int { tailBytesU8 &+ sumBytes &+ (inPlace ? 0 : blockRows &* rowBytes &+ 64) }
 }
@@ -276,7 +278,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
       blockInScratch = block
     }
     var target = output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn)
-    if shape.rowFactor != 0 {
+    if shape.hasRowSums {
       if block != blockOfSums { sumRowsU8(shape.k, source, stride, rows, shape.rowFactor, sums) }
       blockOfSums = block
       target.rowCorrections = UnsafePointer(sums)

@@ -75,6 +75,7 @@ private func runUnits(_ pointer: UnsafePointer<ek_matmul>, _ begin: Int, _ end: 
   let gathered = panel + shape.panelBytes
   let rowShift = dotGroup == 4 ? 128 &- args.b_zero_point : 0
   let rowFactor = rowShift &- dotWeightOffset
+  let hasRowSums = rowFactor != 0 || dotWeightOffset != 0
   let rowStride = Int(args.a_row_stride)
   let output = OutputU8(args)
   var packed = -1
@@ -109,9 +110,9 @@ private func runUnits(_ pointer: UnsafePointer<ek_matmul>, _ begin: Int, _ end: 
         source = UnsafeRawPointer(gathered)
         stride = shape.rowBytes
       }
-      if rowFactor != 0 { sumRowsU8(shape.k, source, stride, rows, rowFactor, sums) }
+      if hasRowSums { sumRowsU8(shape.k, source, stride, rows, rowFactor, sums) }
       var target = matrixOutput.moved(rows: row, columns: column)
-      if rowFactor != 0 { target.rowCorrections = UnsafePointer(sums) }
+      if hasRowSums { target.rowCorrections = UnsafePointer(sums) }
       multiplyBlockU8(rows, columns, shape.steps, source, stride, panel, target, tail)
       row &+= rows
     }

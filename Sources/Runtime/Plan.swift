@@ -82,9 +82,8 @@ public struct Plan {
     options.isa = isa
     if options.traceRuns > 0 { options.profile = true }
 
-    let kernels = KernelSet(isa)
     let lowering = try Lowering(
-      graph, batch: options.batch, kernels: kernels, precision: options.precision, choices: options.choices,
+      graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, choices: options.choices,
       maximumIterations: Int64(options.maximumIterations), observed: options.observed)
     try lowering.run()
     for value in options.observed {
@@ -114,13 +113,10 @@ public struct Plan {
         lowering.steps[index].scratchBytes = max(lowering.steps[index].scratchBytes, 1)
       }
     }
-    if options.strict, options.precision == .bfloat16, isa != .reference, kernels.own(Int32(EK_CONV_BF16)) == nil {
-      throw EdgeError(.unsupportedFeature, "strict: \(isa.name) has no bfloat16 and would emulate it")
-    }
     let memory = try lowering.placeBuffers(threads: options.threads)
     arenaBytes = memory.byteCountOfHosts
     scratchBytes = memory.byteCount &- memory.byteCountOfHosts
-    if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, isa: isa, isQuantized: isQuantized) }
+    if options.strict { try Plan.checkStrict(steps, lowering.steps, graph, options, isQuantized: isQuantized) }
 
     layout = try BlockLayout(lowering, arenaBytes: memory.byteCount, options: options)
     memoryRequired = layout.byteCount
@@ -192,10 +188,14 @@ public struct Plan {
   }
 
   private static func checkStrict(
-    _ steps: [StepInfo], _ lowered: [LoweredStep], _ graph: Graph, isa: InstructionSet, isQuantized: Bool
+    _ steps: [StepInfo], _ lowered: [LoweredStep], _ graph: Graph, _ options: SessionOptions, isQuantized: Bool
   ) throws(EdgeError) {
     for (info, step) in zip(steps, lowered) {
-      if step.isa == .reference, isa != .reference, !isMovement(step, graph) {
+      if options.precision == .bfloat16, step.operation == Int32(EK_CONV_F32) {
+        throw EdgeError(
+          .unsupportedFeature, "strict: \(info.operatorName) would emulate bfloat16", node: info.node, nodeIndex: info.nodeIndex)
+      }
+      if step.isa == .reference, options.isa != .reference, !isMovement(step, graph) {
         throw EdgeError(
           .unsupportedOperator, "strict: \(info.operatorName) would run on a reference kernel", node: info.node,
           nodeIndex: info.nodeIndex)
@@ -217,6 +217,7 @@ extension LoweredStep {
     // What a core does in a nanosecond where it does not wait for memory; integers three times as many.
     let speed: Int64
     switch isa {
+    case .avx512bf16: speed = 96
     case .avx512vnni: speed = 48
     case .avx2: speed = 24
     case .reference: speed = 1

@@ -163,3 +163,40 @@ def test_small_files_cannot_ask_for_endless_tables(content: bytes) -> None:
     with pytest.raises(edgeai.EdgeAIError, match="the tables of this node and those before it") as caught:
         edgeai.load(content)
     assert caught.value.node.startswith("node")
+
+
+def against_onnxruntime(nodes: list[Any], inputs: dict[str, np.ndarray], constants: dict[str, np.ndarray]) -> None:
+    content = small_model(nodes, {name: x.shape for name, x in inputs.items()}, ["y"], constants)
+    expected = onnxruntime.InferenceSession(content).run(None, inputs)[0]
+    for isa in (edgeai.instruction_sets()[0], "reference"):
+        found = edgeai.Session(edgeai.load(content), isa=isa).run(inputs)[0]
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=isa)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_parts_of_one_channel_are_joined_along_any_axis(axis: int) -> None:
+    """Only channels may be written between the channels of others."""
+    nodes = [helper.make_node("Conv", ["x", f"w{i}"], [f"c{i}"], name=f"part{i}") for i in range(2)]
+    nodes.append(helper.make_node("Concat", ["c0", "c1"], ["y"], axis=axis))
+    against_onnxruntime(nodes, {"x": f32(1, 3, 4, 5)}, {f"w{i}": f32(1, 3, 1, 1) for i in range(2)})
+
+
+def test_columns_are_joined_as_rows() -> None:
+    nodes = [helper.make_node("Gemm", ["x", f"w{i}"], [f"c{i}"]) for i in range(2)]
+    nodes.append(helper.make_node("Concat", ["c0", "c1"], ["y"], axis=0))
+    against_onnxruntime(nodes, {"x": f32(4, 6)}, {f"w{i}": f32(6, 1) for i in range(2)})
+
+
+@pytest.mark.parametrize("order", [[0, 2, 1, 3, 4], [2, 1, 0, 3, 4], [1, 0, 2, 3, 4], [0, 1, 2, 4, 3], [3, 0, 1, 2, 4]])
+def test_products_before_transposes_of_many_matrices(order: list[int]) -> None:
+    """A product writes through a transpose only where two strides lead from matrix to matrix."""
+    nodes = [helper.make_node("MatMul", ["a", "b"], ["m"]), helper.make_node("Transpose", ["m"], ["y"], perm=order)]
+    against_onnxruntime(nodes, {"a": f32(2, 3, 4, 5, 6), "b": f32(2, 3, 4, 6, 7)}, {})
+
+
+def test_layer_normalization_keeps_its_inputs_apart() -> None:
+    """Three inputs, two of which have the same shape: a scale is no bias."""
+    against_onnxruntime(
+        [helper.make_node("LayerNormalization", ["x", "s", "b"], ["y"])], {"x": f32(3, 8)}, {"s": f32(8, low=0.5, high=2), "b": f32(8)}
+    )

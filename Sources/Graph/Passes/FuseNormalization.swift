@@ -1,4 +1,7 @@
 extension Graph {
+  /// Elements that the sums of a layer normalization of uint8 have room for.
+  public static var longestIntegerRow: Int { 1 << 17 }
+
   /// Recognizes layer normalization that was exported as several operators.
   ///
   ///     before   x -> ReduceMean -> m; x - m -> d; ReduceMean(d * d) -> v; d / Sqrt(v + epsilon) * scale + bias -> y

@@ -171,9 +171,10 @@ final class QuantizationFusion {
         inputs.append(x)
       }
     case .layerNormalization:
-      guard let x = activation(node.input(0)) else { return false }
+      guard let x = activation(node.input(0)), source.values[node.inputs[0]].shape.dims.last ?? 0 <= Graph.longestIntegerRow
+      else { return false }
       inputs = [x]
-      for input in node.inputs.dropFirst() {
+      for input in node.inputs.dropFirst() where input != Node.noValue {
         try makePlain(input)
         guard rewriter.value(rewriter.place(of: input)).constant != nil else { return false }
         inputs.append(rewriter.place(of: input))

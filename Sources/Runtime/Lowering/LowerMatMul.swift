@@ -162,6 +162,10 @@ extension Lowering {
     let dense = StridedLoops.dense(shape(moved))
     var strides = plain
     for (position, axis) in order.enumerated() { strides[axis] = dense[position] }
+    // A kernel has two strides between matrices, for the operands and the result together.
+    let loops = StridedLoops(
+      dims: [Int](dims.dropLast(2)), strides: [[Int](plain.dropLast(2)), [Int](strides.dropLast(2))])
+    if loops.collapsed().dims.count > 2 { return (try result(y), plain) }
     absorbed[moved] = true
     return (try result(moved), strides)
   }

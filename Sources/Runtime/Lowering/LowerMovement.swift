@@ -109,7 +109,7 @@ extension Lowering {
       guard part.count == dims.count, start <= dims[axis] &- part[axis] else {
         throw error(.shapeMismatch, "does not fit the result", value: x)
       }
-      if dense[axis] == 1, writePart(x, of: y, target, from: start, pixel: dims[axis]) {
+      if axis == dims.count - 1, writePart(x, of: y, target, from: start, pixel: dims[axis]) {
         start = start &+ part[axis]
         continue
       }

@@ -180,7 +180,7 @@ extension Lowering {
   func lowerLayerNormalization(_ node: Node, epsilon: Float) throws(EdgeError) {
     let (x, scale) = (try required(node, 0), try required(node, 1))
     let y = node.outputs[0]
-    guard let axis = shape(x).last, axis > 0, axis <= 1 << 17 || dtype(x) == .float32 else {
+    guard let axis = shape(x).last, axis > 0, axis <= Graph.longestIntegerRow || dtype(x) == .float32 else {
       throw error(.unsupportedFeature, "the last axis is too long", value: x)
     }
     var arguments = ek_layer_norm()

@@ -205,11 +205,15 @@ static PyObject *fresh_outputs(SessionObject *session) {
   return arrays;
 }
 
-/* The arrays, or views of the entries that the run found. */
-static PyObject *found_outputs(SessionObject *session, PyObject *arrays) {
+static int has_bounded_output(const SessionObject *session) {
   size_t fixed = 0;
   while (fixed < session->output_count && session->outputs[fixed].bounded_axis < 0) fixed++;
-  if (fixed == session->output_count) return Py_NewRef(arrays);
+  return fixed < session->output_count;
+}
+
+/* The arrays, or views of the entries that the run found. */
+static PyObject *found_outputs(SessionObject *session, PyObject *arrays) {
+  if (!has_bounded_output(session)) return Py_NewRef(arrays);
   PyObject *found = PyTuple_New((Py_ssize_t)session->output_count);
   for (size_t i = 0; found && i < session->output_count; i++) {
     int axis = session->outputs[i].bounded_axis;
@@ -237,6 +241,8 @@ static PyObject *run_locked(SessionObject *session, PyObject *const *inputs, PyO
     if (status == EDGEAI_OK) found = found_outputs(session, outputs);
     else raise_error(&error);
   }
+  /* The number of entries of a bounded output may stand in an output, and is asked for when the arrays are gone. */
+  if (has_bounded_output(session)) session_unbind(session);
   for (size_t i = 0; i < inputs_bound; i++) PyBuffer_Release(&in[i]);
   for (size_t i = 0; i < outputs_bound; i++) PyBuffer_Release(&out[i]);
   return found;
