@@ -44,11 +44,13 @@ private struct ConvShapeU8 {
       if block > tileRows { block = block / tileRows &* tileRows }
       if block < 1 { block = 1 }
     }
-    // Where weights stay in the first level cache, few rows are shared too.
-    if panels &* panelBytesU8(steps) <= 32 << 10 { block = smaller(block, larger(roundedUp(divideUp(rows, 4), tileRows), 1)) }
+    // Where weights stay in the first level cache, few rows are shared too. To gather windows may then take longer than to
+    // multiply them: they are not gathered once more for other channels.
+    let isSmall = panels &* panelBytesU8(steps) <= 32 << 10
+    if isSmall { block = smaller(block, larger(roundedUp(divideUp(rows, inPlace ? 4 : 8), tileRows), 1)) }
     blockRows = block < rows ? block : rows
     rowBlocks = blockRows == 0 ? 0 : divideUp(rows, blockRows)
-    let wanted = rowBlocks == 0 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
+    let wanted = rowBlocks == 0 || isSmall && !inPlace && rowBlocks > 4 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
     blockPanels = divideUp(panels, wanted)
     panelBlocks = blockPanels == 0 ? 0 : divideUp(panels, blockPanels)
     weightZeroPoint = dotGroup == 4 ? a.w_zero_point : 0

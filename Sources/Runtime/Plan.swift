@@ -224,7 +224,7 @@ extension LoweredStep {
     default: speed = 8
     }
     let moved = Int64(byteCount)
-    let nanoseconds = isa == .reference ? multiplyAdds &+ moved : multiplyAdds / (isInteger ? speed &* 3 : speed) &+ moved / 32
+    let nanoseconds = isa == .reference ? multiplyAdds &+ moved : multiplyAdds / (isInteger ? speed &* 3 : speed) &+ moved / 32 &+ windowLines &* 3
     if nanoseconds < 1500 { return }
     isLong = nanoseconds > 50_000
     chunks = Int32(min(units, Int64(threads &* 8), max(Int64(threads), nanoseconds / 500)))

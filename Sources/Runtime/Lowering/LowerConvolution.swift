@@ -147,6 +147,10 @@ extension Lowering {
       operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
     if kind != .transposed { writers[y] = steps.count - 1 }
+    // Float kernels copy lines of images, which is less.
+    if integer, kind == .plain, taps > Int64(arguments.c_in / arguments.groups) {
+      steps[steps.count - 1].windowLines = Int64(arguments.n) &* spatial &* Int64(arguments.kh)
+    }
     steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd)
   }
 

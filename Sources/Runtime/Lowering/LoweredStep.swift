@@ -60,6 +60,8 @@ struct LoweredStep {
   /// Operands that the kernel reads just before it writes the same element: the result may take their place.
   var inPlaceSlots: [Int]
   var multiplyAdds: Int64 = 0
+  /// Lines of windows that the kernel may have to copy first.
+  var windowLines: Int64 = 0
   var note = Text()
   /// Slot of the number of entries that may not be above `bound`; -1 for none.
   var countSlot = -1
