@@ -136,7 +136,8 @@ private func packPanel(
     packElements(args, shape, b, columns, weights.assumingMemoryBound(to: DotWeight.self))
   }
   // A product with ones is the sum of each column.
-  let ones = unsafeBitCast(VI(repeating: dotGroup == 4 ? 0x0101_0101 : 0x0001_0001), to: DotOperation.Vector.self)
+  let pattern = VI(repeating: dotGroup == 4 ? 0x0101_0101 : 0x0001_0001)
+  let ones = withUnsafeBytes(of: pattern) { $0.loadUnaligned(as: DotOperation.Vector.self) }
   var w = UnsafeRawPointer(weights).assumingMemoryBound(to: DotOperation.Vector.self)
   var low = VI(repeating: 0), high = low
   var left = shape.steps
