@@ -104,7 +104,11 @@ nonisolated(unsafe) let operatorCases: [OperatorCase] = [
   OperatorCase(name: "layer normalization", bound: 30) { net in
     let x = net.input("x", [Shape.batch, 5, 24])
     let parameters = [try net.constant("scale", [24], net.random.uniforms(24, 0.5, 2)), try net.constant("bias", [24], net.random.uniforms(24))]
-    return try net.finish(try net.add(.layerNormalization(epsilon: 1e-5), "op", [x] + parameters))
+    return try net.finish(try net.add(.layerNormalization(epsilon: 1e-5), "op", [try net.dense("layer", x, 24)] + parameters))
+  },
+  OperatorCase(name: "layer normalization of an input", bound: 30, floatNodes: ["op"]) { net in
+    let x = net.input("x", [Shape.batch, 5, 24])
+    return try net.finish(try net.add(.layerNormalization(epsilon: 1e-5), "op", [x, try net.constant("scale", [24], net.random.uniforms(24, 0.5, 2))]))
   },
   OperatorCase(name: "layer normalization with a computed scale", bound: 30, floatNodes: ["op"]) { net in
     let x = net.input("x", [Shape.batch, 5, 24])
