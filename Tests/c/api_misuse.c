@@ -369,6 +369,24 @@ static void profiles(const edgeai_model *model) {
   edgeai_session_destroy(session);
 }
 
+static void precisions(const edgeai_model *model) {
+  const int32_t wrong[] = {-1, 2, 255, 256, INT32_MIN, INT32_MAX};
+  edgeai_session_options options;
+  edgeai_session *session = untouched_session;
+  size_t i;
+  edgeai_session_options_init(&options, sizeof options);
+  CHECK(options.precision == EDGEAI_PRECISION_FLOAT32);
+  for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    options.precision = wrong[i];
+    CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  }
+  CHECK(session == untouched_session);
+  options.precision = EDGEAI_PRECISION_BFLOAT16;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
+  edgeai_session_destroy(session);
+}
+
 static void tunings(const edgeai_model *model) {
   edgeai_session_options options;
   edgeai_session *session = untouched_session, *again = untouched_session;
@@ -460,6 +478,7 @@ int main(int argc, char **argv) {
   questions(model);
   sessions(model);
   profiles(model);
+  precisions(model);
   tunings(model);
   /* A session outlives the handle of its model. */
   CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_OK);

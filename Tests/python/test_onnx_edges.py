@@ -200,3 +200,11 @@ def test_layer_normalization_keeps_its_inputs_apart() -> None:
     against_onnxruntime(
         [helper.make_node("LayerNormalization", ["x", "s", "b"], ["y"])], {"x": f32(3, 8)}, {"s": f32(8, low=0.5, high=2), "b": f32(8)}
     )
+
+
+def test_a_bias_without_a_scale_is_no_scale() -> None:
+    """ONNX wants a scale; a file that leaves it out is normalized and moved, not scaled by its bias."""
+    x, bias = f32(3, 8), f32(8)
+    content = small_model([helper.make_node("LayerNormalization", ["x", "", "b"], ["y"])], {"x": x.shape}, ["y"], {"b": bias})
+    expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) + bias
+    np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run([x])[0], expected, rtol=1e-5, atol=1e-5)
