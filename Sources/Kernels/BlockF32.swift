@@ -123,8 +123,18 @@ private func multiplyPanel(
   if columns >= panelWidth {
     let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
     var row = 0
+    #if ISA_NEON || ISA_NEONDOT
+    let isRun = false  // The instructions of one function are what Tests/cross counts there.
+    #else
+    let isRun = window.lines &* window.taps == 1
+    #endif
     while row &+ tileRows <= rows {
-      wholeTile(window, a + row &* stride, stride, bias, target.moved(rows: row, columns: 0))
+      let own = target.moved(rows: row, columns: 0)
+      if isRun {
+        wholeRun(window.steps, a + row &* stride, stride, bias, own)
+      } else {
+        wholeTile(window, a + row &* stride, stride, bias, own)
+      }
       row &+= tileRows
     }
     lastRows(rows, row, window, a, stride, panel, target)
@@ -138,6 +148,13 @@ private func wholeTile(
   _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget
 ) {
   MainTile<WideRow<RowStep>>.product(window, a, stride, bias + 2).finish(0, WholeSink(target: target, bias: bias))
+}
+
+/// The same where a window is one run of memory. With one loop only the sums stay in registers: between nested ones the compiler
+/// keeps most of them in memory, which takes as long as eight steps.
+@inline(never)
+private func wholeRun(_ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ bias: UnsafePointer<VF>, _ target: FloatTarget) {
+  MainTile<WideRow<RowStep>>.product(steps, a, stride, bias + 2, VF(), VF()).finish(0, WholeSink(target: target, bias: bias))
 }
 
 /// One row: the sums of a single panel would wait for each other. Each is the same as that of a tile.

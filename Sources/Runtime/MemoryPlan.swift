@@ -57,6 +57,13 @@ struct MemoryPlan {
     }
   }
 
+  /// What a tensor takes: neighbours that begin a multiple of a page apart would wait for each other. A load of one whose address
+  /// has the last twelve bits of an earlier store to the other begins only when that store is done, and with 512 or 1024
+  /// channels all pixels have them in common.
+  static func spaced(_ byteCount: Int) -> Int {
+    byteCount >= 64 << 10 && byteCount % 4096 == 0 ? byteCount &+ 512 : byteCount
+  }
+
   /// Rounded up to the alignment. Throws `limitExceeded` on overflow.
   static func aligned(_ byteCount: Int) throws(EdgeError) -> Int {
     guard byteCount >= 0, byteCount <= Int.max &- (alignment &- 1) else {
@@ -122,7 +129,8 @@ extension Lowering {
       let buffer = buffers[index]
       requests.append(
         MemoryPlan.Request(
-          byteCount: buffer.byteCount, firstStep: buffer.firstStep, lastStep: buffer.isObserved ? steps.count : buffer.lastStep))
+          byteCount: MemoryPlan.spaced(buffer.byteCount), firstStep: buffer.firstStep,
+          lastStep: buffer.isObserved ? steps.count : buffer.lastStep))
       owners.append(index)
     }
     var guests: [Int] = []

@@ -66,6 +66,14 @@ import Testing
     }
   }
 
+  /// Nothing is added to the bias, in tiles of every size.
+  @Test func emptyInnerDimension() {
+    for (m, n) in [(1, 5), (2, 16), (6, 33), (15, 64), (31, 130)] {
+      check(Case(m: m, n: n, k: 0, bias: true))
+      check(Case(m: m, n: n, k: 0, clamp: 1...2))
+    }
+  }
+
   @Test func stridesAndBatches() {
     for transposeA in [false, true] {
       for transposeB in [false, true] {

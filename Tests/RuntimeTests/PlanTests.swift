@@ -49,6 +49,24 @@ import Testing
     #expect(try Plan(graph, options).arenaBytes == 2 * 4032)
   }
 
+  /// Neighbours in the arena: the bytes of two tensors of `count` floats that are there at once.
+  private func bytesOfTwo(_ count: Int) throws -> Int {
+    var graph = Graph()
+    var y = graph.input("x", [1, count])
+    for index in 0..<3 { y = try graph.addNode(.unary(UnaryFunction(.abs)), name: "n\(index)", inputs: [y], outputNames: ["y\(index)"])[0] }
+    graph.outputs = [y]
+    var options = SessionOptions()
+    options.observed = [graph.nodes[0].outputs[0]]
+    return try Plan(graph, options).arenaBytes
+  }
+
+  @Test func largeTensorsOfWholePagesLieApart() throws {
+    #expect(try bytesOfTwo(14 * 14 * 512) == 2 * (14 * 14 * 512 * 4 + 512))
+    #expect(try bytesOfTwo(14 * 14 * 528) == 2 * 14 * 14 * 528 * 4)
+    #expect(try bytesOfTwo(16 << 10) == 2 * ((64 << 10) + 512))
+    #expect(try bytesOfTwo(15 << 10) == 2 * (60 << 10))
+  }
+
   /// y = |x| * |x|[first row]: the second operand is a broadcast view of the first, which must survive the step.
   @Test func aBroadcastViewIsNotOverwritten() throws {
     var graph = Graph()
