@@ -6,6 +6,38 @@ import CPlatform
 // A panel holds `panelWidth` columns: their corrections (Int32: bias less what the zero point adds), their scales
 // (Float), then the weights of each step. Columns past the last are 0.
 
+/// Rows may be windows that are read in image lines (LinesU8.swift), which takes a loop around each tile: where products are
+/// slower it gains little for its size.
+#if ISA_AVX512VNNI
+@inline(__always) var readsLinesU8: Bool { true }
+#else
+@inline(__always) var readsLinesU8: Bool { false }
+#endif
+
+/// The rows of a product as they lie in memory.
+struct RowsU8 {
+  var start: UnsafeRawPointer
+  /// Rows of a line, bytes from row to row.
+  var count: Int, stride: Int
+  /// What a row is made of, in steps.
+  var window: TileWindow
+  /// Lines, whose results follow each other, and the bytes from line to line.
+  var lines = 1, lineStride = 0
+
+  init(_ start: UnsafeRawPointer, _ count: Int, _ stride: Int, steps: Int) {
+    self.start = start
+    self.count = count
+    self.stride = stride
+    window = TileWindow(steps: steps)
+  }
+
+  /// The next line of rows.
+  @inline(__always) mutating func advance() {
+    start += lineStride
+    lines &-= 1
+  }
+}
+
 /// Steps of a row of `k` activations.
 @inline(__always) func stepsU8(_ k: Int) -> Int { divideUp(k, dotGroup) }
 /// Bytes of a packed panel.
@@ -113,15 +145,23 @@ private struct WideSinkU8: TileSink {
   }
 }
 
-/// Stores the first register of a panel.
+/// Stores the first register of a panel, or `columns` of it where the set stores parts of a register.
 private struct NarrowSinkU8: TileSink {
   let output: OutputU8
   let quantizer: QuantizerU8
   let scale: VF
+  let columns: Int
+
+  #if ISA_AVX512VNNI
+  @inline(__always) static var storesParts: Bool { true }
+  #else
+  @inline(__always) static var storesParts: Bool { false }
+  #endif
 
   @inline(__always)
-  init(_ output: OutputU8, _ scales: UnsafePointer<VF>) {
+  init(_ output: OutputU8, _ scales: UnsafePointer<VF>, _ columns: Int) {
     self.output = output
+    self.columns = columns
     quantizer = output.quantizer
     scale = scales[0]
   }
@@ -129,17 +169,18 @@ private struct NarrowSinkU8: TileSink {
   @inline(__always) func take(_ row: Int, _ low: VI, _: VI) {
     var low = toFloat(low &+ output.rowCorrection(row)) * scale
     if let residual = output.residual {
-      low += output.residualTerm(widenBytes(residual + row &* output.residualStride))
+      let r = residual + row &* output.residualStride
+      low += output.residualTerm(Self.storesParts ? widenBytesPart(r, columns) : widenBytes(r))
     }
-    narrowBytes(quantizer.quantized(low), output.y + row &* output.stride)
+    let y = output.y + row &* output.stride
+    if Self.storesParts { return narrowBytesPart(quantizer.quantized(low), y, columns) }
+    narrowBytes(quantizer.quantized(low), y)
   }
 }
 
 /// Rows and one panel.
 private struct PanelProduct {
-  let steps: Int
-  let rows: UnsafeRawPointer
-  let stride: Int
+  var rows: RowsU8
   let panel: UnsafeRawPointer
 
   @inline(__always) var corrections: UnsafePointer<VI> { panel.assumingMemoryBound(to: VI.self) }
@@ -151,115 +192,137 @@ private struct PanelProduct {
   }
 
   @inline(__always) func wide<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights, corrections[0], corrections[1]).finish(0, WideSinkU8(output, scales))
+    T.product(rows.window, rows.start + row &* rows.stride, rows.stride, weights, corrections[0], corrections[1])
+      .finish(0, WideSinkU8(output, scales))
   }
 
-  @inline(__always) func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights, corrections[0], corrections[0]).finish(0, NarrowSinkU8(output, scales))
+  @inline(__always)
+  func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8, _ columns: Int) where T.Operation == DotOperation {
+    T.product(rows.window, rows.start + row &* rows.stride, rows.stride, weights, corrections[0], corrections[0])
+      .finish(0, NarrowSinkU8(output, scales, columns))
   }
 
   /// One row has too few sums to hide the latency of the multiplier: four sets of them take turns.
   @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) {
-    var a = rows + row &* stride, w = weights
+    var line = rows.start + row &* rows.stride
+    var w = weights
     var s0 = WideRow<DotOperation>(corrections[0], corrections[1])
     var s1 = WideRow<DotOperation>(), s2 = s1, s3 = s1
-    var left = steps
-    while left >= 4 {
-      s0.step(a, 0, w[0], w[1])
-      s1.step(a + 4, 0, w[2], w[3])
-      s2.step(a + 8, 0, w[4], w[5])
-      s3.step(a + 12, 0, w[6], w[7])
-      a += 16
-      w += 8
-      left &-= 4
-    }
-    while left > 0 {
-      s0.step(a, 0, w[0], w[1])
-      a += 4
-      w += 2
-      left &-= 1
+    var lines = readsLinesU8 ? rows.window.lines : 1
+    while lines > 0 {
+      var a = line
+      var left = rows.window.steps
+      while left >= 4 {
+        s0.step(a, 0, w[0], w[1])
+        s1.step(a + 4, 0, w[2], w[3])
+        s2.step(a + 8, 0, w[4], w[5])
+        s3.step(a + 12, 0, w[6], w[7])
+        a += 16
+        w += 8
+        left &-= 4
+      }
+      while left > 0 {
+        s0.step(a, 0, w[0], w[1])
+        a += 4
+        w += 2
+        left &-= 1
+      }
+      line += rows.window.lineStride
+      lines &-= 1
     }
     WideSinkU8(output, scales)
       .take(0, (s0.low &+ s1.low) &+ (s2.low &+ s3.low), (s0.high &+ s1.high) &+ (s2.high &+ s3.high))
   }
 }
 
-/// Multiplies `count` rows, `stride` bytes apart, with the panels of `columns` columns.
+/// Multiplies rows with the panels of `columns` columns.
 /// `tail`: `tailBytesU8` of scratch.
+@inline(never)
 func multiplyBlockU8(
-  _ count: Int, _ columns: Int, _ steps: Int, _ rows: UnsafeRawPointer, _ stride: Int, _ panels: UnsafeRawPointer,
-  _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
+  _ rows: RowsU8, _ columns: Int, _ panels: UnsafeRawPointer, _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
 ) {
+  let panelBytes = panelBytesU8(rows.window.total)
   var column = 0
   while column < columns {
-    let panel = PanelProduct(
-      steps: steps, rows: rows, stride: stride, panel: panels + column / panelWidth &* panelBytesU8(steps))
+    let panel = PanelProduct(rows: rows, panel: panels + column / panelWidth &* panelBytes)
     let target = output.moved(rows: 0, columns: column)
     let width = columns &- column
-    if width >= panelWidth {
-      widePanel(count, panel, target, panelWidth, tail)
-    } else if width > lanes {
-      widePanel(count, panel, target, width, tail)
+    if width > lanes {
+      widePanel(panel, target, smaller(width, panelWidth), tail)
     } else {
-      narrowPanel(count, panel, target, width, tail)
+      narrowPanel(panel, target, width, tail)
     }
     column &+= panelWidth
   }
 }
 
 @inline(never)
-private func widePanel(
-  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
-) {
+private func widePanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>) {
   typealias Row = WideRow<DotOperation>
-  var row = 0
-  while row < count {
-    let left = count &- row
-    let size = tileSize(left)
-    let place = placeU8(output, row, size, width, panelWidth, tail)
-    if size == MainTile<Row>.rows {
-      panel.wide(MainTile<Row>.self, row, place)
-    } else if size == MiddleTile<Row>.rows {
-      panel.wide(MiddleTile<Row>.self, row, place)
-    } else if size == 2 {
-      panel.wide(Rows2<Row>.self, row, place)
-    } else {
-      panel.wideRow(row, place)
+  var panel = panel
+  var first = 0
+  while panel.rows.lines > 0 {
+    var row = 0
+    while row < panel.rows.count {
+      let size = tileSize(panel.rows.count &- row)
+      let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
+      if size == MainTile<Row>.rows {
+        panel.wide(MainTile<Row>.self, row, place)
+      } else if size == PartTile<Row>.rows {
+        panel.wide(PartTile<Row>.self, row, place)
+      } else if size == 2 {
+        panel.wide(Rows2<Row>.self, row, place)
+      } else {
+        panel.wideRow(row, place)
+      }
+      if width < panelWidth { copyTail(place, output, first &+ row, size, width) }
+      row &+= size
     }
-    if width < panelWidth { copyTail(place, output, row, size, width) }
-    row &+= size
+    first &+= panel.rows.count
+    panel.rows.advance()
   }
 }
 
 @inline(never)
-private func narrowPanel(
-  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
-) {
+private func narrowPanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>) {
   typealias Row = NarrowRow<DotOperation>
-  var row = 0
-  while row < count {
-    let left = count &- row
-    let size = tileSize(left)
-    let place = placeU8(output, row, size, width, lanes, tail)
-    if size == MainTile<Row>.rows {
-      panel.narrow(MainTile<Row>.self, row, place)
-    } else if size == MiddleTile<Row>.rows {
-      panel.narrow(MiddleTile<Row>.self, row, place)
-    } else if size == 2 {
-      panel.narrow(Rows2<Row>.self, row, place)
-    } else {
-      panel.narrow(Row.self, row, place)
+  let whole = NarrowSinkU8.storesParts ? width : lanes
+  var panel = panel
+  var first = 0
+  while panel.rows.lines > 0 {
+    var row = 0
+    while row < panel.rows.count {
+      let size = tileSize(panel.rows.count &- row)
+      let place = placeU8(output, first &+ row, size, width, whole, tail)
+      if size == MainTile<Row>.rows {
+        panel.narrow(MainTile<Row>.self, row, place, width)
+      } else if size == PartTile<Row>.rows {
+        panel.narrow(PartTile<Row>.self, row, place, width)
+      } else if size == 2 {
+        panel.narrow(Rows2<Row>.self, row, place, width)
+      } else {
+        panel.narrow(Row.self, row, place, width)
+      }
+      if width < whole { copyTail(place, output, first &+ row, size, width) }
+      row &+= size
     }
-    if width < lanes { copyTail(place, output, row, size, width) }
-    row &+= size
+    first &+= panel.rows.count
+    panel.rows.advance()
   }
 }
 
+/// What short lines of windows, and the last rows of others, are made of.
+#if ISA_AVX512VNNI
+private typealias PartTile<Row: Tile> = SmallTile<Row>
+#else
+private typealias PartTile<Row: Tile> = MiddleTile<Row>
+#endif
+
 /// The largest tile that `left` rows fill.
-@inline(__always) private func tileSize(_ left: Int) -> Int {
+@inline(__always) func tileSize(_ left: Int) -> Int {
   if left >= tileRows { return tileRows }
-  let middle = MiddleTile<NarrowRow<DotOperation>>.rows
-  if left >= middle { return middle }
+  let part = PartTile<NarrowRow<DotOperation>>.rows
+  if left >= part { return part }
   return left >= 2 ? 2 : 1
 }
 
