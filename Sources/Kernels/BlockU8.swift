@@ -47,6 +47,19 @@ struct RowsU8 {
 /// Scratch in which the tail columns of a panel are put together: results, then residuals.
 @inline(__always) var tailBytesU8: Int { 2 &* roundedUp(tileRows &* panelWidth, 64) }
 
+/// A product with so many columns needs that scratch: its last panel stores less than whole registers.
+@inline(__always) func hasTailU8(_ columns: Int) -> Bool {
+  let rest = columns % panelWidth
+  return storesPartsU8 ? rest > lanes : rest > 0
+}
+
+/// A register may be stored in part, so that narrow results need no copy.
+#if ISA_AVX512VNNI
+@inline(__always) private var storesPartsU8: Bool { true }
+#else
+@inline(__always) private var storesPartsU8: Bool { false }
+#endif
+
 /// How a sum becomes a byte.
 struct OutputU8 {
   var y: UnsafeMutablePointer<UInt8>
@@ -152,12 +165,6 @@ private struct NarrowSinkU8: TileSink {
   let scale: VF
   let columns: Int
 
-  #if ISA_AVX512VNNI
-  @inline(__always) static var storesParts: Bool { true }
-  #else
-  @inline(__always) static var storesParts: Bool { false }
-  #endif
-
   @inline(__always)
   init(_ output: OutputU8, _ scales: UnsafePointer<VF>, _ columns: Int) {
     self.output = output
@@ -170,10 +177,10 @@ private struct NarrowSinkU8: TileSink {
     var low = toFloat(low &+ output.rowCorrection(row)) * scale
     if let residual = output.residual {
       let r = residual + row &* output.residualStride
-      low += output.residualTerm(Self.storesParts ? widenBytesPart(r, columns) : widenBytes(r))
+      low += output.residualTerm(storesPartsU8 ? widenBytesPart(r, columns) : widenBytes(r))
     }
     let y = output.y + row &* output.stride
-    if Self.storesParts { return narrowBytesPart(quantizer.quantized(low), y, columns) }
+    if storesPartsU8 { return narrowBytesPart(quantizer.quantized(low), y, columns) }
     narrowBytes(quantizer.quantized(low), y)
   }
 }
@@ -236,7 +243,7 @@ private struct PanelProduct {
 }
 
 /// Multiplies rows with the panels of `columns` columns.
-/// `tail`: `tailBytesU8` of scratch.
+/// `tail`: `tailBytesU8` of scratch where `hasTailU8`.
 @inline(never)
 func multiplyBlockU8(
   _ rows: RowsU8, _ columns: Int, _ panels: UnsafeRawPointer, _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
@@ -286,7 +293,7 @@ private func widePanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, 
 @inline(never)
 private func narrowPanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>) {
   typealias Row = NarrowRow<DotOperation>
-  let whole = NarrowSinkU8.storesParts ? width : lanes
+  let whole = storesPartsU8 ? width : lanes
   var panel = panel
   var first = 0
   while panel.rows.lines > 0 {

@@ -80,10 +80,12 @@ private struct ConvShapeU8 {
   var sumBytes: Int { hasRowSums ? roundedUp(4 &* blockRows, 64) : 0 }
   /// Runs of memory that make a row.
   var runs: Int { blockLines > 0 ? lines.runs : 1 }
-  /// Tail columns, sums of rows, then gathered rows or copied lines and what copying writes too much.
+  var tailBytes: Int { hasTailU8(columns) ? tailBytesU8 : 0 }
+  /// Tail columns, sums of rows, then gathered rows or copied lines and what copying writes too much; never none, so that
+  /// there is an address.
   var scratchBytes: Int {
     let copied = inPlace ? 0 : (blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes) &+ 64
-    return tailBytesU8 &+ sumBytes &+ copied
+    return larger(tailBytes &+ sumBytes &+ copied, 64)
   }
 }
 
@@ -288,8 +290,8 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
   let shape = ConvShapeU8(a)
   let output = OutputU8(a)
   let tail = scratch.assumingMemoryBound(to: UInt8.self)
-  let sums = (scratch + tailBytesU8).assumingMemoryBound(to: Int32.self)
-  let gathered = scratch + tailBytesU8 + shape.sumBytes
+  let sums = (scratch + shape.tailBytes).assumingMemoryBound(to: Int32.self)
+  let gathered = scratch + shape.tailBytes + shape.sumBytes
   let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
   var blockInScratch = -1, blockOfSums = -1
   var unit = begin
