@@ -14,27 +14,42 @@ import CPlatform
 @inline(__always) var readsLinesU8: Bool { false }
 #endif
 
+/// The runs of memory that a row is made of, or that a block's rows lie in: how many, and the bytes from one to the next.
+/// Where rows are not read in lines there is one, and nothing to pass on.
+struct RunsU8 {
+  #if ISA_AVX512VNNI
+  var count = 1, distance = 0
+  #else
+  @inline(__always) var count: Int { 1 }
+  @inline(__always) var distance: Int { 0 }
+  #endif
+
+  @inline(__always) init() {}
+
+  @inline(__always) init(_ count: Int, _ distance: Int) {
+    #if ISA_AVX512VNNI
+    self.count = count
+    self.distance = distance
+    #endif
+  }
+}
+
 /// The rows of a product as they lie in memory.
 struct RowsU8 {
   var start: UnsafeRawPointer
   /// Rows of a line, bytes from row to row.
   var count: Int, stride: Int
-  /// What a row is made of, in steps.
-  var window: TileWindow
-  /// Lines, whose results follow each other, and the bytes from line to line.
-  var lines = 1, lineStride = 0
+  /// Steps of a row, all its runs together.
+  let steps: Int
+  var runs = RunsU8()
+  /// Lines of rows, whose results follow each other.
+  var lines = RunsU8()
 
   init(_ start: UnsafeRawPointer, _ count: Int, _ stride: Int, steps: Int) {
     self.start = start
     self.count = count
     self.stride = stride
-    window = TileWindow(steps: steps)
-  }
-
-  /// The next line of rows.
-  @inline(__always) mutating func advance() {
-    start += lineStride
-    lines &-= 1
+    self.steps = steps
   }
 }
 
@@ -187,8 +202,19 @@ private struct NarrowSinkU8: TileSink {
 
 /// Rows and one panel.
 private struct PanelProduct {
-  var rows: RowsU8
+  /// Steps of a run.
+  let steps: Int
+  var rows: UnsafeRawPointer
+  let stride: Int
   let panel: UnsafeRawPointer
+  let runs: RunsU8
+
+  @inline(__always) var window: TileWindow {
+    var window = TileWindow(steps: steps)
+    window.lines = runs.count
+    window.lineStride = runs.distance
+    return window
+  }
 
   @inline(__always) var corrections: UnsafePointer<VI> { panel.assumingMemoryBound(to: VI.self) }
   @inline(__always) var scales: UnsafePointer<VF> {
@@ -199,26 +225,25 @@ private struct PanelProduct {
   }
 
   @inline(__always) func wide<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(rows.window, rows.start + row &* rows.stride, rows.stride, weights, corrections[0], corrections[1])
-      .finish(0, WideSinkU8(output, scales))
+    T.product(window, rows + row &* stride, stride, weights, corrections[0], corrections[1]).finish(0, WideSinkU8(output, scales))
   }
 
   @inline(__always)
   func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8, _ columns: Int) where T.Operation == DotOperation {
-    T.product(rows.window, rows.start + row &* rows.stride, rows.stride, weights, corrections[0], corrections[0])
+    T.product(window, rows + row &* stride, stride, weights, corrections[0], corrections[0])
       .finish(0, NarrowSinkU8(output, scales, columns))
   }
 
   /// One row has too few sums to hide the latency of the multiplier: four sets of them take turns.
   @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) {
-    var line = rows.start + row &* rows.stride
+    var line = rows + row &* stride
     var w = weights
     var s0 = WideRow<DotOperation>(corrections[0], corrections[1])
     var s1 = WideRow<DotOperation>(), s2 = s1, s3 = s1
-    var lines = readsLinesU8 ? rows.window.lines : 1
+    var lines = runs.count
     while lines > 0 {
       var a = line
-      var left = rows.window.steps
+      var left = steps
       while left >= 4 {
         s0.step(a, 0, w[0], w[1])
         s1.step(a + 4, 0, w[2], w[3])
@@ -234,7 +259,7 @@ private struct PanelProduct {
         w += 2
         left &-= 1
       }
-      line += rows.window.lineStride
+      line += runs.distance
       lines &-= 1
     }
     WideSinkU8(output, scales)
@@ -248,30 +273,35 @@ private struct PanelProduct {
 func multiplyBlockU8(
   _ rows: RowsU8, _ columns: Int, _ panels: UnsafeRawPointer, _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
 ) {
-  let panelBytes = panelBytesU8(rows.window.total)
+  let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
-    let panel = PanelProduct(rows: rows, panel: panels + column / panelWidth &* panelBytes)
+    let panel = PanelProduct(
+      steps: rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps, rows: rows.start, stride: rows.stride,
+      panel: panels + column / panelWidth &* panelBytes, runs: rows.runs)
     let target = output.moved(rows: 0, columns: column)
     let width = columns &- column
     if width > lanes {
-      widePanel(panel, target, smaller(width, panelWidth), tail)
+      widePanel(rows.count, rows.lines, panel, target, smaller(width, panelWidth), tail)
     } else {
-      narrowPanel(panel, target, width, tail)
+      narrowPanel(rows.count, rows.lines, panel, target, width, tail)
     }
     column &+= panelWidth
   }
 }
 
 @inline(never)
-private func widePanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>) {
+private func widePanel(
+  _ count: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+) {
   typealias Row = WideRow<DotOperation>
   var panel = panel
   var first = 0
-  while panel.rows.lines > 0 {
+  var left = lines.count
+  while left > 0 {
     var row = 0
-    while row < panel.rows.count {
-      let size = tileSize(panel.rows.count &- row)
+    while row < count {
+      let size = tileSize(count &- row)
       let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
       if size == MainTile<Row>.rows {
         panel.wide(MainTile<Row>.self, row, place)
@@ -285,21 +315,25 @@ private func widePanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, 
       if width < panelWidth { copyTail(place, output, first &+ row, size, width) }
       row &+= size
     }
-    first &+= panel.rows.count
-    panel.rows.advance()
+    first &+= count
+    panel.rows += lines.distance
+    left &-= 1
   }
 }
 
 @inline(never)
-private func narrowPanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>) {
+private func narrowPanel(
+  _ count: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+) {
   typealias Row = NarrowRow<DotOperation>
   let whole = storesPartsU8 ? width : lanes
   var panel = panel
   var first = 0
-  while panel.rows.lines > 0 {
+  var left = lines.count
+  while left > 0 {
     var row = 0
-    while row < panel.rows.count {
-      let size = tileSize(panel.rows.count &- row)
+    while row < count {
+      let size = tileSize(count &- row)
       let place = placeU8(output, first &+ row, size, width, whole, tail)
       if size == MainTile<Row>.rows {
         panel.narrow(MainTile<Row>.self, row, place, width)
@@ -313,8 +347,9 @@ private func narrowPanel(_ panel: PanelProduct, _ output: OutputU8, _ width: Int
       if width < whole { copyTail(place, output, first &+ row, size, width) }
       row &+= size
     }
-    first &+= panel.rows.count
-    panel.rows.advance()
+    first &+= count
+    panel.rows += lines.distance
+    left &-= 1
   }
 }
 

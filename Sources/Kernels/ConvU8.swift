@@ -314,9 +314,10 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
       if shape.blockLines > 0 {
         let blocks = shape.rowBlocks / Int(a.n)
         let picture = rowBlock / blocks, line = rowBlock % blocks &* shape.blockLines
-        rows = shape.lines.rows(smaller(shape.blockLines, Int(a.oh) &- line), gathered)
+        let count = smaller(shape.blockLines, Int(a.oh) &- line)
+        rows = shape.lines.rows(count, gathered)
         firstRow = (picture &* Int(a.oh) &+ line) &* Int(a.ow)
-        if block != blockInScratch { windows.copyLines(picture, line, shape.lines, rows.lines, gathered) }
+        if block != blockInScratch { windows.copyLines(picture, line, shape.lines, count, gathered) }
       } else if block != blockInScratch {
         windows.gather(firstRow, rows.count, gathered)
       }

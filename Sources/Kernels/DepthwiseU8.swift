@@ -67,7 +67,7 @@ private struct DepthwiseShapeU8 {
     DepthwiseSumsU8.taps &* DepthwiseSumsU8.channels &* MemoryLayout<DepthwiseSumsU8.Weight>.size
   }
   var blockBytes: Int { 8 &* DepthwiseSumsU8.channels &+ steps &* stepBytes }
-  var addressBytes: Int { roundedUp(steps &* DepthwiseSumsU8.taps &* MemoryLayout<Int>.size, 64) }
+  var addressBytes: Int { isThree ? 0 : roundedUp(steps &* DepthwiseSumsU8.taps &* MemoryLayout<Int>.size, 64) }
   var scratchBytes: Int { addressBytes &+ chunkBlocks &* DepthwiseSumsU8.channels }
 }
 

@@ -57,11 +57,9 @@ struct LinesU8 {
 
   /// The windows of `count` output lines in their copy.
   func rows(_ count: Int, _ copy: UnsafeRawPointer) -> RowsU8 {
-    var rows = RowsU8(copy, pixels, stride, steps: steps / runs)
-    rows.lines = count
-    rows.lineStride = step &* lineBytes
-    rows.window.lines = runs
-    rows.window.lineStride = dilation &* lineBytes
+    var rows = RowsU8(copy, pixels, stride, steps: steps)
+    rows.runs = RunsU8(runs, dilation &* lineBytes)
+    rows.lines = RunsU8(count, step &* lineBytes)
     return rows
   }
 }

@@ -134,7 +134,7 @@ extension Tile {
     var tile = Self(low, high)
     var panel = panel
     var line = a
-    var lines = readsLinesU8 ? window.lines : 1
+    var lines = window.lines
     while lines > 0 {
       tile.add(window.steps, line, stride, &panel)
       line += window.lineStride
