@@ -6,6 +6,53 @@ import CPlatform
 // A panel holds `panelWidth` columns: their corrections (Int32: bias less what the zero point adds), their scales
 // (Float), then the weights of each step. Columns past the last are 0.
 
+/// Rows may be windows that are read in image lines (LinesU8.swift), which takes a loop around each tile: where products are
+/// slower it gains little for its size.
+#if ISA_AVX512VNNI
+@inline(__always) var readsLinesU8: Bool { true }
+#else
+@inline(__always) var readsLinesU8: Bool { false }
+#endif
+
+/// The runs of memory that a row is made of, or that a block's rows lie in: how many, and the bytes from one to the next.
+/// Where rows are not read in lines there is one, and nothing to pass on.
+struct RunsU8 {
+  #if ISA_AVX512VNNI
+  var count = 1, distance = 0
+  #else
+  @inline(__always) var count: Int { 1 }
+  @inline(__always) var distance: Int { 0 }
+  #endif
+
+  @inline(__always) init() {}
+
+  @inline(__always) init(_ count: Int, _ distance: Int) {
+    #if ISA_AVX512VNNI
+    self.count = count
+    self.distance = distance
+    #endif
+  }
+}
+
+/// The rows of a product as they lie in memory.
+struct RowsU8 {
+  var start: UnsafeRawPointer
+  /// Rows of a line, bytes from row to row.
+  var count: Int, stride: Int
+  /// Steps of a row, all its runs together.
+  let steps: Int
+  var runs = RunsU8()
+  /// Lines of rows, whose results follow each other.
+  var lines = RunsU8()
+
+  init(_ start: UnsafeRawPointer, _ count: Int, _ stride: Int, steps: Int) {
+    self.start = start
+    self.count = count
+    self.stride = stride
+    self.steps = steps
+  }
+}
+
 /// Steps of a row of `k` activations.
 @inline(__always) func stepsU8(_ k: Int) -> Int { divideUp(k, dotGroup) }
 /// Bytes of a packed panel.
@@ -14,6 +61,19 @@ import CPlatform
 }
 /// Scratch in which the tail columns of a panel are put together: results, then residuals.
 @inline(__always) var tailBytesU8: Int { 2 &* roundedUp(tileRows &* panelWidth, 64) }
+
+/// A product with so many columns needs that scratch: its last panel stores less than whole registers.
+@inline(__always) func hasTailU8(_ columns: Int) -> Bool {
+  let rest = columns % panelWidth
+  return storesPartsU8 ? rest > lanes : rest > 0
+}
+
+/// A register may be stored in part, so that narrow results need no copy.
+#if ISA_AVX512VNNI
+@inline(__always) private var storesPartsU8: Bool { true }
+#else
+@inline(__always) private var storesPartsU8: Bool { false }
+#endif
 
 /// How a sum becomes a byte.
 struct OutputU8 {
@@ -113,15 +173,17 @@ private struct WideSinkU8: TileSink {
   }
 }
 
-/// Stores the first register of a panel.
+/// Stores the first register of a panel, or `columns` of it where the set stores parts of a register.
 private struct NarrowSinkU8: TileSink {
   let output: OutputU8
   let quantizer: QuantizerU8
   let scale: VF
+  let columns: Int
 
   @inline(__always)
-  init(_ output: OutputU8, _ scales: UnsafePointer<VF>) {
+  init(_ output: OutputU8, _ scales: UnsafePointer<VF>, _ columns: Int) {
     self.output = output
+    self.columns = columns
     quantizer = output.quantizer
     scale = scales[0]
   }
@@ -129,18 +191,30 @@ private struct NarrowSinkU8: TileSink {
   @inline(__always) func take(_ row: Int, _ low: VI, _: VI) {
     var low = toFloat(low &+ output.rowCorrection(row)) * scale
     if let residual = output.residual {
-      low += output.residualTerm(widenBytes(residual + row &* output.residualStride))
+      let r = residual + row &* output.residualStride
+      low += output.residualTerm(storesPartsU8 ? widenBytesPart(r, columns) : widenBytes(r))
     }
-    narrowBytes(quantizer.quantized(low), output.y + row &* output.stride)
+    let y = output.y + row &* output.stride
+    if storesPartsU8 { return narrowBytesPart(quantizer.quantized(low), y, columns) }
+    narrowBytes(quantizer.quantized(low), y)
   }
 }
 
 /// Rows and one panel.
 private struct PanelProduct {
+  /// Steps of a run.
   let steps: Int
-  let rows: UnsafeRawPointer
+  var rows: UnsafeRawPointer
   let stride: Int
   let panel: UnsafeRawPointer
+  let runs: RunsU8
+
+  @inline(__always) var window: TileWindow {
+    var window = TileWindow(steps: steps)
+    window.lines = runs.count
+    window.lineStride = runs.distance
+    return window
+  }
 
   @inline(__always) var corrections: UnsafePointer<VI> { panel.assumingMemoryBound(to: VI.self) }
   @inline(__always) var scales: UnsafePointer<VF> {
@@ -151,57 +225,66 @@ private struct PanelProduct {
   }
 
   @inline(__always) func wide<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights, corrections[0], corrections[1]).finish(0, WideSinkU8(output, scales))
+    T.product(window, rows + row &* stride, stride, weights, corrections[0], corrections[1]).finish(0, WideSinkU8(output, scales))
   }
 
-  @inline(__always) func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(steps, rows + row &* stride, stride, weights, corrections[0], corrections[0]).finish(0, NarrowSinkU8(output, scales))
+  @inline(__always)
+  func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8, _ columns: Int) where T.Operation == DotOperation {
+    T.product(window, rows + row &* stride, stride, weights, corrections[0], corrections[0])
+      .finish(0, NarrowSinkU8(output, scales, columns))
   }
 
   /// One row has too few sums to hide the latency of the multiplier: four sets of them take turns.
   @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) {
-    var a = rows + row &* stride, w = weights
+    var line = rows + row &* stride
+    var w = weights
     var s0 = WideRow<DotOperation>(corrections[0], corrections[1])
     var s1 = WideRow<DotOperation>(), s2 = s1, s3 = s1
-    var left = steps
-    while left >= 4 {
-      s0.step(a, 0, w[0], w[1])
-      s1.step(a + 4, 0, w[2], w[3])
-      s2.step(a + 8, 0, w[4], w[5])
-      s3.step(a + 12, 0, w[6], w[7])
-      a += 16
-      w += 8
-      left &-= 4
-    }
-    while left > 0 {
-      s0.step(a, 0, w[0], w[1])
-      a += 4
-      w += 2
-      left &-= 1
+    var lines = runs.count
+    while lines > 0 {
+      var a = line
+      var left = steps
+      while left >= 4 {
+        s0.step(a, 0, w[0], w[1])
+        s1.step(a + 4, 0, w[2], w[3])
+        s2.step(a + 8, 0, w[4], w[5])
+        s3.step(a + 12, 0, w[6], w[7])
+        a += 16
+        w += 8
+        left &-= 4
+      }
+      while left > 0 {
+        s0.step(a, 0, w[0], w[1])
+        a += 4
+        w += 2
+        left &-= 1
+      }
+      line += runs.distance
+      lines &-= 1
     }
     WideSinkU8(output, scales)
       .take(0, (s0.low &+ s1.low) &+ (s2.low &+ s3.low), (s0.high &+ s1.high) &+ (s2.high &+ s3.high))
   }
 }
 
-/// Multiplies `count` rows, `stride` bytes apart, with the panels of `columns` columns.
-/// `tail`: `tailBytesU8` of scratch.
+/// Multiplies rows with the panels of `columns` columns.
+/// `tail`: `tailBytesU8` of scratch where `hasTailU8`.
+@inline(never)
 func multiplyBlockU8(
-  _ count: Int, _ columns: Int, _ steps: Int, _ rows: UnsafeRawPointer, _ stride: Int, _ panels: UnsafeRawPointer,
-  _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
+  _ rows: RowsU8, _ columns: Int, _ panels: UnsafeRawPointer, _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
 ) {
+  let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
     let panel = PanelProduct(
-      steps: steps, rows: rows, stride: stride, panel: panels + column / panelWidth &* panelBytesU8(steps))
+      steps: rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps, rows: rows.start, stride: rows.stride,
+      panel: panels + column / panelWidth &* panelBytes, runs: rows.runs)
     let target = output.moved(rows: 0, columns: column)
     let width = columns &- column
-    if width >= panelWidth {
-      widePanel(count, panel, target, panelWidth, tail)
-    } else if width > lanes {
-      widePanel(count, panel, target, width, tail)
+    if width > lanes {
+      widePanel(rows.count, rows.lines, panel, target, smaller(width, panelWidth), tail)
     } else {
-      narrowPanel(count, panel, target, width, tail)
+      narrowPanel(rows.count, rows.lines, panel, target, width, tail)
     }
     column &+= panelWidth
   }
@@ -209,57 +292,79 @@ func multiplyBlockU8(
 
 @inline(never)
 private func widePanel(
-  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+  _ count: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
 ) {
   typealias Row = WideRow<DotOperation>
-  var row = 0
-  while row < count {
-    let left = count &- row
-    let size = tileSize(left)
-    let place = placeU8(output, row, size, width, panelWidth, tail)
-    if size == MainTile<Row>.rows {
-      panel.wide(MainTile<Row>.self, row, place)
-    } else if size == MiddleTile<Row>.rows {
-      panel.wide(MiddleTile<Row>.self, row, place)
-    } else if size == 2 {
-      panel.wide(Rows2<Row>.self, row, place)
-    } else {
-      panel.wideRow(row, place)
+  var panel = panel
+  var first = 0
+  var left = lines.count
+  while left > 0 {
+    var row = 0
+    while row < count {
+      let size = tileSize(count &- row)
+      let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
+      if size == MainTile<Row>.rows {
+        panel.wide(MainTile<Row>.self, row, place)
+      } else if size == PartTile<Row>.rows {
+        panel.wide(PartTile<Row>.self, row, place)
+      } else if size == 2 {
+        panel.wide(Rows2<Row>.self, row, place)
+      } else {
+        panel.wideRow(row, place)
+      }
+      if width < panelWidth { copyTail(place, output, first &+ row, size, width) }
+      row &+= size
     }
-    if width < panelWidth { copyTail(place, output, row, size, width) }
-    row &+= size
+    first &+= count
+    panel.rows += lines.distance
+    left &-= 1
   }
 }
 
 @inline(never)
 private func narrowPanel(
-  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+  _ count: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
 ) {
   typealias Row = NarrowRow<DotOperation>
-  var row = 0
-  while row < count {
-    let left = count &- row
-    let size = tileSize(left)
-    let place = placeU8(output, row, size, width, lanes, tail)
-    if size == MainTile<Row>.rows {
-      panel.narrow(MainTile<Row>.self, row, place)
-    } else if size == MiddleTile<Row>.rows {
-      panel.narrow(MiddleTile<Row>.self, row, place)
-    } else if size == 2 {
-      panel.narrow(Rows2<Row>.self, row, place)
-    } else {
-      panel.narrow(Row.self, row, place)
+  let whole = storesPartsU8 ? width : lanes
+  var panel = panel
+  var first = 0
+  var left = lines.count
+  while left > 0 {
+    var row = 0
+    while row < count {
+      let size = tileSize(count &- row)
+      let place = placeU8(output, first &+ row, size, width, whole, tail)
+      if size == MainTile<Row>.rows {
+        panel.narrow(MainTile<Row>.self, row, place, width)
+      } else if size == PartTile<Row>.rows {
+        panel.narrow(PartTile<Row>.self, row, place, width)
+      } else if size == 2 {
+        panel.narrow(Rows2<Row>.self, row, place, width)
+      } else {
+        panel.narrow(Row.self, row, place, width)
+      }
+      if width < whole { copyTail(place, output, first &+ row, size, width) }
+      row &+= size
     }
-    if width < lanes { copyTail(place, output, row, size, width) }
-    row &+= size
+    first &+= count
+    panel.rows += lines.distance
+    left &-= 1
   }
 }
 
+/// What short lines of windows, and the last rows of others, are made of.
+#if ISA_AVX512VNNI
+private typealias PartTile<Row: Tile> = SmallTile<Row>
+#else
+private typealias PartTile<Row: Tile> = MiddleTile<Row>
+#endif
+
 /// The largest tile that `left` rows fill.
-@inline(__always) private func tileSize(_ left: Int) -> Int {
+@inline(__always) func tileSize(_ left: Int) -> Int {
   if left >= tileRows { return tileRows }
-  let middle = MiddleTile<NarrowRow<DotOperation>>.rows
-  if left >= middle { return middle }
+  let part = PartTile<NarrowRow<DotOperation>>.rows
+  if left >= part { return part }
   return left >= 2 ? 2 : 1
 }
 

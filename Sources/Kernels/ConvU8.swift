@@ -5,7 +5,8 @@ import _Builtin_intrinsics.intel
 
 // Convolution of uint8 images with int8 weights as a matrix product: a row for each output pixel, a column for
 // each output channel. A unit of work is a block of pixels by a block of channel panels of one group; panels of a
-// pixel block follow each other, so a thread gathers the block's windows once.
+// pixel block follow each other, so a thread gathers the block's windows once, or copies the image lines that hold them
+// (LinesU8.swift).
 
 /// The matrix product behind a convolution and how it is cut into units.
 private struct ConvShapeU8 {
@@ -17,6 +18,10 @@ private struct ConvShapeU8 {
   let rowBytes: Int
   /// Rows are pixels of the input itself.
   let inPlace: Bool
+  /// Output lines of a block whose windows are read in copied lines; 0 where they are gathered, or rows are in place.
+  var blockLines: Int { readsLinesU8 ? copiedLines : 0 }
+  private let copiedLines: Int
+  let lines: LinesU8
   let blockRows: Int
   let rowBlocks: Int
   let blockPanels: Int
@@ -33,11 +38,22 @@ private struct ConvShapeU8 {
     rows = Int(a.n) &* Int(a.oh) &* Int(a.ow)
     columns = Int(a.c_out / a.groups)
     k = Int(a.kh) &* Int(a.kw) &* Int(a.c_in / a.groups)
-    steps = stepsU8(k)
     panels = divideUp(columns, panelWidth)
-    rowBytes = 4 &* steps
     inPlace = activationBytes == 1 && a.kh == 1 && a.kw == 1 && a.stride_h == 1 && a.stride_w == 1
       && a.pad_top == 0 && a.pad_left == 0 && a.oh == a.h && a.ow == a.w && k % dotGroup == 0
+    weightZeroPoint = dotGroup == 4 ? a.w_zero_point : 0
+    lines = LinesU8(a)
+    let copied = readsLinesU8 && !inPlace && weightZeroPoint == 0 ? lines.blockLines(a, panels) : 0
+    copiedLines = copied
+    steps = copied > 0 ? lines.steps : stepsU8(k)
+    rowBytes = 4 &* steps
+    if copied > 0 {
+      blockRows = copied &* Int(a.ow)
+      rowBlocks = Int(a.n) &* divideUp(Int(a.oh), copied)
+      blockPanels = rowBlocks > 4 ? panels : divideUp(panels, divideUp(Self.enoughUnits, rowBlocks))
+      panelBlocks = divideUp(panels, blockPanels)
+      return
+    }
     var block = 8 &* tileRows
     if !inPlace && block &* rowBytes > Self.gatherBytes {
       block = Self.gatherBytes / rowBytes
@@ -53,7 +69,6 @@ private struct ConvShapeU8 {
     let wanted = rowBlocks == 0 || isSmall && !inPlace && rowBlocks > 4 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
     blockPanels = divideUp(panels, wanted)
     panelBlocks = blockPanels == 0 ? 0 : divideUp(panels, blockPanels)
-    weightZeroPoint = dotGroup == 4 ? a.w_zero_point : 0
   }
 
   /// What the sums of rows are multiplied with and added.
@@ -63,8 +78,15 @@ private struct ConvShapeU8 {
   /// With an offset in all weights every row has a correction, which may be 0.
   var hasRowSums: Bool { rowFactor != 0 || dotWeightOffset != 0 }
   var sumBytes: Int { hasRowSums ? roundedUp(4 &* blockRows, 64) : 0 }
-  /// Tail columns, sums of rows, then gathered rows and what copying writes too much.
-  var scratchBytes: Int { tailBytesU8 &+ sumBytes &+ (inPlace ? 0 : blockRows &* rowBytes &+ 64) }
+  /// Runs of memory that make a row.
+  var runs: Int { blockLines > 0 ? lines.runs : 1 }
+  var tailBytes: Int { hasTailU8(columns) ? tailBytesU8 : 0 }
+  /// Tail columns, sums of rows, then gathered rows or copied lines and what copying writes too much; never none, so that
+  /// there is an address.
+  var scratchBytes: Int {
+    let copied = inPlace ? 0 : (blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes) &+ 64
+    return larger(tailBytes &+ sumBytes &+ copied, 64)
+  }
 }
 
 @inline(__always) private func conv(_ args: UnsafeRawPointer?) -> UnsafePointer<ek_conv> {
@@ -118,6 +140,8 @@ private func packPanel(
   let plain = a.weights.assumingMemoryBound(to: Int8.self)
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
   let zero = dotGroup == 4 ? 0 : a.w_zero_point
+  let runs = shape.runs
+  let length = shape.k / runs, steps = shape.steps / runs
   let constant = Int32(truncatingIfNeeded: shape.k) &* a.x_zero_point &* shape.weightZeroPoint
   @inline(__always) func finish(_ column: Int, _ sum: Int32) {
     var correction: Int32 = 0
@@ -134,7 +158,14 @@ private func packPanel(
   while column < panelWidth {
     #if ISA_AVX512VNNI
     if column &+ 4 <= count {
-      let sums = packFour(plain + (first &+ column) &* shape.k, shape.k, shape.steps, weights + dotWeightIndex(column, 0))
+      var sums = SIMD4<Int32>(repeating: 0)
+      var run = 0
+      while run < runs {
+        sums &+= packFour(
+          plain + ((first &+ column) &* shape.k &+ run &* length), shape.k, length, steps,
+          weights + (run &* steps &* stepWeights &+ dotWeightIndex(column, 0)))
+        run &+= 1
+      }
       var i = 0
       while i < 4 {
         finish(column &+ i, sums[i])
@@ -145,56 +176,60 @@ private func packPanel(
     }
     #endif
     var sum: Int32 = 0
-    let row = plain + (first &+ (column < count ? column : 0)) &* shape.k
-    let depth = column < count ? shape.k : 0
-    var place = weights + dotWeightIndex(column, 0)
-    var k = 0
-    // This runs over every weight when a model is loaded: whole steps without a question for each.
-    #if ISA_NEONDOT
-    // Four weights are a lane, in the panel as in the row.
-    var sums = VI(repeating: 0)
-    let ones = VI(repeating: 0x0101_0101)
-    while k &+ 4 &* lanes <= depth {
-      var words = UnsafeRawPointer(row + k).loadUnaligned(as: VI.self)
-      if dotWeightOffset != 0 { words ^= VI(repeating: Int32(bitPattern: 0x8080_8080)) }
-      DotOperation.accumulate(&sums, ones, words)
+    let depth = column < count ? length : 0
+    var run = 0
+    while run < runs {
+      var place = weights + (run &* steps &* stepWeights &+ dotWeightIndex(column, 0))
+      let row = plain + ((first &+ (column < count ? column : 0)) &* shape.k &+ run &* length)
+      var k = 0
+      // This runs over every weight when a model is loaded: whole steps without a question for each.
+      #if ISA_NEONDOT
+      // Four weights are a lane, in the panel as in the row.
+      var sums = VI(repeating: 0)
+      let ones = VI(repeating: 0x0101_0101)
+      while k &+ 4 &* lanes <= depth {
+        var words = UnsafeRawPointer(row + k).loadUnaligned(as: VI.self)
+        if dotWeightOffset != 0 { words ^= VI(repeating: Int32(bitPattern: 0x8080_8080)) }
+        DotOperation.accumulate(&sums, ones, words)
+        var lane = 0
+        while lane < lanes {
+          UnsafeMutableRawPointer(place).storeBytes(of: words[lane], as: Int32.self)
+          place += stepWeights
+          lane &+= 1
+        }
+        k &+= 4 &* lanes
+      }
       var lane = 0
       while lane < lanes {
-        UnsafeMutableRawPointer(place).storeBytes(of: words[lane], as: Int32.self)
-        place += stepWeights
+        sum &+= sums[lane]
         lane &+= 1
       }
-      k &+= 4 &* lanes
-    }
-    var lane = 0
-    while lane < lanes {
-      sum &+= sums[lane]
-      lane &+= 1
-    }
-    sum &-= Int32(truncatingIfNeeded: k) &* dotWeightOffset
-    #endif
-    while k &+ dotGroup <= depth {
-      var i = 0
-      while i < dotGroup {
-        let weight = Int32(row[k &+ i]) &- zero
-        sum &+= weight
-        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight &+ dotWeightOffset)
-        i &+= 1
+      sum &-= Int32(truncatingIfNeeded: k) &* dotWeightOffset
+      #endif
+      while k &+ dotGroup <= depth {
+        var i = 0
+        while i < dotGroup {
+          let weight = Int32(row[k &+ i]) &- zero
+          sum &+= weight
+          place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: weight &+ dotWeightOffset)
+          i &+= 1
+        }
+        k &+= dotGroup
+        place += stepWeights
       }
-      k &+= dotGroup
-      place += stepWeights
-    }
-    while k < shape.steps &* dotGroup {
-      var i = 0
-      while i < dotGroup {
-        let real = k &+ i < depth
-        let weight = real ? Int32(row[k &+ i]) &- zero : 0
-        sum &+= weight
-        place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: real ? weight &+ dotWeightOffset : 0)
-        i &+= 1
+      while k < steps &* dotGroup {
+        var i = 0
+        while i < dotGroup {
+          let real = k &+ i < depth
+          let weight = real ? Int32(row[k &+ i]) &- zero : 0
+          sum &+= weight
+          place[dotWeightIndex(0, i)] = DotWeight(truncatingIfNeeded: real ? weight &+ dotWeightOffset : 0)
+          i &+= 1
+        }
+        k &+= dotGroup
+        place += stepWeights
       }
-      k &+= dotGroup
-      place += stepWeights
+      run &+= 1
     }
     finish(column, sum)
     column &+= 1
@@ -202,10 +237,12 @@ private func packPanel(
 }
 
 #if ISA_AVX512VNNI
-/// Packs four neighbouring columns, rows of `k` weights; their sums. Sixteen steps of four rows are four registers whose
-/// quarters are steps.
+/// Packs four neighbouring columns, rows of `k` weights that are `distance` apart; their sums. Sixteen steps of four rows
+/// are four registers whose quarters are steps.
 @inline(never)
-private func packFour(_ rows: UnsafePointer<Int8>, _ k: Int, _ steps: Int, _ place: UnsafeMutablePointer<DotWeight>) -> SIMD4<Int32> {
+private func packFour(
+  _ rows: UnsafePointer<Int8>, _ distance: Int, _ k: Int, _ steps: Int, _ place: UnsafeMutablePointer<DotWeight>
+) -> SIMD4<Int32> {
   let stepBytes = panelWidth &* dotGroup
   var sums = VI(repeating: 0)
   let ones = VI(repeating: 0x0101_0101)
@@ -215,7 +252,7 @@ private func packFour(_ rows: UnsafePointer<Int8>, _ k: Int, _ steps: Int, _ pla
     @inline(__always) func row(_ index: Int) -> __m512i {
       let left = k &- step &* dotGroup
       let mask = left >= 64 ? UInt64.max : (1 &<< UInt64(truncatingIfNeeded: left)) &- 1
-      return _mm512_maskz_loadu_epi8(mask, rows + (index &* k &+ step &* dotGroup))
+      return _mm512_maskz_loadu_epi8(mask, rows + (index &* distance &+ step &* dotGroup))
     }
     let r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3)
     let low01 = _mm512_unpacklo_epi32(r0, r1), high01 = _mm512_unpackhi_epi32(r0, r1)
@@ -253,40 +290,47 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
   let shape = ConvShapeU8(a)
   let output = OutputU8(a)
   let tail = scratch.assumingMemoryBound(to: UInt8.self)
-  let sums = (scratch + tailBytesU8).assumingMemoryBound(to: Int32.self)
-  let gathered = scratch + tailBytesU8 + shape.sumBytes
+  let sums = (scratch + shape.tailBytes).assumingMemoryBound(to: Int32.self)
+  let gathered = scratch + shape.tailBytes + shape.sumBytes
   let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
   var blockInScratch = -1, blockOfSums = -1
   var unit = begin
   while unit < end {
     let block = unit / shape.panelBlocks
     let group = block / shape.rowBlocks
-    let firstRow = block % shape.rowBlocks &* shape.blockRows
-    let rowsLeft = shape.rows &- firstRow
-    let rows = rowsLeft < shape.blockRows ? rowsLeft : shape.blockRows
+    let rowBlock = block % shape.rowBlocks
     let firstPanel = unit % shape.panelBlocks &* shape.blockPanels
     let firstColumn = firstPanel &* panelWidth
     let columnsLeft = shape.columns &- firstColumn
     let blockColumns = shape.blockPanels &* panelWidth
     let columns = columnsLeft < blockColumns ? columnsLeft : blockColumns
-    var source = UnsafeRawPointer(gathered)
-    var stride = shape.rowBytes
+    var firstRow = rowBlock &* shape.blockRows
+    var rows = RowsU8(gathered, smaller(shape.blockRows, shape.rows &- firstRow), shape.rowBytes, steps: shape.steps)
     if shape.inPlace {
-      stride = Int(a.x_stride)
-      source = x + (firstRow &* stride &+ group &* shape.k)
-    } else if block != blockInScratch {
-      WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
-        .gather(firstRow, rows, gathered)
+      rows.stride = Int(a.x_stride)
+      rows.start = x + (firstRow &* rows.stride &+ group &* shape.k)
+    } else {
+      let windows = WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
+      if shape.blockLines > 0 {
+        let blocks = shape.rowBlocks / Int(a.n)
+        let picture = rowBlock / blocks, line = rowBlock % blocks &* shape.blockLines
+        let count = smaller(shape.blockLines, Int(a.oh) &- line)
+        rows = shape.lines.rows(count, gathered)
+        firstRow = (picture &* Int(a.oh) &+ line) &* Int(a.ow)
+        if block != blockInScratch { windows.copyLines(picture, line, shape.lines, count, gathered) }
+      } else if block != blockInScratch {
+        windows.gather(firstRow, rows.count, gathered)
+      }
       blockInScratch = block
     }
     var target = output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn)
     if shape.hasRowSums {
-      if block != blockOfSums { sumRowsU8(shape.k, source, stride, rows, shape.rowFactor, sums) }
+      if block != blockOfSums { sumRowsU8(shape.k, rows.start, rows.stride, rows.count, shape.rowFactor, sums) }
       blockOfSums = block
       target.rowCorrections = UnsafePointer(sums)
     }
     multiplyBlockU8(
-      rows, columns, shape.steps, source, stride,
+      rows, columns,
       packed + (group &* shape.packedGroupBytes &+ firstPanel &* panelBytesU8(shape.steps)), target, tail)
     unit &+= 1
   }

@@ -5,7 +5,7 @@ import _Builtin_intrinsics.intel
 /// in the order of `channel(_:)`; packing the results undoes it.
 struct DepthwiseSumsU8 {
   typealias Weight = Int8
-  private var s0 = VI(), s1 = VI(), s2 = VI(), s3 = VI()
+  var s0: VI, s1: VI, s2: VI, s3: VI
 
   @inline(__always) static var taps: Int { 4 }
   @inline(__always) static var channels: Int { 64 }
@@ -14,22 +14,27 @@ struct DepthwiseSumsU8 {
   @inline(__always) static func channel(_ lane: Int) -> Int { lane % 16 / 4 &* 16 &+ lane / 16 &* 4 &+ lane % 4 }
   @inline(__always) static func weightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 4 &+ tap }
 
-  @inline(__always) init() {}
+  /// Sums that begin with a block's corrections.
+  @inline(__always) init(_ block: UnsafeRawPointer) {
+    let corrections = block.assumingMemoryBound(to: VI.self)
+    (s0, s1, s2, s3) = (corrections[0], corrections[1], corrections[2], corrections[3])
+  }
+
+  /// The lanes of `count` channels, 0 < count <= 64.
+  @inline(__always) private static func mask(_ count: Int) -> __mmask64 {
+    __mmask64(truncatingIfNeeded: UInt64.max &>> UInt64(truncatingIfNeeded: channels &- count))
+  }
 
   @inline(__always)
-  private static func load(_ p: UnsafePointer<UInt8>, whole: Bool, _ count: Int) -> __m512i {
-    whole
-      ? UnsafeRawPointer(p).loadUnaligned(as: __m512i.self)
-      : _mm512_maskz_loadu_epi8(__mmask64(truncatingIfNeeded: (1 as UInt64) &<< UInt64(truncatingIfNeeded: count) &- 1), p)
-  }
+  static func load(_ p: UnsafePointer<UInt8>, _ count: Int) -> __m512i { _mm512_maskz_loadu_epi8(mask(count), p) }
 
   @inline(__always)
   mutating func add(
     _ taps: UnsafePointer<UnsafePointer<UInt8>>, _ offset: Int, _ weights: UnsafeRawPointer, whole: Bool, _ count: Int
   ) {
     let w = weights.assumingMemoryBound(to: VI.self)
-    let a = Self.load(taps[0] + offset, whole: whole, count), b = Self.load(taps[1] + offset, whole: whole, count)
-    let c = Self.load(taps[2] + offset, whole: whole, count), d = Self.load(taps[3] + offset, whole: whole, count)
+    let a = Self.load(taps[0] + offset, count), b = Self.load(taps[1] + offset, count)
+    let c = Self.load(taps[2] + offset, count), d = Self.load(taps[3] + offset, count)
     let abLow = _mm512_unpacklo_epi8(a, b), abHigh = _mm512_unpackhi_epi8(a, b)
     let cdLow = _mm512_unpacklo_epi8(c, d), cdHigh = _mm512_unpackhi_epi8(c, d)
     DotOperation.accumulate(&s0, lanes32(_mm512_unpacklo_epi16(abLow, cdLow)), w[0])
@@ -41,28 +46,28 @@ struct DepthwiseSumsU8 {
   /// `block`: corrections and scales in lane order.
   @inline(__always)
   func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, whole: Bool, _ count: Int) {
-    let corrections = block.assumingMemoryBound(to: VI.self)
     let scales = (block + 256).assumingMemoryBound(to: VF.self)
-    var t0 = toFloat(s0 &+ corrections[0]) * scales[0], t1 = toFloat(s1 &+ corrections[1]) * scales[1]
-    var t2 = toFloat(s2 &+ corrections[2]) * scales[2], t3 = toFloat(s3 &+ corrections[3]) * scales[3]
+    var t0 = toFloat(s0) * scales[0], t1 = toFloat(s1) * scales[1]
+    var t2 = toFloat(s2) * scales[2], t3 = toFloat(s3) * scales[3]
     if let residual = output.residual {
       let zero = _mm512_setzero_si512()
-      let r = Self.load(residual, whole: whole, count)
+      let r = Self.load(residual, count)
       let low = _mm512_unpacklo_epi8(r, zero), high = _mm512_unpackhi_epi8(r, zero)
       t0 += output.residualTerm(lanes32(_mm512_unpacklo_epi16(low, zero)))
       t1 += output.residualTerm(lanes32(_mm512_unpackhi_epi16(low, zero)))
       t2 += output.residualTerm(lanes32(_mm512_unpacklo_epi16(high, zero)))
       t3 += output.residualTerm(lanes32(_mm512_unpackhi_epi16(high, zero)))
     }
-    let words0 = _mm512_packs_epi32(bits(quantizer.quantized(t0)), bits(quantizer.quantized(t1)))
-    let words1 = _mm512_packs_epi32(bits(quantizer.quantized(t2)), bits(quantizer.quantized(t3)))
-    let bytes = _mm512_packus_epi16(words0, words1)
-    if whole {
-      UnsafeMutableRawPointer(output.y).storeBytes(of: bytes, as: __m512i.self)
-    } else {
-      _mm512_mask_storeu_epi8(
-        output.y, __mmask64(truncatingIfNeeded: (1 as UInt64) &<< UInt64(truncatingIfNeeded: count) &- 1), bytes)
+    // As in `narrowBytes`: what packing and adding saturates is limited as well.
+    let high = VF(repeating: Float(output.high &- output.zeroPoint))
+    @inline(__always) func words(_ a: VF, _ b: VF) -> __m512i {
+      let packed = _mm512_packs_epi32(bits(toInteger(minimum(a, high))), bits(toInteger(minimum(b, high))))
+      return _mm512_max_epi16(
+        _mm512_adds_epi16(packed, _mm512_set1_epi16(Int16(truncatingIfNeeded: output.zeroPoint))),
+        _mm512_set1_epi16(Int16(truncatingIfNeeded: output.low)))
     }
+    let bytes = _mm512_packus_epi16(words(t0, t1), words(t2, t3))
+    _mm512_mask_storeu_epi8(output.y, Self.mask(count), bytes)
   }
 }
 #elseif ISA_NEONDOT
@@ -72,7 +77,7 @@ import CPlatform
 /// as x - 128.
 struct DepthwiseSumsU8 {
   typealias Weight = Int8
-  private var s0 = VI(), s1 = VI(), s2 = VI(), s3 = VI()
+  private var s0: VI, s1: VI, s2: VI, s3: VI
 
   @inline(__always) static var taps: Int { 4 }
   @inline(__always) static var channels: Int { 16 }
@@ -80,7 +85,11 @@ struct DepthwiseSumsU8 {
   @inline(__always) static func channel(_ lane: Int) -> Int { lane }
   @inline(__always) static func weightIndex(_ lane: Int, _ tap: Int) -> Int { lane &* 4 &+ tap }
 
-  @inline(__always) init() {}
+  /// Sums that begin with a block's corrections.
+  @inline(__always) init(_ block: UnsafeRawPointer) {
+    let corrections = block.assumingMemoryBound(to: VI.self)
+    (s0, s1, s2, s3) = (corrections[0], corrections[1], corrections[2], corrections[3])
+  }
 
   @inline(__always)
   private static func load(_ p: UnsafePointer<UInt8>, whole: Bool, _ count: Int) -> SIMD16<UInt8> {
@@ -116,9 +125,8 @@ struct DepthwiseSumsU8 {
   private func half(
     _ low: VI, _ high: VI, _ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, _ count: Int
   ) {
-    let corrections = block.assumingMemoryBound(to: VI.self)
     let scales = (block + 64).assumingMemoryBound(to: VF.self)
-    var t0 = toFloat(low &+ corrections[0]) * scales[0], t1 = toFloat(high &+ corrections[1]) * scales[1]
+    var t0 = toFloat(low) * scales[0], t1 = toFloat(high) * scales[1]
     if let residual = output.residual {
       let bytes = loadFewBytes(residual, count)
       t0 += output.residualTerm(en_widen(UInt32(truncatingIfNeeded: bytes)))
@@ -132,7 +140,7 @@ struct DepthwiseSumsU8 {
 /// Sums of two registers of channels. Two taps are multiplied at a time, widened to Int16.
 struct DepthwiseSumsU8 {
   typealias Weight = Int16
-  private var low = VI(), high = VI()
+  var low: VI, high: VI
 
   @inline(__always) static var taps: Int { 2 }
   @inline(__always) static var channels: Int { 2 &* lanes }
@@ -140,8 +148,11 @@ struct DepthwiseSumsU8 {
   @inline(__always) static func channel(_ lane: Int) -> Int { lane }
   @inline(__always) static func weightIndex(_ lane: Int, _ tap: Int) -> Int { depthwiseWeightIndex(lane, tap) }
 
-  @inline(__always) init() {}
-  @inline(__always) init(_ low: VI, _ high: VI) { self.low = low; self.high = high }
+  /// Sums that begin with a block's corrections.
+  @inline(__always) init(_ block: UnsafeRawPointer) {
+    let corrections = block.assumingMemoryBound(to: VI.self)
+    (low, high) = (corrections[0], corrections[1])
+  }
 
   @inline(__always)
   mutating func add(
@@ -157,9 +168,8 @@ struct DepthwiseSumsU8 {
 
   @inline(__always)
   func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, whole: Bool, _ count: Int) {
-    let corrections = block.assumingMemoryBound(to: VI.self)
     let scales = (block + 4 &* Self.channels).assumingMemoryBound(to: VF.self)
-    var t0 = toFloat(low &+ corrections[0]) * scales[0], t1 = toFloat(high &+ corrections[1]) * scales[1]
+    var t0 = toFloat(low) * scales[0], t1 = toFloat(high) * scales[1]
     let lowCount = count < lanes ? count : lanes
     if let residual = output.residual {
       if whole {

@@ -1,63 +1,113 @@
-#if ISA_AVX2
+#if ISA_AVX2 || ISA_AVX512VNNI
 import CPlatform
 import _Builtin_intrinsics.intel
 
-/// Windows of 3 x 3 that move by one column. vpmaddwd sums two taps, so the three taps of a column are one register of pairs
-/// (first and second row) and one of the third row alone; each column is widened and paired once and multiplied for the three
-/// pixels that see it. Weights are packed in that order: for each column of the window the pair, then the third with 0.
+/// Windows of 3 x 3 that move by one column. The taps of a column are brought together for the multiplier once and multiplied
+/// for the three pixels that see them. Weights are packed in that order: the tap at (row, column) is at 4 column + row.
 struct DepthwiseThreeU8 {
-  /// Where the three rows begin; a row in the padding stays at bytes that hold the zero point.
+  /// Where the three rows of the first pixel's window begin; a row in the padding stays at bytes that hold the zero point.
   var first: UnsafePointer<UInt8>, second: UnsafePointer<UInt8>, third: UnsafePointer<UInt8>
   let firstStep: Int, secondStep: Int, thirdStep: Int
+  /// Bytes that hold the zero point.
+  let padding: UnsafePointer<UInt8>
 
   /// The layer is of this kind.
   static func suits(_ a: ek_conv) -> Bool {
-    a.kh == 3 && a.kw == 3 && a.stride_w == 1 && a.dilation_h == 1 && a.dilation_w == 1
-      && Int(a.c_out) % DepthwiseSumsU8.channels == 0
+    guard a.kh == 3, a.kw == 3, a.stride_w == 1, a.dilation_h == 1, a.dilation_w == 1 else { return false }
+    #if ISA_AVX2
+    return Int(a.c_out) % DepthwiseSumsU8.channels == 0
+    #else
+    return a.w_zero_point == 0
+    #endif
   }
 
-  /// Packed taps of a window: the tap at (row, column) is at 4 column + row.
+  /// Packed taps of a window.
   static var taps: Int { 12 }
 
-  /// `count` neighbouring pixels of one block of channels.
+  /// A line of `count` pixels of one block of `channels` channels. The first window begins in column `left` of `width`.
   @inline(never)
-  func run(_ block: UnsafeRawPointer, _ count: Int, _ output: OutputU8, _ quantizer: QuantizerU8) {
+  func run(
+    _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8, _ quantizer: QuantizerU8
+  ) {
     let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
     var rows = self
     var output = output
     // The sums of the pixel whose window ends with the next column, and of the one after it.
-    var low = VI(), high = VI(), nextLow = VI(), nextHigh = VI()
-    var left = count &+ 2
-    while left > 0 {
-      let a = loadChannels(rows.first), b = loadChannels(rows.second)
-      let pairLow = lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)))
-      let pairHigh = lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)))
-      let lastLow = widenBytes(rows.third), lastHigh = widenBytes(rows.third + lanes)
+    var sums = DepthwiseSumsU8(block), next = sums
+    var column = left
+    let last = left &+ count &+ 1
+    while column <= last {
+      let outside = column < 0 || column >= width
+      let taps = DepthwiseColumnU8(
+        outside ? padding : rows.first, outside ? padding : rows.second, outside ? padding : rows.third, channels)
       rows.first += firstStep
       rows.second += secondStep
       rows.third += thirdStep
-      DotOperation.accumulate(&low, pairLow, w[8])
-      DotOperation.accumulate(&high, pairHigh, w[9])
-      DotOperation.accumulate(&low, lastLow, w[10])
-      DotOperation.accumulate(&high, lastHigh, w[11])
-      if left <= count {
-        DepthwiseSumsU8(low, high).store(block, output, quantizer, whole: true, DepthwiseSumsU8.channels)
+      taps.add(&sums, w + 8)
+      if column > left &+ 1 {
+        sums.store(block, output, quantizer, whole: DepthwiseColumnU8.isWhole, channels)
         output = output.moved(rows: 1, columns: 0)
       }
-      low = nextLow
-      high = nextHigh
-      DotOperation.accumulate(&low, pairLow, w[4])
-      DotOperation.accumulate(&high, pairHigh, w[5])
-      DotOperation.accumulate(&low, lastLow, w[6])
-      DotOperation.accumulate(&high, lastHigh, w[7])
-      nextLow = VI()
-      nextHigh = VI()
-      DotOperation.accumulate(&nextLow, pairLow, w[0])
-      DotOperation.accumulate(&nextHigh, pairHigh, w[1])
-      DotOperation.accumulate(&nextLow, lastLow, w[2])
-      DotOperation.accumulate(&nextHigh, lastHigh, w[3])
-      left &-= 1
+      sums = next
+      taps.add(&sums, w + 4)
+      next = DepthwiseSumsU8(block)
+      taps.add(&next, w)
+      column &+= 1
     }
   }
 }
+
+#if ISA_AVX2
+/// vpmaddwd sums two taps: a column is a register of pairs (first and second row) and one of the third row alone, for each half
+/// of the channels.
+private struct DepthwiseColumnU8 {
+  private let pairLow: VI, pairHigh: VI, lastLow: VI, lastHigh: VI
+
+  /// Blocks have all their channels.
+  @inline(__always) static var isWhole: Bool { true }
+
+  @inline(__always)
+  init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _: Int) {
+    let a = loadChannels(first), b = loadChannels(second)
+    pairLow = lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)))
+    pairHigh = lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)))
+    lastLow = widenBytes(third)
+    lastHigh = widenBytes(third + lanes)
+  }
+
+  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: UnsafePointer<VI>) {
+    DotOperation.accumulate(&sums.low, pairLow, w[0])
+    DotOperation.accumulate(&sums.high, pairHigh, w[1])
+    DotOperation.accumulate(&sums.low, lastLow, w[2])
+    DotOperation.accumulate(&sums.high, lastHigh, w[3])
+  }
+}
+#else
+/// vpdpbusd sums four taps: three rows and a zero, for each quarter of the channels.
+private struct DepthwiseColumnU8 {
+  private let v0: VI, v1: VI, v2: VI, v3: VI
+
+  /// Channels past a block's last are neither read nor written.
+  @inline(__always) static var isWhole: Bool { false }
+
+  @inline(__always)
+  init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _ channels: Int) {
+    let a = DepthwiseSumsU8.load(first, channels), b = DepthwiseSumsU8.load(second, channels)
+    let c = DepthwiseSumsU8.load(third, channels), zero = _mm512_setzero_si512()
+    let pairLow = _mm512_unpacklo_epi8(a, b), pairHigh = _mm512_unpackhi_epi8(a, b)
+    let lastLow = _mm512_unpacklo_epi8(c, zero), lastHigh = _mm512_unpackhi_epi8(c, zero)
+    v0 = lanes32(_mm512_unpacklo_epi16(pairLow, lastLow))
+    v1 = lanes32(_mm512_unpackhi_epi16(pairLow, lastLow))
+    v2 = lanes32(_mm512_unpacklo_epi16(pairHigh, lastHigh))
+    v3 = lanes32(_mm512_unpackhi_epi16(pairHigh, lastHigh))
+  }
+
+  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: UnsafePointer<VI>) {
+    DotOperation.accumulate(&sums.s0, v0, w[0])
+    DotOperation.accumulate(&sums.s1, v1, w[1])
+    DotOperation.accumulate(&sums.s2, v2, w[2])
+    DotOperation.accumulate(&sums.s3, v3, w[3])
+  }
+}
+#endif
 #endif

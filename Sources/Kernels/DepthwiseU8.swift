@@ -40,8 +40,8 @@ private struct DepthwiseShapeU8 {
     window = Int(a.kh) &* Int(a.kw)
     let isPlain = a.w_zero_point == 0 || MemoryLayout<DepthwiseSumsU8.Weight>.size > 1
     taps = window &* (isPlain ? 1 : a.w_zero_point == -128 ? 3 : 2)
-    #if ISA_AVX2
-    isThree = DepthwiseThreeU8.suits(a)
+    #if ISA_AVX2 || ISA_AVX512VNNI
+    isThree = together == 1 && DepthwiseThreeU8.suits(a)
     steps = divideUp(isThree ? DepthwiseThreeU8.taps : taps, DepthwiseSumsU8.taps)
     #else
     isThree = false
@@ -67,7 +67,7 @@ private struct DepthwiseShapeU8 {
     DepthwiseSumsU8.taps &* DepthwiseSumsU8.channels &* MemoryLayout<DepthwiseSumsU8.Weight>.size
   }
   var blockBytes: Int { 8 &* DepthwiseSumsU8.channels &+ steps &* stepBytes }
-  var addressBytes: Int { roundedUp(steps &* DepthwiseSumsU8.taps &* MemoryLayout<Int>.size, 64) }
+  var addressBytes: Int { isThree ? 0 : roundedUp(steps &* DepthwiseSumsU8.taps &* MemoryLayout<Int>.size, 64) }
   var scratchBytes: Int { addressBytes &+ chunkBlocks &* DepthwiseSumsU8.channels }
 }
 
@@ -191,29 +191,24 @@ private struct DepthwiseRunU8 {
     let blocks = packed + chunk &* shape.chunkBlocks &* shape.blockBytes
     let image = x + (row / Int(a.oh) &* Int(a.h) &* Int(a.w) &* Int(a.x_stride) &+ firstChannel)
     let top = row % Int(a.oh) &* Int(a.stride_h) &- Int(a.pad_top)
+    var target = output.moved(rows: row &* width, columns: firstChannel)
+    #if ISA_AVX2 || ISA_AVX512VNNI
+    if shape.isThree { return three(a, image, top, channels, blocks, target) }
+    #endif
     // Columns whose windows have no padding share one list of addresses, moved from pixel to pixel.
     var insideFrom = width, insideTo = width
-    if shape.isThree || top >= 0 && top &+ (Int(a.kh) &- 1) &* Int(a.dilation_h) < Int(a.h) {
+    if top >= 0 && top &+ (Int(a.kh) &- 1) &* Int(a.dilation_h) < Int(a.h) {
       let reach = (Int(a.kw) &- 1) &* Int(a.dilation_w)
       insideFrom = divideUp(left, strideW)
       insideTo = (Int(a.w) &- 1 &- reach &+ left)
       insideTo = insideTo < 0 ? 0 : insideTo / strideW &+ 1
       if insideTo > width { insideTo = width }
     }
-    var target = output.moved(rows: row &* width, columns: firstChannel)
     var column = 0
     var shared = false
     var distance = 0
     while column < width {
       let inside = column >= insideFrom && column < insideTo
-      #if ISA_AVX2
-      if inside && shape.isThree {
-        three(a, image, top, column &- left, insideTo &- column, channels, blocks, target)
-        target = target.moved(rows: insideTo &- column, columns: 0)
-        column = insideTo
-        continue
-      }
-      #endif
       if !inside || !shared {
         listTaps(a, image, top, column &* strideW &- left)
         distance = 0
@@ -227,24 +222,25 @@ private struct DepthwiseRunU8 {
     }
   }
 
-  #if ISA_AVX2
-  /// `count` pixels of one row of output whose windows are inside the image's width, the first at the column `left`.
+  #if ISA_AVX2 || ISA_AVX512VNNI
+  /// One row of output pixels, whose windows begin in line `top`.
   private func three(
-    _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ left: Int, _ count: Int, _ channels: Int, _ blocks: UnsafeRawPointer,
-    _ output: OutputU8
+    _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ channels: Int, _ blocks: UnsafeRawPointer, _ output: OutputU8
   ) {
-    let pixel = Int(a.x_stride), line = Int(a.w) &* pixel
+    let pixel = Int(a.x_stride), line = Int(a.w) &* pixel, left = 0 &- Int(a.pad_left)
     let start = image + (top &* line &+ left &* pixel)
     let first = top >= 0 && top < Int(a.h), second = top >= -1 && top &+ 1 < Int(a.h), third = top >= -2 && top &+ 2 < Int(a.h)
+    let margin = UnsafePointer(padding)
     var block = blocks
     var channel = 0
     while channel < channels {
-      let margin = UnsafePointer(padding) + channel
+      let from = start + channel
       DepthwiseThreeU8(
-        first: first ? start + channel : margin, second: second ? start + (line &+ channel) : margin,
-        third: third ? start + (2 &* line &+ channel) : margin,
-        firstStep: first ? pixel : 0, secondStep: second ? pixel : 0, thirdStep: third ? pixel : 0
-      ).run(block, count, output.moved(rows: 0, columns: channel), quantizer)
+        first: first ? from : margin, second: second ? from + line : margin, third: third ? from + 2 &* line : margin,
+        firstStep: first ? pixel : 0, secondStep: second ? pixel : 0, thirdStep: third ? pixel : 0, padding: margin
+      ).run(
+        block, smaller(channels &- channel, DepthwiseSumsU8.channels), Int(a.ow), left: left, width: Int(a.w),
+        output.moved(rows: 0, columns: channel), quantizer)
       block += shape.blockBytes
       channel &+= DepthwiseSumsU8.channels
     }
@@ -264,17 +260,16 @@ private struct DepthwiseRunU8 {
         let outside = y < 0 || y >= h || column < 0 || column >= w
         addresses[place] = outside ? UnsafePointer(padding) : line + column &* pixel
         column &+= Int(a.dilation_w)
-        place &+= shape.isThree ? 4 : 1
+        place &+= 1
         tapX &-= 1
       }
-      if shape.isThree { place &-= 11 }
       y &+= Int(a.dilation_h)
       tapY &-= 1
     }
     // The taps of a zero point, and what fills up a step: its weight is 0, but it must be readable, and move with the others.
     while place < shape.steps &* DepthwiseSumsU8.taps {
-      addresses[place] = addresses[shape.isThree ? place &- 1 : place &- shape.window]
-      place &+= shape.isThree ? 4 : 1
+      addresses[place] = addresses[place &- shape.window]
+      place &+= 1
     }
   }
 
@@ -283,19 +278,28 @@ private struct DepthwiseRunU8 {
   private func pixels(_ blocks: UnsafeRawPointer, _ channels: Int, _ distance: Int, _ output: OutputU8) {
     var block = blocks
     var channel = 0
+    #if ISA_AVX512VNNI
+    // A mask costs nothing.
+    while channel < channels {
+      channelBlock(block, channel, distance, output, whole: false, smaller(channels &- channel, DepthwiseSumsU8.channels))
+      block += shape.blockBytes
+      channel &+= DepthwiseSumsU8.channels
+    }
+    #else
     while channel &+ DepthwiseSumsU8.channels <= channels {
       channelBlock(block, channel, distance, output, whole: true, DepthwiseSumsU8.channels)
       block += shape.blockBytes
       channel &+= DepthwiseSumsU8.channels
     }
     if channel < channels { channelBlock(block, channel, distance, output, whole: false, channels &- channel) }
+    #endif
   }
 
   @inline(__always)
   private func channelBlock(
     _ block: UnsafeRawPointer, _ channel: Int, _ distance: Int, _ output: OutputU8, whole: Bool, _ count: Int
   ) {
-    var sums = DepthwiseSumsU8()
+    var sums = DepthwiseSumsU8(block)
     var weights = block + 8 &* DepthwiseSumsU8.channels
     var taps = UnsafePointer(addresses)
     var left = shape.steps

@@ -70,6 +70,31 @@ struct WindowsU8 {
     }
   }
 
+  /// Copies the image lines, with their padding, that `count` output lines from `first` on read. Up to 15 activations behind
+  /// the last are overwritten.
+  @inline(never)
+  func copyLines(_ picture: Int, _ first: Int, _ lines: LinesU8, _ count: Int, _ to: UnsafeMutableRawPointer) {
+    let width = lines.width
+    let before = smaller(padLeft, width)
+    let inside = smaller(w, width &- before)
+    let bytes = channels &* activationBytes
+    var out = to
+    var y = first &* strideH &- padTop
+    var left = lines.count(count)
+    while left > 0 {
+      let isInside = y >= 0 && y < h
+      let empty = isInside ? before : width
+      fill(out, empty &* channels)
+      if isInside {
+        copy(out + before &* bytes, x + (picture &* image &+ y &* line), inside &* channels)
+        fill(out + (before &+ inside) &* bytes, (width &- before &- inside) &* channels)
+      }
+      out += width &* bytes
+      y &+= 1
+      left &-= 1
+    }
+  }
+
   /// Windows of neighbouring output columns, whose first line is `top`.
   private func outputLine(
     _ picture: UnsafePointer<UInt8>, _ top: Int, _ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer

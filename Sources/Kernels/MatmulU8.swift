@@ -113,7 +113,7 @@ private func runUnits(_ pointer: UnsafePointer<ek_matmul>, _ begin: Int, _ end: 
       if hasRowSums { sumRowsU8(shape.k, source, stride, rows, rowFactor, sums) }
       var target = matrixOutput.moved(rows: row, columns: column)
       if hasRowSums { target.rowCorrections = UnsafePointer(sums) }
-      multiplyBlockU8(rows, columns, shape.steps, source, stride, panel, target, tail)
+      multiplyBlockU8(RowsU8(source, rows, stride, steps: shape.steps), columns, panel, target, tail)
       row &+= rows
     }
     unit &+= 1

@@ -64,6 +64,10 @@ private func poolRows<P: Pooling>(_: P.Type, _ p: ek_pool, _ begin: Int, _ end: 
   let oh = Int(p.oh), ow = Int(p.ow), w = Int(p.w), channels = Int(p.c)
   let dilationW = Int(p.dilation_w)
   let pixel = Int(p.x_stride), tapRow = Int(p.dilation_h) &* w &* pixel, tap = dilationW &* pixel
+  let xEnd = x + ((Int(p.n) &* Int(p.h) &* w &- 1) &* pixel &+ channels)
+  // Output columns whose windows are inside the image's width.
+  let insideFrom = divideUp(Int(p.pad_left), Int(p.stride_w))
+  let insideTo = smaller((w &- 1 &- (Int(p.kw) &- 1) &* dilationW &+ Int(p.pad_left) &+ Int(p.stride_w)) / Int(p.stride_w), ow)
   var unit = begin
   while unit < end {
     let image = unit / oh, oy = unit % oh
@@ -73,6 +77,13 @@ private func poolRows<P: Pooling>(_: P.Type, _ p: ek_pool, _ begin: Int, _ end: 
     var out = y + unit &* ow &* Int(p.y_stride)
     var ox = 0
     while ox < ow {
+      if P.empty != 0, takesFew, ox == insideFrom, rows.count == Int(p.kh) {
+        let first = line + (ox &* Int(p.stride_w) &- Int(p.pad_left)) &* pixel
+        let done = maxOfFew(p, first, insideTo &- ox, xEnd - first, out)
+        ox &+= done
+        out += done &* channels
+        if done > 0 { continue }
+      }
       let columns = PoolSpan(ox &* Int(p.stride_w) &- Int(p.pad_left), Int(p.kw), dilationW, w, Int(p.pad_right))
       let pixels = rows.count &* columns.count
       let divisor = p.count_include_pad != 0 ? rows.padded &* columns.padded : pixels
@@ -94,6 +105,50 @@ private func poolRows<P: Pooling>(_: P.Type, _ p: ek_pool, _ begin: Int, _ end: 
     }
     unit &+= 1
   }
+}
+
+/// Processors without AVX2 are few: not worth the code.
+#if ISA_SSE2
+@inline(__always) private var takesFew: Bool { false }
+#else
+@inline(__always) private var takesFew: Bool { true }
+#endif
+
+/// Maxima of windows inside the image whose channels fill less than a register. Registers reach into the next pixels: results
+/// written there are overwritten by their own. `room`: floats that may be read from `x` on. Returns how many of `count`
+/// neighbouring windows it did, which leaves those whose registers would reach too far.
+@inline(never)
+private func maxOfFew(_ p: ek_pool, _ x: UnsafePointer<Float>, _ count: Int, _ room: Int, _ y: UnsafeMutablePointer<Float>) -> Int {
+  let channels = Int(p.c)
+  let tapStep = Int(p.dilation_w) &* Int(p.x_stride), lineStep = Int(p.dilation_h) &* Int(p.w) &* Int(p.x_stride)
+  let pixelStep = Int(p.stride_w) &* Int(p.x_stride)
+  let reach = (Int(p.kh) &- 1) &* lineStep &+ (Int(p.kw) &- 1) &* tapStep &+ lanes
+  guard channels < lanes, p.y_stride == p.c, room >= reach, count &* channels >= lanes else { return 0 }
+  let done = smaller((room &- reach) / pixelStep, (count &* channels &- lanes) / channels) &+ 1
+  let low = VF(repeating: p.clamp_min), high = VF(repeating: p.clamp_max)
+  var from = x, to = y
+  var left = done
+  while left > 0 {
+    var best = VF(repeating: -.infinity)
+    var line = from
+    var lines = p.kh
+    while lines > 0 {
+      var tap = line
+      var taps = p.kw
+      while taps > 0 {
+        best = maximumOrNaN(best, VF.load(tap))
+        tap += tapStep
+        taps &-= 1
+      }
+      line += lineStep
+      lines &-= 1
+    }
+    minimum(high, maximum(low, best)).store(to)
+    from += pixelStep
+    to += channels
+    left &-= 1
+  }
+  return done
 }
 
 private struct PoolWindow {

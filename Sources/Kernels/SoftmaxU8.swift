@@ -28,7 +28,7 @@ func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
   let powers = scratch.assumingMemoryBound(to: UInt32.self)
   let row32 = powers + tableEntries
   let scale = Double(s.x_quant.scale)
-  // As many powers as rows may need: a few rows of a few numbers do not pay for all.
+  // As many powers as rows may need; where fewer numbers than that are left, their own.
   var known = 0
   let quantizer = QuantizerU8(zeroPoint: s.y_quant.zero_point, low: 0, high: 255)
   let count = Int(s.axis)
@@ -36,15 +36,20 @@ func softmaxRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
   while row < Int(end) {
     let from = x + row &* count, to = y + row &* count
     let (least, largest) = extremes(from, count)
-    while known <= largest &- least {
+    let isFew = (Int(end) &- row) &* count <= largest &- least &- known
+    let wanted = isFew ? count : largest &- least &+ 1
+    var i = isFew ? 0 : known
+    while i < wanted {
+      let d = isFew ? largest &- Int(from[i]) : i
       // Adding 1.5 2^52 leaves the rounded number in the low bits.
-      powers[255 &- known] = UInt32(truncatingIfNeeded: (expDouble(-Double(known) * scale) * 0x1p23 + 0x1.8p52).bitPattern)
-      known &+= 1
+      powers[255 &- d] = UInt32(truncatingIfNeeded: (expDouble(-Double(d) * scale) * 0x1p23 + 0x1.8p52).bitPattern)
+      i &+= 1
     }
+    if !isFew { known = larger(known, wanted) }
     let sum = powersOfRow(from, count, powers + (255 &- largest), row32)
     let factor = VF(repeating: Float(1 / (Double(sum) * Double(s.y_quant.scale))))
     let numbers = UnsafeMutableRawPointer(row32).assumingMemoryBound(to: Int32.self)
-    var i = 0
+    i = 0
     while i &+ 2 &* lanes <= count {
       let low = quantizer.quantized(toFloat(VI.load(numbers + i)) * factor)
       let high = quantizer.quantized(toFloat(VI.load(numbers + (i &+ lanes))) * factor)

@@ -85,18 +85,6 @@ extension Tile {
   }
 
   @inline(__always) init() { self.init(Operation.Sum(), Operation.Sum()) }
-
-  /// Multiplies `rows` rows, `stride` bytes apart, with a panel of `steps` x 2 vectors, and adds `low` and `high` to each.
-  @inline(__always)
-  static func product(
-    _ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>, _ low: Operation.Sum,
-    _ high: Operation.Sum
-  ) -> Self {
-    var tile = Self(low, high)
-    var panel = panel
-    tile.add(steps, a, stride, &panel)
-    return tile
-  }
 }
 
 /// The inner dimension as the runs of memory it is made of: `lines` lines of `taps` taps of `steps` neighbouring
@@ -131,6 +119,24 @@ extension Tile {
         tap += window.tapStride
         taps &-= 1
       }
+      line += window.lineStride
+      lines &-= 1
+    }
+    return tile
+  }
+
+  /// The same for windows of one tap, with `low` and `high` added to each sum.
+  @inline(__always)
+  static func product(
+    _ window: TileWindow, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>, _ low: Operation.Sum,
+    _ high: Operation.Sum
+  ) -> Self {
+    var tile = Self(low, high)
+    var panel = panel
+    var line = a
+    var lines = window.lines
+    while lines > 0 {
+      tile.add(window.steps, line, stride, &panel)
       line += window.lineStride
       lines &-= 1
     }

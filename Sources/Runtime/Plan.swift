@@ -224,10 +224,17 @@ extension LoweredStep {
     default: speed = 8
     }
     let moved = Int64(byteCount)
-    let nanoseconds = isa == .reference ? multiplyAdds &+ moved : multiplyAdds / (isInteger ? speed &* 3 : speed) &+ moved / 32 &+ windowLines &* 3
+    // Depthwise kernels bring the bytes of a channel together before they multiply them, which takes as long as floats.
+    let perNanosecond = isInteger && operation != Int32(EK_DEPTHWISE_U8) ? speed &* 3 : speed
+    // What is copied for a line of a window: wide sets mostly read windows where they are.
+    let perLine: Int64 = speed < 48 ? 3 : 1
+    let nanoseconds =
+      isa == .reference ? multiplyAdds &+ moved : multiplyAdds / perNanosecond &+ moved / 32 &+ windowLines &* perLine
     if nanoseconds < 1500 { return }
     isLong = nanoseconds > 50_000
     chunks = Int32(min(units, Int64(threads &* 8), max(Int64(threads), nanoseconds / 500)))
+    // As many parts for each thread: it then works on the same places of each step's image, which are in its cache.
+    if chunks > threads { chunks &-= chunks % Int32(threads) }
   }
 
   /// Asks the kernel for its sizes.

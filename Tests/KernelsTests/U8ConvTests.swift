@@ -76,6 +76,40 @@ import Testing
     }
   }
 
+  /// Small pictures, whose windows AVX-512 reads in copies of their lines: output lines around the tiles, windows that begin and
+  /// end in the padding, columns around the registers, runs of every length modulo four.
+  @Test func windowsInLines() {
+    var seed: UInt64 = 0
+    for width in [4, 5, 6, 9, 10, 14, 15, 19, 28, 33] {
+      for (depth, kh, kw) in [(1, 5, 5), (1, 10, 4), (2, 3, 3), (3, 3, 3), (3, 2, 1), (6, 5, 5), (1, 1, 7), (5, 1, 3)] {
+        for (stride, columns) in [(1, 6), (1, 16), (2, 17), (2, 33), (1, 64)] {
+          // Even, for weights without a zero point.
+          seed += 2
+          checkConvolutionU8(
+            EK_CONV_U8,
+            ConvCase(
+              n: 1 + Int(seed / 2 % 2), h: 11, w: width, cIn: depth, cOut: columns, kh: kh, kw: kw, strideH: min(stride, kh),
+              strideW: min(stride, kw), dilationH: seed % 8 == 0 ? 2 : 1, padTop: Int(seed / 2 % 3), padLeft: Int(seed / 6 % 4),
+              padBottom: kh, padRight: kw / 2, extraY: Int(seed % 3), bias: seed % 10 != 0, residual: seed % 3 == 0),
+            seed: seed)
+        }
+      }
+    }
+  }
+
+  /// Copied lines are a fraction of copied windows; weights with a zero point need the windows.
+  @Test func linesTakeLessScratch() throws {
+    guard let kernel = simdTables.first(where: { $0.isa == "avx512vnni" })?.kernel(EK_CONV_U8) else {
+      print("linesTakeLessScratch is skipped: the processor has no AVX-512 VNNI")
+      return
+    }
+    var a = ConvCase(h: 28, w: 28, cIn: 1, cOut: 6, kh: 5, kw: 5, padTop: 2, padLeft: 2, padBottom: 2, padRight: 2).arguments()
+    let lines = kernel.scratch_bytes(&a)
+    a.w_zero_point = 1
+    #expect(lines < 2048)
+    #expect(2 * lines < kernel.scratch_bytes(&a))
+  }
+
   /// Blocks of pixels that end inside an image row, windows larger than the gathering buffer's share.
   @Test func largerImages() {
     checkConvolutionU8(

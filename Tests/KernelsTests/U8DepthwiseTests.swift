@@ -37,6 +37,29 @@ import Testing
     }
   }
 
+  /// Windows of 3 x 3 that move by one column: images narrower than a window, windows wholly in the padding.
+  @Test func threeByThree() {
+    var seed: UInt64 = 0
+    for channels in [3, 16, 32, 48, 64, 80, 144, 200] {
+      for width in [1, 2, 3, 5, 9] {
+        for (left, right) in [(0, 0), (1, 1), (2, 0), (4, 3)] {
+          // Even, for weights without a zero point, and odd.
+          for step: UInt64 in [1, 2] {
+            seed += step
+            checkConvolutionU8(
+              EK_DEPTHWISE_U8,
+              ConvCase(
+                n: 1 + Int(seed % 2), h: 4, w: width, cIn: channels, cOut: channels, groups: channels, kh: 3, kw: 3,
+                strideH: 1 + Int(seed / 2 % 2), padTop: Int(seed % 4), padLeft: left, padBottom: Int(seed / 4 % 4), padRight: right,
+                extraX: Int(seed / 3 % 2) * 3, extraY: Int(seed / 5 % 2), bias: seed % 5 != 0, residual: seed % 3 == 0,
+                depthwise: true),
+              seed: seed)
+          }
+        }
+      }
+    }
+  }
+
   @Test func kernelsStridesDilationsPaddings() {
     var seed: UInt64 = 1
     for (kh, kw) in [(1, 1), (3, 3), (5, 5), (1, 7), (7, 1), (2, 3), (4, 4)] {

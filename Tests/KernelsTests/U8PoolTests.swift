@@ -45,6 +45,23 @@ import Testing
     check(ConvCase(h: 7, w: 7, cIn: 100, kh: 7, kw: 7), includePadding: false, seed: 1)
   }
 
+  /// Lines long enough for registers that reach into the next pixels; nothing behind the last pixel may be touched.
+  @Test func fewChannels() {
+    for channels in [1, 2, 3, 6, 8, 11, 15, 16] {
+      for width in [3, 9, 30] {
+        for (kernel, stride, pad) in [(2, 2, 0), (3, 2, 1), (3, 1, 1), (1, 3, 0)] {
+          for extra in [0, 1] {
+            check(
+              ConvCase(
+                n: 2, h: 7, w: width, cIn: channels, kh: kernel, kw: kernel, strideH: stride, strideW: stride, padTop: pad,
+                padLeft: pad, padBottom: pad, padRight: pad, extraX: extra),
+              includePadding: false, seed: UInt64(channels * width + kernel))
+          }
+        }
+      }
+    }
+  }
+
   /// Also windows that lie wholly in the padding.
   @Test func windows() {
     var seed: UInt64 = 0

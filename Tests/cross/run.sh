@@ -54,6 +54,11 @@ aarch64() {
         sh -c "test \"\$($run -E LD_LIBRARY_PATH=build/aarch64 $work/model_crc-aarch64 $model $isa)\" = $expected"
     done
   done
+  check "aarch64: integer kernels give the reference's bytes for every zero point" sh -c "
+    aarch64-linux-gnu-gcc -std=gnu11 -O2 -Wall -Wextra -ISources/CPlatform/include Tests/cross/exact.c \
+      build/aarch64/objects/Kernels*.o -static -lm -o $work/exact-aarch64 \
+      -Wl,--gc-sections,--defsym,ep_swift_malloc=abort,--defsym,ep_swift_memalign=abort,--defsym,ep_swift_free=abort &&
+    qemu-aarch64 -cpu max $work/exact-aarch64"
   # Debian's qemu has plugins; one that has none, or has others' interface, says so when it loads this one.
   check "aarch64: kernels take no more instructions than Tests/cross/instructions.txt says" Tests/cross/instructions.sh
   check "aarch64: misuse is built" $cc Tests/c/api_misuse.c -Lbuild/aarch64 -ledgeai -lm -o $work/api_misuse-aarch64

@@ -1,0 +1,65 @@
+import CPlatform
+
+/// Convolution windows read where they lie in copies of image lines with their padding. A window is then a run of memory for
+/// each of its lines, filled up to whole steps whose weights are 0: nothing is gathered. It takes more steps, and leaves
+/// remainders to the tiles at the end of each output line.
+struct LinesU8 {
+  /// Pixels of a line, runs of memory and steps of a row.
+  let width: Int, runs: Int, steps: Int
+  /// Rows of an output line, bytes from row to row.
+  private let pixels: Int, stride: Int
+  /// Bytes of a copied line; lines from output line to output line, from run to run, and that a window spans.
+  private let lineBytes: Int, step: Int, dilation: Int, reach: Int
+
+  init(_ a: ek_conv) {
+    let pixelBytes = Int(a.c_in) &* activationBytes
+    pixels = Int(a.ow)
+    runs = Int(a.kh)
+    stride = Int(a.stride_w) &* pixelBytes
+    width = (pixels &- 1) &* Int(a.stride_w) &+ Int(a.kw)
+    steps = runs &* stepsU8(Int(a.kw) &* Int(a.c_in))
+    lineBytes = width &* pixelBytes
+    step = Int(a.stride_h)
+    dilation = Int(a.dilation_h)
+    reach = (runs &- 1) &* dilation &+ 1
+  }
+
+  /// Lines that `count` output lines read, and their bytes.
+  func count(_ count: Int) -> Int { (count &- 1) &* step &+ reach }
+  func bytes(_ count: Int) -> Int { self.count(count) &* lineBytes }
+
+  /// Output lines of a block for a layer of `panels` panels; 0 where gathering is the better choice.
+  func blockLines(_ a: ek_conv, _ panels: Int) -> Int {
+    let oh = Int(a.oh), k = runs &* Int(a.kw) &* Int(a.c_in)
+    // Windows further apart than they are wide would copy pixels nobody reads.
+    guard a.groups == 1, a.dilation_w == 1, a.kh &* a.kw > 1, a.stride_w <= a.kw, a.stride_h <= a.kh, a.x_stride == a.c_in,
+      a.n > 0, oh > 0, pixels > 0, bytes(1) <= 384 << 10
+    else { return 0 }
+    // Steps of the tiles that an output line takes, and of as many rows in whole tiles; what gathering them costs.
+    let taken = lineTiles &* steps, gathered = pixels &* stepsU8(k)
+    if (taken &- gathered) &* panels &* 2 > pixels &* (6 &* runs &+ k / 16) { return 0 }
+    var lines = smaller(divideUp(8 &* tileRows, pixels), divideUp(oh, 4))
+    while lines < reach && lines < divideUp(oh, 4) && bytes(lines &+ 1) <= 32 << 10 { lines &+= 1 }
+    while lines > 1 && bytes(lines) > 384 << 10 { lines &-= 1 }
+    return divideUp(oh, divideUp(oh, lines))
+  }
+
+  /// Rows that the tiles of an output line are worth: the smallest have to wait for their sums.
+  private var lineTiles: Int {
+    var left = pixels % tileRows, worth = pixels &- left
+    while left > 0 {
+      let size = tileSize(left)
+      worth &+= larger(size &+ 1, 4)
+      left &-= size
+    }
+    return worth
+  }
+
+  /// The windows of `count` output lines in their copy.
+  func rows(_ count: Int, _ copy: UnsafeRawPointer) -> RowsU8 {
+    var rows = RowsU8(copy, pixels, stride, steps: steps)
+    rows.runs = RunsU8(runs, dilation &* lineBytes)
+    rows.lines = RunsU8(count, step &* lineBytes)
+    return rows
+  }
+}

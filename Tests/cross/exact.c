@@ -1,0 +1,156 @@
+/* Integer kernels of ARM against the reference, byte for byte: every zero point that kernels treat apart, and sizes around the
+ * tiles. Prints what differs; ends with 1 where something does. */
+#include "edgeai_kernels.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ek_table tables[3]; /* the reference first */
+static unsigned seed = 1;
+static int compared, different;
+
+static unsigned next(void) {
+  seed = seed * 1664525u + 1013904223u;
+  return seed >> 16;
+}
+
+static unsigned char *bytes(size_t count) {
+  unsigned char *p = aligned_alloc(64, (count + 127) / 64 * 64);
+  size_t i;
+  for (i = 0; i < count; i++) p[i] = (unsigned char)next();
+  return p;
+}
+
+static void *scratch_for(const ek_kernel *kernel, const void *arguments) {
+  return bytes(kernel->scratch_bytes ? (size_t)kernel->scratch_bytes(arguments) : 0);
+}
+
+/* Results of `size` bytes at `y`, compared with the reference's at `expected`. */
+static void compare(const ek_kernel *kernel, const unsigned char *y, const unsigned char *expected, size_t size, const char *what) {
+  size_t i = 0;
+  compared++;
+  while (i < size && y[i] == expected[i]) i++;
+  if (i == size) return;
+  different++;
+  printf("%s, %s: byte %zu is %d, the reference's %d\n", kernel->name, what, i, y[i], expected[i]);
+}
+
+/* A convolution, or a depthwise one where `c.groups` is the number of channels. */
+static void convolution(int operation, ek_conv c) {
+  size_t taps = (size_t)(c.kh * c.kw * (c.c_in / c.groups)), size;
+  unsigned char *x = bytes((size_t)(c.h * c.w * c.c_in)), *weights = bytes(taps * (size_t)c.c_out), *expected, *y;
+  float *scale = malloc((size_t)c.c_out * sizeof *scale);
+  char what[160];
+  int i, set;
+  for (i = 0; i < c.c_out; i++) scale[i] = (float)(1 + i % 7) / 4096.0f;
+  c.n = 1;
+  c.stride_h = c.stride_w = c.dilation_h = c.dilation_w = 1;
+  c.pad_top = c.pad_left = c.kh / 2;
+  c.oh = c.h;
+  c.ow = c.w;
+  c.x_stride = c.c_in;
+  c.y_stride = c.residual_stride = c.c_out;
+  c.x_zero_point = 3;
+  c.y_zero_point = 120;
+  c.q_max = 255;
+  c.x = x;
+  c.weights = weights;
+  c.scale = scale;
+  size = (size_t)(c.oh * c.ow * c.c_out);
+  expected = bytes(size);
+  y = bytes(size);
+  snprintf(what, sizeof what, "%d x %d, %d -> %d, window %d, zero point of weights %d", c.h, c.w, c.c_in, c.c_out, c.kh, c.w_zero_point);
+  for (set = 0; set < 3; set++) {
+    const ek_kernel *kernel = ek_table_kernel(&tables[set], operation);
+    void *packed, *scratch;
+    if (!kernel->run) continue;
+    c.y = set ? y : expected;
+    packed = bytes(kernel->packed_bytes ? (size_t)kernel->packed_bytes(&c) : 0);
+    if (kernel->pack) kernel->pack(&c, packed);
+    c.packed = packed;
+    scratch = scratch_for(kernel, &c);
+    kernel->run(&c, 0, kernel->units(&c), scratch);
+    if (set) compare(kernel, y, expected, size, what);
+    free(packed);
+    free(scratch);
+  }
+  free(x);
+  free(weights);
+  free(expected);
+  free(y);
+  free(scale);
+}
+
+static void product(int64_t m, int64_t n, int64_t k, int32_t a_zero_point, int32_t b_zero_point) {
+  unsigned char *a = bytes((size_t)(m * k)), *b = bytes((size_t)(k * n)), *expected = bytes((size_t)(m * n)), *y = bytes((size_t)(m * n));
+  ek_matmul p;
+  char what[160];
+  int set;
+  memset(&p, 0, sizeof p);
+  p.a = a;
+  p.b = b;
+  p.batch = p.inner_batch = 1;
+  p.m = m;
+  p.n = n;
+  p.k = k;
+  p.a_row_stride = k;
+  p.a_column_stride = 1;
+  p.b_row_stride = n;
+  p.b_column_stride = 1;
+  p.y_row_stride = n;
+  p.a_zero_point = a_zero_point;
+  p.b_zero_point = b_zero_point;
+  p.y_zero_point = 120;
+  p.scale = 1.0f / 4096.0f;
+  snprintf(what, sizeof what, "%d x %d x %d, zero points %d and %d", (int)m, (int)k, (int)n, a_zero_point, b_zero_point);
+  for (set = 0; set < 3; set++) {
+    const ek_kernel *kernel = ek_table_kernel(&tables[set], EK_MATMUL_U8);
+    void *scratch;
+    if (!kernel->run) continue;
+    p.y = set ? y : expected;
+    scratch = scratch_for(kernel, &p);
+    kernel->run(&p, 0, kernel->units(&p), scratch);
+    if (set) compare(kernel, y, expected, (size_t)(m * n), what);
+    free(scratch);
+  }
+  free(a);
+  free(b);
+  free(expected);
+  free(y);
+}
+
+int main(void) {
+  static const int32_t weights[] = {0, -128, -127, 1, 127}, products[] = {0, 1, 127, 128, 129, 255};
+  static const int32_t columns[] = {1, 6, 16, 33}, rows[] = {1, 5, 12, 29};
+  size_t i, j;
+  ek_fill_reference(&tables[0]);
+  ek_fill_neon(&tables[1]);
+  ek_fill_neondot(&tables[2]);
+  for (i = 0; i < sizeof weights / sizeof *weights; i++) {
+    for (j = 0; j < sizeof columns / sizeof *columns; j++) {
+      ek_conv c;
+      memset(&c, 0, sizeof c);
+      c.groups = 1;
+      c.w_zero_point = weights[i];
+      c.h = 7;
+      c.w = 9;
+      c.c_in = 1 + (int32_t)j * 5;
+      c.c_out = columns[j];
+      c.kh = c.kw = 1;
+      convolution(EK_CONV_U8, c);
+      c.kh = c.kw = 5;
+      convolution(EK_CONV_U8, c);
+      c.groups = c.c_in = c.c_out;
+      c.kh = c.kw = 3;
+      convolution(EK_DEPTHWISE_U8, c);
+    }
+  }
+  for (i = 0; i < sizeof products / sizeof *products; i++) {
+    for (j = 0; j < sizeof rows / sizeof *rows; j++) {
+      product(rows[j], columns[j], 37, 3, products[i]);
+      product(rows[j], columns[3 - j], 64, products[i], 0);
+    }
+  }
+  printf("%d of %d results differ\n", different, compared);
+  return different != 0;
+}
