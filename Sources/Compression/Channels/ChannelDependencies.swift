@@ -48,6 +48,37 @@ final class ChannelAxis {
   }
 }
 
+/// Every group of a value's channels keeps as many as the others.
+final class ChannelBalance {
+  let value: ValueID
+  /// Channels of a group before any go.
+  let size: Int
+  /// Channels that each group keeps so far.
+  var kept: [Int]
+
+  init(_ value: ValueID, groups: Int, size: Int) {
+    self.value = value
+    self.size = size
+    kept = [Int](repeating: size, count: groups)
+  }
+
+  /// By how many channels the largest group is larger than the smallest.
+  var spread: Int { measure().spread }
+  /// How many channels are missing for all groups to have as many as the largest.
+  var missing: Int { measure().missing }
+
+  @inline(never)
+  private func measure() -> (spread: Int, missing: Int) {
+    var (least, most, sum) = (Int.max, 0, 0)
+    for count in kept {
+      least = min(least, count)
+      most = max(most, count)
+      sum += count
+    }
+    return (most - least, most * kept.count - sum)
+  }
+}
+
 /// Finds which channels go together, by following the axis of channels from each layer that makes them through the graph.
 ///
 /// Every output channel of a convolution or dense layer begins as a class of its own. Operators carry the labels along;
@@ -55,7 +86,7 @@ final class ChannelAxis {
 ///
 ///     x + y                   channel i of x and channel i of y
 ///     depthwise               the output channels made of an input channel, and that one
-///     groups                  channels at the same place in every group
+///     groups                  nothing: but as many channels go from every group (`balances`)
 ///     reshape, transpose,     nothing: channels change places (a shuffle), and the three nodes become one gather
 ///       reshape
 ///
@@ -67,6 +98,8 @@ final class ChannelDependencies {
   var axes: [ChannelAxis?]
   /// Nodes of layers, in order: those whose output channels are listed in the result.
   private(set) var layers: [Int] = []
+  /// Values whose channels some layer takes, or makes, in groups of equal size, and the numbers of groups.
+  private(set) var balances: [ChannelBalance] = []
   /// The number of layers that read a constant as weights.
   private var readers: [Int]
 
@@ -182,9 +215,12 @@ final class ChannelDependencies {
         for _ in 0..<(rows / groups) { labels.append(label) }
       }
     } else {
-      if let input { read(input, node, groups: groups, depth: depth) }
-      let places = classes.make(rows / groups)
-      for _ in 0..<groups { labels += places }
+      if let input { read(input, node) }
+      labels = classes.make(rows)
+      if groups > 1 {
+        if input != nil { balances.append(ChannelBalance(x, groups: groups, size: depth)) }
+        balances.append(ChannelBalance(result, groups: groups, size: rows / groups))
+      }
     }
     var isZero = [Bool](repeating: clamp.min <= 0 && clamp.max >= 0, count: rows)
     if let residual {
@@ -201,13 +237,12 @@ final class ChannelDependencies {
   }
 
   /// The input of a layer that sums over channels.
-  private func read(_ input: ChannelAxis, _ node: Node, groups: Int, depth: Int) {
+  private func read(_ input: ChannelAxis, _ node: Node) {
     var reason = -1
     for index in input.labels.indices where !input.isZero[index] {
       if reason < 0 { reason = classes.addReason("a channel without weights would not be zero where '\(node.name)' reads it") }
       classes.fix(input.labels[index], reason)
     }
-    for index in input.labels.indices where index >= depth { classes.join(input.labels[index], input.labels[index % depth]) }
   }
 
   // MARK: The result

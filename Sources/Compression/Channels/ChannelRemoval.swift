@@ -41,9 +41,12 @@ struct ChannelRemoval {
         result.nodes[number].op = .split(axis: axis, sizes: counts)
       default:
         // A slice or gather of channels that all stay has other places to take them from.
-        guard let axis = dependencies.axes[node.outputs[0]], kept(node.outputs[0]) != nil || kept(node.inputs[0]) != nil else { continue }
+        // Markers of branches have no results, and inputs may be missing.
+        guard let output = node.outputs.first, let axis = dependencies.axes[output], let x = node.input(0),
+          kept(output) != nil || kept(x) != nil
+        else { continue }
         if axis.isCut { dropped[number] = true }
-        try change(number, axis, kept(node.outputs[0]) ?? Array(axis.labels.indices), &result)
+        try change(number, axis, kept(output) ?? Array(axis.labels.indices), &result)
       }
     }
     result.removeNodes(dropped)
@@ -60,9 +63,10 @@ struct ChannelRemoval {
     let depth = shape[shape.rank - 1]
     let (outputs, inputs) = (kept(node.outputs[0]), kept(node.inputs[0]))
     let isDepthwise = groups > 1 && depth == 1
-    // Every group loses the same places.
-    let columns = isDepthwise ? nil : inputs?.filter { $0 < depth }
-    if let columns { result.nodes[number].inputs[1] = try sliced(weights, shape.rank - 1, columns, &result) }
+    if let inputs, !isDepthwise {
+      result.nodes[number].inputs[1] = groups == 1
+        ? try sliced(weights, shape.rank - 1, inputs, &result) : try sliced(weights, groups: groups, inputs, &result)
+    }
     if let outputs {
       result.nodes[number].inputs[1] = try sliced(result.nodes[number].inputs[1], 0, outputs, &result)
       if let bias { result.nodes[number].inputs[2] = try sliced(bias, 0, outputs, &result) }
@@ -137,6 +141,30 @@ struct ChannelRemoval {
       }
     }
     value.shape[axis] = kept.count
+    value.constant = TensorData(storage, offset: 0, byteCount: storage.count)
+    return result.addValue(value)
+  }
+
+  /// New weights of a layer with groups, whose filters read some of the channels of their groups, as many in each.
+  private func sliced(_ id: ValueID, groups: Int, _ inputs: [Int], _ result: inout Graph) throws(EdgeError) -> ValueID {
+    let shape = graph.values[id].shape
+    let (filters, depth) = (shape[0] / groups, shape[3])
+    var parts: [ValueID] = []
+    for group in 0..<groups {
+      let rows = try sliced(id, 0, Array(group &* filters..<(group &+ 1) &* filters), &result)
+      var columns: [Int] = []
+      for input in inputs where input / depth == group { columns.append(input % depth) }
+      parts.append(try sliced(rows, 3, columns, &result))
+    }
+    // Filters are the outermost axis: parts stand one after another.
+    var value = result.values[parts[0]]
+    value.shape[0] = shape[0]
+    let bytes = result.values[parts[0]].constant?.byteCount ?? 0
+    let storage = try Storage.allocate(bytes &* groups)
+    for (group, part) in parts.enumerated() {
+      guard let constant = result.values[part].constant else { continue }
+      (storage.base + group &* bytes).copyMemory(from: constant.base, byteCount: bytes)
+    }
     value.constant = TensorData(storage, offset: 0, byteCount: storage.count)
     return result.addValue(value)
   }
