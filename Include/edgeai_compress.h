@@ -1,4 +1,5 @@
-/* edgeai_compress.h - make a network small: int8 quantization after training, and reports on what it cost.
+/* edgeai_compress.h - make a network small: int8 quantization after training, fewer channels, and reports on what it
+ * cost.
  *
  *     edgeai_quantize_options options;
  *     edgeai_quantize_options_init(&options, sizeof options);
@@ -155,6 +156,87 @@ EDGEAI_API edgeai_status edgeai_report_write_json(const edgeai_report *report, c
                                                   edgeai_error *error);
 
 EDGEAI_API void edgeai_report_destroy(edgeai_report *report);
+
+/* ---- Channel pruning ----------------------------------------------------------------------------------- */
+
+/* What says how much a channel matters. Each is taken relative to the mean of its layer, and the mean over the layers
+ * that a channel goes through. */
+#define EDGEAI_CHANNELS_L1 0          /* sum of magnitudes of the weights that make it (Li et al. 2017) */
+#define EDGEAI_CHANNELS_L2 1          /* root of the sum of their squares */
+#define EDGEAI_CHANNELS_SCALE 2       /* magnitude of the factor of batch normalization (Liu et al. 2017) or of another
+                                       * multiplication by constants of channels; L1 for channels that meet none. Reading
+                                       * a model folds a batch normalization into the layer before it where it can */
+#define EDGEAI_CHANNELS_ACTIVATION 3  /* mean magnitude of the channel on data (compare Hu et al. 2016) */
+
+/* A share of the channels of one layer. */
+typedef struct edgeai_layer_fraction {
+  const char *name;  /* of the operator, or the beginning of names followed by '*' */
+  float fraction;    /* 0 up to 1 */
+  int32_t reserved;
+} edgeai_layer_fraction;
+
+/* Output channels of one layer. */
+typedef struct edgeai_layer_channels {
+  const char *name;          /* of the operator */
+  const uint32_t *channels;  /* indices */
+  size_t channel_count;
+} edgeai_layer_channels;
+
+typedef struct edgeai_prune_channels_options {
+  uint32_t struct_size;
+  int32_t criterion;  /* EDGEAI_CHANNELS_*; default L1 */
+  int32_t global;     /* 1: `fraction` is one of all channels together, so that layers that matter less lose more;
+                       * 0 (default): of each layer's */
+  int32_t masked;     /* 1: the result keeps its shapes and has zeros where channels would go; default 0 */
+  float fraction;     /* share of the channels that go, 0 up to 1; default 0.3 */
+  uint32_t minimum;   /* no layer keeps fewer; default 1 */
+  uint32_t multiple;  /* a layer keeps a multiple of this, or all: 8 or 16 keep the kernels' registers full; default 1 */
+  int32_t reserved;
+  const edgeai_layer_fraction *layers;    /* optional: shares of single layers instead; the first that fits holds */
+  size_t layer_count;
+  const edgeai_layer_channels *channels;  /* optional: exactly these channels go, with all that depend on them;
+                                           * everything above but `masked` is ignored */
+  size_t channels_count;
+} edgeai_prune_channels_options;
+
+/* Defaults: edgeai_prune_channels_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
+ * small. Since 0.1. */
+EDGEAI_API void edgeai_prune_channels_options_init(edgeai_prune_channels_options *options, size_t struct_size);
+
+/* Which channels stayed. */
+typedef struct edgeai_channel_report edgeai_channel_report;
+
+/* Makes a float model with fewer channels: they go from the layer that makes them, from everything they pass and from
+ * the weights that read them. Channels that additions, products, concatenations, groups or shuffles tie together go
+ * together. The result computes exactly what the old model does with zeros for the weights and biases that make those
+ * channels and for constants added along them (`masked` gives that model), but for the rounding of sums that a kernel
+ * may take in another order. Channels stay where such a zero would not stay zero up to the layer that reads it, as behind
+ * a sigmoid, and where an operator needs all; the report says why. Inputs and outputs keep their shapes.
+ *
+ * data, context: samples for EDGEAI_CHANNELS_ACTIVATION, as for edgeai_compare; NULL otherwise. report: optional.
+ * options: optional. Memory: the new model and the report, and while it works a label for each channel of each tensor.
+ * Errors: INVALID_ARGUMENT (an option, a name that no layer has, a chosen channel that cannot go, no data),
+ * UNSUPPORTED_FEATURE (the model is quantized), SHAPE_MISMATCH (a span), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_prune_channels(const edgeai_model *model, const edgeai_prune_channels_options *options,
+                                               edgeai_data_fn data, void *context, edgeai_model **pruned,
+                                               edgeai_channel_report **report, edgeai_error *error);
+
+typedef struct edgeai_channel_layer_info {
+  uint32_t struct_size;
+  uint32_t before;       /* output channels of the layer in the old model */
+  uint32_t after;
+  uint32_t fixed;        /* of the old ones, how many could not have gone */
+  const char *name;      /* of the operator */
+  const char *reason;    /* why the first of those could not, or "" */
+  const uint32_t *kept;  /* `after` indices of the old channels that stay, ascending */
+} edgeai_channel_layer_info;
+
+/* Convolutions, transposed convolutions and dense layers in the order of the old model. What `info` points to lives as
+ * long as the report. Since 0.1. */
+EDGEAI_API size_t edgeai_channel_report_layer_count(const edgeai_channel_report *report);
+EDGEAI_API edgeai_status edgeai_channel_report_layer(const edgeai_channel_report *report, size_t index,
+                                                     edgeai_channel_layer_info *info, edgeai_error *error);
+EDGEAI_API void edgeai_channel_report_destroy(edgeai_channel_report *report);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@
 """
 
 from . import _core
+from .channels import ChannelLayer, ChannelResult, prune_channels
 from .compress import Result, compare, quantize
 from .errors import (
     ArenaTooSmall,
@@ -38,6 +39,8 @@ __all__ = [
     "ArenaTooSmall",
     "ArgumentError",
     "Cancelled",
+    "ChannelLayer",
+    "ChannelResult",
     "CheckResult",
     "DTypeError",
     "EdgeAIError",
@@ -68,5 +71,6 @@ __all__ = [
     "compare",
     "instruction_sets",
     "load",
+    "prune_channels",
     "quantize",
 ]

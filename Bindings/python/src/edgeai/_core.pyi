@@ -119,6 +119,20 @@ def open_calibration(
 ) -> Calibration: ...
 def compare(model: Model, other: Model, data: Iterator[tuple[Array, ...]], /) -> Report: ...
 
+def prune_channels(
+    model: Model,
+    criterion: int,
+    fraction: float,
+    scope_is_global: bool,
+    masked: bool,
+    minimum: int,
+    multiple: int,
+    layers: list[tuple[str, float]],
+    channels: list[tuple[str, list[int]]],
+    data: Iterator[tuple[Array, ...]] | None,
+    /,
+) -> tuple[Model, list[dict[str, Any]]]: ...
+
 class Report:
     def describe(self) -> dict[str, Any]: ...
     def layers(self) -> list[dict[str, Any]]: ...
