@@ -149,7 +149,10 @@ public struct Plan {
 
   /// Computes in float, which in a quantized graph somebody chose.
   private static func isFloat(_ step: LoweredStep, _ dtype: DType, _ graph: Graph) -> Bool {
-    dtype == .float32 && !isMovement(step, graph) && Int(step.operation) != Int(EK_DEQUANTIZE)
+    switch Int(step.operation) {
+    case Int(EK_DEQUANTIZE), Int(EK_BINARIZE), Int(EK_CONV_BINARY): return false
+    default: return dtype == .float32 && !isMovement(step, graph)
+    }
   }
 
   private static func describe(
@@ -215,7 +218,7 @@ extension LoweredStep {
     chunks = 1
     if threads < 2 || units < 2 { return }
     // What a core does in a nanosecond where it does not wait for memory; integers three times as many.
-    let speed: Int64
+    var speed: Int64
     switch isa {
     case .avx512bf16: speed = 96
     case .avx512vnni: speed = 48
@@ -223,6 +226,7 @@ extension LoweredStep {
     case .reference: speed = 1
     default: speed = 8
     }
+    if operation == EK_CONV_BINARY { speed &*= 16 }
     let moved = Int64(byteCount)
     let nanoseconds = isa == .reference ? multiplyAdds &+ moved : multiplyAdds / (isInteger ? speed &* 3 : speed) &+ moved / 32 &+ windowLines &* 3
     if nanoseconds < 1500 { return }
