@@ -27,6 +27,8 @@ public struct StepInfo {
   public var chunks: Int
   /// Why the step is as it is; empty when there is nothing to say.
   public var notes: Text
+  /// The step makes or takes signs as bits, whatever its node's result is.
+  public var takesBits = false
 }
 
 /// Everything decided before a model runs: kernels, memory, packed sizes. A plan allocates; the session frozen
@@ -163,6 +165,7 @@ public struct Plan {
       node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "control" : Text(cString: step.kernel.name),
       isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
       multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
+    info.takesBits = step.operation == EK_CONV_BINARY || step.operation == EK_BINARIZE
     for use in step.slots {
       info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount
     }
