@@ -47,7 +47,7 @@ let isaTargets: [Target] =
     kernels("KernelsAVX2", "ISA_AVX2", march: ["-march=x86-64-v3"]),
     kernels("KernelsAVX512VNNI", "ISA_AVX512VNNI", march: ["-march=x86-64-v4", "-mavx512vnni"]),
     // The same registers: what it has of its own is under ISA_AVX512BF16.
-    kernels("KernelsAVX512BF16", "ISA_AVX512VNNI", ["-D", "ISA_AVX512BF16"], march: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16"]),
+    kernels("KernelsAVX512BF16", "ISA_AVX512VNNI", ["-D", "ISA_AVX512BF16"], march: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16", "-mavx512vpopcntdq"]),
   ]
   : arch == "aarch64"
     ? [kernels("KernelsNEON", "ISA_NEON"), kernels("KernelsNEONDot", "ISA_NEONDOT", march: ["-march=armv8.2-a+dotprod"])]

@@ -544,7 +544,7 @@ typedef struct edgeai_step_times {
   double gops;         /* operations: two for each of edgeai_step_info.multiply_adds */
   double gbytes;       /* edgeai_step_info.bytes */
   double peak_gops;    /* operations at most, for the threads that share the step; 0 before edgeai_session_measure_peak,
-                        * and where the result is neither float32 nor of 8 bits */
+                        * where the result is neither float32 nor of 8 bits, and for layers of signs on bits */
   double peak_share;   /* gops / peak_gops, or 0. More than 1 where a kernel needs fewer multiplications than
                         * multiply_adds counts (Winograd's form) */
 } edgeai_step_times;

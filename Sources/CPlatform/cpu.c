@@ -16,7 +16,10 @@ static uint32_t ask(void) {
   const uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   if ((state & 0xe0) == 0xe0 && (b & wide) == wide && (c & bit_AVX512VNNI)) {
     set |= EP_CPU_AVX512VNNI;
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) set |= EP_CPU_AVX512BF16;
+    /* Binary kernels count bits with AVX-512 VPOPCNTDQ. Zen 4, Sapphire Rapids and later have both; Cooper Lake, without it,
+     * takes the kernels of AVX-512 VNNI. */
+    const int counts = (c & bit_AVX512VPOPCNTDQ) != 0;
+    if (counts && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) set |= EP_CPU_AVX512BF16;
   }
   return set;
 }

@@ -33,9 +33,10 @@ final class DomainAssignment {
   /// `ranges`: of every value, constants included. `ignored`: how many of its numbers were not finite.
   init(_ graph: Graph, flow: ControlFlow, ranges: [ValueRange?], ignored: [Int], options: QuantizerOptions) {
     self.graph = graph
+    let index = GraphIndex(graph)
     support = graph.nodes.indices.map {
       if flow.isControlled($0) { return .float("belongs to a branch or loop") }
-      let support = IntegerSupport(graph.nodes[$0], in: graph)
+      let support = IntegerSupport(graph.nodes[$0], in: graph, index)
       if case .light = support, DomainAssignment.masks(graph.nodes[$0], ranges, graph) { return .spreads }
       return support
     }

@@ -18,7 +18,8 @@ enum IntegerSupport {
   /// No integer kernel, and why.
   case float(Text)
 
-  init(_ node: Node, in graph: Graph) {
+  /// `index`: the graph's.
+  init(_ node: Node, in graph: Graph, _ index: GraphIndex) {
     if graph.changesFloatWidth(node) {
       self = .converts
       return
@@ -29,7 +30,10 @@ enum IntegerSupport {
     }
     switch node.op {
     case .convolution, .transposedConvolution, .dense:
-      self = IntegerSupport.weighted(node, in: graph)
+      self = IntegerSupport.countsBits(node, in: graph, index)
+        ? .float("its activations and weights are signs, which stay bits") : IntegerSupport.weighted(node, in: graph)
+    case .unary(let function) where function.kind == .binarize:
+      self = .float("its result is signs")
     case .matMul:
       self = .heavy
     case .binary(let function, _) where function.rawValue > BinaryFunction.prelu.rawValue:
@@ -64,6 +68,16 @@ enum IntegerSupport {
       .otherwise, .merge, .loop, .next:
       self = .float("has no integer kernel")
     }
+  }
+
+  /// A layer that the planner runs on bits (`Runtime/Lowering/LowerBinary.swift`), which is faster than on bytes.
+  private static func countsBits(_ node: Node, in graph: Graph, _ index: GraphIndex) -> Bool {
+    switch node.op {
+    case .convolution(let convolution) where convolution.groups == 1: break
+    case .dense: break
+    default: return false
+    }
+    return graph.holdsSigns(node.inputs[0], index) && node.input(1).map { graph.signRows($0) != nil } ?? false
   }
 
   private static func spreads(_ node: Node, in graph: Graph) -> Bool {

@@ -36,8 +36,9 @@ final class SchemeAssignment {
     for (index, node) in graph.nodes.enumerated() {
       for input in node.inputs where input != Node.noValue { consumers[input].append(index) }
     }
+    let all = GraphIndex(graph)
     for (index, node) in graph.nodes.enumerated() where isInteger(index) {
-      switch IntegerSupport(node, in: graph) {
+      switch IntegerSupport(node, in: graph, all) {
       case .moves:
         if case .concat = node.op {
           concatenate(index, node, consumers)

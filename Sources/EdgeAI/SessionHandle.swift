@@ -35,6 +35,7 @@ final class SessionHandle {
     var byteCount: Int
     var multiplyAdds: Int64
     var parts: Int
+    var takesBits: Bool
   }
 
   struct StepTimes {
@@ -72,7 +73,7 @@ final class SessionHandle {
         Step(
           name: pool.add(step.node), op: pool.add(step.operatorName), kernel: pool.add(step.kernel), note: pool.add(step.notes),
           nodeIndex: step.nodeIndex, isa: step.isa, dtype: step.dtype, shape: step.outputShape, byteCount: step.byteCount,
-          multiplyAdds: step.multiplyAdds, parts: step.chunks))
+          multiplyAdds: step.multiplyAdds, parts: step.chunks, takesBits: step.takesBits))
     }
     try pool.freeze()
     let times = plan.options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
@@ -149,6 +150,7 @@ final class SessionHandle {
     let step = steps[index]
     var rates = edgeai_step_times()
     switch step.dtype {
+    case .float32 where step.takesBits: break
     case .float32: rates.peak_gops = step.isa == .avx512bf16 ? peaks.bfloat16 : peaks.float
     case .uint8, .int8: rates.peak_gops = peaks.integer
     default: break

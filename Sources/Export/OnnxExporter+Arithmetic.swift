@@ -17,6 +17,10 @@ extension OnnxExporter {
       let gate = partName("gate")
       file.addNode("Sigmoid", gate, [x], [gate], [])
       try add("Mul", [x, gate], first: first)
+    case .binarize:
+      let condition = partName("condition")
+      file.addNode("GreaterOrEqual", condition, [x, try number(0, "zero")], [condition], [])
+      try add("Where", [condition, try number(1, "one"), try number(-1, "minus_one")], first: first)
     case .isInfinite:
       try add(
         "IsInf", [x], first: first,
@@ -74,6 +78,7 @@ extension OnnxExporter {
     case .not: return ("Not", nil, nil)
     case .isNaN: return ("IsNaN", nil, nil)
     case .isInfinite: return ("IsInf", nil, nil)
+    case .binarize: return ("Where", nil, nil)
     }
   }
 

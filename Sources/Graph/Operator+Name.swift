@@ -92,6 +92,7 @@ extension UnaryFunction.Kind {
     case .not: return "Not"
     case .isNaN: return "IsNaN"
     case .isInfinite: return "IsInf"
+    case .binarize: return "Binarize"
     }
   }
 }

@@ -201,6 +201,8 @@ public struct UnaryFunction: Equatable, Sendable {
     case not
     /// float32 -> bool. `isInfinite`: alpha 1 counts the positive infinity, beta 1 the negative one.
     case isNaN, isInfinite
+    /// 1 where x >= 0, else -1, of NaN too: the activation of binary layers (Rastegari et al. 2016). `sign` gives 0 at 0.
+    case binarize
   }
   public var kind: Kind
   public var alpha: Float

@@ -23,7 +23,7 @@ extension OnnxImporter {
       case "RIGHT": try importBinary(.shiftRight, a, try input(1))
       case let other: throw malformed("attribute 'direction' is '\(other)'")
       }
-    case "Where": try setResult(try emit(.select, [try tensor(a), try tensor(try input(1)), try tensor(try input(2))], resultName()))
+    case "Where": try importWhere(try tensor(a), try tensor(try input(1)), try tensor(try input(2)))
     case "Shrink": try importShrink(a)
     default:
       let alpha = try floatAttribute("alpha", 1)
@@ -32,6 +32,23 @@ extension OnnxImporter {
       let scaled = try binary(.multiply, x, try number(Double(alpha), .float32))
       try setResult(try emit(.binary(.multiply, .none), [x, try unary(.sigmoid, scaled)], resultName()))
     }
+  }
+
+  /// A choice; of 1 where x >= 0 and -1 elsewhere, the binarization of x.
+  private func importWhere(_ condition: ValueID, _ a: ValueID, _ b: ValueID) throws(EdgeError) {
+    if graph.values[a].scalar == 1, graph.values[b].scalar == -1, let number = graph.producer(of: condition),
+      case .binary(.lessOrEqual, _) = graph.nodes[number].op, graph.values[graph.nodes[number].inputs[0]].scalar == 0
+    {
+      let x = graph.nodes[number].inputs[1]
+      let rank = graph.values[x].shape.rank
+      // Numbers of more dimensions would give the result more.
+      if graph.values[x].dtype == .float32, graph.values[condition].shape.rank == rank, graph.values[a].shape.rank <= rank,
+        graph.values[b].shape.rank <= rank
+      {
+        return try setResult(try emit(.unary(UnaryFunction(.binarize)), [x], resultName()))
+      }
+    }
+    try setResult(try emit(.select, [condition, a, b], resultName()))
   }
 
   /// x + bias below -lambda, x - bias above lambda, else 0.

@@ -36,4 +36,5 @@ func fill(_ table: UnsafeMutablePointer<ek_table>, _ isa: StaticString) {
   fillFloatKernels(table)
   fillIntegerKernels(table)
   #endif
+  fillBinaryKernels(table)
 }

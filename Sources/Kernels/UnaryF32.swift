@@ -64,6 +64,7 @@ private func value(_ function: Int, _ x: VF, _ alpha: VF, _ beta: VF) -> VF {
   case EK_UNARY_CEIL: return roundedUpward(x)
   case EK_UNARY_ROUND: return roundedToEven(x)
   case EK_UNARY_BFLOAT16: return roundedToBFloat16(x)
+  case EK_UNARY_BINARIZE: return all(-1).replacing(with: all(1), where: x .>= all(0))
   case EK_UNARY_SIGN:
     let negative = x.replacing(with: all(-1), where: x .< all(0))
     return negative.replacing(with: all(1), where: x .> all(0))

@@ -73,7 +73,7 @@ func storeInteger(_ a: UnsafePointer<ek_conv>, _ sum: Int32, pixel: Int, channel
 /// - `dot`: (offset in x, offset in the weights, channels of the group) for each tap inside the image.
 /// - `finish`: after the last tap of the channel.
 @inline(__always)
-private func convolve(
+func convolve(
   _ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, dot: (_ x: Int, _ weights: Int, _ count: Int) -> Void,
   finish: (_ pixel: Int, _ channel: Int) -> Void
 ) {

@@ -46,6 +46,8 @@ public func fillReference(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_NON_ZERO, "non_zero_reference", nonZero, wholeUnits, scratch: lanesScratch)
   enter(table, EK_UNIQUE, "unique_reference", unique, wholeUnits, scratch: uniqueScratch)
   enter(table, EK_NON_MAX_SUPPRESSION, "non_max_suppression_reference", nonMaxSuppression, wholeUnits, scratch: nonMaxSuppressionScratch)
+  enter(table, EK_CONV_BINARY, "conv_binary_reference", convolutionBinary, convolutionUnits)
+  enter(table, EK_BINARIZE, "binarize_reference", binarize, binarizeUnits)
   enter(table, EK_RECURRENT_F32, "recurrent_f32_reference", recurrent, recurrentUnits, scratch: recurrentScratch)
 }
 

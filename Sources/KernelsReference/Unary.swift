@@ -39,6 +39,7 @@ func unaryValue(_ function: Int32, _ x: Float, _ alpha: Float, _ beta: Float) ->
   case EK_UNARY_CEIL: return -roundedDown(-x)
   case EK_UNARY_ROUND: return roundedToNearest(x)
   case EK_UNARY_BFLOAT16: return roundedToBFloat16(x)
+  case EK_UNARY_BINARIZE: return x >= 0 ? 1 : -1
   case EK_UNARY_SIGN: return x > 0 ? 1 : x < 0 ? -1 : x
   default: return Float(transcendental(function, Double(x), Double(alpha), Double(beta)))
   }

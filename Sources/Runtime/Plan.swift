@@ -27,6 +27,8 @@ public struct StepInfo {
   public var chunks: Int
   /// Why the step is as it is; empty when there is nothing to say.
   public var notes: Text
+  /// The step makes or takes signs as bits, whatever its node's result is.
+  public var takesBits = false
 }
 
 /// Everything decided before a model runs: kernels, memory, packed sizes. A plan allocates; the session frozen
@@ -149,7 +151,10 @@ public struct Plan {
 
   /// Computes in float, which in a quantized graph somebody chose.
   private static func isFloat(_ step: LoweredStep, _ dtype: DType, _ graph: Graph) -> Bool {
-    dtype == .float32 && !isMovement(step, graph) && Int(step.operation) != Int(EK_DEQUANTIZE)
+    switch Int(step.operation) {
+    case Int(EK_DEQUANTIZE), Int(EK_BINARIZE), Int(EK_CONV_BINARY): return false
+    default: return dtype == .float32 && !isMovement(step, graph)
+    }
   }
 
   private static func describe(
@@ -160,6 +165,7 @@ public struct Plan {
       node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "control" : Text(cString: step.kernel.name),
       isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
       multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
+    info.takesBits = step.operation == EK_CONV_BINARY || step.operation == EK_BINARIZE
     for use in step.slots {
       info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount
     }
@@ -215,7 +221,7 @@ extension LoweredStep {
     chunks = 1
     if threads < 2 || units < 2 { return }
     // What a core does in a nanosecond where it does not wait for memory; integers three times as many.
-    let speed: Int64
+    var speed: Int64
     switch isa {
     case .avx512bf16: speed = 96
     case .avx512vnni: speed = 48
@@ -223,6 +229,7 @@ extension LoweredStep {
     case .reference: speed = 1
     default: speed = 8
     }
+    if operation == EK_CONV_BINARY { speed &*= 16 }
     let moved = Int64(byteCount)
     // Depthwise kernels bring the bytes of a channel together before they multiply them, which takes as long as floats.
     let perNanosecond = isInteger && operation != Int32(EK_DEPTHWISE_U8) ? speed &* 3 : speed

@@ -158,7 +158,7 @@ nonisolated(unsafe) let operatorCases: [OperatorCase] = [
 /// Operators that only move data stay in float when nothing around them computes; here a layer does.
 private func movesOnly(_ graph: Graph) -> Bool {
   graph.nodes.allSatisfy { node in
-    if case .moves = IntegerSupport(node, in: graph) { return true }
+    if case .moves = IntegerSupport(node, in: graph, GraphIndex(graph)) { return true }
     return false
   }
 }

@@ -23,6 +23,8 @@ func apply(_ function: UnaryFunction, _ x: Double) -> Double {
   case .reciprocal: return 1 / x
   case .abs: return x.magnitude
   case .negate: return -x
+  case .sign: return x > 0 ? 1 : x < 0 ? -1 : x
+  case .binarize: return x >= 0 ? 1 : -1
   case .softplus: return log1p(exp(x))
   default: preconditionFailure("the interpreter does not have \(function.kind)")
   }

@@ -118,6 +118,7 @@ func naive(_ op: Operator, _ inputs: [Tensor?], outputDims: [[Int]]) -> [Tensor]
       case .hardSwish: return v * max(0, min(1, v / 6 + 0.5))
       case .abs: return abs(v)
       case .negate: return -v
+      case .binarize: return v >= 0 ? 1 : -1
       default: fatalError("not in these tests")
       }
     }

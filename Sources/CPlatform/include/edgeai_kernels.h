@@ -77,6 +77,8 @@ enum {
   EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
   EK_LAYER_NORM_F32,         /* ek_layer_norm */
   EK_LAYER_NORM_U8,          /* ek_layer_norm */
+  EK_CONV_BINARY,            /* ek_conv      signs as bits, binary or ternary weights; one group */
+  EK_BINARIZE,               /* ek_binarize  float -> bits */
   EK_OPERATION_COUNT
 };
 
@@ -104,6 +106,7 @@ enum {
   EK_UNARY_SINH, EK_UNARY_COSH, EK_UNARY_ASINH, EK_UNARY_ACOSH, EK_UNARY_ATANH,
   EK_UNARY_NOT,            /* bool: 1 - x; integers: every bit */
   EK_UNARY_IS_NAN, EK_UNARY_IS_INFINITE, /* alpha != 0 counts +inf, beta != 0 counts -inf */
+  EK_UNARY_BINARIZE,       /* x >= 0 ? 1 : -1; of EK_UNARY_F32 too */
   EK_UNARY_CAST,           /* x in y's type */
   EK_UNARY_TYPED_COUNT,
   /* Of EK_UNARY_F32, for plans; no operator of a graph. */
@@ -146,7 +149,17 @@ typedef struct {
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
   int32_t winograd;                    /* EK_CONV_WINOGRAD_F32: results along the side of a square, 2 or 4 */
+  int32_t planes, y_bits;              /* EK_CONV_BINARY: 2 where a weight may be 0, else 1; whether y is bits */
 } ek_conv;
+typedef struct { const void *x; void *y; int64_t pixels; int32_t c, y_stride; } ek_binarize;
+/* slots 0, 1: x [pixels][c] float; y as the x of EK_CONV_BINARY, y_stride bytes a pixel: the bit is x >= 0, so NaN is -1. */
+/* EK_CONV_BINARY: x holds signs, a bit for each channel of a pixel, 1 for +1 and 0 for -1: bit i of byte c is channel 8 c + i.
+ * A pixel's bytes are a multiple of 8; bits behind the last channel are 0. x_stride, and y_stride where y is bits, count bytes.
+ * Of the float weights only the signs count, of -1, 0, +1. Taps outside the image add nothing. With
+ *     dot = the sum of sign * weight's sign over the taps inside the image, exact
+ *     t = Float(dot) * scale[c]; t = t + bias[c]; t = t + residual     one rounding for each operation
+ * y is clamp(t). Where y is bits, there is neither scale nor residual, and bias holds int32 of at most 2^24: bit c is dot >= bias[c].
+ * kh kw c_in planes <= 65535, the tiled kernels' largest count. */
 
 typedef struct {
   const void *a, *b, *bias; void *y;   /* slots 0...3; bias [n] float or NULL (f32 only) */

@@ -183,6 +183,7 @@ extension UnaryFunction {
     case .floor: return { $0.rounded(.down) }
     case .ceil: return { $0.rounded(.up) }
     case .round: return { $0.rounded(.toNearestOrEven) }
+    case .binarize: return { $0 >= 0 ? 1 : -1 }
     case .sign: return { $0 > 0 ? 1 : $0 < 0 ? -1 : $0 }
     default: return nil
     }

@@ -11,6 +11,7 @@ extension Lowering {
     let y = node.outputs[0]
     var arguments = try imageArguments(x, weights, y, op.window, groups: op.groups)
     try setWindow(&arguments, op.window)
+    if try lowerBinaryLayer(node, arguments, op.clamp) { return }
     let channels = shape(x)[3]
     let isDepthwise = op.groups == channels && shape(y)[3] == channels && graph.values[weights].constant != nil
     try emitConvolution(node, arguments, clamp: op.clamp, isDepthwise ? .depthwise : .plain)
@@ -38,6 +39,7 @@ extension Lowering {
     (arguments.h, arguments.w, arguments.oh, arguments.ow) = (1, 1, 1, 1)
     arguments.groups = 1
     try setWindow(&arguments, Window())
+    if try lowerBinaryLayer(node, arguments, clamp) { return }
     try emitConvolution(node, arguments, clamp: clamp, .plain)
   }
 

@@ -8,7 +8,9 @@ extension Lowering {
   func lowerUnary(_ node: Node, _ function: UnaryFunction) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
-    if graph.values[x].quantization == nil, dtype(x) != .float32 || function.kind.rawValue >= UInt8(EK_UNARY_COUNT) {
+    if function.kind == .binarize, try lowerBinarize(node) { return }
+    let hasFloatKernel = function.kind.rawValue < UInt8(EK_UNARY_COUNT) || function.kind == .binarize
+    if graph.values[x].quantization == nil, dtype(x) != .float32 || !hasFloatKernel {
       return try emitTyped([x], y, function: Int32(function.kind.rawValue), alpha: function.alpha, beta: function.beta)
     }
     if try isQuantized([x, y]) {

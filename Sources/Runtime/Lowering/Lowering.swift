@@ -32,6 +32,10 @@ final class Lowering {
   var views: [(place: BufferPlace, strides: [Int])?]
   /// Results of transposes that the matrix product before them has written already.
   var absorbed: [Bool]
+  /// For each node what is known of it as a layer of signs; nil where it takes none.
+  var binaryLayers: [BinaryLayer?]
+  /// Values that are there as bits.
+  var signBits: [SignBits?]
   /// Control steps that wait for their targets.
   var openSteps: [Int] = []
   /// First and last control step of each loop, inner ones first.
@@ -61,6 +65,8 @@ final class Lowering {
     absorbed = isPinned
     index = GraphIndex(graph)
     views = [(place: BufferPlace, strides: [Int])?](repeating: nil, count: graph.values.count)
+    binaryLayers = [BinaryLayer?](repeating: nil, count: graph.nodes.count)
+    signBits = [SignBits?](repeating: nil, count: graph.values.count)
     for value in observed {
       guard value >= 0, value < graph.values.count else { throw EdgeError(.invalidArgument, "observed value \(value) does not exist") }
       isPinned[value] = true
@@ -77,6 +83,7 @@ final class Lowering {
 
   func run() throws(EdgeError) {
     try assignBorders()
+    findBinaryLayers()
     for index in graph.nodes.indices {
       current = index
       note = ""
