@@ -77,6 +77,8 @@ enum {
   EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
   EK_LAYER_NORM_F32,         /* ek_layer_norm */
   EK_LAYER_NORM_U8,          /* ek_layer_norm */
+  EK_CONV_SPARSE_F32,        /* ek_conv      packs the weights that are not zero; one group; units() is 0 for others. No reference: EK_CONV_F32's */
+  EK_CONV_SPARSE_U8,         /* ek_conv      the same, w_zero_point 0. No reference: EK_CONV_U8's */
   EK_OPERATION_COUNT
 };
 
@@ -146,7 +148,15 @@ typedef struct {
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
   int32_t winograd;                    /* EK_CONV_WINOGRAD_F32: results along the side of a square, 2 or 4 */
+  int32_t sparse;                      /* EK_CONV_SPARSE_*: EK_SPARSE_PANELS or EK_SPARSE_PIXELS */
 } ek_conv;
+
+/* How a sparse convolution multiplies, and so which zeros it leaves out. Zeros that are left out are not multiplied with: of
+ * infinity or NaN in x they do not make NaN. packed_bytes() of a sparse kernel reads the weights. */
+enum {
+  EK_SPARSE_PANELS = 1,                /* lanes are outputs: an input that no output of a panel (16; 8 on ARM) has a weight for */
+  EK_SPARSE_PIXELS                     /* lanes are pixels: each zero weight (u8: zeros of one output's four, or two, neighbouring inputs) */
+};
 
 typedef struct {
   const void *a, *b, *bias; void *y;   /* slots 0...3; bias [n] float or NULL (f32 only) */
@@ -340,7 +350,7 @@ typedef struct {
   void (*run)(const void *args, int64_t begin, int64_t end, void *scratch);
   int64_t (*units)(const void *args);
   int64_t (*scratch_bytes)(const void *args);                    /* for one thread */
-  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights */
+  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights. Sparse kernels count weights here */
   void (*pack)(const void *args, void *packed);                  /* reads weights, bias, scale; packed is 64-byte aligned */
 } ek_kernel;
 
