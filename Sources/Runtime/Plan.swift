@@ -224,7 +224,8 @@ extension LoweredStep {
     default: speed = 8
     }
     let moved = Int64(byteCount)
-    let nanoseconds = isa == .reference ? multiplyAdds &+ moved : multiplyAdds / (isInteger ? speed &* 3 : speed) &+ moved / 32 &+ windowLines &* 3
+    let products = workShare == 1 ? multiplyAdds : multiplyAdds / 64 &* Int64(min(workShare, 1) * 64)
+    let nanoseconds = isa == .reference ? products &+ moved : products / (isInteger ? speed &* 3 : speed) &+ moved / 32 &+ windowLines &* 3
     if nanoseconds < 1500 { return }
     isLong = nanoseconds > 50_000
     chunks = Int32(min(units, Int64(threads &* 8), max(Int64(threads), nanoseconds / 500)))
@@ -241,7 +242,7 @@ extension LoweredStep {
     let (count, scratch, packed) = arguments.withUnsafeBytes { bytes in
       (
         kernel.units(bytes.baseAddress), kernel.scratch_bytes == nil ? 0 : kernel.scratch_bytes(bytes.baseAddress),
-        packedSlot == nil || kernel.packed_bytes == nil ? 0 : kernel.packed_bytes(bytes.baseAddress)
+        packedSlot == nil || kernel.packed_bytes == nil || packedBytes > 0 ? Int64(packedBytes) : kernel.packed_bytes(bytes.baseAddress)
       )
     }
     for use in slots { setPointer(use.slot, nil) }
