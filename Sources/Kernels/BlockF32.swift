@@ -31,7 +31,7 @@ struct FloatTarget {
 }
 
 /// Stores whole panels.
-private struct WholeSink: TileSink {
+struct WholeSink: TileSink {
   let target: FloatTarget
   let bias: UnsafePointer<VF>
 

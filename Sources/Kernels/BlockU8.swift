@@ -147,7 +147,7 @@ struct OutputU8 {
 }
 
 /// Stores both registers of a panel. What all rows need is in registers: results might be stored over it in memory.
-private struct WideSinkU8: TileSink {
+struct WideSinkU8: TileSink {
   let output: OutputU8
   let quantizer: QuantizerU8
   let lowScale: VF, highScale: VF

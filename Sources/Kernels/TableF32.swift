@@ -17,6 +17,11 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(FloatKernelName.winograd), run: winogradRun, units: winogradUnits, scratch_bytes: winogradScratch,
       packed_bytes: winogradPackedBytes, pack: winogradPack))
+  enter(
+    table, EK_CONV_SPARSE_F32,
+    ek_kernel(
+      name: cString(FloatKernelName.sparse), run: sparseRunF32, units: sparseUnitsF32, scratch_bytes: sparseScratchF32,
+      packed_bytes: sparsePackedBytesF32, pack: sparsePackF32))
   #endif
   enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
   enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
@@ -74,6 +79,7 @@ private enum FloatKernelName {
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_avx2_6x16" }
   static var winograd: StaticString { "conv_winograd_f32_avx2_6x16" }
+  static var sparse: StaticString { "conv_sparse_f32_avx2" }
   static var depthwise: StaticString { "depthwise_f32_avx2" }
   static var matmul: StaticString { "matmul_f32_avx2_6x16" }
   static var maxPool: StaticString { "max_pool_f32_avx2" }
@@ -90,6 +96,7 @@ private enum FloatKernelName {
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_avx512_14x32" }
   static var winograd: StaticString { "conv_winograd_f32_avx512_14x32" }
+  static var sparse: StaticString { "conv_sparse_f32_avx512" }
   static var depthwise: StaticString { "depthwise_f32_avx512" }
   static var matmul: StaticString { "matmul_f32_avx512_14x32" }
   static var unary: StaticString { "unary_f32_avx512" }
@@ -99,6 +106,7 @@ private enum FloatKernelName {
 private enum FloatKernelName {
   static var conv: StaticString { "conv_f32_neon_12x8" }
   static var winograd: StaticString { "conv_winograd_f32_neon_12x8" }
+  static var sparse: StaticString { "conv_sparse_f32_neon" }
   static var depthwise: StaticString { "depthwise_f32_neon" }
   static var matmul: StaticString { "matmul_f32_neon_12x8" }
   static var maxPool: StaticString { "max_pool_f32_neon" }

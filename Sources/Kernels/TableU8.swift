@@ -9,6 +9,13 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.conv), run: convRunU8, units: convUnitsU8, scratch_bytes: convScratchU8,
       packed_bytes: convPackedBytesU8, pack: convPackU8))
+  #if !ISA_SSE2 && !ISA_NEONDOT
+  enter(
+    table, EK_CONV_SPARSE_U8,
+    ek_kernel(
+      name: cString(Name.sparse), run: sparseRunU8, units: sparseUnitsU8, scratch_bytes: sparseScratchU8,
+      packed_bytes: sparsePackedBytesU8, pack: sparsePackU8))
+  #endif
   enter(
     table, EK_DEPTHWISE_U8,
     ek_kernel(
@@ -75,6 +82,7 @@ private enum IntegerKernelName {
 #elseif ISA_AVX2
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx2_6x16" }
+  static var sparse: StaticString { "conv_sparse_u8_avx2" }
   static var depthwise: StaticString { "depthwise_u8_avx2_16" }
   static var matmul: StaticString { "matmul_u8_avx2" }
   static var maxPool: StaticString { "max_pool_u8_avx2" }
@@ -90,6 +98,7 @@ private enum IntegerKernelName {
 #elseif ISA_AVX512VNNI
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx512vnni_14x32" }
+  static var sparse: StaticString { "conv_sparse_u8_avx512vnni" }
   static var depthwise: StaticString { "depthwise_u8_avx512vnni_64" }
   static var matmul: StaticString { "matmul_u8_avx512vnni" }
   static var lookup: StaticString { "lookup_u8_avx512" }
@@ -97,6 +106,7 @@ private enum IntegerKernelName {
 #elseif ISA_NEON
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_neon_12x8" }
+  static var sparse: StaticString { "conv_sparse_u8_neon" }
   static var depthwise: StaticString { "depthwise_u8_neon_8" }
   static var matmul: StaticString { "matmul_u8_neon" }
   static var maxPool: StaticString { "max_pool_u8_neon" }

@@ -231,12 +231,13 @@ extension LoweredStep {
     }
     if operation == EK_CONV_BINARY { speed &*= 16 }
     let moved = Int64(byteCount)
+    let products = workShare == 1 ? multiplyAdds : multiplyAdds / 64 &* Int64(min(workShare, 1) * 64)
     // Depthwise kernels bring the bytes of a channel together before they multiply them, which takes as long as floats.
     let perNanosecond = isInteger && operation != Int32(EK_DEPTHWISE_U8) ? speed &* 3 : speed
     // What is copied for a line of a window: wide sets mostly read windows where they are.
     let perLine: Int64 = speed < 48 ? 3 : 1
     let nanoseconds =
-      isa == .reference ? multiplyAdds &+ moved : multiplyAdds / perNanosecond &+ moved / 32 &+ windowLines &* perLine
+      isa == .reference ? products &+ moved : products / perNanosecond &+ moved / 32 &+ windowLines &* perLine
     if nanoseconds < 1500 { return }
     isLong = nanoseconds > 50_000
     chunks = Int32(min(units, Int64(threads &* 8), max(Int64(threads), nanoseconds / 500)))
@@ -255,7 +256,7 @@ extension LoweredStep {
     let (count, scratch, packed) = arguments.withUnsafeBytes { bytes in
       (
         kernel.units(bytes.baseAddress), kernel.scratch_bytes == nil ? 0 : kernel.scratch_bytes(bytes.baseAddress),
-        packedSlot == nil || kernel.packed_bytes == nil ? 0 : kernel.packed_bytes(bytes.baseAddress)
+        packedSlot == nil || kernel.packed_bytes == nil || packedBytes > 0 ? Int64(packedBytes) : kernel.packed_bytes(bytes.baseAddress)
       )
     }
     for use in slots { setPointer(use.slot, nil) }

@@ -6,7 +6,8 @@ import Graph
 /// Who chooses how a step is computed, where several ways lead to the same result.
 ///
 /// A choice is one number: `form | set << 8 | parts << 16 | identity << 32`. Form: of a float32 convolution in Winograd's form
-/// the results along the side of a square; 0 for the plain form and for all other steps. Set: the raw value of the kernel's
+/// the results along the side of a square; of a convolution that leaves out zeros `ek_conv.sparse << 4`; 0 for the plain form
+/// and for all other steps. Set: the raw value of the kernel's
 /// instruction set. Parts: how many are handed out to the threads. Identity: see `LoweredStep.identity`.
 public enum StepChoices: Sendable {
   /// The planner.
@@ -69,7 +70,12 @@ extension LoweredStep {
 
   /// What steps have in common that may share choices: operation, element type, sizes and work, as one number.
   mutating func identify(_ info: StepInfo) {
-    let kind = operation == EK_CONV_WINOGRAD_F32 || operation == EK_CONV_BF16 ? Int32(EK_CONV_F32) : operation
+    var kind = operation
+    switch Int(operation) {
+    case Int(EK_CONV_WINOGRAD_F32), Int(EK_CONV_BF16), Int(EK_CONV_SPARSE_F32): kind = Int32(EK_CONV_F32)
+    case Int(EK_CONV_SPARSE_U8): kind = Int32(EK_CONV_U8)
+    default: break
+    }
     var words = (Int64(kind) << 8 | Int64(info.dtype.rawValue), multiplyAdds, Int64(info.byteCount), Int64(info.outputShape.dims.last ?? 1))
     identity = ep_crc32c(0, &words, MemoryLayout.size(ofValue: words))
   }

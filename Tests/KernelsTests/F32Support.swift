@@ -44,6 +44,8 @@ struct ConvCase: CustomStringConvertible {
   var depthwise = false
   /// Results along the side of a square in Winograd's form.
   var winograd = 0
+  /// `EK_SPARSE_*`, and the share of the blocks of weights (outputs by inputs) that are not zero.
+  var sparse = 0, kept = 1.0, block = (outputs: 1, inputs: 1)
 
   var oh: Int { (h + padTop + padBottom - dilationH * (kh - 1) - 1) / strideH + 1 }
   var ow: Int { (w + padLeft + padRight - dilationW * (kw - 1) - 1) / strideW + 1 }
@@ -54,7 +56,7 @@ struct ConvCase: CustomStringConvertible {
   var terms: Int { kh * kw * cIn / groups }
   var description: String {
     "[\(n),\(h),\(w),\(cIn)]->\(cOut)/\(groups) k\(kh)x\(kw) s\(strideH),\(strideW) d\(dilationH),\(dilationW)"
-      + " p\(padTop),\(padLeft),\(padBottom),\(padRight) +\(extraX),\(extraY) r\(residual) b\(bias) w\(winograd)"
+      + " p\(padTop),\(padLeft),\(padBottom),\(padRight) +\(extraX),\(extraY) r\(residual) b\(bias) w\(winograd) s\(sparse) \(kept) of \(block)"
   }
 
   func arguments() -> ek_conv {
@@ -68,7 +70,24 @@ struct ConvCase: CustomStringConvertible {
     a.residual_stride = Int32(cOut + extraResidual)
     a.clamp_min = clamp.lowerBound; a.clamp_max = clamp.upperBound
     a.winograd = Int32(winograd)
+    a.sparse = Int32(sparse)
     return a
+  }
+
+  /// Weights of which blocks are zero; a float's zero may have a sign.
+  func pruned<T: SignedNumeric>(_ weights: [T], _ random: inout SeededRandom) -> [T] {
+    if kept == 1 { return weights }
+    var weights = weights
+    for firstOutput in stride(from: 0, to: cOut, by: block.outputs) {
+      for firstInput in stride(from: 0, to: terms, by: block.inputs) where random.float(0...1) >= Float(kept) {
+        for output in firstOutput..<min(firstOutput + block.outputs, cOut) {
+          for input in firstInput..<min(firstInput + block.inputs, terms) {
+            weights[output * terms + input] = random.int(0...1) == 0 ? 0 : -(0 as T)
+          }
+        }
+      }
+    }
+    return weights
   }
 }
 
@@ -95,7 +114,7 @@ func checkConvolution(
     random.floats(max(0, count * (channels + extra) - extra))
   }
   let x = image(shape.n * shape.h * shape.w, shape.cIn, shape.extraX)
-  let weights = random.floats(shape.cOut * shape.terms)
+  let weights = shape.pruned(random.floats(shape.cOut * shape.terms), &random)
   let bias = random.floats(shape.cOut)
   let residual = image(pixels, shape.cOut, shape.extraResidual)
   let stride = shape.cOut + shape.extraY
@@ -118,7 +137,7 @@ func checkConvolution(
     }
   }
 
-  let plain = reference(operation == EK_CONV_WINOGRAD_F32 || isPairs ? EK_CONV_F32 : operation)
+  let plain = reference([EK_CONV_WINOGRAD_F32, EK_CONV_SPARSE_F32, EK_CONV_BF16].contains(operation) ? EK_CONV_F32 : operation)
   let expected = call(plain, magnitudes: false, partitions: false, rounds: isPairs)
   let magnitude: [Float] = elements(call(plain, magnitudes: true, partitions: false))
   for table in tables {

@@ -79,6 +79,8 @@ enum {
   EK_LAYER_NORM_U8,          /* ek_layer_norm */
   EK_CONV_BINARY,            /* ek_conv      signs as bits, binary or ternary weights; one group */
   EK_BINARIZE,               /* ek_binarize  float -> bits */
+  EK_CONV_SPARSE_F32,        /* ek_conv      packs the weights that are not zero; one group; units() is 0 for others. No reference: EK_CONV_F32's */
+  EK_CONV_SPARSE_U8,         /* ek_conv      the same, w_zero_point 0. No reference: EK_CONV_U8's */
   EK_OPERATION_COUNT
 };
 
@@ -150,6 +152,7 @@ typedef struct {
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
   int32_t winograd;                    /* EK_CONV_WINOGRAD_F32: results along the side of a square, 2 or 4 */
   int32_t planes, y_bits;              /* EK_CONV_BINARY: 2 where a weight may be 0, else 1; whether y is bits */
+  int32_t sparse;                      /* EK_CONV_SPARSE_*: EK_SPARSE_PANELS or EK_SPARSE_PIXELS */
 } ek_conv;
 typedef struct { const void *x; void *y; int64_t pixels; int32_t c, y_stride; } ek_binarize;
 /* slots 0, 1: x [pixels][c] float; y as the x of EK_CONV_BINARY, y_stride bytes a pixel: the bit is x >= 0, so NaN is -1. */
@@ -160,6 +163,13 @@ typedef struct { const void *x; void *y; int64_t pixels; int32_t c, y_stride; } 
  *     t = Float(dot) * scale[c]; t = t + bias[c]; t = t + residual     one rounding for each operation
  * y is clamp(t). Where y is bits, there is neither scale nor residual, and bias holds int32 of at most 2^24: bit c is dot >= bias[c].
  * kh kw c_in planes <= 65535, the tiled kernels' largest count. */
+
+/* How a sparse convolution multiplies, and so which zeros it leaves out. Zeros that are left out are not multiplied with: of
+ * infinity or NaN in x they do not make NaN. packed_bytes() of a sparse kernel reads the weights. */
+enum {
+  EK_SPARSE_PANELS = 1,                /* lanes are outputs: an input that no output of a panel (16; 8 on ARM) has a weight for */
+  EK_SPARSE_PIXELS                     /* lanes are pixels: each zero weight (u8: zeros of one output's four, or two, neighbouring inputs) */
+};
 
 typedef struct {
   const void *a, *b, *bias; void *y;   /* slots 0...3; bias [n] float or NULL (f32 only) */
@@ -353,7 +363,7 @@ typedef struct {
   void (*run)(const void *args, int64_t begin, int64_t end, void *scratch);
   int64_t (*units)(const void *args);
   int64_t (*scratch_bytes)(const void *args);                    /* for one thread */
-  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights */
+  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights. Sparse kernels count weights here */
   void (*pack)(const void *args, void *packed);                  /* reads weights, bias, scale; packed is 64-byte aligned */
 } ek_kernel;
 

@@ -137,9 +137,18 @@ extension Lowering {
     }
     slots.append(.write(6, try result(y)))
 
-    let operation: Int
+    var operation: Int
+    var sparse: SparseChoice?
     switch kind {
-    case .plain: operation = integer ? Int(EK_CONV_U8) : try chooseForm(node, &arguments, &slots)
+    case .plain:
+      var share: Float = 1
+      operation = integer ? Int(EK_CONV_U8) : try chooseForm(node, &arguments, &slots, &share)
+      sparse = sparseChoice(arguments, slots, isInteger: integer, dense: share)
+      if let sparse {
+        operation = sparse.operation
+        (arguments.sparse, arguments.winograd) = (sparse.form, 0)
+        note = sparse.note
+      }
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
     case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
@@ -153,16 +162,23 @@ extension Lowering {
     if integer, kind == .plain, taps > Int64(arguments.c_in / arguments.groups) {
       steps[steps.count - 1].windowLines = Int64(arguments.n) &* spatial &* Int64(arguments.kh)
     }
-    steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd)
+    steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd | arguments.sparse << 4)
+    if let sparse {
+      steps[steps.count - 1].packedBytes = sparse.packedBytes
+      steps[steps.count - 1].workShare = sparse.cost
+    }
   }
 
-  /// Chooses between the plain form, in the session's precision, and Winograd's, the wanted one or that with less to do; the operation.
-  private func chooseForm(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse]) throws(EdgeError) -> Int {
+  /// Chooses between the plain form, in the session's precision, and Winograd's, the wanted one or that with less to do; the
+  /// operation, and in `share` what there is to do of the plain form's work.
+  private func chooseForm(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse], _ share: inout Float) throws(EdgeError) -> Int {
     var isKnown = true
     // What is packed, weights and bias, must be.
     for use in slots where use.slot == 1 || use.slot == 2 { isKnown = isKnown && isConstant(use.place) }
-    arguments.winograd = wish.map { Int32($0 & 0xFF) } ?? Lowering.leastWork(arguments, precision)
+    let least = Lowering.leastWork(arguments, precision)
+    arguments.winograd = wish.map { Int32($0 & 0xF) } ?? least.form
     if isKnown, arguments.winograd > 0, let kernel = chosen(Int32(EK_CONV_WINOGRAD_F32))?.kernel, kernel.units(&arguments) > 0 {
+      share = least.share
       return Int(EK_CONV_WINOGRAD_F32)
     }
     arguments.winograd = 0
@@ -174,13 +190,15 @@ extension Lowering {
     return Int(EK_CONV_F32)
   }
 
-  /// The form with the least work, as if all could have it. A weight that is read from memory costs as much as some products with it.
-  private static func leastWork(_ c: ek_conv, _ precision: Precision) -> Int32 {
+  /// The form with the least work, as if all could have it, and what that is of the plain form's work. A weight that is read from
+  /// memory costs as much as some products with it.
+  private static func leastWork(_ c: ek_conv, _ precision: Precision) -> (form: Int32, share: Float) {
     let perWeight = 6
     let (inputs, outputs) = (Int(c.c_in), Int(c.c_out))
     // bfloat16 multiplies twice as fast.
     let speed = precision == .bfloat16 ? 2 : 1
-    var best = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* inputs &* outputs / speed
+    let plain = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* inputs &* outputs / speed
+    var best = plain
     var form: Int32 = 0
     var m = 2
     while m <= 4 {
@@ -194,7 +212,7 @@ extension Lowering {
       }
       m &+= 2
     }
-    return form
+    return (form, Float(best) / Float(max(plain, 1)))
   }
 
   /// An operand rounded to bfloat16, as floats: now when it is a constant, else by a step of its own.

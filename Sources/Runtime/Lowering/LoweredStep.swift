@@ -60,6 +60,8 @@ struct LoweredStep {
   /// Operands that the kernel reads just before it writes the same element: the result may take their place.
   var inPlaceSlots: [Int]
   var multiplyAdds: Int64 = 0
+  /// What the step takes of the time of a plain one with so many multiply-adds.
+  var workShare: Float = 1
   /// Lines of windows that the kernel may have to copy first.
   var windowLines: Int64 = 0
   var note = Text()
@@ -78,6 +80,7 @@ struct LoweredStep {
   var units: Int64 = 0
   var chunks: Int32 = 1
   var isLong = false
+  /// Known before where it depends on what is packed.
   var packedBytes = 0
   var packedOffset = 0
   /// For each thread.

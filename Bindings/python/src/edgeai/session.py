@@ -72,7 +72,8 @@ class Session:
             every step the kernel and the number of parts that were fastest; every batch size or shape is tuned when it is
             first planned.
         tuning: What :attr:`tuning` of another session gave: the same plan, without measuring. It belongs to one model
-            (operators and shapes; weights may differ), batch, number of threads, instruction set and precision.
+            (operators and shapes; weights may differ, but not lose the zeros for which a step is sparse), batch, number of
+            threads, instruction set and precision.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
