@@ -125,6 +125,17 @@ extension Tile {
     return tile
   }
 
+  /// The same for windows that are one run of `steps`, with `low` and `high` added to each sum.
+  @inline(__always)
+  static func product(
+    _ steps: Int, _ a: UnsafeRawPointer, _ stride: Int, _ panel: UnsafePointer<Operation.Vector>, _ low: Operation.Sum, _ high: Operation.Sum
+  ) -> Self {
+    var tile = Self(low, high)
+    var panel = panel
+    tile.add(steps, a, stride, &panel)
+    return tile
+  }
+
   /// The same for windows of one tap, with `low` and `high` added to each sum.
   @inline(__always)
   static func product(

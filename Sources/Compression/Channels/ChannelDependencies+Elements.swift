@@ -32,7 +32,7 @@ extension ChannelDependencies {
       break
     case .clamp where function.alpha <= 0 && function.beta >= 0: break
     case .thresholdedRelu where function.alpha >= 0: break
-    case .clamp, .thresholdedRelu, .sigmoid, .hardSigmoid, .softplus, .exp, .cos, .acos, .cosh:
+    case .clamp, .thresholdedRelu, .sigmoid, .hardSigmoid, .softplus, .exp, .cos, .acos, .cosh, .binarize:
       axis = axis.with(isZero: false)
     case .log, .reciprocal, .acosh, .not, .isNaN, .isInfinite:
       // Zero gives something that is not finite, or no float.
