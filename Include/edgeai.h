@@ -376,6 +376,23 @@ EDGEAI_API edgeai_status edgeai_model_save_memory_required(const edgeai_model *m
 EDGEAI_API edgeai_status edgeai_model_save_memory(const edgeai_model *model, void *buffer, size_t capacity, size_t *written,
                                                   edgeai_error *error);
 
+/* How the constants of a saved model are coded. Every reader of `.edgeai` files reads all of them, exactly: no value
+ * changes. */
+#define EDGEAI_CODING_NONE 0     /* as they are in memory, used in place when the file is mapped: edgeai_model_save_* */
+#define EDGEAI_CODING_HUFFMAN 1  /* relative indices and Huffman codes, as in Deep Compression (arXiv 1510.00149) */
+#define EDGEAI_CODING_ADAPTIVE 2 /* adaptive arithmetic coding: the smallest file */
+
+/* Saves as edgeai_model_save_*, with coded constants: a file of format version 2, smaller where weights have few distinct
+ * values, many zeros, or any structure else. Opening it decodes the weights into memory of the model, which takes about 20 ns
+ * a weight. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT. Files, memory and errors as edgeai_model_save_*, and 5 MB for
+ * tables during the call; each call codes anew. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_model_save_coded_file(const edgeai_model *model, int32_t coding, const char *path,
+                                                      edgeai_error *error);
+EDGEAI_API edgeai_status edgeai_model_save_coded_memory_required(const edgeai_model *model, int32_t coding, size_t *bytes,
+                                                                 edgeai_error *error);
+EDGEAI_API edgeai_status edgeai_model_save_coded_memory(const edgeai_model *model, int32_t coding, void *buffer, size_t capacity,
+                                                        size_t *written, edgeai_error *error);
+
 /* Writes the model as an ONNX file, operator set 17 (20 where an operator needs it), that other tools run: quantized
  * operators stand between QuantizeLinear and DequantizeLinear, images are NCHW. A call of its own and not a case of
  * saving, because what comes back from the file need not be this graph node by node, and because ONNX cannot say

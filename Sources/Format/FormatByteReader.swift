@@ -8,14 +8,20 @@ struct FormatByteReader {
   /// Offset of the section in the file, for error messages.
   private let origin: Int
   private(set) var position = 0
+  /// Numbers have as many bytes as they need, as in version 2.
+  private let isCompact: Bool
+  /// The bytes were coded, so that all of them have the offset of their code.
+  private let isCoded: Bool
 
-  init(_ bytes: UnsafeRawBufferPointer, origin: Int) {
+  init(_ bytes: UnsafeRawBufferPointer, origin: Int, isCompact: Bool = false, isCoded: Bool = false) {
     self.bytes = bytes
     self.origin = origin
+    self.isCompact = isCompact
+    self.isCoded = isCoded
   }
 
   var remaining: Int { bytes.count - position }
-  var fileOffset: Int { origin + position }
+  var fileOffset: Int { isCoded ? origin : origin + position }
 
   func malformed(_ message: Text) -> EdgeError { EdgeError(.malformedModel, message, byteOffset: fileOffset) }
 
@@ -30,17 +36,63 @@ struct FormatByteReader {
   }
 
   mutating func u8() throws(EdgeError) -> UInt8 { try integer(UInt8.self) }
-  mutating func u16() throws(EdgeError) -> UInt16 { try integer(UInt16.self) }
-  mutating func f32() throws(EdgeError) -> Float { Float(bitPattern: try integer(UInt32.self)) }
+
+  /// A number of groups of seven bits, the lowest first, in the shortest form.
+  private mutating func short() throws(EdgeError) -> UInt64 {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while true {
+      let byte = try u8()
+      guard shift < 63 || byte <= 1, shift == 0 || byte != 0 else { throw malformed("a number that is too long") }
+      value |= UInt64(byte & 127) << shift
+      if byte < 128 { return value }
+      shift += 7
+    }
+  }
+
+  private mutating func shortSigned() throws(EdgeError) -> Int64 {
+    let value = try short()
+    return Int64(bitPattern: value >> 1) ^ -Int64(value & 1)
+  }
+
+  mutating func u16() throws(EdgeError) -> UInt16 {
+    guard isCompact else { return try integer(UInt16.self) }
+    let value = try short()
+    guard let number = UInt16(exactly: value) else { throw malformed("number \(value) is too large") }
+    return number
+  }
+
+  /// A count that is not of records.
+  mutating func number32() throws(EdgeError) -> Int {
+    let value = isCompact ? try short() : UInt64(try integer(UInt32.self))
+    guard value <= UInt64(UInt32.max), let number = Int(exactly: value) else { throw malformed("number \(value) is too large") }
+    return number
+  }
+
+  mutating func f32() throws(EdgeError) -> Float {
+    if isCompact {
+      let code = try u8()
+      if code != FormatLayout.otherFloat {
+        guard Int(code) < FormatLayout.usualFloats.count else { throw malformed("unknown short number \(code)") }
+        return FormatLayout.usualFloats[Int(code)]
+      }
+    }
+    return Float(bitPattern: try integer(UInt32.self))
+  }
 
   /// A 64-bit number that must fit this machine's Int.
   mutating func i64() throws(EdgeError) -> Int {
-    let value = try integer(Int64.self)
+    let value = isCompact ? try shortSigned() : try integer(Int64.self)
     guard let int = Int(exactly: value) else { throw malformed("number \(value) does not fit this machine") }
     return int
   }
 
-  mutating func i32() throws(EdgeError) -> Int { Int(try integer(Int32.self)) }
+  mutating func i32() throws(EdgeError) -> Int {
+    guard isCompact else { return Int(try integer(Int32.self)) }
+    let value = try shortSigned()
+    guard let number = Int32(exactly: value) else { throw malformed("number \(value) is too large") }
+    return Int(number)
+  }
 
   mutating func flag() throws(EdgeError) -> Bool {
     let value = try u8()
@@ -50,9 +102,10 @@ struct FormatByteReader {
 
   /// A number of records that follow, each at least `recordBytes` long: bounds what a lying count can make us reserve.
   mutating func count(recordBytes: Int) throws(EdgeError) -> Int {
-    let value = try integer(UInt32.self)
-    guard let count = Int(exactly: value), count <= remaining / recordBytes else {
-      throw malformed("count \(value) needs more bytes than the section has")
+    let count = try number32()
+    // A compact record has at least one byte.
+    guard count <= remaining / (isCompact ? 1 : recordBytes) else {
+      throw malformed("count \(count) needs more bytes than the section has")
     }
     return count
   }
@@ -82,6 +135,14 @@ struct FormatByteReader {
       #endif
       written = count
     }
+  }
+
+  mutating func zeroPoints(_ count: Int) throws(EdgeError) -> [Int32] {
+    guard isCompact else { return try words(count, as: Int32.self) }
+    var values: [Int32] = []
+    // `i32` gives numbers of 32 bits.
+    for _ in 0..<count { values.append(Int32(truncatingIfNeeded: try i32())) }
+    return values
   }
 
   mutating func string(limit: Int) throws(EdgeError) -> Text {

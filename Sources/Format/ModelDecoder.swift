@@ -12,12 +12,17 @@ public func isEdgeAIModel(_ bytes: UnsafeRawBufferPointer) -> Bool {
 ///
 /// Every count, size, offset and index is checked before use and the result is validated, so any bytes are safe
 /// to give. Constants are used in place, and `owner` is kept alive for them, when `bytes` starts at a multiple of
-/// 16; otherwise they are copied.
+/// 16; otherwise they are copied. Those of a file of version 2 are decoded into memory of their own.
 ///
 /// Throws `truncatedModel`, `malformedModel`, `checksumMismatch`, `newerVersion`, `limitExceeded`, `invalidGraph` or
 /// `unsupportedOperator`, with the byte offset where there is one.
 public func decodeModel(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits) throws(EdgeError) -> Graph {
-  let sections = try SectionTable(bytes, limits)
+  guard isEdgeAIModel(bytes) else { throw EdgeError(.malformedModel, "this is not an .edgeai file", byteOffset: 0) }
+  guard bytes.count <= limits.maximumFileBytes else {
+    throw EdgeError(.limitExceeded, "the file has \(bytes.count) bytes; the limit is \(limits.maximumFileBytes)")
+  }
+  if isCompactModel(bytes) { return try decodeCompact(bytes, limits) }
+  let sections = try SectionTable(bytes)
   let data = try constants(bytes, sections[.data], owner)
   var graph = Graph()
   try readValues(sections.reader(.values, bytes), &graph, data, sections[.data].byteCount, limits)
@@ -35,11 +40,7 @@ private struct SectionTable {
   }
   private var ranges: [Range] = []
 
-  init(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeError) {
-    guard isEdgeAIModel(bytes) else { throw EdgeError(.malformedModel, "this is not an .edgeai file", byteOffset: 0) }
-    guard bytes.count <= limits.maximumFileBytes else {
-      throw EdgeError(.limitExceeded, "the file has \(bytes.count) bytes; the limit is \(limits.maximumFileBytes)")
-    }
+  init(_ bytes: UnsafeRawBufferPointer) throws(EdgeError) {
     guard bytes.count >= FormatLayout.headerBytes else {
       throw EdgeError(.truncatedModel, "the file ends inside its header", byteOffset: bytes.count)
     }
@@ -50,8 +51,8 @@ private struct SectionTable {
     // Before the checksum: a newer version may move it.
     guard major == FormatLayout.majorVersion else {
       throw EdgeError(
-        major > FormatLayout.majorVersion ? .newerVersion : .malformedModel,
-        "the file has format version \(major).\(minor); this library reads version \(FormatLayout.majorVersion)", byteOffset: 8)
+        major > FormatLayout.compactMajorVersion ? .newerVersion : .malformedModel,
+        "the file has format version \(major).\(minor); this library reads versions \(FormatLayout.majorVersion) and \(FormatLayout.compactMajorVersion)", byteOffset: 8)
     }
     try SectionTable.check(bytes, 0, FormatLayout.headerChecksumOffset, bytes.loadLittleEndian(FormatLayout.headerChecksumOffset), "header")
     guard minor <= FormatLayout.minorVersion else {
@@ -145,9 +146,35 @@ private func readValues(
 ) throws(EdgeError) {
   var reader = section
   var dataEnd = 0
+  try readEachValue(&reader, &graph, limits) { (reader, value, bytes, start) throws(EdgeError) in
+    let position = try reader.i64()
+    // Exactly where the constant before it ends: nothing overlaps, and nothing is in between.
+    guard position == FormatLayout.aligned(dataEnd), let constant = TensorData(data, offset: position, byteCount: bytes) else {
+      throw EdgeError(
+        .malformedModel, "the constant is not where the one before it ends, or leaves the data section", tensor: value.name,
+        byteOffset: start)
+    }
+    for gap in dataEnd..<position where data.base.load(fromByteOffset: gap, as: UInt8.self) != 0 {
+      throw EdgeError(.malformedModel, "bytes between two constants are not zero", tensor: value.name, byteOffset: start)
+    }
+    dataEnd = position + bytes
+    value.constant = constant
+  }
+  try reader.finish("values")
+  guard dataEnd == dataBytes else {
+    throw EdgeError(.malformedModel, "\(dataBytes - dataEnd) bytes of the data section belong to no constant", byteOffset: section.fileOffset)
+  }
+}
+
+/// All values; `constant` reads what says where a constant of so many bytes is, for a value whose record began there.
+func readEachValue(
+  _ reader: inout FormatByteReader, _ graph: inout Graph, _ limits: Limits,
+  constant: (inout FormatByteReader, inout Value, Int, Int) throws(EdgeError) -> Void
+) throws(EdgeError) {
+  let first = reader.fileOffset
   let count = try reader.count(recordBytes: 8)
   guard count <= limits.maximumValues else {
-    throw EdgeError(.limitExceeded, "\(count) values; the limit is \(limits.maximumValues)", byteOffset: section.fileOffset)
+    throw EdgeError(.limitExceeded, "\(count) values; the limit is \(limits.maximumValues)", byteOffset: first)
   }
   graph.values.reserveCapacity(count)
   for _ in 0..<count {
@@ -172,25 +199,8 @@ private func readValues(
     guard let bytes = value.byteCount(batch: 1), bytes <= limits.maximumTensorBytes else {
       throw EdgeError(.limitExceeded, "a tensor of shape \(value.shape.text) passes the limit", tensor: name, byteOffset: start)
     }
-    if isConstant {
-      let position = try reader.i64()
-      // Exactly where the constant before it ends: nothing overlaps, and nothing is in between.
-      guard position == FormatLayout.aligned(dataEnd), let constant = TensorData(data, offset: position, byteCount: bytes) else {
-        throw EdgeError(
-          .malformedModel, "the constant is not where the one before it ends, or leaves the data section", tensor: name,
-          byteOffset: start)
-      }
-      for gap in dataEnd..<position where data.base.load(fromByteOffset: gap, as: UInt8.self) != 0 {
-        throw EdgeError(.malformedModel, "bytes between two constants are not zero", tensor: name, byteOffset: start)
-      }
-      dataEnd = position + bytes
-      value.constant = constant
-    }
+    if isConstant { try constant(&reader, &value, bytes, start) }
     graph.values.append(value)
-  }
-  try reader.finish("values")
-  guard dataEnd == dataBytes else {
-    throw EdgeError(.malformedModel, "\(dataBytes - dataEnd) bytes of the data section belong to no constant", byteOffset: section.fileOffset)
   }
 }
 
@@ -198,15 +208,22 @@ private func readQuantization(_ reader: inout FormatByteReader) throws(EdgeError
   let axis = try reader.i32()
   let count = try reader.count(recordBytes: 8)
   let scales = try reader.words(count, as: Float.self)
-  let zeroPoints = try reader.words(count, as: Int32.self)
+  let zeroPoints = try reader.zeroPoints(count)
   return Quantization(scales: scales, zeroPoints: zeroPoints, axis: axis == -1 ? nil : axis)
 }
 
+/// The section `nodes`, of which nothing is left over.
 private func readNodes(_ section: FormatByteReader, _ graph: inout Graph, _ limits: Limits) throws(EdgeError) {
   var reader = section
+  try readEachNode(&reader, &graph, limits)
+  try reader.finish("nodes")
+}
+
+func readEachNode(_ reader: inout FormatByteReader, _ graph: inout Graph, _ limits: Limits) throws(EdgeError) {
+  let first = reader.fileOffset
   let count = try reader.count(recordBytes: 18)
   guard count <= limits.maximumNodes else {
-    throw EdgeError(.limitExceeded, "\(count) nodes; the limit is \(limits.maximumNodes)", byteOffset: section.fileOffset)
+    throw EdgeError(.limitExceeded, "\(count) nodes; the limit is \(limits.maximumNodes)", byteOffset: first)
   }
   graph.nodes.reserveCapacity(count)
   for index in 0..<count {
@@ -230,7 +247,6 @@ private func readNodes(_ section: FormatByteReader, _ graph: inout Graph, _ limi
     }
     graph.nodes.append(Node(name: name, op: op, inputs: try readIDs(&reader), outputs: try readIDs(&reader)))
   }
-  try reader.finish("nodes")
 }
 
 private func readIDs(_ reader: inout FormatByteReader) throws(EdgeError) -> [ValueID] {
@@ -241,7 +257,8 @@ private func readIDs(_ reader: inout FormatByteReader) throws(EdgeError) -> [Val
   return ids
 }
 
-private func readGraph(_ section: FormatByteReader, _ graph: inout Graph, _ limits: Limits) throws(EdgeError) {
+/// The rest of a graph, at the end of its bytes.
+func readGraph(_ section: FormatByteReader, _ graph: inout Graph, _ limits: Limits) throws(EdgeError) {
   var reader = section
   graph.name = try reader.string(limit: limits.maximumNameBytes)
   graph.inputs = try readIDs(&reader)

@@ -9,9 +9,10 @@ import Graph
 public func encodeModel(_ graph: Graph) throws(EdgeError) -> Storage {
   var data = DataLayout()
   let values = try valuesSection(graph, &data)
-  let sections: [(FormatLayout.Section, [UInt8])] = [
-    (.graph, graphSection(graph)), (.values, values), (.nodes, nodesSection(graph)),
-  ]
+  var (network, nodes) = (FormatByteWriter(), FormatByteWriter())
+  network.network(graph)
+  nodes.nodes(graph)
+  let sections: [(FormatLayout.Section, [UInt8])] = [(.graph, network.bytes), (.values, values), (.nodes, nodes.bytes)]
 
   var offset = FormatLayout.headerBytes + FormatLayout.sectionEntryBytes * FormatLayout.Section.allCases.count
   var offsets: [Int] = []
@@ -67,70 +68,74 @@ private struct DataLayout {
   }
 }
 
-private func graphSection(_ graph: Graph) -> [UInt8] {
-  var writer = FormatByteWriter()
-  writer.string(graph.name)
-  for list in [graph.inputs, graph.outputs] {
-    writer.u32(list.count)
-    for value in list { writer.u32(value) }
-  }
-  writer.u32(graph.metadata.count)
-  for entry in graph.metadata {
-    writer.string(entry.key)
-    writer.string(entry.value)
-  }
-  if !graph.states.isEmpty {
-    writer.u32(graph.states.count)
-    for value in graph.states { writer.i32(value) }
-  }
-  return writer.bytes
-}
-
 private func valuesSection(_ graph: Graph, _ data: inout DataLayout) throws(EdgeError) -> [UInt8] {
   var writer = FormatByteWriter()
   writer.u32(graph.values.count)
   for (id, value) in graph.values.enumerated() {
-    writer.string(value.name)
-    writer.u8(value.dtype.rawValue)
-    writer.u8(UInt8(truncatingIfNeeded: value.shape.rank))
-    writer.flag(value.quantization != nil)
-    writer.flag(value.constant != nil)
-    for dim in value.shape.dims { writer.i64(dim) }
-    if let quantization = value.quantization {
-      writer.i32(quantization.axis ?? -1)
-      writer.u32(quantization.scales.count)
-      for scale in quantization.scales { writer.f32(scale) }
-      for zeroPoint in quantization.zeroPoints { writer.integer(zeroPoint) }
-    }
+    writer.value(value)
     if let constant = value.constant {
-      guard constant.byteCount == value.byteCount(batch: 1), !value.shape.hasBatch else {
-        throw EdgeError(.invalidGraph, "the constant's bytes do not fill its shape", tensor: value.name)
-      }
+      try checkConstant(value, constant)
       writer.i64(try data.place(id, constant.byteCount))
     }
   }
   return writer.bytes
 }
 
-private func nodesSection(_ graph: Graph) -> [UInt8] {
-  var writer = FormatByteWriter()
-  writer.u32(graph.nodes.count)
-  for node in graph.nodes {
-    var attributes = FormatByteWriter()
-    let code = attributes.attributes(of: node.op)
-    writer.string(node.name)
-    writer.integer(code.rawValue)
-    writer.u32(attributes.bytes.count)
-    writer.bytes += attributes.bytes
-    for list in [node.inputs, node.outputs] {
-      writer.u32(list.count)
-      for value in list { writer.i32(value) }
-    }
+func checkConstant(_ value: Value, _ constant: TensorData) throws(EdgeError) {
+  guard constant.byteCount == value.byteCount(batch: 1), !value.shape.hasBatch else {
+    throw EdgeError(.invalidGraph, "the constant's bytes do not fill its shape", tensor: value.name)
   }
-  return writer.bytes
 }
 
 extension FormatByteWriter {
+  /// A value, without what says where a constant is.
+  mutating func value(_ value: Value) {
+    string(value.name)
+    u8(value.dtype.rawValue)
+    u8(UInt8(truncatingIfNeeded: value.shape.rank))
+    flag(value.quantization != nil)
+    flag(value.constant != nil)
+    for dim in value.shape.dims { i64(dim) }
+    if let quantization = value.quantization {
+      i32(quantization.axis ?? -1)
+      u32(quantization.scales.count)
+      for scale in quantization.scales { integer(scale.bitPattern) }
+      for zeroPoint in quantization.zeroPoints { i32(Int(zeroPoint)) }
+    }
+  }
+
+  mutating func nodes(_ graph: Graph) {
+    u32(graph.nodes.count)
+    for node in graph.nodes {
+      var attributes = FormatByteWriter(isCompact: isCompact)
+      let code = attributes.attributes(of: node.op)
+      string(node.name)
+      u16(code.rawValue)
+      u32(attributes.bytes.count)
+      bytes += attributes.bytes
+      ids(node.inputs)
+      ids(node.outputs)
+    }
+  }
+
+  /// Everything else of a graph.
+  mutating func network(_ graph: Graph) {
+    string(graph.name)
+    ids(graph.inputs)
+    ids(graph.outputs)
+    u32(graph.metadata.count)
+    for entry in graph.metadata {
+      string(entry.key)
+      string(entry.value)
+    }
+    if !graph.states.isEmpty { ids(graph.states) }
+  }
+
+  private mutating func ids(_ list: [ValueID]) {
+    u32(list.count)
+    for value in list { i32(value) }
+  }
+
   fileprivate mutating func sectionEntry(_ section: FormatLayout.Section, in file: Storage, offset: Int, byteCount: Int) {
     integer(section.rawValue)
     integer(file.checksum(offset, byteCount))
@@ -143,7 +148,7 @@ extension FormatByteWriter {
 extension Storage {
   fileprivate func checksum(_ offset: Int, _ byteCount: Int) -> UInt32 { ep_crc32c(0, base + offset, byteCount) }
 
-  fileprivate func copy(_ bytes: [UInt8], to offset: Int) {
+  func copy(_ bytes: [UInt8], to offset: Int) {
     bytes.withUnsafeBytes { source in
       if let start = source.baseAddress { (base + offset).copyMemory(from: start, byteCount: source.count) }
     }

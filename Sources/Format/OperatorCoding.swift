@@ -148,7 +148,7 @@ extension FormatByteWriter {
       i32(axis)
       flag(scalarIndex)
       u32(indices.count)
-      for index in indices { integer(index) }
+      for index in indices { i32(Int(index)) }
       return .gather
     case .localResponseNormalization(let size, let alpha, let beta, let bias):
       i32(size)
@@ -336,7 +336,7 @@ extension FormatByteReader {
       let count = try count(recordBytes: 4)
       var indices: [Int32] = []
       indices.reserveCapacity(count)
-      for _ in 0..<count { indices.append(try integer(Int32.self)) }
+      for _ in 0..<count { indices.append(Int32(truncatingIfNeeded: try i32())) }
       return .gather(axis: axis, indices: indices, scalarIndex: scalarIndex)
     case .localResponseNormalization:
       return .localResponseNormalization(size: try i32(), alpha: try f32(), beta: try f32(), bias: try f32())

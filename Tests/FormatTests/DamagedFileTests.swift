@@ -78,7 +78,7 @@ private func resealed(_ bytes: [UInt8]) -> [UInt8] {
 
 @Test func newerVersionsAreNamed() throws {
   var bytes = try encoded(sampleGraph())
-  bytes[8] = 2
+  bytes[8] = 3
   #expect(failure(bytes)?.status == .newerVersion)
   bytes[8] = 1
   bytes[10] = 1

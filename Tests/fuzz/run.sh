@@ -57,7 +57,7 @@ run() { # target, seed folders
 }
 run OnnxFuzz Tests/fuzz/OnnxFuzz/corpus Tests/golden-errors/onnx & onnx=$!
 run TfliteFuzz Tests/fuzz/TfliteFuzz/corpus Tests/golden-errors/tflite & tflite=$!
-run EdgeAIFuzz Tests/golden/edgeai Tests/golden-errors/edgeai & edgeai=$!
+run EdgeAIFuzz Tests/golden/edgeai Tests/golden/edgeai-2 Tests/golden-errors/edgeai & edgeai=$!
 status=0
 report() { # target, process
   if wait "$2"; then

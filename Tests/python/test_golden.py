@@ -16,6 +16,7 @@ import edgeai
 
 GOLDEN = ROOT / "Tests/golden/edgeai"
 ERRORS = ROOT / "Tests/golden-errors/edgeai"
+CODED = ROOT / "Tests/golden/edgeai-2"
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -44,6 +45,14 @@ def test_read_and_written_unchanged(path: Path) -> None:
     contents = path.read_bytes()
     for model in (edgeai.load(path), edgeai.load(contents)):
         assert model.to_bytes() == contents
+
+
+@pytest.mark.parametrize("path", sorted(CODED.glob("*-coded-*.edgeai")), ids=lambda path: path.stem)
+def test_coded_files_are_what_they_were_coded_from(path: Path) -> None:
+    plain = path.with_name(path.name.split("-coded-")[0] + ".edgeai").read_bytes()
+    for model in (edgeai.load(path), edgeai.load(path.read_bytes())):
+        assert model.to_bytes() == plain
+        assert model.source == "edgeai"
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.edgeai")), ids=lambda path: path.stem)

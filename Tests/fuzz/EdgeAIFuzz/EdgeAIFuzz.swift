@@ -1,5 +1,5 @@
-// libFuzzer entry for the `.edgeai` reader: any bytes give a graph or a typed error. A file that is accepted is
-// exactly what writing its graph gives, and its graph plans and runs.
+// libFuzzer entry for the `.edgeai` reader: any bytes give a graph or a typed error. A file of version 1 that is accepted is
+// exactly what writing its graph gives; a graph of either version comes back from both codings, and plans and runs.
 
 import CPlatform
 
@@ -13,12 +13,19 @@ public func fuzzEdgeAI(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   limits.maximumNodes = 2000
   limits.maximumValues = 8000
   limits.maximumTensorBytes = 1 << 16
+  limits.maximumFileBytes = 1 << 20
   let bytes = UnsafeRawBufferPointer(start: image.base, count: size)
   do throws(EdgeError) {
     let graph = try decodeModel(bytes, owner: image, limits: limits)
     let again = try encodeModel(graph)
-    guard UnsafeRawBufferPointer(start: again.base, count: again.count).elementsEqual(bytes) else {
-      fatalError("an accepted file is not what its graph is written as")
+    let plain = UnsafeRawBufferPointer(start: again.base, count: again.count)
+    guard size > 8 && data[8] == 2 || plain.elementsEqual(bytes) else { fatalError("an accepted file is not what its graph is written as") }
+    for coding in [ModelCoding.huffman, .adaptive] {
+      let coded = try encodeModel(graph, coding)
+      var wide = Limits()
+      wide.maximumTensorBytes = limits.maximumTensorBytes
+      let back = try encodeModel(try decodeModel(UnsafeRawBufferPointer(start: coded.base, count: coded.count), owner: coded, limits: wide))
+      guard UnsafeRawBufferPointer(start: back.base, count: back.count).elementsEqual(plain) else { fatalError("coding changes a graph") }
     }
     runGraph(graph)
   } catch {
@@ -27,8 +34,12 @@ public func fuzzEdgeAI(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   return 0
 }
 
-/// Makes the size and the checksums of sections, section table and header right.
+/// Makes the size and the checksums of sections, section table and header right, or the one checksum of version 2.
 private func reseal(_ file: UnsafeMutableRawPointer, _ size: Int) {
+  if size > 16, file.load(fromByteOffset: 8, as: UInt8.self) == 2 {
+    file.storeBytes(of: ep_crc32c(0, file + 16, size - 16), toByteOffset: 12, as: UInt32.self)
+    return
+  }
   guard size >= 192 else { return }
   func number(_ offset: Int) -> Int { file.loadUnaligned(fromByteOffset: offset, as: Int.self) }
   func store(_ value: UInt32, _ offset: Int) { file.storeBytes(of: value, toByteOffset: offset, as: UInt32.self) }

@@ -27,7 +27,7 @@ public func mutateSection(_ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ ma
 
 /// The four sections of a file whose table can be followed.
 private func sectionContents(_ data: UnsafeMutablePointer<UInt8>, _ size: Int) -> [[UInt8]]? {
-  guard size >= 192 else { return nil }
+  guard size >= 192, data[8] == 1 else { return nil }
   let file = UnsafeRawBufferPointer(start: data, count: size)
   var sections: [[UInt8]] = []
   for index in 0..<4 {

@@ -18,6 +18,8 @@ from make import (  # noqa: E402
 )
 
 GRAPH, VALUES, NODES, DATA = range(4)
+#: A sound file of version 2.
+CODED = HERE.parents[1] / "golden/edgeai-2/control-coded-adaptive-0.1.edgeai"
 
 
 def sound(name: str = "sound") -> File:
@@ -60,6 +62,16 @@ def sealed(file: bytes) -> bytes:
 def patched(file: bytes, offset: int, data: bytes, seal: bool = True) -> bytes:
     changed = file[:offset] + data + file[offset + len(data) :]
     return sealed(changed) if seal else changed
+
+
+def coded_sealed(behind: bytes) -> bytes:
+    """A file of version 2 that has these bytes behind its checksum."""
+    return b"\x89EDGEAI\n" + struct.pack("<HHI", 2, 0, crc32c(behind)) + behind
+
+
+def coded_file(behind: bytes) -> bytes:
+    """A file of version 2 that has these bytes, fewer than 64, behind its size."""
+    return coded_sealed(bytes([2 * len(behind)]) + behind)
 
 
 def with_section(section: int, content: bytes) -> bytes:
@@ -120,7 +132,19 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
     def node(code: int, attributes: bytes, inputs=(0,), outputs=(1,), name: str | bytes = "op") -> bytes:  # type: ignore[no-untyped-def]
         return text(name) + struct.pack("<HI", code, len(attributes)) + attributes + i32s(inputs) + i32s(outputs)
 
+    coded = CODED.read_bytes()
     return {
+        # Version 2.
+        "coded-cut-in-header": (coded[:15], 201, 12, "", "", "inside"),
+        "coded-cut": (coded[:-1], 201, len(coded) - 1, "", "", "bytes behind its header"),
+        "coded-trailing-byte": (coded + b"\0", 200, 18, "", "", "the file has"),
+        "coded-checksum": (coded[:40] + bytes([coded[40] ^ 1]) + coded[41:], 202, 16, "", "", "checksum"),
+        "coded-newer-minor": (coded[:10] + b"\1" + coded[11:], 203, 10, "", "", "version 2.1"),
+        "coded-long-number": (coded_sealed(b"\x80\0"), 200, 18, "", "", "too long"),
+        "coded-main-huge": (coded_file(b"\x01" + b"\xff\xff\xff\xff\x0f"), 200, 23, "", "", "leaves the file"),
+        "coded-description-huge": (coded_file(b"\xff\xff\xff\xff\x0f" + b"\x01" + b"\0"), 200, 23, "", "", "a description of"),
+        "coded-description-empty": (coded_file(b"\0\0"), 200, 19, "", "", "count"),
+        "coded-description-short": (coded_file(b"\x28\x01\x55"), 201, 20, "", "", "early"),
         # Header and table.
         "bad-magic": (b"\x88" + good[1:], 200, 0, "", "", "not"),
         "line-endings": (good[:7] + b"\r\n" + good[8:], 200, 0, "", "", "not"),
@@ -129,7 +153,7 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "cut-after-header": (good[:64], 201, 64, "", "", "of its"),
         "cut-in-data": (good[:-1], 201, end - 1, "", "", "of its"),
         "trailing-byte": (good + b"\0", 200, 16, "", "", "the file has"),
-        "newer-major": (patched(good, 8, b"\2\0"), 203, 8, "", "", "version 2.0"),
+        "newer-major": (patched(good, 8, b"\3\0"), 203, 8, "", "", "version 3.0"),
         "newer-minor": (patched(good, 10, b"\1\0"), 203, 10, "", "", "version 1.1"),
         "version-0": (patched(good, 8, b"\0\0"), 200, 8, "", "", "version 0.0"),
         "header-checksum": (patched(good, 30, b"\1", seal=False), 202, 0, "", "", "header"),

@@ -306,6 +306,50 @@ static PyObject *model_to_bytes(PyObject *self, PyObject *unused) {
   return to_bytes(self, edgeai_model_save_memory_required, edgeai_model_save_memory);
 }
 
+/* (path, coding) */
+static PyObject *model_save_coded(PyObject *self, PyObject *args) {
+  const char *path;
+  int coding;
+  if (!PyArg_ParseTuple(args, "yi:save_coded", &path, &coding)) return NULL;
+  ERROR_INIT(error);
+  edgeai_status status;
+  ModelUse use;
+  const edgeai_model *model = model_use_begin(&use, self);
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_model_save_coded_file(model, coding, path, &error);
+  Py_END_ALLOW_THREADS
+  model_use_end(&use);
+  if (status != EDGEAI_OK) return raise_error(&error);
+  Py_RETURN_NONE;
+}
+
+/* Coding takes a while, so it is done without the interpreter's lock, once to know the size and once to keep the bytes. */
+static PyObject *model_to_coded_bytes(PyObject *self, PyObject *argument) {
+  int coding = (int)PyLong_AsLong(argument);
+  if (coding == -1 && PyErr_Occurred()) return NULL;
+  ERROR_INIT(error);
+  edgeai_status status;
+  size_t size = 0;
+  ModelUse use;
+  const edgeai_model *model = model_use_begin(&use, self);
+  Py_BEGIN_ALLOW_THREADS
+  status = edgeai_model_save_coded_memory_required(model, coding, &size, &error);
+  Py_END_ALLOW_THREADS
+  PyObject *bytes = status == EDGEAI_OK ? PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size) : NULL;
+  if (bytes) {
+    char *to = PyBytes_AsString(bytes);
+    Py_BEGIN_ALLOW_THREADS
+    status = edgeai_model_save_coded_memory(model, coding, to, size, NULL, &error);
+    Py_END_ALLOW_THREADS
+  }
+  model_use_end(&use);
+  if (status != EDGEAI_OK) {
+    Py_XDECREF(bytes);
+    return raise_error(&error);
+  }
+  return bytes;
+}
+
 static PyObject *model_to_onnx(PyObject *self, PyObject *unused) {
   (void)unused;
   return to_bytes(self, edgeai_model_export_onnx_memory_required, edgeai_model_export_onnx_memory);
@@ -355,6 +399,7 @@ static PyMethodDef methods[] = {
   {"tensors", model_tensors, METH_NOARGS, NULL},     {"ops", model_ops, METH_NOARGS, NULL},
   {"unsupported", model_unsupported, METH_NOARGS, NULL}, {"metadata", model_metadata, METH_NOARGS, NULL},
   {"set_metadata", model_set_metadata, METH_VARARGS, NULL}, {"describe", model_describe, METH_NOARGS, NULL},
+  {"save_coded", model_save_coded, METH_VARARGS, NULL}, {"to_coded_bytes", model_to_coded_bytes, METH_O, NULL},
   {"save", model_save, METH_O, NULL},                {"to_bytes", model_to_bytes, METH_NOARGS, NULL},
   {"export_onnx", model_export_onnx, METH_O, NULL},  {"to_onnx", model_to_onnx, METH_NOARGS, NULL},
   {"tensor_data", model_tensor_data, METH_O, NULL},  {"tensor_scales", model_tensor_scales, METH_O, NULL},

@@ -224,9 +224,9 @@ def _convert(options: argparse.Namespace) -> int:
     target = pathlib.Path(options.output)
     if target.suffix in (".c", ".h"):
         name = options.name or re.sub(r"\W", "_", target.stem)
-        target.write_text(c_array(model.to_bytes(), name))
+        target.write_text(c_array(model.to_bytes(coding=options.coding), name))
     else:
-        model.save(target)
+        model.save(target, coding=options.coding)
     print(f"wrote {target}: {bytes_text(target.stat().st_size)}, {count_text(model.parameters)} parameters")
     return 0
 
@@ -300,6 +300,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("convert", _convert, "Write a model as .edgeai, as .onnx, or as a C array (.c, .h).")
     sub.add_argument("-o", "--output", required=True)
     sub.add_argument("--name", help="name of the C array (default: the file's)")
+    sub.add_argument(
+        "--coding", choices=("none", "huffman", "adaptive"), default="none",
+        help="how an .edgeai file has its weights: none, to be used in place (default), or coded to be small",
+    )
     return parser
 
 

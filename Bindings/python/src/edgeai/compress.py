@@ -41,9 +41,9 @@ class Result:
         """Bytes of the ``.edgeai`` file after."""
         return self.report.bytes_after
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model as an ``.edgeai`` file."""
-        self.model.save(path)
+    def save(self, path: str | os.PathLike[str], *, coding: str = "none") -> None:
+        """Writes the model as an ``.edgeai`` file; ``coding`` as in :meth:`Model.save`."""
+        self.model.save(path, coding=coding)
 
     def __repr__(self) -> str:
         return f"<edgeai.Result {bytes_text(self.before)} -> {bytes_text(self.after)}, {self.report.sqnr_db:.1f} dB>"

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from .report import Report
 
 
+_CODINGS = {"none": 0, "huffman": 1, "adaptive": 2}
+
+
+def _coding(name: str) -> int:
+    """The number of a coding of constants."""
+    try:
+        return _CODINGS[name]
+    except KeyError:
+        message = f"coding is {name!r}, not one of {', '.join(_CODINGS)}"
+        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message) from None
+
+
 @dataclass(frozen=True)
 class Limits:
     """What :func:`load` accepts; 0 stands for the library's default."""
@@ -153,22 +165,33 @@ class Model:
         """Whether any operator computes in integers."""
         return any(t.quantized for t in self.tensors)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, coding: str = "none") -> None:
         """Writes an ``.edgeai`` file or, to a path that ends in ``.onnx``, an ONNX one; whole or not at all.
+
+        ``coding`` says how an ``.edgeai`` file has its constants, always exactly: ``"none"`` as they are in memory, to be
+        used in place; ``"adaptive"`` by adaptive arithmetic coding, the smallest; ``"huffman"`` by relative indices and
+        Huffman codes as in Deep Compression. Coded files are small where weights are pruned or have few distinct values;
+        loading one decodes its weights.
 
         ONNX files are for other tools: quantized operators stand between QuantizeLinear and DequantizeLinear, images
         are NCHW. Tensors keep their names. State becomes the last inputs and outputs, for the caller to carry over.
         :class:`UnsupportedOpError` names the operators that ONNX has no form for.
         """
         target = os.fsencode(path)
+        code = _coding(coding)
         if target.lower().endswith(b".onnx"):
+            if code:
+                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "an ONNX file has no coding")
             self._core.export_onnx(target)
+        elif code:
+            self._core.save_coded(target, code)
         else:
             self._core.save(target)
 
-    def to_bytes(self) -> bytes:
-        """The ``.edgeai`` file as bytes."""
-        return self._core.to_bytes()
+    def to_bytes(self, *, coding: str = "none") -> bytes:
+        """The ``.edgeai`` file as bytes; ``coding`` as in :meth:`save`."""
+        code = _coding(coding)
+        return self._core.to_coded_bytes(code) if code else self._core.to_bytes()
 
     def to_onnx(self) -> bytes:
         """The ONNX file that :meth:`save` would write, as bytes."""

@@ -1,0 +1,66 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// A graph as an `.edgeai` file, version 1, or 2 where constants are coded. The same graph always gives the same bytes.
+///
+/// Throws `outOfMemory`, `limitExceeded`, or `invalidGraph` for a constant whose bytes do not fill its shape.
+public func encodeModel(_ graph: Graph, _ coding: ModelCoding) throws(EdgeError) -> Storage {
+  coding == .none ? try encodeModel(graph) : try encodeCompact(graph, coding)
+}
+
+private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeError) -> Storage {
+  let encoder = try ConstantEncoder(coding)
+  var chunks: [[UInt8]] = []
+  var forms: [(value: ValueID, form: ConstantForm)] = []
+  var description = FormatByteWriter(isCompact: true)
+  description.u32(graph.values.count)
+  for (id, value) in graph.values.enumerated() {
+    description.value(value)
+    guard let constant = value.constant else { continue }
+    try checkConstant(value, constant)
+    let coded = try encoder.form(value, constant)
+    description.constantForm(coded.form)
+    chunks.append(coded.chunk)
+    forms.append((id, coded.form))
+  }
+  description.nodes(graph)
+  description.network(graph)
+
+  guard description.bytes.count <= FormatLayout.maximumDescriptionBytes else {
+    throw EdgeError(.limitExceeded, "the description of the model is too large to be coded")
+  }
+
+  let main = try MixingCoder(decoding: nil)
+  description.bytes.withUnsafeMutableBufferPointer { bytes in
+    if let start = bytes.baseAddress { main.text(start, bytes.count) }
+  }
+  for entry in forms {
+    if let constant = graph.values[entry.value].constant { try encoder.writeMain(graph.values[entry.value], constant, entry.form, main) }
+  }
+  main.finish()
+
+  var header = FormatByteWriter(isCompact: true)
+  header.u32(description.bytes.count)
+  header.u32(main.output.count)
+  var rest = header.bytes.count + main.output.count
+  for chunk in chunks { rest += chunk.count }
+  var file = FormatByteWriter(isCompact: true)
+  file.bytes = FormatLayout.magic
+  file.integer(FormatLayout.compactMajorVersion)
+  file.integer(FormatLayout.compactMinorVersion)
+  let checksumOffset = file.bytes.count
+  file.integer(UInt32(0))
+  file.i64(rest)
+  file.bytes += header.bytes
+  let storage = try Storage.allocate(file.bytes.count - header.bytes.count + rest)
+  var position = 0
+  for part in [file.bytes, main.output] + chunks {
+    storage.copy(part, to: position)
+    position += part.count
+  }
+  let checksum = ep_crc32c(0, storage.base + FormatLayout.compactChecksumEnd, storage.count - FormatLayout.compactChecksumEnd)
+  storage.base.storeBytes(of: checksum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
+  return storage
+}

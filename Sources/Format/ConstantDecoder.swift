@@ -1,0 +1,205 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Decodes constants, one after the other, into memory of their own; beyond that it needs tables of a fixed size.
+struct ConstantDecoder {
+  private let main: MixingCoder
+  private let streamEnd: Int
+  private var fast: RansMatrix?
+  private let row: Storage
+  /// Patterns of the symbols.
+  private let palette: Storage
+
+  init(_ main: MixingCoder, streamEnd: Int) throws(EdgeError) {
+    self.main = main
+    self.streamEnd = streamEnd
+    row = try Storage.allocate(2 * SymbolAlphabet.longestRow)
+    palette = try Storage.allocate(8 * SymbolAlphabet.most)
+  }
+
+  private var symbols: UnsafeMutablePointer<UInt16> { row.base.assumingMemoryBound(to: UInt16.self) }
+  private var patterns: UnsafeMutablePointer<UInt64> { palette.base.assumingMemoryBound(to: UInt64.self) }
+
+  private mutating func fastCoder() throws(EdgeError) -> RansMatrix {
+    if let fast { return fast }
+    let coder = try RansMatrix(decoding: true)
+    fast = coder
+    return coder
+  }
+
+  /// The elements of `value`, coded in this form; `chunk` is what it has behind the main stream, at `offset` in the file.
+  mutating func constant(
+    _ value: Value, _ form: ConstantForm, _ chunk: UnsafeRawBufferPointer, _ offset: Int
+  ) throws(EdgeError) -> TensorData {
+    let matrix = ConstantMatrix(value.shape)
+    let keys = ElementKeys(value.dtype)
+    let storage = try Storage.allocate(matrix.count * keys.bytes)
+    do throws(EdgeError) {
+      switch form.kind {
+      case .raw: if let from = chunk.baseAddress { storage.base.copyMemory(from: from, byteCount: chunk.count) }
+      case .split: try readSplit(storage, keys, matrix, chunk, offset)
+      case .list:
+        var neighbour: UInt64 = 0
+        var index = 0
+        while index < matrix.count, !main.isTruncated {
+          neighbour = main.element(0, bytes: keys.bytes, neighbour: neighbour, isReal: value.dtype.isFloatingPoint)
+          keys.store(keys.unrotated(neighbour), storage.base, index)
+          index &+= 1
+        }
+      case .mixed, .fast, .huffman: try readSymbols(storage, value.dtype, keys, matrix, form, chunk, offset)
+      }
+      if main.isTruncated { throw EdgeError(.truncatedModel, "the main stream ends early", byteOffset: streamEnd) }
+    } catch {
+      var placed = error
+      placed.tensor = value.name
+      throw placed
+    }
+    // The storage is as large as the constant.
+    guard let data = TensorData(storage, offset: 0, byteCount: storage.count) else { throw EdgeError(.internalError, "a constant's size") }
+    return data
+  }
+
+  private mutating func readSplit(
+    _ storage: Storage, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ chunk: UnsafeRawBufferPointer, _ offset: Int
+  ) throws(EdgeError) {
+    let plainBytes = (keys.bytes - 1) * matrix.count
+    guard chunk.count >= plainBytes else {
+      throw EdgeError(.truncatedModel, "the constant ends inside its low bytes", byteOffset: offset + chunk.count)
+    }
+    let coder = try fastCoder()
+    let coded = chunk.count - plainBytes
+    coder.begin(UnsafeRawBufferPointer(rebasing: chunk[..<coded]), columns: matrix.columns, symbols: 256, zero: 128, hasFlags: false)
+    let shift = UInt64(8 * (keys.bytes - 1))
+    var at = coded
+    var start = 0
+    while start < matrix.count, !coder.isTruncated {
+      let count = min(matrix.columns, matrix.count - start)
+      coder.code(symbols, count)
+      var column = 0
+      while column < count {
+        var pattern = UInt64(symbols[column]) << shift
+        var plane: UInt64 = 0
+        while plane < shift {
+          pattern |= UInt64(chunk[at]) << plane
+          at &+= 1
+          plane &+= 8
+        }
+        keys.store(keys.unrotated(pattern), storage.base, start &+ column)
+        column &+= 1
+      }
+      start += count
+    }
+    coder.end()
+    try check(coder, offset + coded)
+  }
+
+  private func check(_ coder: any SymbolRows, _ end: Int) throws(EdgeError) {
+    if coder.isTruncated { throw EdgeError(.truncatedModel, "the coded constant ends early", byteOffset: end) }
+    if coder.isBroken { throw EdgeError(.malformedModel, "the code of the constant makes no sense", byteOffset: end) }
+  }
+
+  private mutating func readSymbols(
+    _ storage: Storage, _ dtype: DType, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ form: ConstantForm,
+    _ chunk: UnsafeRawBufferPointer, _ offset: Int
+  ) throws(EdgeError) {
+    let steps = try readPalette(dtype, keys, matrix, form)
+    // A constant of one value has no symbols.
+    let coder: (any SymbolRows)?
+    switch form.kind {
+    case .fast:
+      let fast = try fastCoder()
+      fast.begin(chunk, columns: matrix.columns, symbols: form.symbols, zero: form.zero, hasFlags: form.hasFlags)
+      coder = fast
+    case .huffman:
+      guard let plan = form.plan else { throw EdgeError(.internalError, "no Huffman code") }
+      coder = HuffmanMatrix(plan, zero: form.zero, decoding: chunk)
+    default:
+      coder = form.symbols == 1 ? nil : try MixedMatrix(main, columns: matrix.columns, symbols: form.symbols, zero: form.zero)
+    }
+    if coder == nil { ep_zero(row.base, row.count) }
+    var start = 0
+    while start < matrix.count {
+      let count = min(matrix.columns, matrix.count - start)
+      if let coder {
+        coder.code(symbols, count)
+        if coder.isTruncated || coder.isBroken { break }
+      }
+      if form.palette == .rows {
+        fillRow(storage, start, count, steps[start / matrix.columns], form.lowest)
+      } else {
+        fill(storage, keys, start, count)
+      }
+      start += count
+    }
+    if let coder {
+      coder.end()
+      try check(coder, offset + chunk.count)
+    }
+  }
+
+  /// What symbols stand for; gives the steps of rows.
+  private func readPalette(
+    _ dtype: DType, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ form: ConstantForm
+  ) throws(EdgeError) -> [Float] {
+    if form.palette == .grid || form.palette == .rows {
+      let count = form.palette == .grid ? 1 : matrix.rows
+      var steps: [Float] = []
+      var neighbour: UInt64 = 0
+      while steps.count < count, !main.isTruncated {
+        neighbour = main.element(0, bytes: 4, neighbour: neighbour, isReal: true)
+        steps.append(Float(bitPattern: UInt32(truncatingIfNeeded: keys.unrotated(neighbour))))
+      }
+      if main.isTruncated { throw EdgeError(.truncatedModel, "the main stream ends early", byteOffset: streamEnd) }
+      if form.palette == .grid {
+        for symbol in 0..<form.symbols { patterns[symbol] = UInt64((Float(form.lowest + symbol) * steps[0]).bitPattern) }
+      }
+      return steps
+    }
+    var key = keys.key(keys.unrotated(main.element(0, bytes: keys.bytes, neighbour: 0, isReal: dtype.isFloatingPoint)))
+    var before: UInt64 = 0
+    for symbol in 0..<form.symbols {
+      if symbol > 0 {
+        if form.palette == .list { before = main.magnitude(0, before: before) }
+        key &+= form.palette == .list ? before : 1
+      }
+      patterns[symbol] = keys.pattern(ofKey: key)
+    }
+    return []
+  }
+
+  private func fill(_ storage: Storage, _ keys: ElementKeys, _ start: Int, _ count: Int) {
+    let (symbols, patterns) = (symbols, patterns)
+    var column = 0
+    if keys.bytes == 4 {
+      let to = storage.base.assumingMemoryBound(to: UInt32.self) + start
+      while column < count {
+        to[column] = UInt32(truncatingIfNeeded: patterns[Int(symbols[column])])
+        column &+= 1
+      }
+      return
+    }
+    if keys.bytes == 1 {
+      let to = storage.base.assumingMemoryBound(to: UInt8.self) + start
+      while column < count {
+        to[column] = UInt8(truncatingIfNeeded: patterns[Int(symbols[column])])
+        column &+= 1
+      }
+      return
+    }
+    while column < count {
+      keys.store(patterns[Int(symbols[column])], storage.base, start &+ column)
+      column &+= 1
+    }
+  }
+
+  private func fillRow(_ storage: Storage, _ start: Int, _ count: Int, _ step: Float, _ lowest: Int) {
+    let to = storage.base.assumingMemoryBound(to: Float.self) + start
+    var column = 0
+    while column < count {
+      to[column] = Float(lowest &+ Int(symbols[column])) * step
+      column &+= 1
+    }
+  }
+}

@@ -1,0 +1,297 @@
+import CPlatform
+@testable import Format
+import Graph
+import Testing
+
+private let codings: [ModelCoding] = [.huffman, .adaptive]
+
+private func encoded(_ graph: Graph, _ coding: ModelCoding) throws -> [UInt8] {
+  let storage = try encodeModel(graph, coding)
+  return Array(UnsafeRawBufferPointer(start: storage.base, count: storage.count))
+}
+
+private struct Random {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    return state
+  }
+  mutating func below(_ bound: Int) -> Int { Int(next() >> 33) % bound }
+  mutating func unit() -> Float { Float(next() >> 40) / Float(1 << 24) }
+}
+
+/// Constants alone, which no node reads.
+private func graph(_ constants: [(DType, [Int], [UInt8])]) throws -> Graph {
+  var graph = Graph(name: "constants")
+  for (index, (dtype, dims, bytes)) in constants.enumerated() {
+    graph.addValue(Value(name: Text("c\(index)"), dtype: dtype, shape: Shape(dims), constant: try TensorData(bytes)))
+  }
+  return graph
+}
+
+private func expectSame(_ graph: Graph, _ comment: String = "", _ line: Int = #line) throws {
+  let plain = try encoded(graph)
+  for coding in codings {
+    let bytes = try encoded(graph, coding)
+    #expect(try encoded(decoded(bytes)) == plain, "\(comment), \(coding), line \(line)")
+    #expect(try encoded(graph, coding) == bytes, "\(comment), \(coding): other bytes the second time, line \(line)")
+  }
+}
+
+private func bytes<T: BitwiseCopyable>(_ elements: [T]) -> [UInt8] { elements.withUnsafeBytes { [UInt8]($0) } }
+
+@Test func codedConstantsComeBackBitForBit() throws {
+  var random = Random(state: 88_172_645_463_325_252)
+  let types: [DType] = [
+    .float32, .uint8, .int8, .int32, .int64, .bool, .float16, .float64, .int16, .uint16, .uint32, .uint64, .bfloat16,
+  ]
+  for dims in [[], [0], [1], [7], [3, 0, 2], [1, 1, 1], [5, 9], [64, 3, 3, 7], [2, 70_000], [300, 41]] {
+    let count = Shape(dims).elementCount() ?? 0
+    for dtype in types {
+      // Random patterns, patterns of one value, few of them, and many zeros.
+      for (values, zeros) in [(Int.max, 0), (1, 0), (2, 50), (13, 90), (300, 70), (5000, 99)] where values != Int.max || count < 10_000 {
+        let palette = (0..<min(values, 6000)).map { _ in random.next() }
+        var data = [UInt8](repeating: 0, count: count * dtype.byteCount)
+        for index in 0..<count where random.below(100) >= zeros {
+          let pattern = values == Int.max ? random.next() : palette[random.below(palette.count)]
+          for byte in 0..<dtype.byteCount { data[index * dtype.byteCount + byte] = UInt8(truncatingIfNeeded: pattern >> UInt64(8 * byte)) }
+        }
+        if dtype == .bool { data = data.map { $0 & 1 } }
+        if count * dtype.byteCount > 300_000, dtype != .float32, dtype != .int8 { continue }
+        try expectSame(graph([(dtype, dims, data)]), "\(dtype) \(dims), \(values) values, \(zeros) % zeros")
+      }
+    }
+  }
+}
+
+@Test func specialNumbersKeepTheirBits() throws {
+  let special: [Float] = [0, -0.0, .infinity, -.infinity, .nan, Float(bitPattern: 0x7FC0_1234), Float(bitPattern: 0xFF80_0001), .leastNonzeroMagnitude, -1, 1]
+  try expectSame(graph([(.float32, [special.count], bytes(special))]))
+  let long = (0..<5000).map { special[($0 * 7) % special.count] }
+  try expectSame(graph([(.float32, [50, 100], bytes(long))]))
+  let doubles: [Double] = [0, -0.0, .nan, .infinity, 0.1, -0.1]
+  try expectSame(graph([(.float64, [6], bytes(doubles))]))
+}
+
+/// What values are is found, and coded so.
+@Test func structureIsFound() throws {
+  var random = Random(state: 42)
+  func form(_ dtype: DType, _ dims: [Int], _ data: [UInt8], _ coding: ModelCoding = .adaptive) throws -> ConstantForm {
+    let constant = try TensorData(data)
+    try expectSame(graph([(dtype, dims, data)]))
+    return try ConstantEncoder(coding).form(Value(name: "w", dtype: dtype, shape: Shape(dims), constant: constant), constant).form
+  }
+  let normal = (0..<40_000).map { _ in (random.unit() + random.unit() + random.unit() - 1.5) }
+  let grid = try form(.float32, [100, 400], bytes(normal.map { ($0 * 50).rounded() * 0.037 }))
+  #expect(grid.palette == .grid && grid.kind == .fast)
+  let steps = (0..<100).map { _ in 0.01 + random.unit() }
+  let rows = try form(.float32, [100, 400], bytes(normal.enumerated().map { ($1 * 3).rounded() * steps[$0 / 400] + 0 }))
+  #expect(rows.palette == .rows)
+  #expect(rows.symbols == 9 || rows.symbols == 7 || rows.symbols == 11)
+  let ternary = try form(.float32, [100, 400], bytes(normal.enumerated().map { abs($1) < 0.6 ? 0 : $1 < 0 ? -steps[$0 / 400] : steps[$0 / 400] }))
+  #expect(ternary.palette == .rows && ternary.symbols == 3)
+  let interval = try form(.int8, [100, 400], bytes(normal.map { Int8(($0 * 70).rounded()) }))
+  #expect(interval.palette == .interval && interval.kind == .fast)
+  let list = try form(.float32, [100, 400], bytes(normal.map { ($0 * 4).rounded().squareRoot().isNaN ? 0.3 : ($0 * 4).rounded().squareRoot() }))
+  #expect(list.palette == .list && list.isPalette)
+  #expect(try form(.float32, [100, 400], bytes(normal)).kind == .split)
+  #expect(try form(.float32, [10, 40], bytes(Array(normal[..<400]))).kind == .list)
+  let noise = (0..<20_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+  #expect(try form(.uint32, [20_000], bytes(noise)).kind == .raw)
+  let pruned = bytes(normal.map { abs($0) < 1 ? 0 : $0 < 0 ? -0.5 : 0.25 })
+  #expect(try form(.float32, [100, 400], pruned).kind == .mixed)
+  #expect(try form(.float32, [100, 400], pruned, .huffman).kind == .huffman)
+}
+
+/// The coder learns: columns that are empty cost less than ones that are full here and there.
+@Test func emptyColumnsCostLittle() throws {
+  var random = Random(state: 7)
+  func size(_ keeps: (Int) -> Bool) throws -> Int {
+    let data = (0..<60_000).map { keeps($0 % 300) && random.below(100) < 10 ? Float(1 + random.below(3)) : 0 }
+    return try encoded(graph([(.float32, [200, 300], bytes(data))]), .adaptive).count
+  }
+  // A tenth of the columns, with a tenth of their weights, against as many weights anywhere.
+  let columns = try size { $0 % 10 == 3 }
+  let anywhere = try encoded(
+    graph([(.float32, [200, 300], bytes((0..<60_000).map { _ in random.below(1000) < 10 ? Float(1 + random.below(3)) : 0 }))]), .adaptive
+  ).count
+  #expect(Double(columns) < 0.75 * Double(anywhere))
+}
+
+/// LeNet-300-100 without weights: names, shapes, operators and everything of the container.
+@Test func aSmallNetworkCostsFewBytesBesideItsWeights() throws {
+  var graph = Graph(name: "lenet_300_100")
+  var value = graph.addValue(Value(name: "data", dtype: .float32, shape: Shape([Shape.batch, 784])))
+  graph.inputs = [value]
+  var weightBytes = 0
+  for (name, outputs, inputs) in [("ip1", 300, 784), ("ip2", 100, 300), ("ip3", 10, 100)] {
+    let weights = try graph.addConstant(Text(name + ".weight"), .float32, Shape([outputs, inputs]), [Float](repeating: 0, count: outputs * inputs))
+    let bias = try graph.addConstant(Text(name + ".bias"), .float32, Shape([outputs]), [Float](repeating: 0, count: outputs))
+    weightBytes += 4 * outputs * (inputs + 1)
+    let result = graph.addValue(Value(name: Text(name), dtype: .float32, shape: Shape([Shape.batch, outputs])))
+    let clamp = name == "ip3" ? Clamp.none : Clamp(min: 0, max: .infinity)
+    graph.nodes.append(Node(name: Text(name), op: .dense(clamp), inputs: [value, weights, bias], outputs: [result]))
+    value = result
+  }
+  graph.outputs = [value]
+  let file = try encoded(graph, .adaptive)
+  #expect(file.count < 200)
+  #expect(try encoded(decoded(file)).count > weightBytes)
+  try expectSame(graph)
+  try expectSame(sampleGraph())
+}
+
+@Test func goldenGraphsAreTheSameWhenCoded() throws {
+  for url in try goldenFiles("golden/edgeai") { try expectSame(decoded(contents(url)), url.lastPathComponent) }
+}
+
+// ---- Damage ---------------------------------------------------------------------------------------------
+
+/// A graph whose file has every form of a constant.
+private func formsGraph(_ coding: ModelCoding) throws -> Graph {
+  var graph = try sampleGraph()
+  var random = Random(state: 11)
+  func add(_ dtype: DType, _ dims: [Int], _ data: [UInt8]) throws {
+    graph.addValue(Value(name: Text("k\(graph.values.count)"), dtype: dtype, shape: Shape(dims), constant: try TensorData(data)))
+  }
+  try add(.float32, [30, 40], bytes((0..<1200).map { _ in random.unit() }))  // split
+  try add(.float32, [6], bytes((0..<6).map { _ in random.unit() }))  // list
+  try add(.uint32, [1100], bytes((0..<1100).map { _ in UInt32(truncatingIfNeeded: random.next()) }))  // raw
+  try add(.int8, [40, 40], (0..<1600).map { _ in UInt8(truncatingIfNeeded: random.next()) })  // fast
+  try add(.float32, [20, 30], bytes((0..<600).map { $0 % 7 == 0 ? Float(random.below(5)) * 0.3 : 0 }))  // mixed, a grid
+  try add(.float32, [8, 9], bytes((0..<72).map { Float(random.below(3) - 1) * Float($0 / 9 + 1) * 0.17 + 0 }))  // rows
+  try add(.float32, [9], bytes([Float](repeating: 2.5, count: 9)))  // one value
+  return graph
+}
+
+private func failure(_ bytes: [UInt8], _ limits: Limits = Limits()) -> EdgeError? {
+  do {
+    _ = try decoded(bytes, limits: limits)
+    return nil
+  } catch { return error }
+}
+
+private func resealed(_ bytes: [UInt8]) -> [UInt8] {
+  var bytes = bytes
+  let checksum = bytes[16...].withUnsafeBytes { ep_crc32c(0, $0.baseAddress, $0.count) }
+  for i in 0..<4 { bytes[12 + i] = UInt8(truncatingIfNeeded: checksum >> UInt32(8 * i)) }
+  return bytes
+}
+
+@Test func everyTruncationOfACodedFileIsRefused() throws {
+  for coding in codings {
+    let file = try encoded(formsGraph(coding), coding)
+    for count in 0..<file.count where count < 600 || count % 13 == 0 {
+      let error = try #require(failure(Array(file[..<count])), "a file cut to \(count) bytes was accepted")
+      #expect(error.status == (count < 8 ? .malformedModel : .truncatedModel), "cut to \(count) bytes: \(error.message)")
+      #expect(error.byteOffset >= 0)
+    }
+    #expect(failure(file + [0])?.status == .malformedModel)
+  }
+}
+
+@Test func everyFlippedBitOfACodedFileIsRefused() throws {
+  for coding in codings {
+    let file = try encoded(sampleGraph(), coding)
+    for offset in file.indices {
+      for bit in 0..<8 {
+        var damaged = file
+        damaged[offset] ^= 1 << UInt8(bit)
+        #expect(failure(damaged) != nil, "bit \(bit) of byte \(offset) flipped and accepted")
+      }
+    }
+  }
+}
+
+/// With its checksum made right again, a damaged file may be a good one; it never traps, and an error names a place.
+@Test func resealedDamageOfACodedFileNeverTraps() throws {
+  var limits = Limits()
+  limits.maximumTensorBytes = 1 << 20
+  limits.maximumFileBytes = 1 << 22
+  var statuses = Set<Int32>()
+  for coding in codings {
+    let file = try encoded(formsGraph(coding), coding)
+    var random = Random(state: 3)
+    for offset in 16..<file.count where offset < 700 || random.below(10) == 0 {
+      var damaged = file
+      damaged[offset] = UInt8(truncatingIfNeeded: random.next())
+      guard let error = failure(resealed(damaged), limits) else { continue }
+      statuses.insert(error.status.code)
+      #expect(
+        error.byteOffset >= 0 || !error.node.isEmpty || !error.tensor.isEmpty || error.status == .limitExceeded || error.status == .invalidGraph,
+        "byte \(offset): \(error.message)")
+    }
+  }
+  #expect(statuses.contains(Status.malformedModel.code))
+}
+
+@Test func limitsOfCodedFilesAreKept() throws {
+  let file = try encoded(formsGraph(.adaptive), .adaptive)
+  for change in [
+    { $0.maximumFileBytes = file.count }, { $0.maximumFileBytes = 100 }, { $0.maximumNodes = 2 }, { $0.maximumValues = 3 },
+    { $0.maximumTensorBytes = 63 }, { $0.maximumNameBytes = 3 }, { $0.maximumMetadataBytes = 2 },
+  ] as [(inout Limits) -> Void] {
+    var limits = Limits()
+    change(&limits)
+    #expect(failure(file, limits)?.status == .limitExceeded)
+  }
+}
+
+/// Few bytes that promise much: refused before memory is taken, or ended where the bytes end.
+@Test func zerosArePricedBeforeTheyAreAllocated() throws {
+  var graph = Graph(name: "bomb")
+  graph.addValue(Value(name: "zeros", dtype: .int8, shape: Shape([1 << 20]), constant: try TensorData([UInt8](repeating: 0, count: 1 << 20))))
+  let file = try encoded(graph, .adaptive)
+  #expect(file.count < 100)
+  var limits = Limits()
+  limits.maximumTensorBytes = 1 << 19
+  #expect(failure(file, limits)?.status == .limitExceeded)
+  limits = Limits()
+  limits.maximumFileBytes = 1 << 19
+  #expect(failure(file, limits)?.status == .limitExceeded)
+}
+
+// ---- Codes ----------------------------------------------------------------------------------------------
+
+@Test func huffmanCodesAreShortestAndNeverTooLong() throws {
+  // Counts 1, 1, 2, 4 take 3, 3, 2, 1 bits.
+  let table = HuffmanTable(counts: [4, 1, 0, 2, 1])
+  #expect(table.lengths == [1, 3, 0, 2, 3])
+  #expect(table.cost([4, 1, 0, 2, 1]) == 14)
+  // Fibonacci's numbers make the deepest tree.
+  var counts = [1, 1]
+  while counts.count < 40 { counts.append(counts[counts.count - 1] + counts[counts.count - 2]) }
+  let deep = HuffmanTable(counts: counts)
+  #expect(deep.lengths.max()! <= UInt8(HuffmanTable.longest))
+  #expect(deep.lengths.reduce(0) { $0 + 1 << (HuffmanTable.longest - Int($1)) } <= 1 << HuffmanTable.longest)
+  #expect(HuffmanTable(lengths: deep.lengths) != nil)
+  #expect(HuffmanTable(lengths: [1, 1, 1]) == nil)
+  #expect(HuffmanTable(lengths: [16]) == nil)
+}
+
+@Test func fillersBridgeLongGaps() throws {
+  // One weight in 700: gaps far beyond what eight bits say.
+  var data = [Float](repeating: 0, count: 70_000)
+  for index in stride(from: 699, to: data.count, by: 700) { data[index] = index % 1400 == 699 ? 1 : -2 }
+  try expectSame(graph([(.float32, [70, 1000], bytes(data))]))
+  let file = try encoded(graph([(.float32, [70, 1000], bytes(data))]), .huffman)
+  #expect(file.count < 600)
+}
+
+@Test func probabilitiesAreLogisticAndBitsCostWhatTheySay() throws {
+  // A bit that is one in 1 of 64 has an entropy of 0.116 bits; 20,000 of them 290 bytes.
+  var random = Random(state: 5)
+  let coder = try MixingCoder(decoding: nil)
+  let bits = (0..<20_000).map { _ in random.below(64) == 0 ? 1 : 0 }
+  for bit in bits { _ = coder.bit(bit, 1, 2, 3, 4, set: 0) }
+  coder.finish()
+  #expect(coder.output.count < 310)
+  let output = coder.output
+  output.withUnsafeBytes { bytes in
+    let decoder = try? MixingCoder(decoding: bytes)
+    #expect(bits.allSatisfy { decoder?.bit(0, 1, 2, 3, 4, set: 0) == $0 })
+    #expect(decoder?.isAtEnd == true && decoder?.isTruncated == false)
+  }
+}

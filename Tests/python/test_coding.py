@@ -1,0 +1,102 @@
+"""Saving with coded constants: smaller files, the same model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSIFIER, small_model
+from onnx import helper
+from test_cli import run
+
+import edgeai
+
+CODINGS = ("huffman", "adaptive")
+
+
+def dense(weights: np.ndarray, bias: np.ndarray | None = None) -> edgeai.Model:
+    constants = {"w": weights} if bias is None else {"w": weights, "b": bias}
+    node = helper.make_node("Gemm", ["x", *constants], ["y"], transB=1)
+    return edgeai.load(small_model([node], {"x": (2, weights.shape[1])}, ["y"], constants))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("which", ["float", "int8"])
+def test_coded_models_are_the_same(
+    coding: str, which: str, classifier: edgeai.Model, quantized: edgeai.Result, subset: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    model = classifier if which == "float" else quantized.model
+    model.save(tmp_path / "m.edgeai", coding=coding)
+    contents = (tmp_path / "m.edgeai").read_bytes()
+    assert contents == model.to_bytes(coding=coding)
+    assert len(contents) < len(model.to_bytes())
+    for source in (tmp_path / "m.edgeai", contents):
+        again = edgeai.load(source)
+        assert again.to_bytes() == model.to_bytes()
+        assert again.to_bytes(coding=coding) == contents
+        assert again.source == "edgeai"
+    x = subset["images"][:4]
+    assert np.array_equal(edgeai.Session(again)(x), edgeai.Session(model)(x))
+
+
+def test_no_coding_is_version_1(classifier: edgeai.Model) -> None:
+    assert classifier.to_bytes(coding="none") == classifier.to_bytes()
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_pruned_and_shared_weights_become_small(coding: str) -> None:
+    random = np.random.default_rng(1)
+    values = np.array([-0.5, -0.2, 0.3, 0.7], np.float32)
+    kept = random.random((300, 400)) < 0.05
+    weights = np.where(kept, random.choice(values, kept.shape), np.float32(0))
+    model = dense(weights)
+    # Places of independent weights have an entropy of 0.286 bits an element, values of 2 bits a weight.
+    entropy = (0.2864 * weights.size + 2 * kept.sum()) / 8
+    size = len(model.to_bytes(coding=coding))
+    assert entropy < size < (1.15 if coding == "huffman" else 1.03) * entropy + 150
+
+
+def test_scales_of_rows_are_found() -> None:
+    """Ternary weights with a scale for each output cost 1.6 bits and not a palette of 400 numbers."""
+    random = np.random.default_rng(2)
+    scales = random.random((200, 1), np.float32) + np.float32(0.1)
+    weights = (random.integers(-1, 2, (200, 500)) * scales + 0).astype(np.float32)
+    assert len(dense(weights).to_bytes(coding="adaptive")) < 1.02 * (1.585 * weights.size / 8) + 4 * 200 + 150
+
+
+def test_wrong_codings(classifier: edgeai.Model, tmp_path: Path) -> None:
+    with pytest.raises(edgeai.ArgumentError, match="'zip', not one of none, huffman, adaptive"):
+        classifier.save(tmp_path / "m.edgeai", coding="zip")
+    with pytest.raises(edgeai.ArgumentError, match="'zip'"):
+        classifier.to_bytes(coding="zip")
+    with pytest.raises(edgeai.ArgumentError, match="an ONNX file has no coding"):
+        classifier.save(tmp_path / "m.onnx", coding="adaptive")
+    with pytest.raises(edgeai.ArgumentError, match="coding is 7"):
+        classifier._core.to_coded_bytes(7)
+    with pytest.raises(edgeai.ArgumentError, match="coding is -1"):
+        classifier._core.save_coded(os.fsencode(tmp_path / "m.edgeai"), -1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_limits_of_coded_files() -> None:
+    """A short file of many zeros is refused before memory is taken for them."""
+    contents = dense(np.zeros((1000, 1000), np.float32)).to_bytes(coding="adaptive")
+    assert len(contents) < 200
+    with pytest.raises(edgeai.LimitError):
+        edgeai.load(contents, limits=edgeai.Limits(max_tensor_bytes=1 << 20))
+    with pytest.raises(edgeai.LimitError):
+        edgeai.load(contents, limits=edgeai.Limits(max_file_bytes=1 << 20))
+
+
+def test_command_line(tmp_path: Path) -> None:
+    plain, coded, back = tmp_path / "plain.edgeai", tmp_path / "coded.edgeai", tmp_path / "back.edgeai"
+    run("convert", CLASSIFIER, "-o", plain)
+    run("convert", plain, "-o", coded, "--coding", "adaptive")
+    run("convert", coded, "-o", back)
+    assert back.read_bytes() == plain.read_bytes()
+    assert coded.stat().st_size < plain.stat().st_size
+    run("convert", plain, "-o", tmp_path / "net.c", "--coding", "huffman", "--name", "net")
+    assert "net" in (tmp_path / "net.c").read_text()
+    assert "no coding" in run("convert", plain, "-o", tmp_path / "net.onnx", "--coding", "huffman", status=2)
