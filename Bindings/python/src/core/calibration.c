@@ -50,8 +50,7 @@ static int32_t report_progress(void *context, const char *stage, uint64_t done, 
   return stop;
 }
 
-/* A Python list of str as an array of C strings, which live as long as the list; NULL with an exception on failure. */
-static const char **string_array(PyObject *list, size_t *count) {
+const char **string_array(PyObject *list, size_t *count) {
   Py_ssize_t n = PyList_Size(list);
   const char **texts = n < 0 ? NULL : PyMem_Calloc((size_t)n + 1, sizeof *texts);
   for (Py_ssize_t i = 0; texts && i < n; i++) {
@@ -214,20 +213,37 @@ static PyObject *calibration_quantize(PyObject *self, PyObject *unused) {
   return result;
 }
 
-typedef struct {
+struct Feed {
   const edgeai_model *model;
   PyObject *iterator, *arrays;
   Py_buffer views[MAX_INPUTS];
   int borrowed;
-} Feed;
+};
+
+Feed *feed_begin(const edgeai_model *model, PyObject *iterator) {
+  Feed *feed = PyMem_Calloc(1, sizeof *feed);
+  if (!feed) {
+    PyErr_NoMemory();
+    return NULL;
+  }
+  feed->model = model;
+  feed->iterator = iterator;
+  return feed;
+}
 
 static void feed_release(Feed *feed) {
   while (feed->borrowed > 0) PyBuffer_Release(&feed->views[--feed->borrowed]);
   Py_CLEAR(feed->arrays);
 }
 
+void feed_end(Feed *feed) {
+  if (!feed) return;
+  feed_release(feed);
+  PyMem_Free(feed);
+}
+
 /* Called without the GIL. A negative number cancels, with the exception set. */
-static int32_t feed_next(void *context, uint64_t index, edgeai_span *inputs, size_t input_count) {
+int32_t feed_next(void *context, uint64_t index, edgeai_span *inputs, size_t input_count) {
   (void)index;
   (void)input_count;
   Feed *feed = context;
@@ -254,22 +270,20 @@ static PyObject *compare(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model, *other, *iterator;
   if (!PyArg_ParseTuple(arguments, "O!O!O", model_type, &model, model_type, &other, &iterator)) return NULL;
-  Feed *feed = PyMem_Calloc(1, sizeof *feed);
-  if (!feed) return PyErr_NoMemory();
+  Feed *feed = feed_begin(((ModelObject *)model)->handle, iterator);
+  if (!feed) return NULL;
   ModelUse use, use_other;
-  feed->model = model_use_begin(&use, model);
+  const edgeai_model *handle = model_use_begin(&use, model);
   const edgeai_model *other_handle = model_use_begin(&use_other, other);
-  feed->iterator = iterator;
   edgeai_report *report = NULL;
   ERROR_INIT(error);
   edgeai_status status;
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_compare(feed->model, other_handle, feed_next, feed, &report, &error);
+  status = edgeai_compare(handle, other_handle, feed_next, feed, &report, &error);
   Py_END_ALLOW_THREADS
   model_use_end(&use_other);
   model_use_end(&use);
-  feed_release(feed);
-  PyMem_Free(feed);
+  feed_end(feed);
   return status == EDGEAI_OK ? report_wrap(report) : raise_error(&error);
 }
 

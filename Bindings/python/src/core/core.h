@@ -31,6 +31,7 @@ int add_model_type(PyObject *module);
 int add_session_type(PyObject *module);
 int add_calibration_type(PyObject *module);
 int add_report_type(PyObject *module);
+int add_pruning(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);
@@ -46,6 +47,14 @@ void model_use_end(ModelUse *use);
  * that uses the model. */
 int model_change_begin(ModelObject *model);
 void model_change_end(ModelObject *model);
+
+/* calibration.c */
+typedef struct Feed Feed;                                                           /* gives batches of an iterator to the library */
+Feed *feed_begin(const edgeai_model *model, PyObject *iterator);                    /* NULL with an exception */
+int32_t feed_next(void *feed, uint64_t index, edgeai_span *inputs, size_t input_count); /* an edgeai_data_fn */
+void feed_end(Feed *feed);                                                          /* NULL is nothing */
+/* A list of str as C strings that live as long as the list; free with PyMem_Free. NULL with an exception. */
+const char **string_array(PyObject *list, size_t *count);
 
 /* errors.c */
 PyObject *raise_error(const edgeai_error *error);                                   /* sets the exception; NULL */

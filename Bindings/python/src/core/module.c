@@ -32,7 +32,10 @@ static int execute(PyObject *module) {
     return -1;
   }
   if (arrays_init() || PyModule_AddIntConstant(module, "abi_version", EDGEAI_ABI_VERSION)) return -1;
-  return add_model_type(module) || add_session_type(module) || add_calibration_type(module) || add_report_type(module) ? -1 : 0;
+  return add_model_type(module) || add_session_type(module) || add_calibration_type(module) || add_report_type(module) ||
+             add_pruning(module)
+           ? -1
+           : 0;
 }
 
 static void release(void *module) {

@@ -26,6 +26,7 @@ from .errors import (
 )
 from .model import CheckResult, Limits, Model, Op, Tensor, UnsupportedOp, check, load
 from .profile import Profile, ProfileEvent, Step
+from .pruning import Sensitivity, SensitivityRow, factorize, prune, prune_schedule, sensitivity
 from .report import Layer, Report
 from .session import Memory, Session
 
@@ -54,6 +55,8 @@ __all__ = [
     "ProfileEvent",
     "Report",
     "Result",
+    "Sensitivity",
+    "SensitivityRow",
     "Session",
     "ShapeError",
     "Step",
@@ -66,7 +69,11 @@ __all__ = [
     "build_info",
     "check",
     "compare",
+    "factorize",
     "instruction_sets",
     "load",
+    "prune",
+    "prune_schedule",
     "quantize",
+    "sensitivity",
 ]
