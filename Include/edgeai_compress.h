@@ -1,5 +1,4 @@
-/* edgeai_compress.h - make a network small: int8 quantization after training, fewer channels, and reports on what it
- * cost.
+/* edgeai_compress.h - make a network small: int8 quantization after training, pruning, and reports on what it cost.
  *
  *     edgeai_quantize_options options;
  *     edgeai_quantize_options_init(&options, sizeof options);
@@ -112,6 +111,136 @@ typedef int32_t (*edgeai_data_fn)(void *context, uint64_t index, edgeai_span *in
 EDGEAI_API edgeai_status edgeai_compare(const edgeai_model *model, const edgeai_model *other, edgeai_data_fn data, void *context,
                                         edgeai_report **report, edgeai_error *error);
 
+/* ---- Pruning ------------------------------------------------------------------------------------------- */
+
+/* A number for a layer: its name, or the beginning of names followed by '*'. */
+typedef struct edgeai_layer_value {
+  const char *name;
+  double value;
+} edgeai_layer_value;
+
+/* What pruning one layer alone does to the outputs; see edgeai_sensitivity. */
+typedef struct edgeai_sensitivity_row {
+  const char *layer;     /* name of the operator */
+  double fraction;       /* share of the layer's weights that was to go */
+  double noise;          /* power of the worst output's error, relative to the output's own: 1 / SQNR; 0 when equal */
+  uint64_t weights;      /* of the layer */
+  uint64_t kept;         /* those of them that are not zero afterwards */
+  uint64_t same_top1;    /* samples for which the first output that is a vector ranks the same element first; all of them
+                          * when no output is one */
+  uint64_t samples;
+} edgeai_sensitivity_row;
+
+#define EDGEAI_PRUNE_LAYERWISE 0 /* the share `amount` of the weights of each layer */
+#define EDGEAI_PRUNE_GLOBAL 1    /* of all layers together, scores divided by their mean in the layer */
+#define EDGEAI_PRUNE_THRESHOLD 2 /* weights below `amount` standard deviations of the layer (Han et al. 2015) */
+#define EDGEAI_PRUNE_PATTERN 3   /* all but `pattern_kept` of each `pattern_group` neighbouring input channels (N:M) */
+
+#define EDGEAI_REPAIR_NONE 0
+#define EDGEAI_REPAIR_BIAS 1          /* the bias takes the mean of the error */
+#define EDGEAI_REPAIR_LEAST_SQUARES 2 /* weights are chosen by w^2 times the variance of their input, those that stay are
+                                       * fitted again so that the layer computes what it computed before
+                                       * (layer-wise least squares, as in Hassibi and Stork 1993), and the bias */
+
+typedef struct edgeai_prune_options {
+  uint32_t struct_size;
+  int32_t method;              /* EDGEAI_PRUNE_*; default LAYERWISE */
+  double amount;               /* 0 to 1, with THRESHOLD any number that is not negative; default 0.5 */
+  int32_t block_rows;          /* weights go in blocks of so many output channels */
+  int32_t block_columns;       /* and input channels, inside one tap of the kernel; default 1 x 1; smaller at the edges */
+  int32_t norm;                /* a block's score: the mean of |w| (1) or of w^2 (2); default 2 */
+  int32_t pattern_kept;        /* default 2 */
+  int32_t pattern_group;       /* default 4 */
+  int32_t include_depthwise;   /* 1: also depthwise layers, which have few weights on which much depends; default 0 */
+  int32_t include_first;       /* 1: also layers that inputs reach through no other with weights; default 0 */
+  int32_t repair;              /* EDGEAI_REPAIR_*, if there are data; default LEAST_SQUARES */
+  int32_t rounds;              /* weights go and the rest is fitted again in so many steps, 1 to 100; default 4 */
+  int32_t windows;             /* of each sample that a convolution is fitted on, at most; default 256 */
+  int32_t sequential;          /* 1: layers also make up for the errors of those before them; the samples run anew for each
+                                * layer, and more of them are needed; default 0 */
+  int32_t threads;             /* default 1 */
+  int32_t report_samples;      /* the report measures the first so many samples; default 8 */
+  int32_t reserved;
+  double damping;              /* hold on the weights there were: so many times the mean variance of a layer's inputs, above
+                                * 0; default 0.1 */
+  const char *const *names;    /* the layers to prune, also with '*'; default all but the two kinds above. A layer named in
+                                * full here or in `layers` is pruned whatever its kind */
+  size_t name_count;
+  const edgeai_layer_value *layers; /* amounts of their own, the last that fits counts; 0 leaves a layer as it is */
+  size_t layer_count;
+  const edgeai_sensitivity_row *sensitivity; /* LAYERWISE: the share `amount` of all weights goes, so that by these figures
+                                * all layers lose alike; none loses more than was measured. Of a row, `layer`, `fraction` and
+                                * `noise` are read */
+  size_t sensitivity_count;
+  edgeai_progress_fn progress; /* optional */
+  void *progress_context;
+} edgeai_prune_options;
+
+/* Defaults, as edgeai_quantize_options_init. Since 0.1. */
+EDGEAI_API void edgeai_prune_options_init(edgeai_prune_options *options, size_t struct_size);
+
+/* Makes a model of which weights of convolutions and dense layers are zero: shapes, operators and names stay, and the zeros
+ * are ordinary numbers, which coding and kernels make use of. options: optional. data: optional; with it, what is left is
+ * repaired, and the report is measured. All samples are read once and copied. report: optional.
+ * Memory: the new model, the samples, sessions of both models, and for repair the statistics of some layers: 512 MB, or those of
+ * one layer, 16 bytes for each pair of 2304 columns at most that stand together.
+ * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, sensitivities that do not reach `amount`, a sample
+ * that is not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_prune(const edgeai_model *model, const edgeai_prune_options *options, edgeai_data_fn data,
+                                      void *context, edgeai_model **pruned, edgeai_report **report, edgeai_error *error);
+
+/* Takes what was measured of one layer and share; the row and its name are valid during the call. A result other than 0
+ * stops with EDGEAI_ERROR_CANCELLED. */
+typedef int32_t (*edgeai_sensitivity_fn)(void *context, const edgeai_sensitivity_row *row);
+
+/* Prunes each layer that the options choose alone, by each of the shares, and measures the outputs on all samples. Of the
+ * options, `method`, `amount`, `layers`, `sensitivity` and those of repair are not read.
+ * Memory: the samples, the outputs for them, two sessions. Errors: as edgeai_prune. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_sensitivity(const edgeai_model *model, const edgeai_prune_options *options, const double *fractions,
+                                            size_t fraction_count, edgeai_data_fn data, void *context, edgeai_sensitivity_fn row,
+                                            void *row_context, edgeai_error *error);
+
+/* The share of weights to remove after a step of gradual pruning: target + (initial - target)(1 - step / steps)^3 (Zhu and
+ * Gupta 2017); the target from `steps` on. Since 0.1. */
+EDGEAI_API double edgeai_prune_schedule(double initial, double target, uint64_t step, uint64_t steps);
+
+/* ---- Low rank ------------------------------------------------------------------------------------------ */
+
+#define EDGEAI_RANK_ERROR 0  /* the least rank whose error is at most `amount`: of the weights |W - W'| / |W|; with data, of the
+                              * layer's result about its mean */
+#define EDGEAI_RANK_ENERGY 1 /* the least rank that keeps the share `amount` of the energy: 1 - error^2 */
+#define EDGEAI_RANK_COUNT 2  /* the rank `amount` itself */
+
+typedef struct edgeai_factorize_options {
+  uint32_t struct_size;
+  int32_t rank;                /* EDGEAI_RANK_*; default ERROR */
+  double amount;               /* default 0.1 */
+  int32_t spatial;             /* 1 (default): kernels of k x k become k x 1 and 1 x k; 0: k x k with fewer results, and 1 x 1 */
+  int32_t windows;             /* of each sample that errors of a convolution are measured on, at most; default 256 */
+  int32_t threads;             /* default 1 */
+  int32_t report_samples;      /* the report measures the first so many samples; default 8 */
+  const char *const *names;    /* the layers to factorize, also with '*'; default all */
+  size_t name_count;
+  const edgeai_layer_value *layers; /* amounts of their own, the last that fits counts; 0 leaves a layer as it is */
+  size_t layer_count;
+  edgeai_progress_fn progress; /* optional */
+  void *progress_context;
+} edgeai_factorize_options;
+
+/* Defaults, as edgeai_quantize_options_init. Since 0.1. */
+EDGEAI_API void edgeai_factorize_options_init(edgeai_factorize_options *options, size_t struct_size);
+
+/* Makes a model in which dense layers and convolutions without groups are two layers with fewer weights together, where that
+ * saves: of m x n weights the rank c with c (m + n) < m n. Dense layers and 1x1 convolutions by singular values (runtime layer
+ * compression, reconstructed from Lane et al. 2016), with data those of the layer's result; k x k kernels as k x 1 and 1 x k
+ * (spatial SVD, Jaderberg et al. 2014). The second layer has the operator's name, result, bias, activation and residual; the
+ * first is called NAME/factor. options, data and report as for edgeai_prune.
+ * Memory: the new model, the samples, a session, and of each layer some square matrices. A layer whose smaller side is s takes
+ * a time that grows with s^3: 4096 is some minutes.
+ * Errors: as edgeai_prune. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_factorize(const edgeai_model *model, const edgeai_factorize_options *options, edgeai_data_fn data,
+                                          void *context, edgeai_model **factorized, edgeai_report **report, edgeai_error *error);
+
 /* ---- Report -------------------------------------------------------------------------------------------- */
 
 typedef struct edgeai_report_info {
@@ -142,6 +271,8 @@ typedef struct edgeai_layer_info {
   uint64_t bytes_after;
   double sqnr_db;                 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal, NaN when not measured */
   double cosine;                  /* sum xy / sqrt(sum x^2 sum y^2); NaN when not measured */
+  uint64_t weights;               /* of a convolution or dense layer; 0 for other operators */
+  uint64_t kept;                  /* weights of its counterpart that are not zero, both factors' where it was factorized */
 } edgeai_layer_info;
 
 /* Layers in the order of the model. */

@@ -20,7 +20,7 @@ except ImportError:  # setuptools before 70.1
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIBRARY = "libedgeai.so.0"
-SOURCES = ("module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report", "channels")
+SOURCES = ("module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report", "channels", "pruning")
 
 
 def pkg_config(option: str) -> str:

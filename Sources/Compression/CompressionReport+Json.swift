@@ -54,6 +54,8 @@ extension CompressionReport {
     json.close("]")
     json.field("bytes_before", layer.bytesBefore)
     json.field("bytes_after", layer.bytesAfter)
+    json.field("weights", layer.weights)
+    json.field("kept", layer.kept)
     json.field("reason", layer.reason)
     json.fields(of: layer.error ?? ErrorMeter())
     json.close("}")

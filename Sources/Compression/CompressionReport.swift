@@ -20,6 +20,9 @@ public struct CompressionReport {
     public var reason: Text
     /// nil when it was not measured.
     public var error: ErrorMeter?
+    /// Weights of a convolution or dense layer, and those of its counterpart that are not zero; 0 for other nodes.
+    public var weights = 0
+    public var kept = 0
   }
 
   public struct Output {
@@ -67,12 +70,16 @@ public struct CompressionReport {
       }
       let result = node.outputs.first.map { reference.values[$0] }
       let otherResult = other?.outputs.first.map { candidate.values[$0] }
+      // A factorized layer has a part before its counterpart.
+      let place = first[Factorization.name(of: node.name)] ?? -1
+      let part = place >= 0 ? candidate.nodes[place] : nil
       layers.append(
         Layer(
           name: node.name, op: node.op.name, tensor: result?.name ?? "", dtype: otherResult?.dtype ?? result?.dtype ?? .float32,
           shape: result?.shape ?? Shape([]), bytesBefore: CompressionReport.constantBytes(node, reference),
-          bytesAfter: other.map { CompressionReport.constantBytes($0, candidate) } ?? 0,
-          reason: index < reasons.count ? reasons[index] : "", error: nil))
+          bytesAfter: CompressionReport.constantBytes(other, candidate) + CompressionReport.constantBytes(part, candidate),
+          reason: index < reasons.count ? reasons[index] : "", error: nil, weights: CompressionReport.weights(node, reference, isKept: false),
+          kept: CompressionReport.weights(other, candidate, isKept: true) + CompressionReport.weights(part, candidate, isKept: true)))
     }
   }
 
@@ -99,10 +106,37 @@ public struct CompressionReport {
     return sortedIndices(order.count) { order[$0].sqnr < order[$1].sqnr }.map { order[$0].index }
   }
 
-  private static func constantBytes(_ node: Node, _ graph: Graph) -> Int {
+  private static func constantBytes(_ node: Node?, _ graph: Graph) -> Int {
+    guard let node else { return 0 }
     var bytes = 0
     for input in node.inputs where input != Node.noValue { bytes += graph.values[input].constant?.byteCount ?? 0 }
     return bytes
+  }
+
+  /// Weights of a convolution or dense layer, all or those that are not zero; 0 for other nodes and other types.
+  private static func weights(_ node: Node?, _ graph: Graph, isKept: Bool) -> Int {
+    guard let node else { return 0 }
+    switch node.op {
+    case .convolution, .transposedConvolution, .dense: break
+    default: return 0
+    }
+    guard let id = node.input(1), let data = graph.values[id].constant else { return 0 }
+    let value = graph.values[id]
+    guard value.dtype == .float32 || value.dtype == .int8 else { return 0 }
+    let count = data.byteCount / value.dtype.byteCount
+    if !isKept { return count }
+    if value.dtype == .float32 { return nonZeroCount(data.array(of: Float.self)) }
+    // Zero is where the zero point of the row is.
+    let zeros = value.quantization?.zeroPoints ?? []
+    let depth = max(count / max(value.shape.dims.first ?? 1, 1), 1)
+    var kept = 0
+    var index = 0
+    while index < count {
+      let zero = zeros.isEmpty ? 0 : zeros[zeros.count == 1 ? 0 : min(index / depth, zeros.count &- 1)]
+      if Int32(data.base.load(fromByteOffset: index, as: Int8.self)) != zero { kept &+= 1 }
+      index &+= 1
+    }
+    return kept
   }
 
   /// Constants that some node reads or that are outputs, each once.

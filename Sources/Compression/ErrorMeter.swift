@@ -44,6 +44,12 @@ public struct ErrorMeter: Equatable, Sendable {
     return referencePower == 0 ? -.infinity : decibels(referencePower / errorPower)
   }
 
+  /// sum (x - y)^2 / sum x^2: 1 / SQNR as a ratio. 0 when nothing differs or nothing was compared.
+  var relativeNoise: Double {
+    if errorPower == 0 { return 0 }
+    return referencePower == 0 ? .greatestFiniteMagnitude : errorPower / referencePower
+  }
+
   /// sum xy / sqrt(sum x^2 sum y^2): 1 when both point the same way. 1 also when both are zero, 0 when one is.
   public var cosine: Double {
     if count == 0 { return .nan }

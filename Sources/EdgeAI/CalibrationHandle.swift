@@ -142,7 +142,7 @@ struct SampleBatch {
 }
 
 /// A caller's list of strings. NULL is allowed for an empty one.
-private func names(_ list: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ what: StaticString) throws(EdgeError) -> [Text] {
+func names(_ list: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int, _ what: StaticString) throws(EdgeError) -> [Text] {
   guard count != 0 else { return [] }
   guard count > 0, let list else { throw EdgeError(.invalidArgument, "\(what) is NULL") }
   var result: [Text] = []

@@ -51,6 +51,8 @@ final class ReportHandle {
     info.measured = error.count > 0 ? 1 : 0
     info.sqnr_db = error.sqnr
     info.cosine = error.cosine
+    info.weights = UInt64(layer.weights)
+    info.kept = UInt64(layer.kept)
     return info
   }
 

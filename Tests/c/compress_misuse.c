@@ -229,6 +229,98 @@ static void comparing_is_checked(const edgeai_model *model, const edgeai_model *
   edgeai_report_destroy(NULL);
 }
 
+static int32_t no_rows(void *context, const edgeai_sensitivity_row *row) {
+  CHECK(row->layer != NULL && row->kept <= row->weights && row->samples == 2);
+  return context != NULL;
+}
+
+static void pruning_is_checked(const edgeai_model *model, const edgeai_model *quantized) {
+  static const char *const unknown[1] = {"no such layer"};
+  static const edgeai_layer_value no_name[1] = {{NULL, 0.5}};
+  edgeai_prune_options options;
+  edgeai_factorize_options factors;
+  edgeai_model *result = untouched_model;
+  edgeai_report *report = untouched_report;
+  size_t bytes = sample_bytes, wrong = sample_bytes - 4;
+  double share = 0.5, too_much = 1.5;
+#define PRUNE(model, options, data, context) edgeai_prune(model, options, data, context, &result, &report, &error)
+#define PRUNE_REFUSED(change)                                                                     \
+  do {                                                                                            \
+    edgeai_prune_options_init(&options, sizeof options);                                          \
+    change;                                                                                       \
+    CHECK_STATUS(PRUNE(model, &options, NULL, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);              \
+  } while (0)
+  CHECK_STATUS(PRUNE(NULL, NULL, NULL, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_prune(model, NULL, NULL, NULL, NULL, &report, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  edgeai_prune_options_init(&options, sizeof options);
+  options.struct_size = 8;
+  CHECK_STATUS(PRUNE(model, &options, NULL, NULL), EDGEAI_ERROR_ABI_MISMATCH);
+  PRUNE_REFUSED(options.method = -1);
+  PRUNE_REFUSED(options.method = 4);
+  PRUNE_REFUSED(options.method = 256);
+  PRUNE_REFUSED(options.repair = 3);
+  PRUNE_REFUSED(options.amount = NAN);
+  PRUNE_REFUSED(options.amount = -1);
+  PRUNE_REFUSED(options.block_rows = INT32_MIN);
+  PRUNE_REFUSED(options.norm = 0);
+  PRUNE_REFUSED((options.method = EDGEAI_PRUNE_PATTERN, options.pattern_kept = INT32_MAX));
+  PRUNE_REFUSED(options.threads = 257);
+  PRUNE_REFUSED(options.report_samples = -1);
+  PRUNE_REFUSED(options.name_count = 1);
+  PRUNE_REFUSED((options.names = unknown, options.name_count = 1));
+  PRUNE_REFUSED(options.layer_count = 1);
+  PRUNE_REFUSED(options.layer_count = SIZE_MAX);
+  PRUNE_REFUSED((options.layers = no_name, options.layer_count = 1));
+  PRUNE_REFUSED(options.sensitivity_count = 1);
+  PRUNE_REFUSED(options.sensitivity_count = SIZE_MAX);
+  edgeai_prune_options_init(&options, sizeof options);
+  CHECK_STATUS(PRUNE(model, NULL, nothing, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(PRUNE(model, NULL, forgets_to_fill, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(PRUNE(model, NULL, one_sample, &wrong), EDGEAI_ERROR_SHAPE_MISMATCH);
+  CHECK_STATUS(PRUNE(model, NULL, gives_up, &bytes), EDGEAI_ERROR_CANCELLED);
+  sample[0] = (float)NAN;
+  CHECK_STATUS(PRUNE(model, NULL, one_sample, &bytes), EDGEAI_ERROR_INVALID_ARGUMENT);
+  sample[0] = 0;
+  left = 1;
+  options.progress = cancels_in;
+  CHECK_STATUS(PRUNE(model, &options, one_sample, &bytes), EDGEAI_ERROR_CANCELLED);
+#define SCAN(fractions, count, data, row, row_context) \
+  edgeai_sensitivity(model, NULL, fractions, count, data, &bytes, row, row_context, &error)
+  CHECK_STATUS(SCAN(NULL, 1, one_sample, no_rows, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(SCAN(&share, 0, one_sample, no_rows, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(SCAN(&share, SIZE_MAX, one_sample, no_rows, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(SCAN(&too_much, 1, one_sample, no_rows, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(SCAN(&share, 1, NULL, no_rows, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(SCAN(&share, 1, one_sample, NULL, NULL), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(SCAN(&share, 1, one_sample, no_rows, &bytes), EDGEAI_ERROR_CANCELLED);
+  CHECK_STATUS(SCAN(&share, 1, one_sample, no_rows, NULL), EDGEAI_OK);
+#define FACTORIZE_REFUSED(change)                                                                                        \
+  do {                                                                                                                   \
+    edgeai_factorize_options_init(&factors, sizeof factors);                                                             \
+    change;                                                                                                              \
+    CHECK_STATUS(edgeai_factorize(model, &factors, NULL, NULL, &result, &report, &error), EDGEAI_ERROR_INVALID_ARGUMENT); \
+  } while (0)
+  FACTORIZE_REFUSED(factors.rank = 3);
+  FACTORIZE_REFUSED(factors.amount = NAN);
+  FACTORIZE_REFUSED((factors.rank = EDGEAI_RANK_COUNT, factors.amount = 0));
+  FACTORIZE_REFUSED((factors.rank = EDGEAI_RANK_COUNT, factors.amount = 1e300));
+  FACTORIZE_REFUSED(factors.windows = 0);
+  FACTORIZE_REFUSED(factors.threads = 0);
+  FACTORIZE_REFUSED((factors.names = unknown, factors.name_count = 1));
+  CHECK_STATUS(edgeai_factorize(model, NULL, gives_up, &bytes, &result, &report, &error), EDGEAI_ERROR_CANCELLED);
+  CHECK(result == untouched_model && report == untouched_report);
+  /* A model without float32 weights has nothing to prune. */
+  CHECK_STATUS(edgeai_prune(quantized, NULL, NULL, NULL, &result, NULL, &error), EDGEAI_OK);
+  edgeai_model_destroy(result);
+  CHECK_STATUS(PRUNE(model, NULL, one_sample, &bytes), EDGEAI_OK);
+  edgeai_model_destroy(result);
+  edgeai_report_destroy(report);
+  CHECK_STATUS(edgeai_factorize(model, NULL, one_sample, &bytes, &result, &report, &error), EDGEAI_OK);
+  edgeai_model_destroy(result);
+  edgeai_report_destroy(report);
+  CHECK(edgeai_prune_schedule(0, 0.8, UINT64_MAX, UINT64_MAX) == 0.8);
+}
+
 /* What was made from a handle outlives it, whatever the order. */
 static edgeai_model *any_order_of_destruction(const char *path) {
   edgeai_model *model = NULL, *quantized = NULL;
@@ -272,6 +364,7 @@ int main(int argc, char **argv) {
   feeding_is_checked(model, quantized);
   progress_cancels(model);
   comparing_is_checked(model, other, quantized);
+  pruning_is_checked(model, quantized);
   edgeai_model_destroy(other);
   edgeai_model_destroy(quantized);
   edgeai_model_destroy(model);

@@ -50,8 +50,7 @@ static int32_t report_progress(void *context, const char *stage, uint64_t done, 
   return stop;
 }
 
-/* A Python list of str as an array of C strings, which live as long as the list; NULL with an exception on failure. */
-static const char **string_array(PyObject *list, size_t *count) {
+const char **string_array(PyObject *list, size_t *count) {
   Py_ssize_t n = PyList_Size(list);
   const char **texts = n < 0 ? NULL : PyMem_Calloc((size_t)n + 1, sizeof *texts);
   for (Py_ssize_t i = 0; texts && i < n; i++) {
@@ -223,11 +222,12 @@ struct Feed {
 
 Feed *feed_begin(const edgeai_model *model, PyObject *iterator) {
   Feed *feed = PyMem_Calloc(1, sizeof *feed);
-  if (!feed) PyErr_NoMemory();
-  else {
-    feed->model = model;
-    feed->iterator = iterator;
+  if (!feed) {
+    PyErr_NoMemory();
+    return NULL;
   }
+  feed->model = model;
+  feed->iterator = iterator;
   return feed;
 }
 
@@ -237,10 +237,12 @@ static void feed_release(Feed *feed) {
 }
 
 void feed_end(Feed *feed) {
-  if (feed) feed_release(feed);
+  if (!feed) return;
+  feed_release(feed);
   PyMem_Free(feed);
 }
 
+/* Called without the GIL. A negative number cancels, with the exception set. */
 int32_t feed_next(void *context, uint64_t index, edgeai_span *inputs, size_t input_count) {
   (void)index;
   (void)input_count;
@@ -271,7 +273,8 @@ static PyObject *compare(PyObject *module, PyObject *arguments) {
   Feed *feed = feed_begin(((ModelObject *)model)->handle, iterator);
   if (!feed) return NULL;
   ModelUse use, use_other;
-  const edgeai_model *handle = model_use_begin(&use, model), *other_handle = model_use_begin(&use_other, other);
+  const edgeai_model *handle = model_use_begin(&use, model);
+  const edgeai_model *other_handle = model_use_begin(&use_other, other);
   edgeai_report *report = NULL;
   ERROR_INIT(error);
   edgeai_status status;

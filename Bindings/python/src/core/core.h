@@ -32,6 +32,7 @@ int add_session_type(PyObject *module);
 int add_calibration_type(PyObject *module);
 int add_report_type(PyObject *module);
 int add_channel_functions(PyObject *module);
+int add_pruning(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);
@@ -48,12 +49,13 @@ void model_use_end(ModelUse *use);
 int model_change_begin(ModelObject *model);
 void model_change_end(ModelObject *model);
 
-/* calibration.c: batches for an edgeai_data_fn, from an iterator of tuples of arrays, which is borrowed. */
-typedef struct Feed Feed;
-Feed *feed_begin(const edgeai_model *model, PyObject *iterator);                    /* NULL with an exception: no memory */
-/* The edgeai_data_fn; context: the feed. Called without the GIL. A negative number cancels, with the exception set. */
-int32_t feed_next(void *context, uint64_t index, edgeai_span *inputs, size_t input_count);
-void feed_end(Feed *feed);
+/* calibration.c */
+typedef struct Feed Feed;                                                           /* gives batches of an iterator to the library */
+Feed *feed_begin(const edgeai_model *model, PyObject *iterator);                    /* NULL with an exception */
+int32_t feed_next(void *feed, uint64_t index, edgeai_span *inputs, size_t input_count); /* an edgeai_data_fn */
+void feed_end(Feed *feed);                                                          /* NULL is nothing */
+/* A list of str as C strings that live as long as the list; free with PyMem_Free. NULL with an exception. */
+const char **string_array(PyObject *list, size_t *count);
 
 /* errors.c */
 PyObject *raise_error(const edgeai_error *error);                                   /* sets the exception; NULL */

@@ -50,6 +50,8 @@ static PyObject *report_layers(PyObject *self, PyObject *unused) {
         dict_take(dict, "reason", text_or_none(info.reason)) ||
         dict_take(dict, "bytes_before", PyLong_FromUnsignedLongLong(info.bytes_before)) ||
         dict_take(dict, "bytes_after", PyLong_FromUnsignedLongLong(info.bytes_after)) ||
+        dict_take(dict, "weights", PyLong_FromUnsignedLongLong(info.weights)) ||
+        dict_take(dict, "kept", PyLong_FromUnsignedLongLong(info.kept)) ||
         dict_take(dict, "sqnr_db", info.measured ? PyFloat_FromDouble(info.sqnr_db) : Py_NewRef(Py_None)) ||
         dict_take(dict, "cosine", info.measured ? PyFloat_FromDouble(info.cosine) : Py_NewRef(Py_None)) || PyList_Append(list, dict))
       Py_CLEAR(list);

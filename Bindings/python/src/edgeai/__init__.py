@@ -27,6 +27,7 @@ from .errors import (
 )
 from .model import CheckResult, Limits, Model, Op, Tensor, UnsupportedOp, check, load
 from .profile import Profile, ProfileEvent, Step
+from .pruning import Sensitivity, SensitivityRow, factorize, prune, prune_schedule, sensitivity
 from .report import Layer, Report
 from .session import Memory, Session
 
@@ -57,6 +58,8 @@ __all__ = [
     "ProfileEvent",
     "Report",
     "Result",
+    "Sensitivity",
+    "SensitivityRow",
     "Session",
     "ShapeError",
     "Step",
@@ -69,8 +72,12 @@ __all__ = [
     "build_info",
     "check",
     "compare",
+    "factorize",
     "instruction_sets",
     "load",
+    "prune",
     "prune_channels",
+    "prune_schedule",
     "quantize",
+    "sensitivity",
 ]

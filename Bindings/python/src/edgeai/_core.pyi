@@ -134,6 +134,40 @@ def prune_channels(
     data: Iterator[tuple[Array, ...]] | None,
     /,
 ) -> tuple[Model, list[dict[str, Any]]]: ...
+def prune(
+    model: Model,
+    numbers: tuple[int, float, int, int, int, int, int, bool, bool, int, int, int, bool, int, int, float],
+    names: list[str],
+    layers: list[tuple[str, float]],
+    sensitivity: list[tuple[str, float, float]],
+    data: Iterator[tuple[Array, ...]] | None,
+    progress: Callable[[str, int, int], object] | None,
+    /,
+) -> tuple[Model, Report]: ...
+def sensitivity(
+    model: Model,
+    numbers: tuple[int, float, int, int, int, int, int, bool, bool, int, int, int, bool, int, int, float],
+    names: list[str],
+    fractions: list[float],
+    data: Iterator[tuple[Array, ...]],
+    progress: Callable[[str, int, int], object] | None,
+    /,
+) -> list[tuple[str, float, float, int, int, int, int]]: ...
+def factorize(
+    model: Model,
+    rank: int,
+    amount: float,
+    spatial: bool,
+    windows: int,
+    threads: int,
+    report_samples: int,
+    names: list[str],
+    layers: list[tuple[str, float]],
+    data: Iterator[tuple[Array, ...]] | None,
+    progress: Callable[[str, int, int], object] | None,
+    /,
+) -> tuple[Model, Report]: ...
+def prune_schedule(initial: float, target: float, step: int, steps: int, /) -> float: ...
 
 class Report:
     def describe(self) -> dict[str, Any]: ...

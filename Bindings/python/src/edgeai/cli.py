@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from . import build_info, check, compare, load, quantize
+from . import build_info, check, compare, factorize, load, prune, quantize, sensitivity
 from ._arrays import as_array, as_type
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
+from .compress import Result
 from .errors import EdgeAIError
 from .model import Model
 from .session import Session
@@ -141,14 +142,20 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _quantize(options: argparse.Namespace) -> int:
-    model = _load(options)
+def _samples(model: Model, options: argparse.Namespace) -> Any:
+    """Typical inputs from the files of --data; None without any."""
+    if not options.data:
+        return None
     data: Any = _array(options.data[0])
     if len(options.data) > 1 or len(model.inputs) > 1:
         feed = _feed(model, options.data)
         data = [{name: array[i : i + 1] for name, array in feed.items()} for i in range(len(next(iter(feed.values()))))]
-    if options.samples:
-        data = data[: options.samples]
+    return data[: options.samples] if options.samples else data
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    model = _load(options)
+    data = _samples(model, options)
     result = quantize(
         model,
         data,
@@ -168,6 +175,82 @@ def _quantize(options: argparse.Namespace) -> int:
     for text in result.report.suggestions:
         print(text)
     return 0
+
+
+def _amounts(options: argparse.Namespace) -> dict[str, float]:
+    """NAME=AMOUNT for each --layer."""
+    amounts: dict[str, float] = {}
+    for text in options.layer:
+        name, _, amount = text.rpartition("=")
+        try:
+            amounts[name] = float(amount)
+        except ValueError:
+            name = ""
+        if not name:
+            raise SystemExit(f"edgeai: --layer takes NAME=AMOUNT, not {text}")
+    return amounts
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[int, int]:
+    """2:4 or 1x8."""
+    left, _, right = text.partition(separator)
+    try:
+        return int(left), int(right)
+    except ValueError:
+        raise SystemExit(f"edgeai: {option} takes two numbers such as 1{separator}4, not {text}") from None
+
+
+def _save_result(result: Result, options: argparse.Namespace) -> int:
+    result.save(options.output)
+    if options.report:
+        pathlib.Path(options.report).write_text(result.report.to_json() + "\n")
+    print(result.report)
+    measured = f"; output {result.report.sqnr_db:.1f} dB" if result.report.samples else ""
+    print(f"{100 * result.report.kept:.1f} % of the weights kept{measured}; wrote {options.output}")
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    model = _load(options)
+    data = _samples(model, options)
+    block = _pair(options.block, "x", "--block")
+    chosen = {"norm": options.norm, "names": options.name, "depthwise": options.depthwise, "first": options.first,
+              "block": block, "threads": options.threads, "progress": sys.stderr.isatty()}  # fmt: skip
+    table = None
+    if options.scan:
+        if data is None:
+            raise SystemExit("edgeai: --scan needs --data")
+        table = sensitivity(model, data, [float(share) for share in options.scan.split(",")], **chosen)
+        print(table)
+    result = prune(
+        model,
+        options.amount,
+        method=options.method,
+        pattern=_pair(options.pattern, ":", "--pattern") if options.pattern else None,
+        layers=_amounts(options),
+        sensitivity=table,
+        data=data,
+        repair=options.repair,
+        sequential=options.sequential,
+        **chosen,
+    )
+    return _save_result(result, options)
+
+
+def _factorize(options: argparse.Namespace) -> int:
+    model = _load(options)
+    result = factorize(
+        model,
+        options.amount,
+        rank=options.rank,
+        spatial=not options.channels,
+        names=options.name,
+        layers=_amounts(options),
+        data=_samples(model, options),
+        threads=options.threads,
+        progress=sys.stderr.isatty(),
+    )
+    return _save_result(result, options)
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -279,6 +362,32 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--ignore", action="append", default=[], metavar="OPERATOR", help="leave this operator in float")
     sub.add_argument("--ignore-type", action="append", default=[], metavar="TYPE", help="leave operators of this type in float")
     sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
+
+    fewer = argparse.ArgumentParser(add_help=False)
+    fewer.add_argument("--threads", type=int, default=1, help="working threads (default 1)")
+    fewer.add_argument("-d", "--data", nargs="+", metavar="FILE", help="typical inputs: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    fewer.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
+    fewer.add_argument("-n", "--samples", type=int, help="use the first so many samples")
+    fewer.add_argument("--name", action="append", default=[], metavar="LAYER", help="only this layer; may end in *")
+    fewer.add_argument("--layer", action="append", default=[], metavar="NAME=AMOUNT", help="an amount of its own; 0 leaves the layer as it is")
+    fewer.add_argument("--report", metavar="FILE", help="write the report as JSON")
+
+    sub = command("prune", _prune, "Set weights to zero, and repair the rest if there are data.", (fewer,))
+    sub.add_argument("-a", "--amount", type=float, default=0.5, help="share of the weights to remove (default 0.5); standard deviations with threshold")
+    sub.add_argument("--method", default="layerwise", choices=["layerwise", "global", "threshold"])
+    sub.add_argument("--pattern", metavar="N:M", help="keep N of each M neighbouring input channels")
+    sub.add_argument("--block", default="1x1", metavar="RxC", help="remove blocks of R output and C input channels")
+    sub.add_argument("--norm", type=int, default=2, choices=[1, 2], help="score blocks by the mean of |w| or of its square")
+    sub.add_argument("--depthwise", action="store_true", help="also depthwise layers")
+    sub.add_argument("--first", action="store_true", help="also the first layers")
+    sub.add_argument("--scan", metavar="SHARES", help="measure each layer at these shares, such as 0.3,0.6,0.9, and let all lose alike")
+    sub.add_argument("--repair", default="least-squares", choices=["none", "bias", "least-squares"])
+    sub.add_argument("--sequential", action="store_true", help="let layers make up for the errors of those before them")
+
+    sub = command("factorize", _factorize, "Make two layers of low rank of one, where that saves weights.", (fewer,))
+    sub.add_argument("-a", "--amount", type=float, default=0.1, help="relative error, share of energy, or rank (default 0.1)")
+    sub.add_argument("--rank", default="error", choices=["error", "energy", "count"], help="what the amount is")
+    sub.add_argument("--channels", action="store_true", help="factorize k x k kernels into k x k and 1 x 1, not k x 1 and 1 x k")
 
     sub = command("compare", _compare, "Measure how far one model is from another, layer by layer.")
     sub.add_argument("other", help="the model to judge")

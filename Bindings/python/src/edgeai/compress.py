@@ -46,7 +46,8 @@ class Result:
         self.model.save(path, coding=coding)
 
     def __repr__(self) -> str:
-        return f"<edgeai.Result {bytes_text(self.before)} -> {bytes_text(self.after)}, {self.report.sqnr_db:.1f} dB>"
+        measured = f", {self.report.sqnr_db:.1f} dB" if self.report.samples else ""
+        return f"<edgeai.Result {bytes_text(self.before)} -> {bytes_text(self.after)}{measured}>"
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()

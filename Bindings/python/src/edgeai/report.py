@@ -26,6 +26,9 @@ class Layer:
     cosine: float | None
     #: Why it stayed in float, or "".
     reason: str
+    #: Weights of a convolution or dense layer, 0 for other operators; and those of its counterpart that are not zero.
+    weights: int
+    kept: int
 
 
 class Report:
@@ -47,6 +50,12 @@ class Report:
         self.samples: int = about["samples"]
         self.sqnr_db: float = about["sqnr_db"]
         self.cosine: float = about["cosine"]
+
+    @property
+    def kept(self) -> float:
+        """Share of the weights that are still there, and not zero."""
+        weights = sum(layer.weights for layer in self.layers)
+        return sum(layer.kept for layer in self.layers) / weights if weights else 1.0
 
     def worst(self, count: int = 5) -> tuple[Layer, ...]:
         """The measured layers with the least signal-to-noise ratio, worst first."""
@@ -97,7 +106,7 @@ class Report:
         pyplot.tight_layout()
         return axes
 
-    _HEADER = ("layer", "operator", "dtype", "shape", "bytes", "SQNR dB", "cosine", "note")
+    _HEADER = ("layer", "operator", "dtype", "shape", "bytes", "kept", "SQNR dB", "cosine", "note")
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -107,6 +116,7 @@ class Report:
                 layer.dtype,
                 shape_text(layer.shape),
                 bytes_text(layer.bytes_after),
+                f"{100 * layer.kept / layer.weights:.1f} %" if layer.weights else "",
                 "" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}",
                 "" if layer.cosine is None else f"{layer.cosine:.5f}",
                 layer.reason,
