@@ -241,6 +241,113 @@ EDGEAI_API void edgeai_factorize_options_init(edgeai_factorize_options *options,
 EDGEAI_API edgeai_status edgeai_factorize(const edgeai_model *model, const edgeai_factorize_options *options, edgeai_data_fn data,
                                           void *context, edgeai_model **factorized, edgeai_report **report, edgeai_error *error);
 
+/* ---- Sharing and binary weights ------------------------------------------------------------------------ */
+
+#define EDGEAI_SHARE_LINEAR 0  /* clusters begin evenly between the least and the greatest weight (Han, Mao, Dally 2016) */
+#define EDGEAI_SHARE_DENSITY 1 /* with as many weights each */
+#define EDGEAI_SHARE_RANDOM 2  /* at weights drawn by `seed` */
+
+typedef struct edgeai_share_options {
+  uint32_t struct_size;
+  int32_t bits;                /* a layer has at most 2^bits different weights, 1 to 8, zero among them if it has zeros; default 5 */
+  int32_t start;               /* EDGEAI_SHARE_*; default LINEAR */
+  int32_t iterations;          /* of k-means, at most; default 100 */
+  uint64_t seed;               /* default 0 */
+  int32_t windows;             /* of each sample that a convolution's inputs are measured on, at most; default 256 */
+  int32_t threads;             /* for running the model; default 1 */
+  int32_t report_samples;      /* the report measures the first so many samples; default 8 */
+  int32_t reserved;
+  const char *const *names;    /* the layers to share, also with '*'; default all */
+  size_t name_count;
+  const edgeai_layer_value *layers; /* bits of their own, the last that fits counts; 0 leaves a layer as it is */
+  size_t layer_count;
+  edgeai_progress_fn progress; /* optional */
+  void *progress_context;
+} edgeai_share_options;
+
+/* Defaults, as edgeai_quantize_options_init. Since 0.1. */
+EDGEAI_API void edgeai_share_options_init(edgeai_share_options *options, size_t struct_size);
+
+/* Makes a model whose layers have few different weights, by k-means of each layer's weights; zeros stay zeros, and the weights
+ * stay float32. options: optional. data: optional; with it a weight counts as much as its input varies, biases take the mean of
+ * the error, and the report is measured. All samples are read once and copied. report: optional.
+ * Memory: the new model, the samples, a session, statistics up to 512 MB, and twice the weights of a layer.
+ * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, a sample that is not finite), INVALID_GRAPH (weights that
+ * are not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_share(const edgeai_model *model, const edgeai_share_options *options, edgeai_data_fn data,
+                                      void *context, edgeai_model **shared, edgeai_report **report, edgeai_error *error);
+
+#define EDGEAI_BINARIZE_BINARY 0  /* -a and a for each filter, a the mean of its magnitudes (BWN, Rastegari et al. 2016) */
+#define EDGEAI_BINARIZE_TERNARY 1 /* -a, 0 and a: weights above `threshold` times the mean magnitude stay, a is the mean of their
+                                   * magnitudes (Li et al. 2016, "Ternary weight networks") */
+
+typedef struct edgeai_binarize_options {
+  uint32_t struct_size;
+  int32_t values;              /* EDGEAI_BINARIZE_*; default BINARY */
+  double threshold;            /* default 0.7 */
+  int32_t include_first;       /* 1: also layers that inputs reach through no other with weights; default 0 */
+  int32_t include_last;        /* 1: also layers that reach outputs through no other; default 0 */
+  int32_t include_depthwise;   /* 1: also depthwise layers; default 0 */
+  int32_t windows;             /* of each sample that a convolution's inputs are measured on, at most; default 256 */
+  int32_t threads;             /* default 1 */
+  int32_t report_samples;      /* default 8 */
+  const char *const *names;    /* the layers to change, also with '*'; default all but the three kinds above. A layer named in
+                                * full is changed whatever its kind */
+  size_t name_count;
+  edgeai_progress_fn progress; /* optional */
+  void *progress_context;
+} edgeai_binarize_options;
+
+/* Defaults, as edgeai_quantize_options_init. Since 0.1. */
+EDGEAI_API void edgeai_binarize_options_init(edgeai_binarize_options *options, size_t struct_size);
+
+/* Makes a model with binary or ternary weights, as float32 numbers. data: optional; with it biases take the mean of the error,
+ * and the report is measured. The rest, memory and errors are as for edgeai_share. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_binarize(const edgeai_model *model, const edgeai_binarize_options *options, edgeai_data_fn data,
+                                         void *context, edgeai_model **binarized, edgeai_report **report, edgeai_error *error);
+
+/* ---- Weights on a grid ---------------------------------------------------------------------------------- */
+
+#define EDGEAI_GOAL_PRICE 0 /* `amount` is the price: the share of its result's power that a layer may lose in errors for each bit
+                             * saved, times the number of weights that are not zero */
+#define EDGEAI_GOAL_BITS 1  /* at most so many bits for a weight on average, biases included, as estimated */
+#define EDGEAI_GOAL_NOISE 2 /* the greatest price at which the power of the outputs' error, relative to their own, is at most
+                             * `amount`; needs data. 0.001 is 30 dB */
+
+typedef struct edgeai_quantize_weights_options {
+  uint32_t struct_size;
+  int32_t goal;                /* EDGEAI_GOAL_*; default PRICE */
+  double amount;               /* above 0; default 0.002 */
+  double damping;              /* so many times the mean variance of a layer's inputs is added to each, above 0; default 0.01 */
+  int32_t keep_zeros;          /* 1 (default): weights that are zero stay zero */
+  int32_t biases;              /* 1 (default): biases are put on grids too */
+  int32_t sensitivity_samples; /* each layer is rounded alone first, to see what its errors do to the outputs on so many samples;
+                                * 0 counts all layers the same; default 16 */
+  int32_t windows;             /* of each sample that a convolution's inputs are measured on, at most; default 256 */
+  int32_t threads;             /* default 1 */
+  int32_t report_samples;      /* default 8 */
+  const char *const *names;    /* the layers to round, also with '*'; default all */
+  size_t name_count;
+  const edgeai_layer_value *layers; /* prices of their own, times the common one; 0 leaves a layer as it is */
+  size_t layer_count;
+  edgeai_progress_fn progress; /* optional */
+  void *progress_context;
+} edgeai_quantize_weights_options;
+
+/* Defaults, as edgeai_quantize_options_init. Since 0.1. */
+EDGEAI_API void edgeai_quantize_weights_options_init(edgeai_quantize_weights_options *options, size_t struct_size);
+
+/* Makes a model whose weights are whole numbers times a step, one step for each layer, as float32 numbers that a coder stores in
+ * few bits: each is chosen for the least of error + price * bits (rate-distortion quantization), where bits are those of a
+ * context-adaptive coder, estimated. Magnitudes of the whole numbers are at most 1023, a bias's 32767. data: optional; with it
+ * the error is that of the layer's result: weights make up for the errors of those before them (as in Frantar et al. 2023,
+ * "GPTQ"), biases take the mean, and layers whose errors the outputs feel more are rounded less. report: optional.
+ * Memory: the new model, the samples, sessions of both, statistics up to 512 MB, and for each layer a matrix of moments of its
+ * inputs. Errors: as edgeai_share; INVALID_ARGUMENT also where no price meets the goal. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_quantize_weights(const edgeai_model *model, const edgeai_quantize_weights_options *options,
+                                                 edgeai_data_fn data, void *context, edgeai_model **quantized,
+                                                 edgeai_report **report, edgeai_error *error);
+
 /* ---- Report -------------------------------------------------------------------------------------------- */
 
 typedef struct edgeai_report_info {

@@ -20,7 +20,9 @@ except ImportError:  # setuptools before 70.1
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIBRARY = "libedgeai.so.0"
-SOURCES = ("module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report", "channels", "pruning")
+SOURCES = (
+    "module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report", "channels", "pruning", "sharing"
+)
 
 
 def pkg_config(option: str) -> str:

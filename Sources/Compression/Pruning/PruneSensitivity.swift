@@ -78,7 +78,7 @@ func nonZeroCount(_ numbers: [Float]) -> Int {
 }
 
 /// The outputs of a network for some samples.
-private struct OutputRecord {
+struct OutputRecord {
   private let graph: Graph
   /// For each output that can be measured its index and its number of elements.
   private let outputs: [(index: Int, count: Int)]

@@ -37,6 +37,15 @@ public final class CalibrationSamples {
     for batch in batches { try body(batch.inputs.map { UnsafeRawPointer($0.base) }, batch.count) }
   }
 
+  /// Copies of the first samples. Throws `outOfMemory`.
+  func first(_ most: Int, of graph: Graph) throws(EdgeError) -> CalibrationSamples {
+    let result = CalibrationSamples()
+    for batch in batches where result.count < most {
+      try result.add(graph, inputs: batch.inputs.map { UnsafeRawPointer($0.base) }, samples: min(batch.count, most - result.count))
+    }
+    return result
+  }
+
   /// Calls `body` for each sample, in order: its number, pointers to the batch that it is in, and its place there.
   func forEach(_ body: (_ number: Int, _ inputs: [UnsafeRawPointer], _ sample: Int) throws(EdgeError) -> Void) throws(EdgeError) {
     var number = 0

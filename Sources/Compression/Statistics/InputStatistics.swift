@@ -15,8 +15,8 @@ final class InputStatistics {
   /// Rows taken.
   private(set) var count = 0
   /// sum y^T y and sum x^T y about the means, [groups][columns][columns], after `finish`.
-  let gram: Storage
-  let cross: Storage
+  private(set) var gram: Storage
+  private(set) var cross: Storage
   /// Means, [groups][columns], after `finish`.
   let xMean: Storage
   let yMean: Storage
@@ -173,5 +173,11 @@ final class InputStatistics {
       }
       group &+= 1
     }
+  }
+
+  /// Gives the memory of the second moments back; the means stay.
+  func dropMoments() throws(EdgeError) {
+    gram = try Storage.floats(0)
+    cross = try Storage.floats(0)
   }
 }

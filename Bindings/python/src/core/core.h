@@ -33,6 +33,7 @@ int add_calibration_type(PyObject *module);
 int add_report_type(PyObject *module);
 int add_channel_functions(PyObject *module);
 int add_pruning(PyObject *module);
+int add_sharing(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);
@@ -56,6 +57,16 @@ int32_t feed_next(void *feed, uint64_t index, edgeai_span *inputs, size_t input_
 void feed_end(Feed *feed);                                                          /* NULL is nothing */
 /* A list of str as C strings that live as long as the list; free with PyMem_Free. NULL with an exception. */
 const char **string_array(PyObject *list, size_t *count);
+
+/* pruning.c: what calls that make a model of a model share */
+typedef struct {  /* what such a call, which runs without the GIL, calls back with it */
+  PyObject *progress, *rows;  /* a callable or None; a list, or NULL */
+} Callbacks;
+/* An edgeai_progress_fn of Callbacks. Non-zero cancels: a signal (Ctrl-C) or an exception of the callable, which stays set. */
+int32_t callbacks_progress(void *callbacks, const char *stage, uint64_t done, uint64_t total);
+/* Names and numbers of a list of (str, float), which must outlive them; free with PyMem_Free. NULL with an exception. */
+edgeai_layer_value *layer_values(PyObject *list, size_t *count);
+PyObject *model_and_report(edgeai_model *model, edgeai_report *report);             /* both taken over, as a tuple */
 
 /* errors.c */
 PyObject *raise_error(const edgeai_error *error);                                   /* sets the exception; NULL */

@@ -1,13 +1,7 @@
 /* edgeai._core.prune, sensitivity and factorize: a model and typical inputs in, a model and its report out. */
 #include "core.h"
 
-/* What a call that runs without the GIL calls back with it. */
-typedef struct {
-  PyObject *progress, *rows;  /* a callable or None; a list, or NULL */
-} Callbacks;
-
-/* Non-zero cancels: a signal (Ctrl-C) or an exception of the callable, which stays set. */
-static int32_t report_progress(void *context, const char *stage, uint64_t done, uint64_t total) {
+int32_t callbacks_progress(void *context, const char *stage, uint64_t done, uint64_t total) {
   PyGILState_STATE state = PyGILState_Ensure();
   PyObject *callable = ((Callbacks *)context)->progress;
   int stop = PyErr_Occurred() ? -1 : PyErr_CheckSignals();
@@ -20,8 +14,7 @@ static int32_t report_progress(void *context, const char *stage, uint64_t done, 
   return stop;
 }
 
-/* Names and numbers of a list of (str, float), which must outlive them. NULL with an exception. */
-static edgeai_layer_value *layer_values(PyObject *list, size_t *count) {
+edgeai_layer_value *layer_values(PyObject *list, size_t *count) {
   Py_ssize_t n = PyList_Size(list);
   edgeai_layer_value *values = n < 0 ? NULL : PyMem_Calloc((size_t)n + 1, sizeof *values);
   if (!values && !PyErr_Occurred()) PyErr_NoMemory();
@@ -54,8 +47,7 @@ static edgeai_sensitivity_row *sensitivity_rows(PyObject *list, size_t *count) {
   return rows;
 }
 
-/* A model and its report, both taken over, as a tuple. */
-static PyObject *model_and_report(edgeai_model *model, edgeai_report *report) {
+PyObject *model_and_report(edgeai_model *model, edgeai_report *report) {
   PyObject *wrapped_model = model_wrap(model), *wrapped_report = report_wrap(report), *result = NULL;
   if (wrapped_model && wrapped_report) result = PyTuple_Pack(2, wrapped_model, wrapped_report);
   Py_XDECREF(wrapped_model);
@@ -110,7 +102,7 @@ static PyObject *prune(PyObject *module, PyObject *tuple) {
     prune_arguments_free(&arguments);
     return NULL;
   }
-  arguments.options.progress = report_progress;
+  arguments.options.progress = callbacks_progress;
   arguments.options.progress_context = &callbacks;
   edgeai_model *pruned = NULL;
   edgeai_report *report = NULL;
@@ -138,7 +130,7 @@ static int32_t take_row(void *context, const edgeai_sensitivity_row *row) {
   }
   PyGILState_Release(state);
   uint64_t done = 0;
-  return stop ? stop : report_progress(context, row->layer, done, done);
+  return stop ? stop : callbacks_progress(context, row->layer, done, done);
 }
 
 /* sensitivity(model, numbers, names, fractions, data, progress) -> rows; progress(layer, 0, 0) after each */
@@ -200,7 +192,7 @@ static PyObject *factorize(PyObject *module, PyObject *tuple) {
   if (!PyErr_Occurred()) {
     options.names = name_texts;
     options.layers = values;
-    options.progress = report_progress;
+    options.progress = callbacks_progress;
     options.progress_context = &callbacks;
     edgeai_model *factorized = NULL;
     edgeai_report *report = NULL;

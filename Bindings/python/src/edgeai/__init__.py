@@ -30,6 +30,7 @@ from .profile import Profile, ProfileEvent, Step
 from .pruning import Sensitivity, SensitivityRow, factorize, prune, prune_schedule, sensitivity
 from .report import Layer, Report
 from .session import Memory, Session
+from .sharing import binarize, quantize_weights, share
 
 __version__: str = _core.version()
 abi_version: int = _core.abi_version
@@ -69,6 +70,7 @@ __all__ = [
     "UnsupportedOpError",
     "__version__",
     "abi_version",
+    "binarize",
     "build_info",
     "check",
     "compare",
@@ -79,5 +81,7 @@ __all__ = [
     "prune_channels",
     "prune_schedule",
     "quantize",
+    "quantize_weights",
     "sensitivity",
+    "share",
 ]

@@ -169,6 +169,33 @@ def factorize(
 ) -> tuple[Model, Report]: ...
 def prune_schedule(initial: float, target: float, step: int, steps: int, /) -> float: ...
 
+def share(
+    model: Model,
+    numbers: tuple[int, int, int, int, int, int, int],
+    names: list[str],
+    layers: list[tuple[str, float]],
+    data: Iterator[tuple[Array, ...]] | None,
+    progress: Callable[[str, int, int], object] | None,
+    /,
+) -> tuple[Model, Report]: ...
+def binarize(
+    model: Model,
+    numbers: tuple[int, float, bool, bool, bool, int, int, int],
+    names: list[str],
+    data: Iterator[tuple[Array, ...]] | None,
+    progress: Callable[[str, int, int], object] | None,
+    /,
+) -> tuple[Model, Report]: ...
+def quantize_weights(
+    model: Model,
+    numbers: tuple[int, float, float, bool, bool, int, int, int, int],
+    names: list[str],
+    layers: list[tuple[str, float]],
+    data: Iterator[tuple[Array, ...]] | None,
+    progress: Callable[[str, int, int], object] | None,
+    /,
+) -> tuple[Model, Report]: ...
+
 class Report:
     def describe(self) -> dict[str, Any]: ...
     def layers(self) -> list[dict[str, Any]]: ...
