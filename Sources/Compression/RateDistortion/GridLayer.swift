@@ -88,8 +88,10 @@ final class GridLayer {
     return (power, kept > 0 ? gain / Double(kept) : 0, kept, largest)
   }
 
-  /// The distance of a grid, so large that the largest weight has a symbol.
-  func usable(_ step: Double) -> Float { max(Float(step), largest / Float(GridLayer.limit), Float.leastNormalMagnitude) }
+  /// The distance of a grid, so large that the largest weight has a symbol, and no larger than that every symbol is a number.
+  func usable(_ step: Double) -> Float {
+    min(max(Float(step), largest / Float(GridLayer.limit), .leastNormalMagnitude), .greatestFiniteMagnitude / Float(GridLayer.limit))
+  }
 
   /// Chooses the symbols for a distance of the grid. `price`: of a bit, in the unit of errors. `isNew`: costs begin with those of
   /// the nearest symbols; else with what the symbols before were.
