@@ -6,7 +6,8 @@ import Testing
 @Suite struct BinaryLayerPatternTests {
   private func rows(_ elements: [Float], _ count: Int) throws -> SignRows? {
     var graph = Graph()
-    return graph.signRows(try graph.addConstant("w", .float32, Shape([count, elements.count / count]), elements))
+    let weights = try graph.addConstant("w", .float32, Shape([count, elements.count / count]), elements)
+    return graph.signRows(weights)
   }
 
   @Test func rowsOfSigns() throws {
