@@ -1,18 +1,18 @@
 import CPlatform
 import Testing
 
+/// Every pattern that pruning leaves, from nothing to everything: the share of blocks that are left, outputs by inputs.
+private let prunings: [(kept: Double, outputs: Int, inputs: Int)] = [
+  (0, 1, 1), (1, 1, 1), (0.1, 1, 1), (0.5, 1, 1), (0.2, 1, 4), (0.1, 1, 8), (0.3, 1, 16), (0.2, 4, 1), (0.1, 8, 1), (0.1, 16, 1),
+  (0.2, 16, 4), (0.02, 32, 8),
+]
+private let forms = [EK_SPARSE_PANELS, EK_SPARSE_PIXELS]
+
 /// Convolutions that leave out zero weights, against the plain reference: bytes are equal, floats within the bound of any order
 /// of summation, and equal to the bits of the tiled kernel, whose order they have.
 @Suite struct SparseConvTests {
-  /// Every pattern that pruning leaves, from nothing to everything.
-  private static let patterns: [(kept: Double, outputs: Int, inputs: Int)] = [
-    (0, 1, 1), (1, 1, 1), (0.1, 1, 1), (0.5, 1, 1), (0.2, 1, 4), (0.1, 1, 8), (0.3, 1, 16), (0.2, 4, 1), (0.1, 8, 1), (0.1, 16, 1),
-    (0.2, 16, 4), (0.02, 32, 8),
-  ]
-  private static let forms = [EK_SPARSE_PANELS, EK_SPARSE_PIXELS].map { Int($0) }
-
   private func check(_ shape: ConvCase, seed: UInt64 = 1) {
-    for form in Self.forms {
+    for form in forms {
       var shape = shape
       shape.sparse = form
       checkConvolution(EK_CONV_SPARSE_F32, shape, seed: seed)
@@ -22,7 +22,7 @@ import Testing
 
   private func pruned(_ shape: ConvCase, _ index: Int) -> ConvCase {
     var shape = shape
-    let pattern = Self.patterns[index % Self.patterns.count]
+    let pattern = prunings[index % prunings.count]
     (shape.kept, shape.block) = (pattern.kept, (pattern.outputs, pattern.inputs))
     return shape
   }
@@ -32,7 +32,7 @@ import Testing
     #expect((table.kernel(EK_CONV_SPARSE_U8) != nil) == !["sse2", "neondot"].contains(table.isa))
   }
 
-  @Test(arguments: Self.patterns.indices) func patterns(index: Int) {
+  @Test(arguments: prunings.indices) func everyPattern(index: Int) {
     for (rows, cIn, cOut) in [(1, 64, 64), (14, 64, 48), (49, 100, 40), (196, 33, 70), (65, 7, 5)] {
       check(pruned(ConvCase(h: rows, cIn: cIn, cOut: cOut), index), seed: UInt64(rows + index))
     }
@@ -52,7 +52,7 @@ import Testing
 
   /// Pixels apart, clamped, with a residual; the gaps of the result stay as they are.
   @Test func stridesAndClamps() {
-    for index in Self.patterns.indices {
+    for index in prunings.indices {
       for (extraX, extraY, extraResidual) in [(0, 0, 0), (4, 0, 3), (3, 5, 1), (0, 16, 0)] {
         check(
           pruned(
@@ -94,8 +94,8 @@ import Testing
   @Test func hasTheBitsOfTheTiledKernel() {
     for table in plainTables {
       guard let sparse = table.kernel(EK_CONV_SPARSE_F32), let plain = table.kernel(EK_CONV_F32) else { continue }
-      for index in Self.patterns.indices {
-        for form in Self.forms {
+      for index in prunings.indices {
+        for form in forms {
           var shape = pruned(ConvCase(h: 31, cIn: 70, cOut: 37, residual: true, clamp: -1...3), index)
           shape.sparse = form
           var random = SeededRandom(UInt64(index))
@@ -125,7 +125,7 @@ import Testing
     for table in plainTables {
       for operation in [EK_CONV_SPARSE_F32, EK_CONV_SPARSE_U8] {
         guard let kernel = table.kernel(operation) else { continue }
-        for form in Self.forms {
+        for form in forms {
           var sizes: [Int64] = []
           for kept in [0, 0.1, 0.5, 1] {
             var shape = ConvCase(h: 14, w: 14, cIn: 256, cOut: 256)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from conftest import small_model
@@ -88,20 +90,17 @@ def test_an_unpruned_network_has_none() -> None:
     assert not any("sparse" in step.kernel for step in edgeai.Session(quantized, batch=1).plan)
 
 
-def test_memory_is_what_is_left() -> None:
+@pytest.mark.skipif(not SPARSE, reason="this processor has no sparse kernels")
+def test_memory_is_what_is_left(aligned: Callable[[int], np.ndarray]) -> None:
     """Packed weights shrink with the weights, and the block's size stays exact."""
-    if not SPARSE:
-        pytest.skip("this processor has no sparse kernels")
     sizes = [edgeai.Session(network((16, 1), kept)[0], batch=1, isa=SPARSE[-1]).memory.packed_weights for kept in (0.05, 0.3, 1)]
     assert sizes[0] < sizes[1] < sizes[2]
     model, x = network((16, 1), 0.1)
     memory = edgeai.Session.memory_required(model, batch=2)
-    block = np.empty(memory + 64, np.uint8)
-    start = -block.ctypes.data % 64
-    with edgeai.Session(model, batch=2, memory=block[start : start + memory]) as given:
+    with edgeai.Session(model, batch=2, memory=aligned(memory)) as given:
         assert given.run(x)[0].tobytes() == edgeai.Session(model, batch=2).run(x)[0].tobytes()
-    with pytest.raises(edgeai.Error):
-        edgeai.Session(model, batch=2, memory=block[start : start + memory - 1])
+    with pytest.raises(edgeai.EdgeAIError):
+        edgeai.Session(model, batch=2, memory=aligned(memory - 1))
 
 
 def test_a_tuned_session_comes_back() -> None:
@@ -112,5 +111,5 @@ def test_a_tuned_session_comes_back() -> None:
     assert again.run(x)[0].tobytes() == tuned.run(x)[0].tobytes()
     # Weights without zeros cannot be computed the same way.
     if any("sparse" in step.kernel for step in tuned.plan):
-        with pytest.raises(edgeai.Error, match="tuning"):
+        with pytest.raises(edgeai.TuningError, match="tuning"):
             edgeai.Session(network((16, 1), 1)[0], batch=2, tuning=tuned.tuning)
