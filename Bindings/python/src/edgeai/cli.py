@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import build_info, check, compare, load, quantize
+from . import build_info, check, compare, compress, load, quantize
 from ._arrays import as_array, as_type
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
@@ -141,17 +141,20 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _quantize(options: argparse.Namespace) -> int:
-    model = _load(options)
+def _samples(model: Model, options: argparse.Namespace) -> Any:
+    """What -d and -n name: an array, or a list of mappings for a model with several inputs."""
     data: Any = _array(options.data[0])
     if len(options.data) > 1 or len(model.inputs) > 1:
         feed = _feed(model, options.data)
         data = [{name: array[i : i + 1] for name, array in feed.items()} for i in range(len(next(iter(feed.values()))))]
-    if options.samples:
-        data = data[: options.samples]
+    return data[: options.samples] if options.samples else data
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    model = _load(options)
     result = quantize(
         model,
-        data,
+        _samples(model, options),
         calibrator=options.calibrator,
         per_channel=not options.per_tensor,
         ignore=options.ignore,
@@ -167,6 +170,32 @@ def _quantize(options: argparse.Namespace) -> int:
     print(f"{bytes_text(result.before)} -> {bytes_text(result.after)}; output {result.report.sqnr_db:.1f} dB; wrote {options.output}")
     for text in result.report.suggestions:
         print(text)
+    return 0
+
+
+def _compress(options: argparse.Namespace) -> int:
+    model = _load(options)
+    rows, _, columns = options.block.partition("x")
+    result = compress(
+        model,
+        _samples(model, options),
+        recipe=options.recipe,
+        target_bytes=options.target_bytes,
+        target_latency=None if options.target_ms is None else options.target_ms / 1e3,
+        max_drop=options.max_drop,
+        method=options.method,
+        block=(int(rows), int(columns)),
+        labels=None if options.labels is None else _array(options.labels),
+        threads=options.threads,
+        checkpoint=options.checkpoint,
+        progress=sys.stderr.isatty(),
+    )
+    result.model.save(options.output, coding=options.coding)
+    if options.report:
+        pathlib.Path(options.report).write_text(result.report.to_json() + "\n")
+    print(result.report.stage_table())
+    size = pathlib.Path(options.output).stat().st_size
+    print(f"output {result.report.sqnr_db:.1f} dB; wrote {options.output}: {bytes_text(size)}")
     return 0
 
 
@@ -268,16 +297,32 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
     sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them); bfloat16 as uint16")
 
-    sub = command("quantize", _quantize, "Make an int8 model.", (working,))
-    sub.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="calibration samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    sampled = argparse.ArgumentParser(add_help=False)
+    sampled.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="typical samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    sampled.add_argument("-n", "--samples", type=int, help="use the first so many samples")
+
+    sub = command("quantize", _quantize, "Make an int8 model.", (working, sampled))
     sub.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
-    sub.add_argument("-n", "--samples", type=int, help="use the first so many samples")
     sub.add_argument(
         "--calibrator", default="min-max", choices=["min-max", "moving-average", "percentile", "entropy", "mse"]
     )
     sub.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
     sub.add_argument("--ignore", action="append", default=[], metavar="OPERATOR", help="leave this operator in float")
     sub.add_argument("--ignore-type", action="append", default=[], metavar="TYPE", help="leave operators of this type in float")
+    sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
+
+    sub = command("compress", _compress, "Make a model small, by a recipe or as far as a budget asks.", (working, sampled))
+    sub.add_argument("-o", "--output", required=True, help=".edgeai file to write")
+    sub.add_argument("--coding", default="adaptive", choices=["none", "huffman", "adaptive"], help="of the file's constants (default adaptive)")
+    goal = sub.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--recipe", metavar="STEPS", help="methods one after another, such as 'prune:fraction=0.8,block=16x1 share:bits=5'")
+    goal.add_argument("--target-bytes", type=int, metavar="N", help="the coded file has at most N bytes")
+    goal.add_argument("--target-ms", type=float, metavar="MS", help="a run of one sample takes at most so long")
+    goal.add_argument("--max-drop", type=float, metavar="POINTS", help="at most so many points of top-1 are lost")
+    sub.add_argument("--method", default="grid", choices=["grid", "blocks"], help="what a search does to layers (default grid)")
+    sub.add_argument("--block", default="16x1", metavar="RxC", help="for blocks: output by input channels (default 16x1)")
+    sub.add_argument("--labels", metavar="FILE", help="the right class of each sample, for --max-drop: .npy, or .npz:KEY")
+    sub.add_argument("--checkpoint", metavar="PATH", help="keep what was done there, and go on from it")
     sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
 
     sub = command("compare", _compare, "Measure how far one model is from another, layer by layer.")
