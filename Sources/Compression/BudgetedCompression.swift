@@ -55,7 +55,7 @@ extension Graph {
   public func compressed(_ target: CompressionTarget, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> Graph {
     try options.validate()
     let meter = try OutputNoise.make(self, samples, atMost: min(options.scanSamples, samples.count), threads: options.threads)
-    let ladder = try LayerLadder(try options.method.levels(self, options))
+    let ladder = try LayerLadder(try options.method.levels(self, options, samples))
     guard !ladder.layers.isEmpty else { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
     let stateBytes = try searchStateBytes(options)
     let ownState = try Storage.allocate(stateBytes)
@@ -63,12 +63,12 @@ extension Graph {
     let noise = try table.measured(meter, options.progress)
     withExtendedLifetime(ownState) {}
     let isTimed = options.isTimed(target)
-    let cost = isTimed ? try ladder.times(options.threads) : ladder.bytes()
+    let cost = isTimed ? try ladder.times(options.threads) : try ladder.bytes()
     let search = CompressionSearch(ladder: ladder, noise: noise, cost: cost, progress: options.progress)
     switch target {
     case .bytes(let most):
       return ladder.graph(try search.within(Double(most)) { (choice) throws(EdgeError) in
-        Double(try encodeModel(ladder.graph(choice), coding: .adaptive).count)
+        Double(try encodeModel(ladder.graph(choice), .adaptive).count)
       }.choice)
     case .nanoseconds(let most):
       return ladder.graph(try search.within(Double(most)) { (choice) throws(EdgeError) in
@@ -96,8 +96,14 @@ extension SearchOptions {
 
 extension LayerLadder {
   /// Coded bytes of each layer's weights at each level.
-  fileprivate func bytes() -> [[Double]] {
-    layers.map { layer in levels.map { Double(codedByteCount($0.values[layer.weights])) } }
+  fileprivate func bytes() throws(EdgeError) -> [[Double]] {
+    var rows: [[Double]] = []
+    for layer in layers {
+      var row: [Double] = []
+      for level in levels { row.append(Double(try codedByteCount(level.values[layer.weights]))) }
+      rows.append(row)
+    }
+    return rows
   }
 
   /// Nanoseconds of each layer's steps at each level, in a run of the whole level.

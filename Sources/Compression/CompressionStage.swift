@@ -70,7 +70,7 @@ extension CompressionReport {
 extension CompressionReport.Stage {
   fileprivate init(_ name: Text, _ graph: Graph, of original: Graph, threads: Int) throws(EdgeError) {
     self.name = name
-    fileBytes = try encodeModel(graph, coding: .adaptive).count
+    fileBytes = try encodeModel(graph, .adaptive).count
     layers = []
     var options = SessionOptions()
     options.threads = threads
@@ -83,7 +83,7 @@ extension CompressionReport.Stage {
       for (index, node) in graph.nodes.enumerated() where node.name.comesFrom(layer.name) {
         for (step, info) in plan.steps.enumerated() where info.nodeIndex == index { row.nanoseconds += Int(times[step]) }
         guard let weights = node.input(1), graph.values[weights].constant != nil else { continue }
-        row.add(graph.values[weights])
+        try row.add(graph.values[weights])
       }
       layers.append(row)
     }
@@ -91,12 +91,12 @@ extension CompressionReport.Stage {
 }
 
 extension CompressionReport.StageLayer {
-  fileprivate mutating func add(_ value: Value) {
-    let census = WeightCensus(value)
+  fileprivate mutating func add(_ value: Value) throws(EdgeError) {
+    let census = try constantCensus(value)
     weights += census.count
     kept += census.count - census.zeros
-    values = values == Int.max || census.values == Int.max ? Int.max : max(values, census.values)
-    bytes += codedByteCount(value)
+    values = max(values, census.values)
+    bytes += try codedByteCount(value)
   }
 }
 

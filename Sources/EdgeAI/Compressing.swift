@@ -90,7 +90,7 @@ public func edgeai_compress(
         return value
       }
     }
-    let samples = try calibrationSamples(source.graph, data, context)
+    guard let samples = try callerSamples(source.graph, data, context) else { throw EdgeError(.invalidArgument, "data is NULL") }
     let result = try source.graph.compressed(goal, search, samples)
     let model = try ModelHandle.make(result, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
     if let report {
@@ -121,7 +121,7 @@ public func edgeai_report_stages(
       try stage.requireRunnable()
       stages.append((try text(names[index], "names"), stage.graph))
     }
-    let samples = try calibrationSamples(source.graph, data, context)
+    guard let samples = try callerSamples(source.graph, data, context) else { throw EdgeError(.invalidArgument, "data is NULL") }
     var measured = try CompressionReport.following(source.graph, stages, samples, threads: 1, progress: nil)
     report.pointee = handle(try ReportHandle.make(&measured, source.graph, stages[stage_count - 1].graph, source.allocator))
   }
