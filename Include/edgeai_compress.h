@@ -1,4 +1,5 @@
-/* edgeai_compress.h - make a network small: int8 quantization after training, pruning, and reports on what it cost.
+/* edgeai_compress.h - make a network small: int8 quantization after training, pruning, sharing, factorizing and binarizing
+ * of weights, searches within a budget, and reports on what it cost.
  *
  *     edgeai_quantize_options options;
  *     edgeai_quantize_options_init(&options, sizeof options);
@@ -347,6 +348,55 @@ EDGEAI_API void edgeai_quantize_weights_options_init(edgeai_quantize_weights_opt
 EDGEAI_API edgeai_status edgeai_quantize_weights(const edgeai_model *model, const edgeai_quantize_weights_options *options,
                                                  edgeai_data_fn data, void *context, edgeai_model **quantized,
                                                  edgeai_report **report, edgeai_error *error);
+/* ---- Compression within a budget ----------------------------------------------------------------------- */
+
+/* What a search may do to the weights of a layer. */
+#define EDGEAI_COMPRESS_GRID 0    /* coarser numbers, as edgeai_quantize_weights: small files */
+#define EDGEAI_COMPRESS_BLOCKS 1  /* fewer blocks of numbers, as edgeai_prune: files, and time where sparse kernels are faster */
+
+/* How good a model is, in a unit of the caller's: larger is better. model is the library's and lives during the call. NaN
+ * cancels. Called by the thread that called the library. */
+typedef double (*edgeai_quality_fn)(void *context, const edgeai_model *model);
+
+typedef struct edgeai_compress_options {
+  uint32_t struct_size;
+  int32_t method;                /* EDGEAI_COMPRESS_*; default GRID */
+  uint64_t target_bytes;         /* the coded file has at most so many bytes; 0: no such target */
+  uint64_t target_nanoseconds;   /* a run of one sample takes at most so long, on this machine, now; 0: no such target */
+  double max_drop;               /* quality falls by at most so much; negative (default): no such target */
+  edgeai_quality_fn quality;     /* optional. Without it: percent of the samples for which the greatest element of the first
+                                  * vector output stays the same; where there is no such output, 100 (1 - error power / power) */
+  void *quality_context;
+  int32_t block_rows;            /* BLOCKS: output channels of a block; default 16 */
+  int32_t block_columns;         /* BLOCKS: input channels of a block; default 1 */
+  int32_t scan_samples;          /* so many of the first samples measure the noise of single layers; default 8 */
+  int32_t threads;               /* for running models; default 1 */
+  void *state;                   /* optional: state_bytes of memory, zeroed before the first call. Holds what was measured, also
+                                  * after an error: the same call with it goes on from there */
+  size_t state_bytes;            /* as edgeai_compress_state_bytes says */
+  edgeai_progress_fn progress;   /* optional */
+  void *progress_context;
+} edgeai_compress_options;
+
+/* Defaults: edgeai_compress_options_init(&options, sizeof options). Does nothing for NULL or a size that is too small.
+ * Since 0.1. */
+EDGEAI_API void edgeai_compress_options_init(edgeai_compress_options *options, size_t struct_size);
+
+/* How much memory the state of a search takes. Errors: INVALID_ARGUMENT (an option). Since 0.1. */
+EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, const edgeai_compress_options *options, size_t *bytes,
+                                                     edgeai_error *error);
+
+/* Compresses every layer as hard as a budget asks and its part in the result allows. Exactly one target must be set:
+ * bytes and nanoseconds are reached with the least noise in the outputs, max_drop with the smallest file (GRID) or the shortest
+ * run (BLOCKS). The noise of each layer at each level is measured alone, on the samples; one price for noise then decides for all
+ * layers (Shoham and Gersho 1988), and whole models are judged as they are: real bytes, measured time, quality on all samples.
+ * The result does not depend on the old model. report: optional; its stages are the original and the result.
+ * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
+ * Memory: a model for each level (9 with GRID, 7 with BLOCKS), the samples, a session of both.
+ * Errors: INVALID_ARGUMENT (an option, no data, a state of another search), SHAPE_MISMATCH, LIMIT_EXCEEDED (the target cannot be
+ * reached; the message says what can), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_compress(const edgeai_model *model, const edgeai_compress_options *options, edgeai_data_fn data,
+                                         void *context, edgeai_model **compressed, edgeai_report **report, edgeai_error *error);
 
 /* ---- Report -------------------------------------------------------------------------------------------- */
 
@@ -475,6 +525,44 @@ EDGEAI_API size_t edgeai_channel_report_layer_count(const edgeai_channel_report 
 EDGEAI_API edgeai_status edgeai_channel_report_layer(const edgeai_channel_report *report, size_t index,
                                                      edgeai_channel_layer_info *info, edgeai_error *error);
 EDGEAI_API void edgeai_channel_report_destroy(edgeai_channel_report *report);
+/* ---- Stages of a report -------------------------------------------------------------------------------- */
+
+/* Follows a model through stages of compression, each made from the one before by one of the functions above. The report compares
+ * the last stage with the original, layer by layer, and holds what every stage left of each layer with weights.
+ * models, names: stage_count of each, at least one. data: samples that errors are measured on.
+ * Errors: those of edgeai_compare. Since 0.1. */
+EDGEAI_API edgeai_status edgeai_report_stages(const edgeai_model *original, const edgeai_model *const *models, const char *const *names,
+                                              size_t stage_count, edgeai_data_fn data, void *context, edgeai_report **report,
+                                              edgeai_error *error);
+
+typedef struct edgeai_stage_info {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char *name;           /* stage 0 is "original" */
+  uint64_t file_bytes;        /* of the file with adaptive coding */
+  uint64_t nanoseconds;       /* the least time of a run of one sample, measured here; 0 in a build without a clock */
+} edgeai_stage_info;
+
+/* 0 for a report without stages. */
+EDGEAI_API size_t edgeai_report_stage_count(const edgeai_report *report);
+EDGEAI_API edgeai_status edgeai_report_stage(const edgeai_report *report, size_t stage, edgeai_stage_info *info, edgeai_error *error);
+
+typedef struct edgeai_stage_layer_info {
+  uint32_t struct_size;
+  uint32_t measured;          /* 1: sqnr_db holds a figure */
+  const char *name;           /* of the operator in the original */
+  uint64_t weights;
+  uint64_t kept;              /* weights that are not 0 */
+  uint64_t bits;              /* that tell the weights' values apart: 0 to 12, or 32 for more than 4096 values */
+  uint64_t bytes;             /* the weights' part of the coded file */
+  uint64_t nanoseconds;
+  double sqnr_db;             /* of its result against the original's */
+} edgeai_stage_layer_info;
+
+/* Layers with float weights of the original, in its order. */
+EDGEAI_API size_t edgeai_report_stage_layer_count(const edgeai_report *report);
+EDGEAI_API edgeai_status edgeai_report_stage_layer(const edgeai_report *report, size_t stage, size_t layer,
+                                                   edgeai_stage_layer_info *info, edgeai_error *error);
 
 #ifdef __cplusplus
 }

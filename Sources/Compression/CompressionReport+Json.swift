@@ -34,12 +34,38 @@ extension CompressionReport {
     json.open("[")
     for index in worstFirst() { json.element(index) }
     json.close("]")
+    json.key("stages")
+    json.open("[")
+    for stage in stages { write(stage, to: &json) }
+    json.close("]")
     json.key("warnings")
     json.open("[")
     for warning in warnings { json.element(warning) }
     json.close("]")
     json.close("}")
     return json.text
+  }
+
+  private func write(_ stage: Stage, to json: inout JsonText) {
+    json.open("{")
+    json.field("name", stage.name)
+    json.field("file_bytes", stage.fileBytes)
+    json.field("nanoseconds", stage.nanoseconds)
+    json.key("layers")
+    json.open("[")
+    for (node, layer) in zip(weightLayers, stage.layers) {
+      json.open("{")
+      json.field("name", layers[node].name)
+      json.field("weights", layer.weights)
+      json.field("kept", layer.kept)
+      json.field("bits", layer.bits)
+      json.field("bytes", layer.bytes)
+      json.field("nanoseconds", layer.nanoseconds)
+      json.field("sqnr_db", (layer.error ?? ErrorMeter()).sqnr)
+      json.close("}")
+    }
+    json.close("]")
+    json.close("}")
   }
 
   private func write(_ layer: Layer, to json: inout JsonText) {

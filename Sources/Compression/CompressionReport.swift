@@ -46,6 +46,9 @@ public struct CompressionReport {
   /// Nodes of the new graph that convert between element types or scales.
   public var conversions = 0
   public var warnings: [Text] = []
+  /// The original and what became of it, where the report follows stages; and the nodes that their layers are.
+  public var stages: [Stage] = []
+  public var weightLayers: [Int] = []
 
   /// A report without measurements. `reasons` as in `QuantizationResult`; may be empty.
   public init(_ reference: Graph, _ candidate: Graph, reasons: [Text] = []) {

@@ -12,15 +12,17 @@ final class ReportHandle {
   let allocator: UnsafePointer<ep_allocator>?
   private let names: TextPool
   private let texts: [(name: Int, op: Int, tensor: Int, reason: Int)]
+  private let stageTexts: [Int]
 
   private init(
     _ report: CompressionReport, _ allocator: UnsafePointer<ep_allocator>?, _ names: TextPool,
-    _ texts: [(name: Int, op: Int, tensor: Int, reason: Int)]
+    _ texts: [(name: Int, op: Int, tensor: Int, reason: Int)], _ stageTexts: [Int]
   ) {
     self.report = report
     self.allocator = allocator
     self.names = names
     self.texts = texts
+    self.stageTexts = stageTexts
   }
 
   /// Completes the report with the real sizes of both files.
@@ -32,8 +34,33 @@ final class ReportHandle {
     var pool = TextPool()
     var texts: [(name: Int, op: Int, tensor: Int, reason: Int)] = []
     for layer in report.layers { texts.append((pool.add(layer.name), pool.add(layer.op), pool.add(layer.tensor), pool.add(layer.reason))) }
+    var stageTexts: [Int] = []
+    for stage in report.stages { stageTexts.append(pool.add(stage.name)) }
     try pool.freeze()
-    return ReportHandle(report, allocator, pool, texts)
+    return ReportHandle(report, allocator, pool, texts, stageTexts)
+  }
+
+  func stage(_ index: Int) -> edgeai_stage_info {
+    var info = edgeai_stage_info()
+    info.name = names[stageTexts[index]]
+    info.file_bytes = UInt64(clamping: report.stages[index].fileBytes)
+    info.nanoseconds = UInt64(clamping: report.stages[index].nanoseconds)
+    return info
+  }
+
+  func stageLayer(_ stage: Int, _ index: Int) -> edgeai_stage_layer_info {
+    let layer = report.stages[stage].layers[index]
+    var info = edgeai_stage_layer_info()
+    info.name = names[texts[report.weightLayers[index]].name]
+    info.weights = UInt64(clamping: layer.weights)
+    info.kept = UInt64(clamping: layer.kept)
+    info.bits = UInt64(clamping: layer.bits)
+    info.bytes = UInt64(clamping: layer.bytes)
+    info.nanoseconds = UInt64(clamping: layer.nanoseconds)
+    let error = layer.error ?? ErrorMeter()
+    info.measured = error.count > 0 ? 1 : 0
+    info.sqnr_db = error.sqnr
+    return info
   }
 
   func layer(_ index: Int) -> edgeai_layer_info {
@@ -98,6 +125,38 @@ public func edgeai_report_layer(
   call(error, allocator: allocator(ofReport: report)) { () throws(EdgeError) in
     let report = try object(report, ReportHandle.self, "report")
     try fill(info, "edgeai_layer_info", report.layer(try checked(index, below: report.report.layers.count, "index")))
+  }
+}
+
+@_cdecl("edgeai_report_stage_count") @implementation
+public func edgeai_report_stage_count(_ report: OpaquePointer!) -> Int {
+  report == nil ? 0 : object(report, ReportHandle.self).report.stages.count
+}
+
+@_cdecl("edgeai_report_stage") @implementation
+public func edgeai_report_stage(
+  _ report: OpaquePointer!, _ stage: Int, _ info: UnsafeMutablePointer<edgeai_stage_info>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofReport: report)) { () throws(EdgeError) in
+    let report = try object(report, ReportHandle.self, "report")
+    try fill(info, "edgeai_stage_info", report.stage(try checked(stage, below: report.report.stages.count, "stage")))
+  }
+}
+
+@_cdecl("edgeai_report_stage_layer_count") @implementation
+public func edgeai_report_stage_layer_count(_ report: OpaquePointer!) -> Int {
+  report == nil ? 0 : object(report, ReportHandle.self).report.weightLayers.count
+}
+
+@_cdecl("edgeai_report_stage_layer") @implementation
+public func edgeai_report_stage_layer(
+  _ report: OpaquePointer!, _ stage: Int, _ layer: Int, _ info: UnsafeMutablePointer<edgeai_stage_layer_info>!,
+  _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofReport: report)) { () throws(EdgeError) in
+    let report = try object(report, ReportHandle.self, "report")
+    let stage = try checked(stage, below: report.report.stages.count, "stage")
+    try fill(info, "edgeai_stage_layer_info", report.stageLayer(stage, try checked(layer, below: report.report.weightLayers.count, "layer")))
   }
 }
 

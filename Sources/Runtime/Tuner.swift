@@ -35,7 +35,7 @@ private struct Tuner {
     // Choices leave the steps the same; if they once should not, the first ones stand.
     if tried == first || tried == last || !first.isEmpty && tried.count != first.count { return }
     last = tried
-    let least = try Tuner.leastTimes(plan)
+    let least = try plan.leastStepTimes()
     if first.isEmpty {
       first = tried
       best = tried
@@ -59,17 +59,20 @@ private struct Tuner {
     }
     try attempt(.given(shared))
   }
+}
 
-  /// The least nanoseconds of each step over some runs on zeros.
-  private static func leastTimes(_ plan: Plan) throws(EdgeError) -> [UInt64] {
-    let block = try Storage.allocate(plan.memoryRequired)
-    let session = try Session(plan, memory: block.base, size: plan.memoryRequired)
+extension Plan {
+  /// The least nanoseconds of each step over some runs on zeros, 20 milliseconds or six runs; zeros unless the options ask for
+  /// a profile. Throws `outOfMemory`.
+  public func leastStepTimes() throws(EdgeError) -> [UInt64] {
+    let block = try Storage.allocate(memoryRequired)
+    let session = try Session(self, memory: block.base, size: memoryRequired)
     defer {
       session.destroy()
       // The session has only its address.
       withExtendedLifetime(block) {}
     }
-    var least = [UInt64](repeating: 0, count: plan.steps.count)
+    var least = [UInt64](repeating: 0, count: steps.count)
     // The first run finds cold caches.
     var isComplete = session.run()
     let begin = ep_nanoseconds()
@@ -84,9 +87,7 @@ private struct Tuner {
     }
     return least
   }
-}
 
-extension Plan {
   /// Plans a graph with the choices that are fastest on this machine now. Needs as much memory again as the session, and
   /// the time of seven runs or more with each of the ways. Throws what planning throws, `outOfMemory`, and
   /// `unsupportedFeature` in a build without a clock.

@@ -34,6 +34,7 @@ int add_report_type(PyObject *module);
 int add_channel_functions(PyObject *module);
 int add_pruning(PyObject *module);
 int add_sharing(PyObject *module);
+int add_compress_functions(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);

@@ -60,6 +60,40 @@ static PyObject *report_layers(PyObject *self, PyObject *unused) {
   return list;
 }
 
+/* stages() -> [{"name", "file_bytes", "ns", "layers": [...]}] */
+static PyObject *report_stages(PyObject *self, PyObject *unused) {
+  (void)unused;
+  const edgeai_report *report = ((ReportObject *)self)->handle;
+  size_t layer_count = edgeai_report_stage_layer_count(report);
+  PyObject *list = PyList_New(0);
+  ERROR_INIT(error);
+  for (size_t i = 0, n = edgeai_report_stage_count(report); list && i < n; i++) {
+    edgeai_stage_info info = {.struct_size = sizeof info};
+    if (edgeai_report_stage(report, i, &info, &error) != EDGEAI_OK) {
+      Py_DECREF(list);
+      return raise_error(&error);
+    }
+    PyObject *layers = PyList_New(0);
+    for (size_t l = 0; layers && l < layer_count; l++) {
+      edgeai_stage_layer_info layer = {.struct_size = sizeof layer};
+      PyObject *dict = edgeai_report_stage_layer(report, i, l, &layer, &error) == EDGEAI_OK
+                           ? Py_BuildValue("{sssKsKsKsKsKsN}", "name", layer.name, "weights", (unsigned long long)layer.weights, "kept",
+                                           (unsigned long long)layer.kept, "bits", (unsigned long long)layer.bits, "bytes",
+                                           (unsigned long long)layer.bytes, "ns", (unsigned long long)layer.nanoseconds, "sqnr_db",
+                                           layer.measured ? PyFloat_FromDouble(layer.sqnr_db) : Py_NewRef(Py_None))
+                           : raise_error(&error);
+      if (!dict || PyList_Append(layers, dict)) Py_CLEAR(layers);
+      Py_XDECREF(dict);
+    }
+    PyObject *dict = layers ? Py_BuildValue("{sssKsKsN}", "name", info.name, "file_bytes", (unsigned long long)info.file_bytes, "ns",
+                                            (unsigned long long)info.nanoseconds, "layers", layers)
+                            : NULL;
+    if (!dict || PyList_Append(list, dict)) Py_CLEAR(list);
+    Py_XDECREF(dict);
+  }
+  return list;
+}
+
 static PyObject *report_json(PyObject *self, PyObject *unused) {
   (void)unused;
   const edgeai_report *report = ((ReportObject *)self)->handle;
@@ -77,6 +111,7 @@ static PyObject *report_json(PyObject *self, PyObject *unused) {
 
 static PyMethodDef methods[] = {{"describe", report_describe, METH_NOARGS, NULL},
                                 {"layers", report_layers, METH_NOARGS, NULL},
+                                {"stages", report_stages, METH_NOARGS, NULL},
                                 {"json", report_json, METH_NOARGS, NULL},
                                 {NULL, NULL, 0, NULL}};
 static PyType_Slot slots[] = {{Py_tp_dealloc, report_dealloc}, {Py_tp_methods, methods}, {0, NULL}};

@@ -26,9 +26,10 @@ from .errors import (
     UnsupportedOpError,
 )
 from .model import CheckResult, Limits, Model, Op, Tensor, UnsupportedOp, check, load
+from .pipeline import compress, stage_report
 from .profile import Profile, ProfileEvent, Step
 from .pruning import Sensitivity, SensitivityRow, factorize, prune, prune_schedule, sensitivity
-from .report import Layer, Report
+from .report import Layer, Report, Stage, StageLayer
 from .session import Memory, Session
 from .sharing import binarize, quantize_weights, share
 
@@ -63,6 +64,8 @@ __all__ = [
     "SensitivityRow",
     "Session",
     "ShapeError",
+    "Stage",
+    "StageLayer",
     "Step",
     "Tensor",
     "TuningError",
@@ -74,6 +77,7 @@ __all__ = [
     "build_info",
     "check",
     "compare",
+    "compress",
     "factorize",
     "instruction_sets",
     "load",
@@ -83,5 +87,6 @@ __all__ = [
     "quantize",
     "quantize_weights",
     "sensitivity",
+    "stage_report",
     "share",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import build_info, check, compare, factorize, load, prune, quantize, sensitivity
+from . import build_info, check, compare, compress, factorize, load, prune, quantize, sensitivity
 from ._arrays import as_array, as_type
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
@@ -155,10 +155,9 @@ def _samples(model: Model, options: argparse.Namespace) -> Any:
 
 def _quantize(options: argparse.Namespace) -> int:
     model = _load(options)
-    data = _samples(model, options)
     result = quantize(
         model,
-        data,
+        _samples(model, options),
         calibrator=options.calibrator,
         per_channel=not options.per_tensor,
         ignore=options.ignore,
@@ -251,6 +250,31 @@ def _factorize(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
     )
     return _save_result(result, options)
+
+
+def _compress(options: argparse.Namespace) -> int:
+    model = _load(options)
+    result = compress(
+        model,
+        _samples(model, options),
+        recipe=options.recipe,
+        target_bytes=options.target_bytes,
+        target_latency=None if options.target_ms is None else options.target_ms / 1e3,
+        max_drop=options.max_drop,
+        method=options.method,
+        block=_pair(options.block, "x", "--block"),
+        labels=None if options.labels is None else _array(options.labels),
+        threads=options.threads,
+        checkpoint=options.checkpoint,
+        progress=sys.stderr.isatty(),
+    )
+    result.model.save(options.output, coding=options.coding)
+    if options.report:
+        pathlib.Path(options.report).write_text(result.report.to_json() + "\n")
+    print(result.report.stage_table())
+    size = pathlib.Path(options.output).stat().st_size
+    print(f"output {result.report.sqnr_db:.1f} dB; wrote {options.output}: {bytes_text(size)}")
+    return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -351,10 +375,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
     sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them); bfloat16 as uint16")
 
-    sub = command("quantize", _quantize, "Make an int8 model.", (working,))
-    sub.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="calibration samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    sampled = argparse.ArgumentParser(add_help=False)
+    sampled.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="typical samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    sampled.add_argument("-n", "--samples", type=int, help="use the first so many samples")
+
+    sub = command("quantize", _quantize, "Make an int8 model.", (working, sampled))
     sub.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
-    sub.add_argument("-n", "--samples", type=int, help="use the first so many samples")
     sub.add_argument(
         "--calibrator", default="min-max", choices=["min-max", "moving-average", "percentile", "entropy", "mse"]
     )
@@ -388,6 +414,20 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("-a", "--amount", type=float, default=0.1, help="relative error, share of energy, or rank (default 0.1)")
     sub.add_argument("--rank", default="error", choices=["error", "energy", "count"], help="what the amount is")
     sub.add_argument("--channels", action="store_true", help="factorize k x k kernels into k x k and 1 x 1, not k x 1 and 1 x k")
+
+    sub = command("compress", _compress, "Make a model small, by a recipe or as far as a budget asks.", (working, sampled))
+    sub.add_argument("-o", "--output", required=True, help=".edgeai file to write")
+    sub.add_argument("--coding", default="adaptive", choices=["none", "huffman", "adaptive"], help="of the file's constants (default adaptive)")
+    goal = sub.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--recipe", metavar="STEPS", help="methods one after another, such as 'prune:amount=0.8,block=16x1 share:bits=5'")
+    goal.add_argument("--target-bytes", type=int, metavar="N", help="the coded file has at most N bytes")
+    goal.add_argument("--target-ms", type=float, metavar="MS", help="a run of one sample takes at most so long")
+    goal.add_argument("--max-drop", type=float, metavar="POINTS", help="at most so many points of top-1 are lost")
+    sub.add_argument("--method", default="grid", choices=["grid", "blocks"], help="what a search does to layers (default grid)")
+    sub.add_argument("--block", default="16x1", metavar="RxC", help="for blocks: output by input channels (default 16x1)")
+    sub.add_argument("--labels", metavar="FILE", help="the right class of each sample, for --max-drop: .npy, or .npz:KEY")
+    sub.add_argument("--checkpoint", metavar="PATH", help="keep what was done there, and go on from it")
+    sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
 
     sub = command("compare", _compare, "Measure how far one model is from another, layer by layer.")
     sub.add_argument("other", help="the model to judge")

@@ -31,6 +31,44 @@ class Layer:
     kept: int
 
 
+@dataclass(frozen=True)
+class StageLayer:
+    """What a stage of compression left of a layer with weights."""
+
+    name: str
+    weights: int
+    #: Weights that are not 0.
+    kept: int
+    #: That tell the weights' values apart; 32 for more than 4096 values.
+    bits: int
+    #: The weights' part of the file with adaptive coding.
+    bytes: int
+    #: The least time of its steps in a run of one sample.
+    us: float
+    #: Of its result against the original's; None where nothing was measured.
+    sqnr_db: float | None
+
+    @property
+    def kept_fraction(self) -> float:
+        return self.kept / self.weights if self.weights else 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A model on its way from the original to the compressed one."""
+
+    name: str
+    #: Of its file with adaptive coding.
+    file_bytes: int
+    #: The least time of a run of one sample.
+    us: float
+    layers: tuple[StageLayer, ...]
+
+
+def _stage_layer(fields: dict[str, Any]) -> StageLayer:
+    return StageLayer(us=fields["ns"] / 1e3, **{key: value for key, value in fields.items() if key != "ns"})
+
+
 class Report:
     """Figures measured with the deployed kernels.
 
@@ -39,6 +77,7 @@ class Report:
         bytes_before, bytes_after: Of the two models' ``.edgeai`` files.
         samples: How many samples were measured.
         sqnr_db, cosine: Of the worst output.
+        stages: The original and what became of it step by step, where the report follows stages.
     """
 
     def __init__(self, core: _core.Report) -> None:
@@ -50,6 +89,10 @@ class Report:
         self.samples: int = about["samples"]
         self.sqnr_db: float = about["sqnr_db"]
         self.cosine: float = about["cosine"]
+        self.stages = tuple(
+            Stage(stage["name"], stage["file_bytes"], stage["ns"] / 1e3, tuple(_stage_layer(layer) for layer in stage["layers"]))
+            for stage in core.stages()
+        )
 
     @property
     def kept(self) -> float:
@@ -105,6 +148,45 @@ class Report:
         axes.set_ylabel("SQNR (dB)")
         pyplot.tight_layout()
         return axes
+
+    def plot_stages(self) -> Any:
+        """Coded bytes of every layer, stacked, for each stage (matplotlib must be installed); gives the axes."""
+        from matplotlib import pyplot
+
+        if not self.stages:
+            raise ValueError("the report follows no stages")
+        _, axes = pyplot.subplots(figsize=(max(6.0, 1.2 * len(self.stages)), 5))
+        places = range(len(self.stages))
+        below = [0] * len(self.stages)
+        for index, layer in enumerate(self.stages[0].layers):
+            sizes = [stage.layers[index].bytes for stage in self.stages]
+            axes.bar(places, sizes, bottom=below, label=layer.name if len(self.stages[0].layers) <= 12 else None)
+            below = [b + size for b, size in zip(below, sizes, strict=True)]
+        axes.bar(places, [s.file_bytes - b for s, b in zip(self.stages, below, strict=True)], bottom=below, color="lightgray", label="the rest")
+        axes.set_xticks(places, [stage.name for stage in self.stages], rotation=20, ha="right", fontsize=8)
+        axes.set_ylabel("bytes of the file")
+        axes.legend(fontsize=7)
+        pyplot.tight_layout()
+        return axes
+
+    def stage_table(self) -> str:
+        """Every layer at every stage as text: kept weights, bits, bytes, time and error."""
+        header = ("layer", "stage", "kept", "bits", "bytes", "us", "SQNR dB")
+        rows = [
+            (
+                layer.name if place == 0 else "",
+                stage.name,
+                f"{100 * stage.layers[index].kept_fraction:.1f} %",
+                str(stage.layers[index].bits),
+                str(stage.layers[index].bytes),
+                f"{stage.layers[index].us:.1f}",
+                "" if stage.layers[index].sqnr_db is None else f"{stage.layers[index].sqnr_db:.1f}",
+            )
+            for index, layer in enumerate(self.stages[0].layers if self.stages else ())
+            for place, stage in enumerate(self.stages)
+        ]
+        rows += [("the file", stage.name, "", "", str(stage.file_bytes), f"{stage.us:.1f}", "") for stage in self.stages]
+        return text_table(header, rows)
 
     _HEADER = ("layer", "operator", "dtype", "shape", "bytes", "kept", "SQNR dB", "cosine", "note")
 

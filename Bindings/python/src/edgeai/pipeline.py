@@ -1,0 +1,275 @@
+"""Compression as a whole: a recipe of methods one after another, or a search within a budget."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from . import _core
+from ._checks import int32
+from .channels import prune_channels
+from .compress import Result, _batches, quantize
+from .errors import ArgumentError
+from .model import Model, load
+from .pruning import Progress, _reporting, factorize, prune
+from .report import Report
+from .session import Session
+from .sharing import binarize, quantize_weights, share
+
+#: What a recipe may name. Each takes a model, some also data, and gives a result with a model.
+METHODS: dict[str, Callable[..., Any]] = {
+    "prune": prune,
+    "prune_channels": prune_channels,
+    "factorize": factorize,
+    "share": share,
+    "binarize": binarize,
+    "quantize_weights": quantize_weights,
+    "quantize": quantize,
+}
+
+Step = str | tuple[str, Mapping[str, Any]]
+
+
+def _error(message: str) -> ArgumentError:
+    return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+
+
+def _value(text: str) -> Any:
+    """A number, a truth value, a block such as 16x1, or the text itself."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    first, x, second = text.partition("x")
+    return (int(first), int(second)) if x and first.isdigit() and second.isdigit() else text
+
+
+def parse_recipe(recipe: str | Sequence[Step]) -> list[tuple[str, dict[str, Any]]]:
+    """Methods and their options, from ``"prune:amount=0.8,block=16x1 quantize"`` or a sequence of such words or of pairs.
+
+    Raises:
+        ArgumentError: For a method or an option that there is not.
+    """
+    steps: list[tuple[str, dict[str, Any]]] = []
+    for step in recipe.split() if isinstance(recipe, str) else recipe:
+        if isinstance(step, str):
+            name, _, texts = step.partition(":")
+            options: dict[str, Any] = {}
+            for text in filter(None, texts.split(",")):
+                key, equals, value = text.partition("=")
+                if not equals:
+                    raise _error(f"a recipe's options are KEY=VALUE, not {text!r}")
+                options[key] = _value(value)
+        else:
+            name, options = step[0], dict(step[1])
+        if name not in METHODS:
+            raise _error(f"there is no method {name!r}; there are {sorted(METHODS)}")
+        known = set(inspect.signature(METHODS[name]).parameters) - {"model", "data", "progress"}
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise _error(f"{name} has no option {unknown[0]!r}; it has {sorted(known)}")
+        steps.append((name, options))
+    if not steps:
+        raise _error("the recipe is empty")
+    return steps
+
+
+def _step_text(name: str, options: Mapping[str, Any]) -> str:
+    return name + (":" + ",".join(f"{key}={value}" for key, value in options.items()) if options else "")
+
+
+class _Checkpoint:
+    """Models of the stages of a recipe that are done, in a folder. A stage belongs to the model, the steps up to it and the data."""
+
+    def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any]) -> None:
+        self._folder = pathlib.Path(folder) if folder is not None else None
+        self._digest = hashlib.sha256(model.to_bytes())
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for batch in batches:
+                for array in batch:
+                    self._digest.update(memoryview(array).cast("B"))
+
+    def _path(self, number: int, text: str) -> pathlib.Path | None:
+        self._digest.update(text.encode() + b"\n")
+        return None if self._folder is None else self._folder / f"{number:02d}-{self._digest.hexdigest()[:16]}.edgeai"
+
+    def stage(self, number: int, text: str, make: Callable[[], Model]) -> Model:
+        path = self._path(number, text)
+        if path is not None and path.exists():
+            return load(path)
+        model = make()
+        if path is not None:
+            # A half written file must not look like a finished stage.
+            partial = path.with_suffix(".partial")
+            model.save(partial)
+            partial.replace(path)
+        return model
+
+
+def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], checkpoint: Any, progress: Progress) -> Result:
+    steps = parse_recipe(recipe)
+    kept = _Checkpoint(checkpoint, model, batches)
+    models: list[Model] = []
+    names: list[str] = []
+    current = model
+    for number, (name, options) in enumerate(steps, 1):
+        if callable(progress):
+            progress(name, number - 1, len(steps))
+        method, parameters = METHODS[name], inspect.signature(METHODS[name]).parameters
+        arguments: dict[str, Any] = dict(options)
+        if "data" in parameters:
+            arguments["data"] = batches
+        if "progress" in parameters:
+            arguments["progress"] = progress
+        source = current
+
+        def make(method: Callable[..., Any] = method, source: Model = source, arguments: dict[str, Any] = arguments) -> Model:
+            result: Model = method(source, **arguments).model
+            return result
+
+        current = kept.stage(number, _step_text(name, options), make)
+        models.append(current)
+        names.append(_step_text(name, options))
+    return Result(current, stage_report(model, dict(zip(_unique(names), models, strict=True)), batches))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names, with numbers where one repeats."""
+    return [name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)]
+
+
+def stage_report(model: Model, stages: Mapping[str, Model], data: Any) -> Report:
+    """What stages of compression left of every layer: weights kept, bits, coded bytes, time, and error on ``data``.
+
+    Args:
+        model: The original.
+        stages: The models it became, by name and in order; each with the original's inputs and outputs.
+        data: Samples, as for :func:`edgeai.quantize`.
+    """
+    return Report(_core.stage_report(model._core, [m._core for m in stages.values()], list(stages), _batches(model, data)))
+
+
+def _top1(labels: Any, batches: Sequence[tuple[np.ndarray[Any, Any], ...]], threads: int) -> Callable[[Model], float]:
+    """Percent of the samples whose label is the greatest element of the first output."""
+    expected = np.asarray(labels).ravel()
+
+    def quality(model: Model) -> float:
+        right = count = 0
+        with Session(model, threads=threads) as session:
+            for batch in batches:
+                for sample in range(len(batch[0])):
+                    if count == len(expected):
+                        raise _error(f"there are {len(expected)} labels and more samples")
+                    outputs = session.run(tuple(array[sample : sample + 1] for array in batch))
+                    right += int(np.argmax(np.asarray(outputs[0])) == expected[count])
+                    count += 1
+        if count != len(expected):
+            raise _error(f"there are {len(expected)} labels for {count} samples")
+        return 100.0 * right / max(count, 1)
+
+    return quality
+
+
+@contextlib.contextmanager
+def _state(path: str | os.PathLike[str] | None, size: int) -> Iterator[bytearray]:
+    """Memory of a search, read from a file and written back to it, also when the search ends early."""
+    state = bytearray(size)
+    if path is not None and pathlib.Path(path).exists():
+        found = pathlib.Path(path).read_bytes()
+        if len(found) != size:
+            raise _error(f"{path} is the state of another search")
+        state[:] = found
+    try:
+        yield state
+    finally:
+        if path is not None:
+            pathlib.Path(path).write_bytes(state)
+
+
+def compress(
+    model: Model,
+    data: Any,
+    *,
+    recipe: str | Sequence[Step] | None = None,
+    target_bytes: int | None = None,
+    target_latency: float | None = None,
+    max_drop: float | None = None,
+    method: Literal["grid", "blocks"] = "grid",
+    block: tuple[int, int] = (16, 1),
+    labels: Any = None,
+    quality: Callable[[Model], float] | None = None,
+    scan_samples: int = 8,
+    threads: int = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress = False,
+) -> Result:
+    """Compresses a model by a recipe, or as far as a budget asks.
+
+    Exactly one of ``recipe``, ``target_bytes``, ``target_latency`` and ``max_drop`` must be given.
+
+    Args:
+        model: A float model.
+        data: Samples, as for :func:`edgeai.quantize`. A search runs single layers on the first ``scan_samples`` of them and
+            judges models on all.
+        recipe: Methods one after another: ``"prune:amount=0.8,block=16x1 share:bits=5"``, or pairs of a name and options.
+            Names are those of the functions: :data:`METHODS`.
+        target_bytes: The coded file (``save(path, coding="adaptive")``) has at most so many bytes, with the least error.
+        target_latency: A run of one sample takes at most so many seconds here and now, with the least error.
+        max_drop: ``quality`` falls by at most so much; the file ("grid") or the run ("blocks") becomes as small as that allows.
+        method: What a search does to layers: "grid" makes their numbers coarser (small files); "blocks" removes blocks of
+            numbers (small files, and short runs where sparse kernels are faster).
+        block: For "blocks": output and input channels of a block.
+        labels: The right class of each sample: quality is then the top-1 accuracy in percent.
+        quality: Judges a model; larger is better. Without it and ``labels``: percent of the samples whose top-1 stays the same.
+        scan_samples: So many samples measure the noise that each layer brings at each level.
+        threads: For running models.
+        checkpoint: A search keeps what it measured in this file, a recipe the models of its stages in this folder: the same call
+            goes on from there after Ctrl-C.
+        progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.
+
+    Returns:
+        The model and a report whose ``stages`` say what each method left of every layer.
+    """
+    goals = {"recipe": recipe, "target_bytes": target_bytes, "target_latency": target_latency, "max_drop": max_drop}
+    given = [name for name, goal in goals.items() if goal is not None]
+    if len(given) != 1:
+        raise _error(f"give one of {list(goals)}; {len(given)} are given")
+    batches = list(_batches(model, data))
+    if recipe is not None:
+        return _follow(model, recipe, batches, checkpoint, progress)
+    if method not in ("grid", "blocks"):
+        raise _error(f"there is no method {method!r}; there are 'grid' and 'blocks'")
+    if labels is not None and quality is not None:
+        raise _error("give labels or quality, not both")
+    judge = quality if labels is None else _top1(labels, batches, threads)
+    if judge is not None and max_drop is None:
+        raise _error("quality is judged for max_drop only")
+    options = {
+        "method": 0 if method == "grid" else 1,
+        "target_bytes": 0 if target_bytes is None else target_bytes,
+        "target_nanoseconds": 0 if target_latency is None else max(round(target_latency * 1e9), 1),
+        "max_drop": -1.0 if max_drop is None else max_drop,
+        "block_rows": int32("block", block[0]),
+        "block_columns": int32("block", block[1]),
+        "scan_samples": int32("scan_samples", scan_samples),
+        "threads": int32("threads", threads),
+    }
+    with _state(checkpoint, _core.compress_state_bytes(model._core, options)) as state, _reporting(progress) as callback:
+        compressed, report = _core.compress(
+            model._core,
+            options,
+            iter(batches),
+            state,
+            None if judge is None else lambda image: float(judge(load(image))),
+            callback,
+        )
+    return Result(Model(compressed), Report(report))

@@ -1,0 +1,141 @@
+import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Format
+import Graph
+import Runtime
+#endif
+
+/// What a search may do to the weights of a layer. Raw values are the C header's.
+public enum SearchMethod: UInt8, Equatable, Sendable {
+  /// Coarser numbers (`Graph.weightsQuantized`).
+  case grid = 0
+  /// Fewer blocks of numbers (`Graph.pruned`).
+  case blocks
+}
+
+public struct SearchOptions {
+  public var method = SearchMethod.grid
+  /// Of a block: output and input channels.
+  public var blockRows = 16
+  public var blockColumns = 1
+  /// So many of the first samples measure the noise of single layers.
+  public var scanSamples = 8
+  public var threads = 1
+  /// How good a model is; nil: see `OutputNoise.Measurement.agreement`.
+  public var quality: ((Graph) throws(EdgeError) -> Double)?
+  /// Memory for what was measured, `Graph.searchStateBytes` long: zeros, or what an earlier search left.
+  public var state: UnsafeMutableRawPointer?
+  public var progress: CompressionProgress?
+
+  public init() {}
+
+  /// Throws `invalidArgument`.
+  public func validate() throws(EdgeError) {
+    guard blockRows >= 1, blockRows <= 1024, blockColumns >= 1, blockColumns <= 1024 else {
+      throw EdgeError(.invalidArgument, "a block of \(blockRows) by \(blockColumns); both must be 1 to 1024")
+    }
+    guard scanSamples >= 1 else { throw EdgeError(.invalidArgument, "scan_samples is \(scanSamples); it must be at least 1") }
+    guard threads >= 1, threads <= 256 else { throw EdgeError(.invalidArgument, "threads is \(threads); it must be 1 to 256") }
+  }
+}
+
+extension Graph {
+  /// Bytes of a search's state. Throws `limitExceeded`.
+  public func searchStateBytes(_ options: SearchOptions) throws(EdgeError) -> Int {
+    guard let bytes = NoiseTable.byteCount(layers: weightLayers.count, levels: options.method.levelCount) else {
+      throw EdgeError(.limitExceeded, "the model has too many layers")
+    }
+    return bytes
+  }
+
+  /// The model with every layer compressed as hard as the target asks and the layer's part in the result allows.
+  ///
+  /// Throws `invalidArgument` (an option, no samples, a state of another search), `unsupportedFeature` (the model is quantized, or
+  /// has no layers with weights), `limitExceeded` (the target is out of reach), `cancelled`, `outOfMemory`.
+  public func compressed(_ target: CompressionTarget, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> Graph {
+    try options.validate()
+    let meter = try OutputNoise.make(self, samples, atMost: min(options.scanSamples, samples.count), threads: options.threads)
+    let ladder = try LayerLadder(try options.method.levels(self, options, samples))
+    guard !ladder.layers.isEmpty else { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
+    let stateBytes = try searchStateBytes(options)
+    let ownState = try Storage.allocate(stateBytes)
+    let table = try NoiseTable(options.state ?? ownState.base, ladder, samples)
+    let noise = try table.measured(meter, options.progress)
+    withExtendedLifetime(ownState) {}
+    let isTimed = options.isTimed(target)
+    let cost = isTimed ? try ladder.times(options.threads) : try ladder.bytes()
+    let search = CompressionSearch(ladder: ladder, noise: noise, cost: cost, progress: options.progress)
+    switch target {
+    case .bytes(let most):
+      return ladder.graph(try search.within(Double(most)) { (choice) throws(EdgeError) in
+        Double(try encodeModel(ladder.graph(choice), .adaptive).count)
+      }.choice)
+    case .nanoseconds(let most):
+      return ladder.graph(try search.within(Double(most)) { (choice) throws(EdgeError) in
+        try stepTimes(ladder.graph(choice), options.threads).reduce(0, +)
+      }.choice)
+    case .drop(let most):
+      let judge = try OutputNoise.make(self, samples, atMost: samples.count, threads: options.threads)
+      let quality: (Graph) throws(EdgeError) -> Double = options.quality ?? { (graph) throws(EdgeError) in try judge.measure(graph).agreement }
+      let least = try quality(self) - most
+      return ladder.graph(try search.keeping(least) { (choice) throws(EdgeError) in try quality(ladder.graph(choice)) }.choice)
+    }
+  }
+}
+
+extension SearchOptions {
+  /// Whether layers cost time, and not bytes.
+  fileprivate func isTimed(_ target: CompressionTarget) -> Bool {
+    switch target {
+    case .bytes: return false
+    case .nanoseconds: return true
+    case .drop: return method == .blocks
+    }
+  }
+}
+
+extension LayerLadder {
+  /// Coded bytes of each layer's weights at each level.
+  fileprivate func bytes() throws(EdgeError) -> [[Double]] {
+    var rows: [[Double]] = []
+    for layer in layers {
+      var row: [Double] = []
+      for level in levels { row.append(Double(try codedByteCount(level.values[layer.weights]))) }
+      rows.append(row)
+    }
+    return rows
+  }
+
+  /// Nanoseconds of each layer's steps at each level, in a run of the whole level.
+  fileprivate func times(_ threads: Int) throws(EdgeError) -> [[Double]] {
+    var rows = [[Double]](repeating: [], count: layers.count)
+    for level in levels {
+      let times = try nodeTimes(level, threads)
+      for (index, layer) in layers.enumerated() { rows[index].append(times[layer.node]) }
+    }
+    return rows
+  }
+}
+
+/// The least nanoseconds of each step of a model.
+private func stepTimes(_ graph: Graph, _ threads: Int) throws(EdgeError) -> [Double] {
+  try timedPlan(graph, threads).leastStepTimes().map { Double($0) }
+}
+
+/// The same for each node.
+private func nodeTimes(_ graph: Graph, _ threads: Int) throws(EdgeError) -> [Double] {
+  let plan = try timedPlan(graph, threads)
+  var times = [Double](repeating: 0, count: graph.nodes.count)
+  for (step, time) in try plan.leastStepTimes().enumerated() where plan.steps[step].nodeIndex >= 0 {
+    times[plan.steps[step].nodeIndex] += Double(time)
+  }
+  return times
+}
+
+private func timedPlan(_ graph: Graph, _ threads: Int) throws(EdgeError) -> Plan {
+  if ep_nanoseconds() == 0 { throw EdgeError(.unsupportedFeature, "this build has no clock to measure with") }
+  var options = SessionOptions()
+  options.threads = threads
+  options.profile = true
+  return try Plan(graph, options)
+}
