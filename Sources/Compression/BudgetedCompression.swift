@@ -76,7 +76,10 @@ extension Graph {
       }.choice)
     case .drop(let most):
       let judge = try OutputNoise.make(self, samples, atMost: samples.count, threads: options.threads)
-      let quality: (Graph) throws(EdgeError) -> Double = options.quality ?? { (graph) throws(EdgeError) in try judge.measure(graph).agreement }
+      func quality(_ graph: Graph) throws(EdgeError) -> Double {
+        if let asked = options.quality { return try asked(graph) }
+        return try judge.measure(graph).agreement
+      }
       let least = try quality(self) - most
       return ladder.graph(try search.keeping(least) { (choice) throws(EdgeError) in try quality(ladder.graph(choice)) }.choice)
     }

@@ -392,7 +392,7 @@ def test_quantized_network_with_a_branch() -> None:
     """
     loaded = edgeai.load(model(text))
     x = floats(64, 4)
-    result = edgeai.compress.quantize(loaded, x)
+    result = edgeai.quantize(loaded, x)
     reasons = {layer.name: layer.reason for layer in result.report.layers}
     assert "branch or loop" in " ".join(reasons.values())
     theirs, ours = edgeai.Session(loaded), edgeai.Session(edgeai.load(result.model.to_bytes()))

@@ -10,7 +10,7 @@
 
 from . import _core
 from .channels import ChannelLayer, ChannelResult, prune_channels
-from .compress import Result, compare, quantize
+from .quantization import Result, compare, quantize
 from .errors import (
     ArenaTooSmall,
     ArgumentError,

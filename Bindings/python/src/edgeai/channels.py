@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 from . import _core
 from ._checks import int32
 from ._text import count_text, html_table, text_table
-from .compress import _batches
+from .quantization import _batches
 from .errors import ArgumentError
 from .model import Model
 

@@ -17,7 +17,7 @@ from . import build_info, check, compare, compress, factorize, load, prune, quan
 from ._arrays import as_array, as_type
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
-from .compress import Result
+from .quantization import Result
 from .errors import EdgeAIError
 from .model import Model
 from .session import Session

@@ -199,7 +199,7 @@ class Model:
 
     def compare(self, other: Model, data: Iterable[Any]) -> Report:
         """How far ``other`` is from this model on data, layer by layer; see :func:`edgeai.compare`."""
-        from .compress import compare
+        from .quantization import compare
 
         return compare(self, other, data)
 

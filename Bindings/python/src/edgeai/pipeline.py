@@ -15,7 +15,7 @@ import numpy as np
 from . import _core
 from ._checks import int32
 from .channels import prune_channels
-from .compress import Result, _batches, quantize
+from .quantization import Result, _batches, quantize
 from .errors import ArgumentError
 from .model import Model, load
 from .pruning import Progress, _reporting, factorize, prune

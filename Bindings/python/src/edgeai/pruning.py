@@ -11,7 +11,7 @@ from typing import Any, Literal
 from . import _core
 from ._checks import int32
 from ._text import html_table, text_table
-from .compress import Result, _batches
+from .quantization import Result, _batches
 from .errors import ArgumentError
 from .model import Model
 from .report import Report

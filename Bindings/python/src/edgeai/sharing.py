@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from . import _core
 from ._checks import int32
-from .compress import Result, _batches
+from .quantization import Result, _batches
 from .errors import ArgumentError
 from .model import Model
 from .pruning import Progress, _choice, _reporting
