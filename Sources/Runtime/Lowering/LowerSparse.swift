@@ -71,7 +71,7 @@ extension Lowering {
     // Registers of pixels that are not full, rows that are transposed there and back, and the second level of cache.
     let filled = Float((rows &+ 31) / 32 &* 32) / Float(max(rows, 1))
     let cache: Float = inputs / (isInteger ? 4 : 1) > 1024 ? 1.25 : 1
-    return (1.05 * share * filled + (isInteger ? 10 : 6.5) * (perInput + perOutput)) * cache + copying
+    return ((isInteger ? 1 : 1.2) * share * filled + (isInteger ? 10 : 12) * (perInput + perOutput)) * cache + copying
   }
 
   /// A quarter of the weights are zero, of those that tell: some evenly spaced ones, so that looking costs nothing where nothing
