@@ -79,6 +79,7 @@ func decodeCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(Edg
     throw EdgeError(.malformedModel, "\(end - chunkBytes) bytes belong to no constant", byteOffset: bytes.count - (end - chunkBytes))
   }
 
+  try readScales(&graph, reader.scaleCounts, main, mainOffset + mainBytes)
   var decoder = try ConstantDecoder(main, streamEnd: mainOffset + mainBytes)
   var offset = mainOffset + mainBytes
   var entry = 0
@@ -94,6 +95,26 @@ func decodeCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(Edg
   }
   try graph.validate()
   return graph
+}
+
+/// The scales of all quantized values. None is 0, so each takes bytes of the stream: the counts need no limit of their own.
+private func readScales(_ graph: inout Graph, _ counts: [Int], _ main: MixingCoder, _ end: Int) throws(EdgeError) {
+  let keys = ElementKeys(.float32)
+  var neighbour: UInt64 = 0
+  var entry = 0
+  for id in graph.values.indices {
+    guard var quantization = graph.values[id].quantization else { continue }
+    while quantization.scales.count < counts[entry] {
+      neighbour = main.element(0, bytes: 4, neighbour: neighbour, isReal: true)
+      if main.isTruncated { throw truncated(end) }
+      guard neighbour != 0 else { throw EdgeError(.malformedModel, "a scale is 0", tensor: graph.values[id].name, byteOffset: end) }
+      quantization.scales.append(Float(bitPattern: UInt32(truncatingIfNeeded: keys.unrotated(neighbour))))
+    }
+    let zeroPoints = quantization.zeroPoints
+    if zeroPoints.count == 1 { quantization.zeroPoints = [Int32](repeating: zeroPoints[0], count: counts[entry]) }
+    graph.values[id].quantization = quantization
+    entry += 1
+  }
 }
 
 private func truncated(_ offset: Int) -> EdgeError {

@@ -36,6 +36,14 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeErr
   description.bytes.withUnsafeMutableBufferPointer { bytes in
     if let start = bytes.baseAddress { main.text(start, bytes.count) }
   }
+  var neighbour: UInt64 = 0
+  let keys = ElementKeys(.float32)
+  for value in graph.values {
+    guard let quantization = value.quantization else { continue }
+    for scale in quantization.scales {
+      neighbour = main.element(keys.rotated(UInt64(scale.bitPattern)), bytes: 4, neighbour: neighbour, isReal: true)
+    }
+  }
   for entry in forms {
     if let constant = graph.values[entry.value].constant { try encoder.writeMain(graph.values[entry.value], constant, entry.form, main) }
   }

@@ -12,6 +12,8 @@ struct FormatByteReader {
   private let isCompact: Bool
   /// The bytes were coded, so that all of them have the offset of their code.
   private let isCoded: Bool
+  /// Of each quantized value that was read from a compact file.
+  private(set) var scaleCounts: [Int] = []
 
   init(_ bytes: UnsafeRawBufferPointer, origin: Int, isCompact: Bool = false, isCoded: Bool = false) {
     self.bytes = bytes
@@ -137,12 +139,17 @@ struct FormatByteReader {
     }
   }
 
-  mutating func zeroPoints(_ count: Int) throws(EdgeError) -> [Int32] {
-    guard isCompact else { return try words(count, as: Int32.self) }
-    var values: [Int32] = []
+  /// The zero points of a compact file, whose scales are elsewhere; false when the file is not compact. One zero point that all
+  /// scales have stands alone.
+  mutating func compactZeroPoints(_ quantization: inout Quantization) throws(EdgeError) -> Bool {
+    guard isCompact else { return false }
+    let count = try number32()
+    scaleCounts.append(count)
+    let isUniform = try flag()
+    guard isUniform || count <= remaining else { throw malformed("count \(count) needs more bytes than the section has") }
     // `i32` gives numbers of 32 bits.
-    for _ in 0..<count { values.append(Int32(truncatingIfNeeded: try i32())) }
-    return values
+    for _ in 0..<(isUniform ? 1 : count) { quantization.zeroPoints.append(Int32(truncatingIfNeeded: try i32())) }
+    return true
   }
 
   mutating func string(limit: Int) throws(EdgeError) -> Text {

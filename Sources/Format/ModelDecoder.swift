@@ -206,10 +206,12 @@ func readEachValue(
 
 private func readQuantization(_ reader: inout FormatByteReader) throws(EdgeError) -> Quantization {
   let axis = try reader.i32()
+  var quantization = Quantization(scales: [], zeroPoints: [], axis: axis == -1 ? nil : axis)
+  if try reader.compactZeroPoints(&quantization) { return quantization }
   let count = try reader.count(recordBytes: 8)
-  let scales = try reader.words(count, as: Float.self)
-  let zeroPoints = try reader.zeroPoints(count)
-  return Quantization(scales: scales, zeroPoints: zeroPoints, axis: axis == -1 ? nil : axis)
+  quantization.scales = try reader.words(count, as: Float.self)
+  quantization.zeroPoints = try reader.words(count, as: Int32.self)
+  return quantization
 }
 
 /// The section `nodes`, of which nothing is left over.

@@ -88,7 +88,7 @@ func checkConstant(_ value: Value, _ constant: TensorData) throws(EdgeError) {
 }
 
 extension FormatByteWriter {
-  /// A value, without what says where a constant is.
+  /// A value, without what says where a constant is, and without the scales of a compact file, which the main stream has.
   mutating func value(_ value: Value) {
     string(value.name)
     u8(value.dtype.rawValue)
@@ -99,7 +99,16 @@ extension FormatByteWriter {
     if let quantization = value.quantization {
       i32(quantization.axis ?? -1)
       u32(quantization.scales.count)
-      for scale in quantization.scales { integer(scale.bitPattern) }
+      if !isCompact {
+        for scale in quantization.scales { integer(scale.bitPattern) }
+      } else if quantization.zeroPoints.allSatisfy({ $0 == quantization.zeroPoints[0] }) {
+        // Of as many zero points as scales, one is enough when all are the same.
+        flag(true)
+        i32(Int(quantization.zeroPoints.first ?? 0))
+        return
+      } else {
+        flag(false)
+      }
       for zeroPoint in quantization.zeroPoints { i32(Int(zeroPoint)) }
     }
   }

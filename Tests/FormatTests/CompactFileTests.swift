@@ -35,12 +35,15 @@ private func expectSame(_ graph: Graph, _ comment: String = "", _ line: Int = #l
   let plain = try encoded(graph)
   for coding in codings {
     let bytes = try encoded(graph, coding)
-    #expect(try encoded(decoded(bytes)) == plain, "\(comment), \(coding), line \(line)")
+    do {
+      let again = try decoded(bytes)
+      #expect(try encoded(again) == plain, "\(comment), \(coding), line \(line)")
+    } catch let error as EdgeError { Issue.record("\(comment), \(coding), line \(line): \(error.message), tensor \(error.tensor), byte \(error.byteOffset)") }
     #expect(try encoded(graph, coding) == bytes, "\(comment), \(coding): other bytes the second time, line \(line)")
   }
 }
 
-private func bytes<T: BitwiseCopyable>(_ elements: [T]) -> [UInt8] { elements.withUnsafeBytes { [UInt8]($0) } }
+private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] { Array(elements).withUnsafeBytes { [UInt8]($0) } }
 
 @Test func codedConstantsComeBackBitForBit() throws {
   var random = Random(state: 88_172_645_463_325_252)
@@ -84,7 +87,7 @@ private func bytes<T: BitwiseCopyable>(_ elements: [T]) -> [UInt8] { elements.wi
     return try ConstantEncoder(coding).form(Value(name: "w", dtype: dtype, shape: Shape(dims), constant: constant), constant).form
   }
   let normal = (0..<40_000).map { _ in (random.unit() + random.unit() + random.unit() - 1.5) }
-  let grid = try form(.float32, [100, 400], bytes(normal.map { ($0 * 50).rounded() * 0.037 }))
+  let grid = try form(.float32, [100, 400], bytes(normal.map { ($0 * 50).rounded() * 0.037 + 0 }))
   #expect(grid.palette == .grid && grid.kind == .fast)
   let steps = (0..<100).map { _ in 0.01 + random.unit() }
   let rows = try form(.float32, [100, 400], bytes(normal.enumerated().map { ($1 * 3).rounded() * steps[$0 / 400] + 0 }))
@@ -100,9 +103,9 @@ private func bytes<T: BitwiseCopyable>(_ elements: [T]) -> [UInt8] { elements.wi
   #expect(try form(.float32, [10, 40], bytes(Array(normal[..<400]))).kind == .list)
   let noise = (0..<20_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }
   #expect(try form(.uint32, [20_000], bytes(noise)).kind == .raw)
-  let pruned = bytes(normal.map { abs($0) < 1 ? 0 : $0 < 0 ? -0.5 : 0.25 })
-  #expect(try form(.float32, [100, 400], pruned).kind == .mixed)
-  #expect(try form(.float32, [100, 400], pruned, .huffman).kind == .huffman)
+  let pruned = bytes(normal[..<1000].map { abs($0) < 1 ? Float(0) : $0 < 0 ? -0.5 : 0.25 })
+  #expect(try form(.float32, [20, 50], pruned).kind == .mixed)
+  #expect(try form(.float32, [20, 50], pruned, .huffman).kind == .huffman)
 }
 
 /// The coder learns: columns that are empty cost less than ones that are full here and there.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import releases
 from conftest import CLASSIFIER, small_model
 from onnx import helper
 from test_cli import run
@@ -100,3 +101,14 @@ def test_command_line(tmp_path: Path) -> None:
     run("convert", plain, "-o", tmp_path / "net.c", "--coding", "huffman", "--name", "net")
     assert "net" in (tmp_path / "net.c").read_text()
     assert "no coding" in run("convert", plain, "-o", tmp_path / "net.onnx", "--coding", "huffman", status=2)
+
+
+def test_released_squeezenet_is_smaller_at_the_same_weights(test_data: Path) -> None:
+    """The authors' file has 675,763 bytes and no network around its weights."""
+    model = edgeai.load(releases.squeezenet(test_data / "models/deep-compression/compressed_SqueezeNet.net"))
+    adaptive, huffman = model.to_bytes(coding="adaptive"), model.to_bytes(coding="huffman")
+    print(f"SqueezeNet of Deep Compression: {len(adaptive)} bytes, {len(huffman)} with Huffman codes")
+    assert edgeai.load(adaptive).to_bytes() == model.to_bytes()
+    assert edgeai.load(huffman).to_bytes() == model.to_bytes()
+    assert len(adaptive) < 530_000
+    assert len(huffman) < 557_000

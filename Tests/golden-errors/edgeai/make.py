@@ -143,7 +143,7 @@ def cases() -> dict[str, tuple[bytes, int, int, str, str, str]]:
         "coded-long-number": (coded_sealed(b"\x80\0"), 200, 18, "", "", "too long"),
         "coded-main-huge": (coded_file(b"\x01" + b"\xff\xff\xff\xff\x0f"), 200, 23, "", "", "leaves the file"),
         "coded-description-huge": (coded_file(b"\xff\xff\xff\xff\x0f" + b"\x01" + b"\0"), 200, 23, "", "", "a description of"),
-        "coded-description-empty": (coded_file(b"\0\0"), 200, 19, "", "", "count"),
+        "coded-description-empty": (coded_file(b"\0\0"), 201, 19, "", "", "inside"),
         "coded-description-short": (coded_file(b"\x28\x01\x55"), 201, 20, "", "", "early"),
         # Header and table.
         "bad-magic": (b"\x88" + good[1:], 200, 0, "", "", "not"),
