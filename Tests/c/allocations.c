@@ -86,16 +86,10 @@ static void runs_allocate_nothing(const char *path) {
   }
 }
 
-static int32_t one_sample(void *context, uint64_t index, edgeai_span *inputs, size_t count) {
-  if (index > 0 || count != 1) return 0;
-  inputs[0] = *(const edgeai_span *)context;
-  return 1;
-}
-
-/* Opens, runs, saves, quantizes, compares, prunes and factorizes with the hook; the first failure ends it. */
+/* Opens, runs, saves, quantizes and compares with the hook; the first failure ends it. */
 static edgeai_status everything(const char *path) {
   edgeai_model_options options;
-  edgeai_model *model = NULL, *quantized = NULL, *pruned = NULL, *factorized = NULL;
+  edgeai_model *model = NULL, *quantized = NULL;
   edgeai_session *session = NULL;
   edgeai_session_options session_options;
   edgeai_calibration *calibration = NULL;
@@ -126,10 +120,6 @@ static edgeai_status everything(const char *path) {
   if (!status) status = edgeai_calibration_finish(calibration, &error);
   if (!status) status = edgeai_quantize(calibration, &quantized, &report, &error);
   if (!status) status = edgeai_report_write_json(report, NULL, 0, &bytes, &error);
-  if (!status) status = edgeai_prune(model, NULL, one_sample, &span, &pruned, NULL, &error);
-  if (!status) status = edgeai_factorize(model, NULL, one_sample, &span, &factorized, NULL, &error);
-  edgeai_model_destroy(pruned);
-  edgeai_model_destroy(factorized);
   edgeai_report_destroy(report);
   edgeai_calibration_destroy(calibration);
   edgeai_session_destroy(session);

@@ -57,7 +57,7 @@ public struct PruneOptions {
   public var blockRows = 1
   public var blockColumns = 1
   /// A block's score: the mean of the magnitudes (1) or of the squares (2). Without blocks there is no difference.
-  public var norm = 1
+  public var norm = 2
   /// `pattern`; a group of fewer channels, at the end, keeps at most so many.
   public var kept = 2
   public var group = 4

@@ -12,7 +12,9 @@ struct SmallestScores {
     for list in lists { total += list.count }
     guard count < total else {
       limit = .infinity
-      ties = total
+      var infinite = 0
+      for list in lists { for score in list where score == .infinity { infinite += 1 } }
+      ties = infinite
       return
     }
     let (upper, before) = SmallestScores.place(lists, count, 0, isUpper: true)
