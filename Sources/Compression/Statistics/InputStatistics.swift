@@ -175,7 +175,7 @@ final class InputStatistics {
     }
   }
 
-  /// Gives the memory of the second moments back; the means stay.
+  /// Gives the memory of the second moments back; the means stay. Nothing may ask for `isFinite` or the moments afterwards.
   func dropMoments() throws(EdgeError) {
     gram = try Storage.floats(0)
     cross = try Storage.floats(0)

@@ -4,8 +4,8 @@ import Graph
 
 extension StatisticsPass {
   /// Takes the statistics of layers' inputs in the network as it is and gives them to `body`, layer by layer in the order of
-  /// `layers`: as many at a time as the memory limit lets, the samples run for each lot. None where the input cannot be watched,
-  /// or without samples.
+  /// `layers`: as many at a time as the memory limit lets, the samples run for each lot. None where the input cannot be watched
+  /// or was not finite, or without samples.
   func forEach(
     _ layers: [WeightLayer], _ samples: CalibrationSamples?, _ stage: StaticString, _ progress: CompressionProgress?,
     _ body: (WeightLayer, [InputStatistics]) throws(EdgeError) -> Void
@@ -34,7 +34,8 @@ extension StatisticsPass {
       if let samples, !targets.isEmpty { try run(targets, nil, samples) { () throws(EdgeError) in try report(done) } }
       for entry in lot {
         try report(done)
-        try body(entry.layer, entry.parts)
+        let isUsable = !entry.parts.contains { !$0.isFinite }
+        try body(entry.layer, isUsable ? entry.parts : [])
         done += 1
       }
     }
