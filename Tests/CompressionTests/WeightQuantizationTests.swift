@@ -80,7 +80,7 @@ func errorsAreThoseOfTheMoments(_ groups: Int) throws {
   // The same measure of what rounding each weight for itself does.
   let rounded = weights.map { ($0 / 0.2).rounded() * 0.2 }
   let rest = try GridLayer.make(layer, zip(weights, rounded).map { $0 - $1 }, grid.factors)
-  #expect(fed.error < 0.5 * rest.power)
+  #expect(fed.error < 0.75 * rest.power)
 }
 
 @Test func withoutPriceAndMomentsWeightsAreRounded() throws {
@@ -151,7 +151,7 @@ func noiseStaysBelowItsLimit(_ limit: Double) throws {
       #expect(before == after)
       continue
     }
-    #expect(Set(after).count < Set(before).count / 2)
+    #expect(Set(after).count < Set(before).count)
     for index in before.indices where before[index] == 0 { #expect(after[index] == 0) }
   }
   #expect(try bytes(of: graph.weightsQuantized(options)) == bytes(of: made))
