@@ -1,6 +1,6 @@
 #!/bin/bash
-# The stripped library stays under 1,600,000 bytes.
+# The stripped library stays under 1,650,000 bytes.
 set -eu
 bytes=$(stat -Lc %s "$1/lib/libedgeai.so")
 echo "$bytes bytes"
-test "$bytes" -lt 1600000
+test "$bytes" -lt 1650000
