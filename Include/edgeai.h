@@ -383,7 +383,7 @@ EDGEAI_API edgeai_status edgeai_model_save_memory(const edgeai_model *model, voi
 #define EDGEAI_CODING_ADAPTIVE 2 /* adaptive arithmetic coding: the smallest file */
 
 /* Saves as edgeai_model_save_*, with coded constants: a file of format version 2, smaller where weights have few distinct
- * values, many zeros, or any structure else. Opening it decodes the weights into memory of the model, which takes about 20 ns
+ * values, many zeros, or any structure else. Opening it decodes the weights into memory of the model, which takes 20 to 35 ns
  * a weight. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT. Files, memory and errors as edgeai_model_save_*, and 5 MB for
  * tables during the call; each call codes anew. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_save_coded_file(const edgeai_model *model, int32_t coding, const char *path,

@@ -6,6 +6,7 @@ No value changes: every file that is measured was loaded again and compared with
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def _releases() -> ModuleType:
     spec = importlib.util.spec_from_file_location("releases", ROOT / "Tests/python/releases.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules["releases"] = module  # its data classes look themselves up
     spec.loader.exec_module(module)
     return module
 
@@ -50,7 +52,7 @@ def coded(model: edgeai.Model, coding: str) -> bytes:
     """The file; loaded again it is the same model."""
     data = model.to_bytes(coding=coding)
     if edgeai.load(data).to_bytes() != model.to_bytes():
-        raise AssertionError(f"{model.name}: coding {coding} changed the model")
+        raise AssertionError(f"{model!r}: coding {coding} changed the model")
     return data
 
 

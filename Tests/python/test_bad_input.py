@@ -290,7 +290,7 @@ def _small_file() -> bytes:
 def test_newer_file_version(classifier: edgeai.Model) -> None:
     contents = bytearray(classifier.to_bytes())
     assert struct.unpack_from("<HH", contents, 8) == (1, 0)  # as Documentation/format.md says
-    struct.pack_into("<H", contents, 8, 2)
+    struct.pack_into("<H", contents, 8, 3)
     with pytest.raises(edgeai.ModelError) as caught:
         edgeai.load(bytes(contents))
     assert caught.value.status == "EDGEAI_ERROR_NEWER_VERSION"
