@@ -103,7 +103,7 @@ extension LayerLadder {
     var rows: [[Double]] = []
     for layer in layers {
       var row: [Double] = []
-      for level in levels { row.append(Double(try codedByteCount(level.values[layer.weights]))) }
+      for level in levels.indices { row.append(Double(try codedByteCount(weights(layer, level)))) }
       rows.append(row)
     }
     return rows

@@ -13,28 +13,36 @@ struct LayerLadder {
     layers = levels[0].weightLayers
     self.levels = levels
     for level in levels {
-      guard level.nodes.count == levels[0].nodes.count, level.values.count == levels[0].values.count else {
-        throw EdgeError(.internalError, "a level of compression has other nodes than the model")
+      for layer in layers {
+        guard level.nodes.count == levels[0].nodes.count, level.nodes[layer.node].name == layer.name else {
+          throw EdgeError(.internalError, "a level of compression has other nodes than the model", node: layer.name)
+        }
       }
     }
+  }
+
+  /// The weights of a layer at a level.
+  func weights(_ layer: WeightLayer, _ level: Int) -> Value {
+    let graph = levels[level]
+    return graph.values[graph.nodes[layer.node].input(1) ?? layer.weights]
   }
 
   /// The model with each layer from the level of its choice.
   func graph(_ choice: [Int]) -> Graph {
     var result = levels[0]
     for (layer, level) in zip(layers, choice) where level > 0 { take(layer, from: level, into: &result) }
-    return result
+    return result.compacted()
   }
 
   /// The model with one layer from another level.
   func graph(layer: Int, level: Int) -> Graph {
     var result = levels[0]
     take(layers[layer], from: level, into: &result)
-    return result
+    return result.compacted()
   }
 
   func hasSameWeights(_ layer: WeightLayer, _ first: Int, _ second: Int) -> Bool {
-    guard let a = levels[first].values[layer.weights].constant, let b = levels[second].values[layer.weights].constant else { return false }
+    guard let a = weights(layer, first).constant, let b = weights(layer, second).constant else { return false }
     var offset = 0
     while offset < layer.count &* 4 {
       if a.base.loadUnaligned(fromByteOffset: offset, as: UInt32.self) != b.base.loadUnaligned(fromByteOffset: offset, as: UInt32.self) { return false }
@@ -43,10 +51,12 @@ struct LayerLadder {
     return true
   }
 
+  /// A bias of its own for the layer: methods add one where there was none, and other layers may read the old one.
   private func take(_ layer: WeightLayer, from level: Int, into result: inout Graph) {
-    result.values[layer.weights].constant = levels[level].values[layer.weights].constant
+    result.values[layer.weights].constant = weights(layer, level).constant
     guard let bias = levels[level].nodes[layer.node].input(2) else { return }
-    result.values[bias].constant = levels[level].values[bias].constant
+    let own = result.addValue(levels[level].values[bias])
+    if result.nodes[layer.node].inputs.count > 2 { result.nodes[layer.node].inputs[2] = own } else { result.nodes[layer.node].inputs.append(own) }
   }
 
   /// For each layer the level that costs least when noise costs so much: noise is a part of the outputs' power, and noises

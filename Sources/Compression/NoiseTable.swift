@@ -40,9 +40,9 @@ struct NoiseTable {
     self.memory = memory
     self.ladder = ladder
     var checksum = try samples.checksum(ladder.levels[0])
-    for level in ladder.levels {
+    for level in ladder.levels.indices {
       for layer in ladder.layers {
-        guard let weights = level.values[layer.weights].constant else { continue }
+        guard let weights = ladder.weights(layer, level).constant else { continue }
         checksum = ep_crc32c(checksum, weights.base, weights.byteCount)
       }
     }

@@ -58,7 +58,7 @@ static double judge(void *context, const edgeai_model *model) {
     raise_error(&error);
     Py_CLEAR(image);
   }
-  if (image) result = PyObject_CallOneArg(((Search *)context)->quality, image);
+  if (image) result = PyObject_CallFunctionObjArgs(((Search *)context)->quality, image, NULL);
   if (result) quality = PyFloat_AsDouble(result);
   if (quality != quality && !PyErr_Occurred()) raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the quality of a model is not a number");
   Py_XDECREF(result);
