@@ -86,7 +86,7 @@ let testedTargets: [Target] = [
   module("Export", ["Graph", "CPlatform"]),
   module("Format", ["Graph", "CPlatform"]),
   module("Runtime", ["Graph", "CPlatform"], kernels: allKernels),
-  module("Compression", ["Graph", "Runtime", "CPlatform"]),
+  module("Compression", ["Graph", "Format", "Runtime", "CPlatform"]),
   module("EdgeAI", ["CEdgeAI", "Graph", "Import", "Export", "Format", "Runtime", "Compression", "CPlatform"]),
   tests("GraphTests", ["Graph"]),
   tests("KernelsTests", ["CPlatform"], kernels: allKernels),

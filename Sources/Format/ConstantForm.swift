@@ -133,7 +133,7 @@ extension FormatByteReader {
 
   private mutating func huffmanPlan(_ symbols: Int) throws(EdgeError) -> HuffmanPlan {
     let gapBits = Int(try u8())
-    guard HuffmanStatistics.gapBits.contains(gapBits) else { throw malformed("gaps of \(gapBits) bits") }
+    guard HuffmanStatistics.isGap(bits: gapBits) else { throw malformed("gaps of \(gapBits) bits") }
     let entries = try number32()
     guard let codes = HuffmanTable(lengths: try lengths(symbols)),
       let gaps = HuffmanTable(lengths: try lengths(gapBits == 0 ? 0 : 1 << gapBits))

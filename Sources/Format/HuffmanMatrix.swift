@@ -4,13 +4,18 @@ import Graph
 
 /// Counts of what `HuffmanMatrix` would code, for every size of gaps, from which the smallest code is chosen.
 struct HuffmanStatistics {
-  /// Bits of a gap that are tried; 0 codes every symbol and no gaps.
-  static let gapBits = [0, 2, 3, 4, 5, 6, 7, 8]
+  /// Sizes of gaps that are tried.
+  private static let choices = 8
+
+  /// The bits of a gap of one of them: 0, which codes every symbol and no gaps, and 2 to 8.
+  private static func bits(_ choice: Int) -> Int { choice == 0 ? 0 : choice &+ 1 }
+
+  static func isGap(bits: Int) -> Bool { bits == 0 || bits >= 2 && bits <= 8 }
 
   private let zero: Int
   private var symbols: [Int]
-  private var gaps: [[Int]] = gapBits.map { [Int](repeating: 0, count: $0 == 0 ? 0 : 1 << $0) }
-  private var fillers = [Int](repeating: 0, count: gapBits.count)
+  private var gaps: [[Int]] = (0..<choices).map { [Int](repeating: 0, count: $0 == 0 ? 0 : 1 << bits($0)) }
+  private var fillers = [Int](repeating: 0, count: choices)
   private var distance = 0
 
   init(symbols: Int, zero: Int) {
@@ -27,8 +32,8 @@ struct HuffmanStatistics {
         distance &+= 1
       } else {
         var choice = 1
-        while choice < HuffmanStatistics.gapBits.count {
-          let bits = HuffmanStatistics.gapBits[choice]
+        while choice < HuffmanStatistics.choices {
+          let bits = HuffmanStatistics.bits(choice)
           gaps[choice][distance & (1 << bits &- 1)] += 1
           fillers[choice] += distance >> bits
           choice &+= 1
@@ -43,7 +48,8 @@ struct HuffmanStatistics {
   func best() -> HuffmanPlan {
     var best: HuffmanPlan?
     var least = Int.max
-    for (choice, bits) in HuffmanStatistics.gapBits.enumerated() {
+    for choice in 0..<HuffmanStatistics.choices {
+      let bits = HuffmanStatistics.bits(choice)
       var counts = symbols
       if bits > 0 { counts[zero] = fillers[choice] }
       var gapCounts = gaps[choice]

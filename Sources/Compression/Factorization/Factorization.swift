@@ -137,7 +137,7 @@ struct Factorization {
       let limit = options.rank == .error ? amount * amount : 1 - amount
       let meter = try ResultError(statistics, rows: layer.rows, weights.floats, threads: options.threads)
       func error(_ rank: Int) throws(EdgeError) -> Double {
-        try meter.relative(try rearranged(try joined(vectors, first, matrix, rank), matrix, isBack: true).floats)
+        try meter.relative(try rearranged(try joined(vectors, first, matrix, rank), matrix, isBack: true))
       }
       guard try error(most) <= limit else { return }
       var low = 0
@@ -294,9 +294,10 @@ private struct ResultError {
     power = try ResultError.power(session, copy.floats, nil, count)
   }
 
-  /// Power of the error relative to that of the result.
-  func relative(_ weights: UnsafePointer<Float>) throws(EdgeError) -> Double {
-    let error = try ResultError.power(session, original.floats, weights, count)
+  /// Power of the error relative to that of the result. Takes the memory, not an address, which would not keep it.
+  func relative(_ weights: Storage) throws(EdgeError) -> Double {
+    let error = try ResultError.power(session, original.floats, weights.floats, count)
+    withExtendedLifetime(weights) {}
     return power > 0 ? max(error, 0) / power : 0
   }
 
