@@ -130,7 +130,7 @@ private func network(seed: UInt64) throws -> Graph {
     report.json == """
       {"samples":0,"layer_count":1,"integer_layer_count":0,"float_layer_count":0,"conversions":0,"constant_bytes_before":40,\
       "constant_bytes_after":40,"file_bytes_before":null,"file_bytes_after":null,"outputs":[],"layers":[{"name":"a \\"b\\"\\\\\\u000a\\u0001é",\
-      "op":"Dense","tensor":"a \\"b\\"\\\\\\u000a\\u0001é","dtype":"float32","shape":[-1,2],"bytes_before":40,"bytes_after":40,"reason":"",\
+      "op":"Dense","tensor":"a \\"b\\"\\\\\\u000a\\u0001é","dtype":"float32","shape":[-1,2],"bytes_before":40,"bytes_after":40,"weights":8,"kept":8,"reason":"",\
       "compared":0,"not_finite":0,"sqnr_db":null,"cosine":null,"max_error":null,"mean_error":null,"mean":null}],"worst_first":[],"stages":[],"warnings":[]}
       """)
 }
