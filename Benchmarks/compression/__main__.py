@@ -38,7 +38,8 @@ def main() -> None:
             if set(row) != {"case", "value", "unit", "how"}:
                 raise SystemExit(f"{name}: a row has the fields {sorted(row)}")
             rows[row["case"]] = row
-            print(f"{row['case']:40} {row['value']:>14,.6g} {row['unit']:8} {row['how']}", flush=True)
+            figure = f"{row['value']:,}" if float(row["value"]).is_integer() else f"{row['value']:.4g}"
+            print(f"{row['case']:40} {figure:>14} {row['unit']:8} {row['how']}", flush=True)
             # After each row: what was measured outlives an interruption.
             out.write_text(json.dumps(list(rows.values()), indent=1) + "\n")
     print(f"wrote {out}")

@@ -20,16 +20,16 @@ enum MixingContext {
 extension MixingCoder {
   /// Bytes of no known structure: each is predicted from the one, two and three before it and from the fourth before it.
   func text(_ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
-    var history = 0
+    var history: UInt32 = 0
     var index = 0
     while index < count, !isTruncated {
-      let last = history & 0xFF
+      let last = Int(history & 0xFF)
       let byte = number(
-        Int(bytes[index]), bits: 8, MixingContext.text(1, last), MixingContext.text(2, history & 0xFFFF),
-        MixingContext.text(3, ((history & 0xFF_FFFF) &* 0x9E_3779) >> 7), MixingContext.text(4, history >> 24 & 0xFF),
+        Int(bytes[index]), bits: 8, MixingContext.text(1, last), MixingContext.text(2, Int(history & 0xFFFF)),
+        MixingContext.text(3, Int(((history & 0xFF_FFFF) &* 0x9E_3779) >> 7)), MixingContext.text(4, Int(history >> 24)),
         set: MixingContext.textWeights)
       bytes[index] = UInt8(truncatingIfNeeded: byte)
-      history = (history << 8 | byte) & 0xFFFF_FFFF
+      history = history << 8 | UInt32(truncatingIfNeeded: byte)
       index &+= 1
     }
   }
