@@ -20,7 +20,7 @@ def cases(data: pathlib.Path | None) -> Iterator[dict[str, Any]]:
 
     def right(candidate: edgeai.Model) -> int:
         with edgeai.Session(candidate) as session:
-            return sum(int(np.argmax(session(x[None]))) == label for x, label in zip(photos, labels, strict=True))
+            return int(sum(np.argmax(session(x[None])) == label for x, label in zip(photos, labels, strict=True)))
 
     # Every second photo is for the search, the others judge.
     own, held = slice(0, None, 2), slice(1, None, 2)
