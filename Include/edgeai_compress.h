@@ -369,7 +369,7 @@ typedef struct edgeai_compress_options {
   void *quality_context;
   int32_t block_rows;            /* BLOCKS: output channels of a block; default 16 */
   int32_t block_columns;         /* BLOCKS: input channels of a block; default 1 */
-  int32_t scan_samples;          /* so many of the first samples measure the noise of single layers; default 8 */
+  int32_t scan_samples;          /* so many of the judging samples measure the noise of single layers; default 8 */
   int32_t threads;               /* for running models; default 1 */
   void *state;                   /* optional: state_bytes of memory, zeroed before the first call. Holds what was measured, also
                                   * after an error: the same call with it goes on from there */
@@ -386,10 +386,12 @@ EDGEAI_API void edgeai_compress_options_init(edgeai_compress_options *options, s
 EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, const edgeai_compress_options *options, size_t *bytes,
                                                      edgeai_error *error);
 
-/* Compresses every layer as hard as a budget asks and its part in the result allows. Exactly one target must be set:
+/* Compresses every layer as hard as a budget asks and its part in the result allows. Weights are fitted to every second sample,
+ * from the first on; the others measure and judge, because fitted weights look better on the samples they were fitted to. A quality
+ * function that looks at samples should look at these others, or at data of its own. Exactly one target must be set:
  * bytes and nanoseconds are reached with the least noise in the outputs, max_drop with the smallest file (GRID) or the shortest
  * run (BLOCKS). The noise of each layer at each level is measured alone, on the samples; one price for noise then decides for all
- * layers (Shoham and Gersho 1988), and whole models are judged as they are: real bytes, measured time, quality on all samples.
+ * layers (Shoham and Gersho 1988), and whole models are judged as they are: real bytes, measured time, quality.
  * The result does not depend on the old model. report: optional; its stages are the original and the result.
  * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
  * Memory: a model for each level (9 with GRID, 7 with BLOCKS), the samples, a session of both.

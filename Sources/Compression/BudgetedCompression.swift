@@ -18,7 +18,7 @@ public struct SearchOptions {
   /// Of a block: output and input channels.
   public var blockRows = 16
   public var blockColumns = 1
-  /// So many of the first samples measure the noise of single layers.
+  /// So many of the judging samples measure the noise of single layers.
   public var scanSamples = 8
   public var threads = 1
   /// How good a model is; nil: see `OutputNoise.Measurement.agreement`.
@@ -54,8 +54,10 @@ extension Graph {
   /// has no layers with weights), `limitExceeded` (the target is out of reach), `cancelled`, `outOfMemory`.
   public func compressed(_ target: CompressionTarget, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> Graph {
     try options.validate()
-    let meter = try OutputNoise.make(self, samples, atMost: min(options.scanSamples, samples.count), threads: options.threads)
-    let ladder = try LayerLadder(try options.method.levels(self, options, samples))
+    // Weights that were fitted to samples look better on these than they are.
+    let (fitting, judging) = try samples.halves(self)
+    let meter = try OutputNoise.make(self, judging, atMost: options.scanSamples, threads: options.threads)
+    let ladder = try LayerLadder(try options.method.levels(self, options, fitting))
     guard !ladder.layers.isEmpty else { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
     let stateBytes = try searchStateBytes(options)
     let ownState = try Storage.allocate(stateBytes)
@@ -75,7 +77,7 @@ extension Graph {
         try stepTimes(ladder.graph(choice), options.threads).reduce(0, +)
       }.choice)
     case .drop(let most):
-      let judge = try OutputNoise.make(self, samples, atMost: samples.count, threads: options.threads)
+      let judge = try OutputNoise.make(self, judging, atMost: judging.count, threads: options.threads)
       func quality(_ graph: Graph) throws(EdgeError) -> Double {
         if let asked = options.quality { return try asked(graph) }
         return try judge.measure(graph).agreement
@@ -83,6 +85,20 @@ extension Graph {
       let least = try quality(self) - most
       return ladder.graph(try search.keeping(least) { (choice) throws(EdgeError) in try quality(ladder.graph(choice)) }.choice)
     }
+  }
+}
+
+extension CalibrationSamples {
+  /// Every second sample, from the first on, and the others; where there is only one, that is both.
+  fileprivate func halves(_ graph: Graph) throws(EdgeError) -> (CalibrationSamples, CalibrationSamples) {
+    if count < 2 { return (self, self) }
+    let (first, second) = (CalibrationSamples(), CalibrationSamples())
+    try forEach { (number, inputs, sample) throws(EdgeError) in
+      var own: [UnsafeRawPointer] = []
+      for (input, id) in zip(inputs, graph.callerInputs) { own.append(input + sample * (graph.values[id].byteCount() ?? 0)) }
+      try (number % 2 == 0 ? first : second).add(graph, inputs: own, samples: 1)
+    }
+    return (first, second)
   }
 }
 

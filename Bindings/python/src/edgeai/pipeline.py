@@ -159,22 +159,17 @@ def stage_report(model: Model, stages: Mapping[str, Model], data: Any) -> Report
 
 
 def _top1(labels: Any, batches: Sequence[tuple[np.ndarray[Any, Any], ...]], threads: int) -> Callable[[Model], float]:
-    """Percent of the samples whose label is the greatest element of the first output."""
+    """Percent of the judging samples, every second one, whose label is the greatest element of the first output."""
     expected = np.asarray(labels).ravel()
+    judges = slice(1, None, 2) if len(expected) > 1 else slice(None)
 
     def quality(model: Model) -> float:
-        right = count = 0
+        samples = [tuple(array[i : i + 1] for array in batch) for batch in batches for i in range(len(batch[0]))]
+        if len(samples) != len(expected):
+            raise _error(f"there are {len(expected)} labels for {len(samples)} samples")
         with Session(model, threads=threads) as session:
-            for batch in batches:
-                for sample in range(len(batch[0])):
-                    if count == len(expected):
-                        raise _error(f"there are {len(expected)} labels and more samples")
-                    outputs = session.run(tuple(array[sample : sample + 1] for array in batch))
-                    right += int(np.argmax(np.asarray(outputs[0])) == expected[count])
-                    count += 1
-        if count != len(expected):
-            raise _error(f"there are {len(expected)} labels for {count} samples")
-        return 100.0 * right / max(count, 1)
+            found = [int(np.argmax(np.asarray(session.run(sample)[0]))) for sample in samples[judges]]
+        return 100.0 * float(np.mean(np.equal(found, expected[judges])))
 
     return quality
 
@@ -218,8 +213,8 @@ def compress(
 
     Args:
         model: A float model.
-        data: Samples, as for :func:`edgeai.quantize`. A search runs single layers on the first ``scan_samples`` of them and
-            judges models on all.
+        data: Samples, as for :func:`edgeai.quantize`. A search fits weights to every second one, from the first on, and measures
+            and judges on the others: fitted weights look better on the samples they were fitted to.
         recipe: Methods one after another: ``"prune:amount=0.8,block=16x1 share:bits=5"``, or pairs of a name and options.
             Names are those of the functions: :data:`METHODS`.
         target_bytes: The coded file (``save(path, coding="adaptive")``) has at most so many bytes, with the least error.
@@ -229,8 +224,9 @@ def compress(
             numbers (small files, and short runs where sparse kernels are faster).
         block: For "blocks": output and input channels of a block.
         labels: The right class of each sample: quality is then the top-1 accuracy in percent.
-        quality: Judges a model; larger is better. Without it and ``labels``: percent of the samples whose top-1 stays the same.
-        scan_samples: So many samples measure the noise that each layer brings at each level.
+        quality: Judges a model, on data of its own; larger is better. Without it and ``labels``: percent of the judging samples
+            whose top-1 stays the same.
+        scan_samples: So many of the judging samples measure the noise that each layer brings at each level.
         threads: For running models.
         checkpoint: A search keeps what it measured in this file, a recipe the models of its stages in this folder: the same call
             goes on from there after Ctrl-C.
