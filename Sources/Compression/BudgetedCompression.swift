@@ -77,10 +77,12 @@ extension Graph {
         try stepTimes(ladder.graph(choice), options.threads).reduce(0, +)
       }.choice)
     case .drop(let most):
-      let judge = try OutputNoise.make(self, judging, atMost: judging.count, threads: options.threads)
+      // A caller who judges has no use for the outputs of the original.
+      var judge: OutputNoise?
+      if options.quality == nil { judge = try OutputNoise.make(self, judging, atMost: judging.count, threads: options.threads) }
       func quality(_ graph: Graph) throws(EdgeError) -> Double {
         if let asked = options.quality { return try asked(graph) }
-        return try judge.measure(graph).agreement
+        return try judge?.measure(graph).agreement ?? 0
       }
       let least = try quality(self) - most
       return ladder.graph(try search.keeping(least) { (choice) throws(EdgeError) in try quality(ladder.graph(choice)) }.choice)

@@ -4,11 +4,11 @@ import Compression
 import Graph
 #endif
 
-/// Copies of all samples that a caller's data function gives; nil without a function. Throws `invalidArgument` when it gives
-/// none, `cancelled`, and what is wrong with a span.
-func callerSamples(_ graph: Graph, _ data: edgeai_data_fn?, _ context: UnsafeMutableRawPointer?) throws(EdgeError) -> CalibrationSamples? {
-  guard let data else { return nil }
-  let samples = CalibrationSamples()
+/// Calls `body` with each batch that a caller's data function gives. Throws `invalidArgument` when it gives none, `cancelled`, and
+/// what is wrong with a span.
+func forEachBatch(
+  _ graph: Graph, _ data: edgeai_data_fn, _ context: UnsafeMutableRawPointer?, _ body: (SampleBatch) throws(EdgeError) -> Void
+) throws(EdgeError) {
   let count = graph.callerInputs.count
   let spans = try Storage.allocate(count * MemoryLayout<edgeai_span>.stride)
   let inputs = spans.base.bindMemory(to: edgeai_span.self, capacity: count)
@@ -17,11 +17,19 @@ func callerSamples(_ graph: Graph, _ data: edgeai_data_fn?, _ context: UnsafeMut
     let answer = data(context, index, inputs, count)
     if answer == 0 { break }
     if answer < 0 { throw EdgeError(.cancelled, "the data function stopped the work") }
-    let batch = try SampleBatch(graph, inputs, count)
-    try samples.add(graph, inputs: batch.pointers, samples: batch.samples)
+    try body(try SampleBatch(graph, inputs, count))
     index += 1
   }
-  guard samples.count > 0 else { throw EdgeError(.invalidArgument, "there are no samples") }
+  guard index > 0 else { throw EdgeError(.invalidArgument, "there are no samples") }
+}
+
+/// Copies of all samples that a caller's data function gives; nil without a function. Throws what `forEachBatch` throws.
+func callerSamples(_ graph: Graph, _ data: edgeai_data_fn?, _ context: UnsafeMutableRawPointer?) throws(EdgeError) -> CalibrationSamples? {
+  guard let data else { return nil }
+  let samples = CalibrationSamples()
+  try forEachBatch(graph, data, context) { (batch) throws(EdgeError) in
+    try samples.add(graph, inputs: batch.pointers, samples: batch.samples)
+  }
   return samples
 }
 

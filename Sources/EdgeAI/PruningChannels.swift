@@ -108,19 +108,9 @@ private func activations(
   _ graph: Graph, _ next: edgeai_data_fn, _ context: UnsafeMutableRawPointer?
 ) throws(EdgeError) -> ChannelActivations {
   let activations = try ChannelActivations.make(graph)
-  let count = graph.callerInputs.count
-  let spans = try Storage.allocate(count * MemoryLayout<edgeai_span>.stride)
-  let inputs = spans.base.bindMemory(to: edgeai_span.self, capacity: count)
-  var index: UInt64 = 0
-  while true {
-    let answer = next(context, index, inputs, count)
-    if answer == 0 { break }
-    if answer < 0 { throw EdgeError(.cancelled, "pruning was cancelled") }
-    let batch = try SampleBatch(graph, inputs, count)
+  try forEachBatch(graph, next, context) { (batch) throws(EdgeError) in
     try activations.feed(inputs: batch.pointers, samples: batch.samples)
-    index += 1
   }
-  guard index > 0 else { throw EdgeError(.invalidArgument, "there are no samples to prune with") }
   return activations
 }
 

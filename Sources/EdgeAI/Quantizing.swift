@@ -112,19 +112,9 @@ public func edgeai_compare(
     try model.requireRunnable()
     try other.requireRunnable()
     let comparison = try Comparison.make(model.graph, other.graph)
-    let count = model.graph.callerInputs.count
-    let spans = try Storage.allocate(count * MemoryLayout<edgeai_span>.stride)
-    let inputs = spans.base.bindMemory(to: edgeai_span.self, capacity: count)
-    var index: UInt64 = 0
-    while true {
-      let answer = next(context, index, inputs, count)
-      if answer == 0 { break }
-      if answer < 0 { throw EdgeError(.cancelled, "the comparison was cancelled") }
-      let batch = try SampleBatch(model.graph, inputs, count)
+    try forEachBatch(model.graph, next, context) { (batch) throws(EdgeError) in
       try comparison.feed(inputs: batch.pointers, samples: batch.samples)
-      index += 1
     }
-    guard index > 0 else { throw EdgeError(.invalidArgument, "there are no samples to compare with") }
     var measured = comparison.report()
     report.pointee = handle(try ReportHandle.make(&measured, model.graph, other.graph, model.allocator))
   }
