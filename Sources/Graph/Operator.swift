@@ -27,6 +27,20 @@ public enum Operator: Equatable {
   case reduce(ReduceFunction, axes: [Int], keepDims: Bool)
   /// x
   case softmax(axis: Int, log: Bool)
+  /// x [N,H,W,C], gradient of the result [N,OH,OW,O]: that of the weights [O,KH,KW,C/groups]. The clamp is not looked at
+  case convolutionWeightGradient(Convolution)
+  /// x [N,H,W,C], gradient of the result [N,OH,OW,C]: that of x. Of equal maxima of a window the first has it all
+  case poolGradient(Pool)
+  /// x [..., C]: mean [C] and variance [C] (of the population) over all other axes
+  case batchStatistics
+  /// x [..., C], gradient of the result (shape of x), scale [C], mean [C], variance [C], the last two being `batchStatistics` of
+  /// x: gradients of x, scale [C] and bias [C]
+  case batchNormalizationGradient(epsilon: Float)
+  /// parameter, gradient (its shape), rates [8] (see `OptimizerStep`), factor of the gradient? [], first moment?, second
+  /// moment? (both the parameter's shape): the new parameter, and the new moments that the kind has
+  case optimizerStep(OptimizerStep)
+  /// x, number of the run (int64, []): uniform in [0, 1), of x's shape; depends on the seed, the number and the place alone
+  case random(seed: Int64)
   /// two or more inputs (one is allowed)
   case concat(axis: Int)
   /// x; as many results as sizes
@@ -226,6 +240,8 @@ public enum BinaryFunction: UInt8, Sendable {
   case and, or, xor
   /// Integers; a shift by the width or more leaves nothing (of a negative number: -1).
   case shiftLeft, shiftRight
+  /// Floats: a where min < b < max, of the node's clamp, else 0: the gradient of a clamped result b.
+  case gate
 
   public var isComparison: Bool { self == .equal || self == .less || self == .lessOrEqual }
 }
@@ -236,6 +252,28 @@ public enum ReduceFunction: UInt8, Sendable {
   case logSum, logSumExp
   /// Along one axis; the result is int64. Of equal elements the first, or the last.
   case argMax, argMaxLast, argMin, argMinLast
+}
+
+/// A parameter's update by its gradient g. The rates are: learning rate, first decay (momentum, beta 1), second decay (beta 2,
+/// RMSprop's alpha), epsilon, weight decay, and of Adam 1 - beta1^t and 1 - beta2^t; the last one is not used.
+/// With g first multiplied with the factor of the gradient, if there is one, and l the learning rate times `rate`, d the weight
+/// decay times `decay`:
+///
+///     sgd       g += d w; m = momentum m + g; w -= l m                                             one moment
+///     nesterov  g += d w; m = momentum m + g; w -= l (g + momentum m)                              one moment
+///     adam      g += d w; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g;
+///               w -= l (m / c1) / (sqrt(v / c2) + epsilon)                                         two (Kingma and Ba 2015)
+///     adamW     w -= l d w, then as adam without decay of g                                        two (Loshchilov and Hutter 2019)
+///     rmsprop   g += d w; v = a v + (1 - a) g g; w -= l g / (sqrt(v) + epsilon)                    one
+public struct OptimizerStep: Equatable, Sendable {
+  public enum Kind: UInt8, Sendable { case sgd = 0, nesterov, adam, adamW, rmsprop }
+  public var kind: Kind
+  /// Factors of this parameter's learning rate and weight decay.
+  public var rate: Float = 1
+  public var decay: Float = 1
+  public init(_ kind: Kind) { self.kind = kind }
+
+  public var momentCount: Int { kind == .adam || kind == .adamW ? 2 : 1 }
 }
 
 public enum ScanFunction: UInt8, Sendable { case sum = 0, product }

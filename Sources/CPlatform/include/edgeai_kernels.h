@@ -81,6 +81,13 @@ enum {
   EK_BINARIZE,               /* ek_binarize  float -> bits */
   EK_CONV_SPARSE_F32,        /* ek_conv      packs the weights that are not zero; one group; units() is 0 for others. No reference: EK_CONV_F32's */
   EK_CONV_SPARSE_U8,         /* ek_conv      the same, w_zero_point 0. No reference: EK_CONV_U8's */
+  EK_CONV_WEIGHT_GRADIENT_F32, /* ek_conv     x as ever, slot 1: gradient of the result, y_stride apart; y: [c_out][kh][kw][c_in/groups] */
+  EK_POOL_GRADIENT_F32,      /* ek_pool_gradient */
+  EK_CHANNEL_SUMS_F32,       /* ek_channel_sums */
+  EK_CHANNEL_COMBINE_F32,    /* ek_channel_combine */
+  EK_CHANNEL_AFFINE_F32,     /* ek_channel_affine */
+  EK_OPTIMIZER_STEP_F32,     /* ek_optimizer_step */
+  EK_RANDOM_F32,             /* ek_random */
   EK_OPERATION_COUNT
 };
 
@@ -120,7 +127,9 @@ enum { EK_BINARY_ADD = 0, EK_BINARY_SUBTRACT, EK_BINARY_MULTIPLY, EK_BINARY_DIVI
        EK_BINARY_COUNT, /* of EK_BINARY_F32; from here on EK_TYPED_ELEMENTWISE */
        EK_BINARY_MODULO = EK_BINARY_COUNT /* with b's sign */, EK_BINARY_REMAINDER /* with a's sign */,
        EK_BINARY_EQUAL, EK_BINARY_LESS, EK_BINARY_LESS_OR_EQUAL, EK_BINARY_AND, EK_BINARY_OR, EK_BINARY_XOR,
-       EK_BINARY_SHIFT_LEFT, EK_BINARY_SHIFT_RIGHT, EK_BINARY_TYPED_COUNT };
+       EK_BINARY_SHIFT_LEFT, EK_BINARY_SHIFT_RIGHT, EK_BINARY_TYPED_COUNT,
+       /* Of EK_BINARY_F32: clamp_min < b && b < clamp_max ? a : 0, b NaN gives 0. */
+       EK_BINARY_GATE = EK_BINARY_TYPED_COUNT };
 /* Reductions (ek_reduce.function). */
 enum { EK_REDUCE_MEAN = 0, EK_REDUCE_SUM, EK_REDUCE_MAX, EK_REDUCE_MIN, EK_REDUCE_PROD, EK_REDUCE_L1, EK_REDUCE_L2, EK_REDUCE_SUM_SQUARE,
        EK_REDUCE_COUNT, /* of EK_REDUCE_F32; from here on EK_TYPED_REDUCE */
@@ -357,6 +366,57 @@ typedef struct {
 } ek_nms;
 /* Of equal scores the lower index is first. Boxes without area overlap nothing. All in float, in the order
  * (x1 - x0) * (y1 - y0), intersection / (area1 + area2 - intersection). */
+
+/* ---- Training ---- */
+
+typedef struct {
+  ek_pool pool;                        /* slots 0, 1: x, and y: the gradient of x, dense. As of the pool itself */
+  const float *dy;                     /* slot POOL_GRADIENT_DY: [n][oh][ow][c], dense */
+  int32_t is_max, reserved;
+} ek_pool_gradient;
+
+/* Sums over rows, for each channel. With n rows, they are cut into `blocks` equal parts (the last ones may be shorter or empty:
+ * block i has rows i * ceil(n / blocks) ...), and a unit sums one part in order: the result does not depend on the threads. Two
+ * sums of a row's element x (and dy):
+ *   EK_SUMS_MEAN              x                                 y [blocks][1][c]
+ *   EK_SUMS_VARIANCE          (x - mean)^2                      y [blocks][1][c]
+ *   EK_SUMS_GRADIENT          dy, dy * (x - mean)               y [blocks][2][c] */
+enum { EK_SUMS_MEAN = 0, EK_SUMS_VARIANCE, EK_SUMS_GRADIENT };
+typedef struct {
+  const float *x, *dy, *mean; float *y;  /* slots 0...3; x, dy [rows][c] */
+  int64_t rows; int32_t c, blocks, function, reserved;
+} ek_channel_sums;
+
+/* Adds the blocks' sums in order, and makes of them, with n rows and s = 1 / sqrt(variance + epsilon):
+ *   EK_SUMS_MEAN, _VARIANCE   y0 = sum / n
+ *   EK_SUMS_GRADIENT          y0 = sum1 * s (of scale), y1 = sum0 (of bias), and factors [3][c] of EK_CHANNEL_AFFINE_F32 for the
+ *                             gradient of x: dy * f0 + x * f1 + f2 with f0 = scale s, f1 = -scale s^3 sum1 / n,
+ *                             f2 = -scale s sum0 / n - f1 mean
+ * A unit is 16 channels. */
+typedef struct {
+  const float *sums, *scale, *mean, *variance; float *y0, *y1, *factors;  /* slots 0...6 */
+  int64_t rows; int32_t c, blocks, function; float epsilon;
+} ek_channel_combine;
+
+/* y = clamp(x * f[0][c] (+ z * f[1][c]) + f[2][c]), one rounding for each operation; x, z, y [rows][c]; z may be NULL; y may be x or z. */
+typedef struct {
+  const float *x, *z, *factors; float *y;  /* slots 0...3 */
+  int64_t rows; int32_t c; float clamp_min, clamp_max;
+} ek_channel_affine;
+
+typedef struct {
+  const float *w, *g, *rates, *factor; /* slots 0...3; factor: one float or NULL */
+  const float *m, *v;                  /* slots 4, 5: first moment (rmsprop: its only one), second moment or NULL */
+  float *w_out, *m_out, *v_out;        /* slots 6...8; each may be its operand */
+  int64_t count; int32_t kind; float rate, decay;
+} ek_optimizer_step;
+/* Graph operator `optimizerStep`'s formulas and kinds, one rounding for each operation, in the order written; every set gives the same bits. */
+
+typedef struct { float *y; const int64_t *number; int64_t count, seed; } ek_random;  /* slots 0, 1 */
+/* y[i] = (the upper 24 bits of hash(seed, number, i)) * 2^-24, with
+ *     hash = mix(mix(seed * 0x9E3779B97F4A7C15 + number) + i),
+ *     mix(z): z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9; z = (z ^ z >> 27) * 0x94D049BB133111EB; z ^ z >> 31    (Steele et al. 2014)
+ * all modulo 2^64. */
 
 typedef struct {
   const char *name;                                              /* operation_isa_tile, for plans, tests and benchmarks */
