@@ -6,8 +6,8 @@ import CPlatform
 // s-th of the window, and is a convolution of stride 1 with them. A phase without taps is the bias alone. Sums run over
 // the taps in reverse order, in one order however the work is shared.
 //
-// Depthwise layers are the same with the depthwise kernel. Rare geometries (stride and dilation together, more padding than
-// windows reach) are left to the reference.
+// Depthwise layers are the same with the depthwise kernel where the stride is 1; else each result of a line adds its taps. Small images have a form of their own (TransposeProducts.swift). Rare
+// geometries (stride and dilation together, more padding than windows reach) are left to the reference.
 
 /// One phase along an axis: the results first, first + stride, ...
 private struct PhaseAxis {
@@ -26,7 +26,7 @@ private struct PhaseAxis {
 }
 
 private struct TransposePlan {
-  enum Form { case reference, plain, strided }
+  enum Form { case reference, plain, strided, products }
 
   let c: ek_conv
   let form: Form
@@ -40,7 +40,9 @@ private struct TransposePlan {
     isDepthwise = c.groups == c.c_in && c.c_out == c.c_in && c.groups > 1
     depth = Int(c.c_in) / Int(c.groups)
     columns = Int(c.c_out) / Int(c.groups)
-    if c.stride_h == 1 && c.stride_w == 1 {
+    if !isDepthwise && TransposeProducts(c).suits {
+      form = .products
+    } else if c.stride_h == 1 && c.stride_w == 1 {
       form = c.pad_top <= (c.kh &- 1) &* c.dilation_h && c.pad_left <= (c.kw &- 1) &* c.dilation_w ? .plain : .reference
     } else {
       let isPlain = c.dilation_h == 1 && c.dilation_w == 1
@@ -50,7 +52,7 @@ private struct TransposePlan {
     }
     let lines = divideUp(Int(c.oh), Int(c.stride_h)), width = divideUp(Int(c.ow), Int(c.stride_w))
     let most = larger(12 &* tileRows / width, 1)
-    blockLines = isDepthwise ? 1 : divideUp(lines, divideUp(lines, most))
+    blockLines = divideUp(lines, divideUp(lines, most))
     blocks = divideUp(lines, blockLines)
   }
 
@@ -91,9 +93,7 @@ private struct TransposePlan {
   func column(_ residue: Int) -> PhaseAxis { PhaseAxis(residue, c.stride_w, c.kw, c.pad_left, c.ow) }
 
   /// Floats of a phase's packed weights.
-  func packedFloats(_ taps: Int) -> Int {
-    isDepthwise ? taps &* Int(c.c_out) : Int(c.groups) &* divideUp(columns, panelWidth) &* panelSize(taps &* depth)
-  }
+  func packedFloats(_ taps: Int) -> Int { Int(c.groups) &* divideUp(columns, panelWidth) &* panelSize(taps &* depth) }
 
   /// Of all phases before (row, column), which follow each other line by line.
   func packedOffset(_ row: Int, _ column: Int) -> Int {
@@ -119,6 +119,8 @@ func transposeUnits(_ args: UnsafeRawPointer?) -> Int64 {
   case .plain:
     var turned = plan.turned
     return plan.isDepthwise ? depthwiseUnits(&turned) : convUnits(&turned)
+  case .products: return Int64(plan.c.n)
+  case .strided where plan.isDepthwise: return Int64(plan.c.n) &* Int64(plan.c.oh)
   case .strided: return Int64(plan.c.n) &* Int64(plan.c.stride_h) &* Int64(plan.blocks)
   }
 }
@@ -131,6 +133,7 @@ func transposeScratch(_ args: UnsafeRawPointer?) -> Int64 {
     var turned = plan.turned
     return convScratch(&turned)
   }
+  if plan.form == .products { return Int64(TransposeProducts(plan.c).scratchFloats &* 4) }
   // The most lines and columns that a phase may have.
   let taps = divideUp(Int(plan.c.kh), Int(plan.c.stride_h)), width = divideUp(Int(plan.c.kw), Int(plan.c.stride_w))
   return Int64((plan.blockLines &+ taps) &* (divideUp(Int(plan.c.ow), Int(plan.c.stride_w)) &+ width) &* plan.depth &* 4)
@@ -139,11 +142,13 @@ func transposeScratch(_ args: UnsafeRawPointer?) -> Int64 {
 func transposePackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
   let plan = TransposePlan(args)
+  if plan.isDepthwise && plan.form != .reference { return Int64(plan.c.kh) &* Int64(plan.c.kw) &* Int64(plan.c.c_out) &* 4 }
   switch plan.form {
   case .reference: return 64
   case .plain:
     var turned = plan.turned
-    return plan.isDepthwise ? Int64(plan.packedFloats(Int(plan.c.kh) &* Int(plan.c.kw)) &* 4) : convPackedBytes(&turned)
+    return convPackedBytes(&turned)
+  case .products: return Int64(TransposeProducts(plan.c).packedFloats &* 4)
   case .strided: return Int64(plan.packedOffset(Int(plan.c.stride_h) &- 1, Int(plan.c.stride_w)) &* 4)
   }
 }
@@ -159,17 +164,15 @@ func transposePack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?
     return packConvolution(&turned, packed, isTurned: true)
   }
   let weights = source.assumingMemoryBound(to: Float.self)
+  if plan.form == .products { return TransposeProducts(plan.c).pack(weights, out) }
+  if plan.isDepthwise { return packDepthwise(plan.c, weights, isTurned: plan.form == .plain, out) }
   var y = 0
   while y < Int(plan.c.stride_h) {
     var x = 0
     while x < Int(plan.c.stride_w) {
       let at = out + plan.packedOffset(y, x)
       let rows = plan.row(y).taps, columns = plan.column(x).taps
-      if plan.isDepthwise {
-        packDepthwisePhase(plan, weights, y, x, rows, columns, at)
-      } else {
-        packPhase(plan, weights, y, x, rows, columns, at)
-      }
+      packPhase(plan, weights, y, x, rows, columns, at)
       x &+= 1
     }
     y &+= 1
@@ -200,22 +203,18 @@ private func packPhase(
   }
 }
 
-/// The same for a depthwise layer: for each tap a vector of all channels.
-private func packDepthwisePhase(
-  _ plan: TransposePlan, _ weights: UnsafePointer<Float>, _ y: Int, _ x: Int, _ rows: Int, _ columns: Int, _ to: UnsafeMutablePointer<Float>
-) {
-  let kw = Int(plan.c.kw), taps = Int(plan.c.kh) &* kw, channels = Int(plan.c.c_out)
-  var out = to
-  var tap = rows &* columns
-  while tap > 0 {
-    tap &-= 1
-    let from = weights + ((y &+ tap / columns &* Int(plan.c.stride_h)) &* kw &+ x &+ tap % columns &* Int(plan.c.stride_w))
+/// For each tap of a depthwise layer a vector of all channels; turned: the last tap first.
+private func packDepthwise(_ c: ek_conv, _ weights: UnsafePointer<Float>, isTurned: Bool, _ to: UnsafeMutablePointer<Float>) {
+  let taps = Int(c.kh) &* Int(c.kw), channels = Int(c.c_out)
+  var tap = 0
+  while tap < taps {
+    let from = weights + (isTurned ? taps &- 1 &- tap : tap), out = to + tap &* channels
     var channel = 0
     while channel < channels {
       out[channel] = from[channel &* taps]
       channel &+= 1
     }
-    out += channels
+    tap &+= 1
   }
 }
 
@@ -232,10 +231,16 @@ func transposeRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
     } else {
       convRun(&turned, begin, end, scratch)
     }
-  case .strided:
+  case .strided, .products:
     var unit = Int(begin)
     while unit < Int(end) {
-      transposePhases(plan, unit, scratch)
+      if plan.form == .products {
+        TransposeProducts(plan.c).run(unit, scratch)
+      } else if plan.isDepthwise {
+        DepthwiseTransposeRow(plan.c, unit).run()
+      } else {
+        transposePhases(plan, unit, scratch)
+      }
       unit &+= 1
     }
   }
@@ -260,12 +265,7 @@ private func transposePhases(_ plan: TransposePlan, _ unit: Int, _ scratch: Unsa
         y: out.assumingMemoryBound(to: Float.self) + own &* Int(c.y_stride), stride: Int(c.stride_w) &* Int(c.y_stride),
         residual: c.residual.map { $0.assumingMemoryBound(to: Float.self) + own &* Int(c.residual_stride) },
         residualStride: Int(c.stride_w) &* Int(c.residual_stride), low: c.clamp_min, high: c.clamp_max)
-      let phase = plan.phase(rows, columns)
-      if plan.isDepthwise {
-        depthwisePhase(phase, pixels, line, panels, target)
-      } else {
-        phaseLines(plan, phase, pixels, line, count, panels, target, scratch)
-      }
+      phaseLines(plan, plan.phase(rows, columns), pixels, line, count, panels, target, scratch)
     }
     residue &+= 1
   }
@@ -300,20 +300,5 @@ private func phaseLines(
     }
     group &+= 1
   }
-}
-
-/// One line of a phase of a depthwise layer.
-private func depthwisePhase(_ phase: ek_conv, _ image: UnsafePointer<Float>, _ line: Int, _ weights: UnsafePointer<Float>, _ target: FloatTarget) {
-  var own = phase
-  own.n = 1
-  own.oh = 1
-  own.x = UnsafeRawPointer(image)
-  own.weights = UnsafeRawPointer(weights)
-  own.y = UnsafeMutableRawPointer(target.y)
-  own.y_stride = Int32(truncatingIfNeeded: target.stride)
-  own.residual = target.residual.map { UnsafeRawPointer($0) }
-  own.residual_stride = Int32(truncatingIfNeeded: target.residualStride)
-  own.pad_top = phase.pad_top &- Int32(truncatingIfNeeded: line)
-  depthwiseRun(&own, 0, depthwiseUnits(&own), nil)
 }
 #endif
