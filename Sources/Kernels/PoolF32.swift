@@ -38,7 +38,7 @@ func averagePoolRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ s
 }
 
 /// The taps of a window along one axis: those inside the image, and how many lie inside the padded image.
-private struct PoolSpan {
+struct PoolSpan {
   let first: Int, count: Int, padded: Int
 
   @inline(__always)

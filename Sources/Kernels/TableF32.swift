@@ -31,6 +31,13 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
       name: cString(FloatKernelName.transpose), run: transposeRun, units: transposeUnits, scratch_bytes: transposeScratch,
       packed_bytes: transposePackedBytes, pack: transposePack))
   enter(table, EK_CONV_WEIGHT_GRADIENT_F32, FloatKernelName.weightGradient, weightGradientRun, weightGradientUnits, weightGradientScratch)
+  enter(table, EK_POOL_GRADIENT_F32, FloatKernelName.poolGradient, poolGradientRun, poolGradientUnits, noScratch)
+  enter(table, EK_CHANNEL_SUMS_F32, FloatKernelName.channelSums, channelSumsRun, channelSumsUnits, channelSumsScratch)
+  enter(table, EK_CHANNEL_AFFINE_F32, FloatKernelName.channelAffine, channelAffineRun, channelAffineUnits, channelAffineScratch)
+  enter(table, EK_OPTIMIZER_STEP_F32, FloatKernelName.optimizer, optimizerRun, optimizerUnits, noScratch)
+  #if ISA_AVX2 || ISA_AVX512VNNI
+  enter(table, EK_RANDOM_F32, FloatKernelName.random, randomRun, randomUnits, noScratch)
+  #endif
   enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
   enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
   #endif
@@ -77,6 +84,10 @@ private enum FloatKernelName {
   static var binary: StaticString { "binary_f32_sse2" }
   static var transpose: StaticString { "conv_transpose_f32_sse2_4x8" }
   static var weightGradient: StaticString { "conv_weight_gradient_f32_sse2_4x8" }
+  static var poolGradient: StaticString { "pool_gradient_f32_sse2" }
+  static var channelSums: StaticString { "channel_sums_f32_sse2" }
+  static var channelAffine: StaticString { "channel_affine_f32_sse2" }
+  static var optimizer: StaticString { "optimizer_step_f32_sse2" }
   static var unary: StaticString { "unary_f32_sse2" }
   static var softmax: StaticString { "softmax_f32_sse2" }
   static var layerNorm: StaticString { "layer_norm_f32_sse2" }
@@ -96,6 +107,11 @@ private enum FloatKernelName {
   static var binary: StaticString { "binary_f32_avx2" }
   static var transpose: StaticString { "conv_transpose_f32_avx2_6x16" }
   static var weightGradient: StaticString { "conv_weight_gradient_f32_avx2_6x16" }
+  static var poolGradient: StaticString { "pool_gradient_f32_avx2" }
+  static var channelSums: StaticString { "channel_sums_f32_avx2" }
+  static var channelAffine: StaticString { "channel_affine_f32_avx2" }
+  static var optimizer: StaticString { "optimizer_step_f32_avx2" }
+  static var random: StaticString { "random_f32_avx2" }
   static var unary: StaticString { "unary_f32_avx2" }
   static var softmax: StaticString { "softmax_f32_avx2" }
   static var layerNorm: StaticString { "layer_norm_f32_avx2" }
@@ -111,6 +127,11 @@ private enum FloatKernelName {
   static var matmul: StaticString { "matmul_f32_avx512_14x32" }
   static var transpose: StaticString { "conv_transpose_f32_avx512_14x32" }
   static var weightGradient: StaticString { "conv_weight_gradient_f32_avx512_14x32" }
+  static var poolGradient: StaticString { "pool_gradient_f32_avx512" }
+  static var channelSums: StaticString { "channel_sums_f32_avx512" }
+  static var channelAffine: StaticString { "channel_affine_f32_avx512" }
+  static var optimizer: StaticString { "optimizer_step_f32_avx512" }
+  static var random: StaticString { "random_f32_avx512" }
   static var unary: StaticString { "unary_f32_avx512" }
   static var softmax: StaticString { "softmax_f32_avx512" }
 }
@@ -127,6 +148,10 @@ private enum FloatKernelName {
   static var binary: StaticString { "binary_f32_neon" }
   static var transpose: StaticString { "conv_transpose_f32_neon_12x8" }
   static var weightGradient: StaticString { "conv_weight_gradient_f32_neon_12x8" }
+  static var poolGradient: StaticString { "pool_gradient_f32_neon" }
+  static var channelSums: StaticString { "channel_sums_f32_neon" }
+  static var channelAffine: StaticString { "channel_affine_f32_neon" }
+  static var optimizer: StaticString { "optimizer_step_f32_neon" }
   static var unary: StaticString { "unary_f32_neon" }
   static var softmax: StaticString { "softmax_f32_neon" }
   static var layerNorm: StaticString { "layer_norm_f32_neon" }
