@@ -196,8 +196,9 @@ public final class Trainer {
   // MARK: The trained model
 
   /// The model with what was learnt: parameters as methods have them read, running statistics; ready for sessions, quantization and
-  /// the other methods of compression.
-  public func exported() throws(EdgeError) -> Graph {
+  /// the other methods of compression. `isTrainable`: not optimized, so that normalizations are still there for another trainer, or
+  /// for pruning of channels by their factors.
+  public func exported(isTrainable: Bool = false) throws(EdgeError) -> Graph {
     var graph = model
     let contents = try weights.run(self)
     for (index, parameter) in parameters.enumerated() where parameter.model != Node.noValue {
@@ -208,7 +209,7 @@ public final class Trainer {
       let count = elementCount(statistic.state)
       graph.values[statistic.model].constant = try TensorData([Float](UnsafeBufferPointer(start: values, count: count)))
     }
-    return try graph.optimized()
+    return isTrainable ? graph : try graph.optimized()
   }
 
   /// The model as it stands, on data it need not have seen: inputs of `samples` samples, one after another.
