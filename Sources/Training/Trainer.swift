@@ -45,6 +45,7 @@ public final class Trainer {
     try options.check()
     var model = model
     for method in methods { model = try method.prepare(model) }
+    model = try model.fusingActivations()
     let step = try TrainingGraph(model, options)
     for method in methods { try method.rewrite(step) }
     try step.addLoss()
@@ -103,7 +104,7 @@ public final class Trainer {
     guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
     let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
     guard loss.isFinite else {
-      session.forgetState()
+      session.discardNewState()
       throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(firstInvalidParameter())")
     }
     step += 1

@@ -458,12 +458,27 @@ public final class TrainingGraph {
       value.constant = initial
       graph.states.append(graph.addValue(value))
     }
-    graph = try graph.sorted()
+    graph = try graph.keepingWhatLeadsToOutputs().sorted()
     return graph
   }
 }
 
 extension Graph {
+  /// The graph with the nodes alone that its outputs come from. Identifiers stay.
+  func keepingWhatLeadsToOutputs() -> Graph {
+    let producers = GraphIndex(self).producers
+    var isUsed = [Bool](repeating: false, count: nodes.count)
+    var open = outputs
+    while let value = open.popLast() {
+      guard value != Node.noValue, producers[value] >= 0, !isUsed[producers[value]] else { continue }
+      isUsed[producers[value]] = true
+      open += nodes[producers[value]].inputs
+    }
+    var graph = self
+    graph.removeNodes(isUsed.map { !$0 })
+    return graph
+  }
+
   /// The graph with a number in place of the symbolic batch. Identifiers stay.
   func withFixedBatch(_ batch: Int) throws(EdgeError) -> Graph {
     var graph = self
