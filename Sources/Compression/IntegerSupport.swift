@@ -64,6 +64,8 @@ enum IntegerSupport {
       self = .float("local response normalization has no integer kernel")
     case .quantize, .dequantize, .requantize:
       self = .float("already a conversion")
+    case .convolutionWeightGradient, .poolGradient, .batchStatistics, .batchNormalizationGradient, .optimizerStep, .random:
+      self = .float("belongs to training")
     case .cast, .bitCast, .select, .scan, .take, .put, .topK, .recurrent, .nonZero, .crop, .unique, .nonMaxSuppression, .when,
       .otherwise, .merge, .loop, .next:
       self = .float("has no integer kernel")

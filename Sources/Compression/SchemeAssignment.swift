@@ -71,6 +71,7 @@ final class SchemeAssignment {
     switch op {
     case .convolution(let convolution): return range.clipped(min: convolution.clamp.min, max: convolution.clamp.max)
     case .transposedConvolution(let convolution): return range.clipped(min: convolution.clamp.min, max: convolution.clamp.max)
+    case .binary(.gate, _): return range
     case .dense(let clamp), .binary(_, let clamp): return range.clipped(min: clamp.min, max: clamp.max)
     case .unary(let function) where function.kind == .clamp: return range.clipped(min: function.alpha, max: function.beta)
     default: return range

@@ -118,6 +118,7 @@ extension OnnxExporter {
       guard dtype == .uint8 || dtype == .uint16 || dtype == .uint32 || dtype == .uint64 else { throw unsupported("it shifts \(dtype.name)") }
       type = "BitShift"
       attributes = [("direction", .text(function == .shiftLeft ? "LEFT" : "RIGHT"))]
+    case .gate: throw unsupported("it belongs to training")
     }
     try add(type, names, first: first, clamp: clamp, attributes)
   }

@@ -37,6 +37,8 @@ extension OnnxExporter {
     case .take(let indexing): try writeTake(indexing)
     case .put(let indexing, let function): try writePut(indexing, function)
     case .topK(let axis, let k, let largest): try writeTopK(axis, k, largest)
+    case .convolutionWeightGradient, .poolGradient, .batchStatistics, .batchNormalizationGradient, .optimizerStep, .random:
+      throw unsupported("it belongs to training")
     case .recurrent: throw unsupported("recurrent layers are not written")
     case .nonZero, .crop, .unique, .nonMaxSuppression: throw unsupported("its result's size depends on data")
     case .when, .otherwise, .merge, .loop, .next: throw unsupported("branches and loops are not written")

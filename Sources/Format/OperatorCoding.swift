@@ -45,6 +45,12 @@ enum OperatorCode: UInt16 {
   case unique
   case nonMaxSuppression
   case layerNormalization
+  case convolutionWeightGradient
+  case poolGradient
+  case batchStatistics
+  case batchNormalizationGradient
+  case optimizerStep
+  case random
 }
 
 extension FormatByteWriter {
@@ -60,14 +66,28 @@ extension FormatByteWriter {
     f32(clamp.max)
   }
 
+  private mutating func convolution(_ c: Convolution) {
+    window(c.window)
+    i32(c.groups)
+    clamp(c.clamp)
+  }
+
+  private mutating func pool(_ pool: Pool) {
+    u8(pool.kind.rawValue)
+    window(pool.window)
+    flag(pool.ceilMode)
+    flag(pool.countIncludesPad)
+  }
+
   /// Attributes in the order of Documentation/format.md; gives the operator's number.
   mutating func attributes(of op: Operator) -> OperatorCode {
     switch op {
     case .convolution(let c):
-      window(c.window)
-      i32(c.groups)
-      clamp(c.clamp)
+      convolution(c)
       return .convolution
+    case .convolutionWeightGradient(let c):
+      convolution(c)
+      return .convolutionWeightGradient
     case .transposedConvolution(let c):
       window(c.window)
       i32(c.groups)
@@ -91,12 +111,26 @@ extension FormatByteWriter {
       u8(function.rawValue)
       clamp(c)
       return .binary
-    case .pool(let pool):
-      u8(pool.kind.rawValue)
-      window(pool.window)
-      flag(pool.ceilMode)
-      flag(pool.countIncludesPad)
+    case .pool(let p):
+      pool(p)
       return .pool
+    case .poolGradient(let p):
+      pool(p)
+      return .poolGradient
+    case .batchStatistics: return .batchStatistics
+    case .batchNormalizationGradient(let epsilon):
+      f32(epsilon)
+      return .batchNormalizationGradient
+    case .optimizerStep(let step):
+      u8(step.kind.rawValue)
+      f32(step.rate)
+      f32(step.decay)
+      return .optimizerStep
+    case .random(let seed):
+      // In halves: Int may have 32 bits.
+      i32(Int(Int32(truncatingIfNeeded: seed)))
+      i32(Int(Int32(truncatingIfNeeded: seed >> 32)))
+      return .random
     case .reduce(let function, let axes, let keepDims):
       u8(function.rawValue)
       flag(keepDims)
@@ -284,10 +318,8 @@ extension FormatByteReader {
       throw EdgeError(.unsupportedOperator, "operator number \(number) is not known to this version", byteOffset: fileOffset)
     }
     switch code {
-    case .convolution:
-      var convolution = Convolution(window: try window(), groups: try i32())
-      convolution.clamp = try clamp()
-      return .convolution(convolution)
+    case .convolution: return .convolution(try convolution())
+    case .convolutionWeightGradient: return .convolutionWeightGradient(try convolution())
     case .transposedConvolution:
       var convolution = TransposedConvolution(window: try window(), groups: try i32())
       convolution.outputPadHeight = try i32()
@@ -299,11 +331,18 @@ extension FormatByteReader {
     case .batchNormalization: return .batchNormalization(epsilon: try f32())
     case .unary: return .unary(try function())
     case .binary: return .binary(try choice(BinaryFunction.self, "binary function"), try clamp())
-    case .pool:
-      var pool = Pool(try choice(Pool.Kind.self, "pooling kind"), window: try window())
-      pool.ceilMode = try flag()
-      pool.countIncludesPad = try flag()
-      return .pool(pool)
+    case .pool: return .pool(try pool())
+    case .poolGradient: return .poolGradient(try pool())
+    case .batchStatistics: return .batchStatistics
+    case .batchNormalizationGradient: return .batchNormalizationGradient(epsilon: try f32())
+    case .optimizerStep:
+      var step = OptimizerStep(try choice(OptimizerStep.Kind.self, "optimizer"))
+      step.rate = try f32()
+      step.decay = try f32()
+      return .optimizerStep(step)
+    case .random:
+      let low = UInt32(truncatingIfNeeded: try i32())
+      return .random(seed: Int64(try i32()) << 32 | Int64(low))
     case .reduce:
       let function = try choice(ReduceFunction.self, "reduction")
       let keepDims = try flag()
@@ -382,6 +421,19 @@ extension FormatByteReader {
     case .loop: return .loop
     case .next: return .next(stacked: try i32(), length: try i64())
     }
+  }
+
+  private mutating func convolution() throws(EdgeError) -> Convolution {
+    var convolution = Convolution(window: try window(), groups: try i32())
+    convolution.clamp = try clamp()
+    return convolution
+  }
+
+  private mutating func pool() throws(EdgeError) -> Pool {
+    var pool = Pool(try choice(Pool.Kind.self, "pooling kind"), window: try window())
+    pool.ceilMode = try flag()
+    pool.countIncludesPad = try flag()
+    return pool
   }
 
   private mutating func function() throws(EdgeError) -> UnaryFunction {

@@ -66,18 +66,19 @@ extension Operator {
   /// The attributes as text; empty when there are none worth showing.
   public var attributeText: Text {
     switch self {
-    case .convolution(let convolution):
+    case .convolution(let convolution), .convolutionWeightGradient(let convolution):
       return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + convolution.clamp.text
     case .transposedConvolution(let convolution):
       let extra = convolution.outputPadHeight == 0 && convolution.outputPadWidth == 0
         ? "" : Text(" output pad \(convolution.outputPadHeight)x\(convolution.outputPadWidth)")
       return convolution.window.text + (convolution.groups == 1 ? "" : Text(" groups \(convolution.groups)")) + extra + convolution.clamp.text
     case .dense(let clamp): return clamp.text.withoutFirst
-    case .matMul, .quantize, .dequantize, .requantize, .select, .when, .otherwise, .merge, .loop: return ""
-    case .batchNormalization(let epsilon), .layerNormalization(let epsilon): return Text("epsilon \(epsilon)")
+    case .matMul, .batchStatistics, .quantize, .dequantize, .requantize, .select, .when, .otherwise, .merge, .loop: return ""
+    case .batchNormalization(let epsilon), .batchNormalizationGradient(let epsilon), .layerNormalization(let epsilon):
+      return Text("epsilon \(epsilon)")
     case .unary(let function): return function.text
     case .binary(_, let clamp): return clamp.text.withoutFirst
-    case .pool(let pool):
+    case .pool(let pool), .poolGradient(let pool):
       return pool.window.text + (pool.ceilMode ? " ceil" : "") + (pool.countIncludesPad ? " count pad" : "")
     case .reduce(_, let axes, let keepDims): return Text("axes \(list(axes))") + (keepDims ? " keep" : "")
     case .softmax(let axis, _): return Text("axis \(axis)")
@@ -107,6 +108,9 @@ extension Operator {
     case .unique(let axis, let sorted, let bound): return Text("axis \(axis) at most \(bound)") + (sorted ? " sorted" : "")
     case .nonMaxSuppression(let op): return Text("at most \(op.bound)")
     case .recurrent(let recurrent): return recurrent.text
+    case .optimizerStep(let step):
+      return step.kind.name + (step.rate == 1 ? "" : Text(" rate \(step.rate)")) + (step.decay == 1 ? "" : Text(" decay \(step.decay)"))
+    case .random(let seed): return Text("seed \(seed)")
     case .next(let stacked, let length): return stacked == 0 ? "" : Text("stacks \(stacked) times \(length)")
     }
   }

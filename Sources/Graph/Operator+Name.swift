@@ -12,6 +12,12 @@ extension Operator {
     case .pool(let pool): return pool.kind == .max ? "MaxPool" : "AveragePool"
     case .reduce(let function, _, _): return function.name
     case .softmax(_, let log): return log ? "LogSoftmax" : "Softmax"
+    case .convolutionWeightGradient: return "ConvolutionWeightGradient"
+    case .poolGradient(let pool): return pool.kind == .max ? "MaxPoolGradient" : "AveragePoolGradient"
+    case .batchStatistics: return "BatchStatistics"
+    case .batchNormalizationGradient: return "BatchNormalizationGradient"
+    case .optimizerStep: return "OptimizerStep"
+    case .random: return "Random"
     case .concat: return "Concat"
     case .split: return "Split"
     case .slice: return "Slice"
@@ -118,6 +124,19 @@ extension BinaryFunction {
     case .xor: return "Xor"
     case .shiftLeft: return "ShiftLeft"
     case .shiftRight: return "ShiftRight"
+    case .gate: return "Gate"
+    }
+  }
+}
+
+extension OptimizerStep.Kind {
+  public var name: Text {
+    switch self {
+    case .sgd: return "sgd"
+    case .nesterov: return "nesterov"
+    case .adam: return "adam"
+    case .adamW: return "adamW"
+    case .rmsprop: return "rmsprop"
     }
   }
 }

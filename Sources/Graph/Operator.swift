@@ -254,7 +254,7 @@ public enum ReduceFunction: UInt8, Sendable {
   case argMax, argMaxLast, argMin, argMinLast
 }
 
-/// A parameter's update by its gradient g. The rates are: learning rate, first decay (momentum, beta 1), second decay (beta 2,
+/// A parameter's update by its gradient g. The rates are `rateCount` numbers: learning rate, first decay (momentum, beta 1), second decay (beta 2,
 /// RMSprop's alpha), epsilon, weight decay, and of Adam 1 - beta1^t and 1 - beta2^t; the last one is not used.
 /// With g first multiplied with the factor of the gradient, if there is one, and l the learning rate times `rate`, d the weight
 /// decay times `decay`:
@@ -273,6 +273,8 @@ public struct OptimizerStep: Equatable, Sendable {
   public var decay: Float = 1
   public init(_ kind: Kind) { self.kind = kind }
 
+  public static let rateCount = 8
+  /// How many tensors of the parameter's shape the kind keeps from step to step.
   public var momentCount: Int { kind == .adam || kind == .adamW ? 2 : 1 }
 }
 

@@ -40,17 +40,24 @@ func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
   switch function {
   case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
   case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
-  default: combine(b, begin, end) { rareFunction(function, $0, $1) }
+  default:
+    let low = all(b.clamp_min), high = all(b.clamp_max)
+    var other = b
+    if function == EK_BINARY_GATE { (other.clamp_min, other.clamp_max) = (-.infinity, .infinity) }
+    combine(other, begin, end) { rareFunction(function, $0, $1, low, high) }
   }
 }
 
 @inline(__always)
-private func rareFunction(_ function: Int, _ a: VF, _ b: VF) -> VF {
+private func rareFunction(_ function: Int, _ a: VF, _ b: VF, _ low: VF, _ high: VF) -> VF {
   switch function {
   case EK_BINARY_SUBTRACT: return a - b
   case EK_BINARY_DIVIDE: return a / b
   case EK_BINARY_MINIMUM: return minimumOrNaN(a, b)
   case EK_BINARY_MAXIMUM: return maximumOrNaN(a, b)
+  case EK_BINARY_GATE:
+    let above = all(0).replacing(with: a, where: low .< b)
+    return all(0).replacing(with: above, where: b .< high)
   default: return a.replacing(with: a * b, where: a .< all(0))  // PReLU
   }
 }

@@ -65,6 +65,9 @@ func binaryFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scrat
   let low = args.pointee.clamp_min
   let high = args.pointee.clamp_max
   let function = args.pointee.function
+  if Int(function) == EK_BINARY_GATE {
+    return forEachElement(raw, begin, end) { y[$0] = low < b[$2] && b[$2] < high ? a[$1] : 0 }
+  }
   forEachElement(raw, begin, end) { y[$0] = clamped(binaryValue(function, a[$1], b[$2]), low, high) }
 }
 

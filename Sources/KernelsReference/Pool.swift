@@ -19,12 +19,12 @@ private func paddedTaps(_ taps: Taps, _ kernel: Int32, _ dilation: Int32, _ size
 
 /// Visits every pixel under the window of every channel of every output pixel.
 ///
+/// - `start`, `finish`: (offset of the element in y, pixels of the window that count for an average).
 /// - `tap`: offset of the element in x.
-/// - `finish`: (offset of the element in y, pixels of the window that count for an average).
 @inline(__always)
-private func pool(
-  _ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, tap: (_ x: Int) -> Void,
-  finish: (_ y: Int, _ count: Int) -> Void
+func pool(
+  _ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, start: (_ y: Int, _ count: Int) -> Void = { _, _ in },
+  tap: (_ x: Int) -> Void, finish: (_ y: Int, _ count: Int) -> Void
 ) {
   let a = arguments(raw, ek_pool.self)
   let channels = int(a.pointee.c)
@@ -53,6 +53,7 @@ private func pool(
       let y = (unit &* outputWidth &+ outputColumn) &* int(a.pointee.y_stride)
       var channel = 0
       while channel < channels {
+        start(y &+ channel, count)
         var ky = rows.begin
         while ky < rows.end {
           let row = (image &* int(a.pointee.h) &+ rows.origin &+ ky &* stepH) &* width &+ columns.origin
@@ -79,11 +80,11 @@ func maxPoolFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
   let lowest = -Float.greatestFiniteMagnitude
   var best = lowest
   var isEmpty = true
-  pool(raw, begin, end) {
+  pool(raw, begin, end, tap: {
     let value = x[$0]
     if isEmpty || value > best || value != value { best = value }
     isEmpty = false
-  } finish: { offset, _ in
+  }) { offset, _ in
     y[offset] = clamped(best, a.pointee.clamp_min, a.pointee.clamp_max)
     best = lowest
     isEmpty = true
@@ -97,10 +98,10 @@ func maxPoolInteger(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
   let low = UInt8(truncatingIfNeeded: a.pointee.q_min)
   let high = UInt8(truncatingIfNeeded: a.pointee.q_max)
   var best = low
-  pool(raw, begin, end) {
+  pool(raw, begin, end, tap: {
     let value = x[$0]
     if value > best { best = value }
-  } finish: { offset, _ in
+  }) { offset, _ in
     y[offset] = best < high ? best : high
     best = low
   }
@@ -111,7 +112,7 @@ func averagePoolFloat(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ 
   let x = elements(a.pointee.x, Float.self)
   let y = elements(a.pointee.y, Float.self)
   var sum: Float = 0
-  pool(raw, begin, end) { sum += x[$0] } finish: { offset, count in
+  pool(raw, begin, end, tap: { sum += x[$0] }) { offset, count in
     let mean = count > 0 ? sum / Float(count) : 0
     y[offset] = clamped(mean, a.pointee.clamp_min, a.pointee.clamp_max)
     sum = 0

@@ -49,6 +49,13 @@ public func fillReference(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_CONV_BINARY, "conv_binary_reference", convolutionBinary, convolutionUnits)
   enter(table, EK_BINARIZE, "binarize_reference", binarize, binarizeUnits)
   enter(table, EK_RECURRENT_F32, "recurrent_f32_reference", recurrent, recurrentUnits, scratch: recurrentScratch)
+  enter(table, EK_CONV_WEIGHT_GRADIENT_F32, "conv_weight_gradient_f32_reference", weightGradient, weightGradientUnits)
+  enter(table, EK_POOL_GRADIENT_F32, "pool_gradient_f32_reference", poolGradient, poolGradientUnits)
+  enter(table, EK_CHANNEL_SUMS_F32, "channel_sums_f32_reference", channelSums, channelSumsUnits)
+  enter(table, EK_CHANNEL_COMBINE_F32, "channel_combine_f32_reference", channelCombine, channelCombineUnits)
+  enter(table, EK_CHANNEL_AFFINE_F32, "channel_affine_f32_reference", channelAffine, channelAffineUnits)
+  enter(table, EK_OPTIMIZER_STEP_F32, "optimizer_step_f32_reference", optimizerStep, optimizerStepUnits)
+  enter(table, EK_RANDOM_F32, "random_f32_reference", random, randomUnits)
 }
 
 typealias RunFunction = @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void

@@ -137,16 +137,42 @@ public struct Session {
     return (Int(clamping: Session.entries(step)), Int(step.pointee.bound))
   }
 
-  /// What the last run left is what this one finds. Only now, so that between the runs both can be looked at; a run that
-  /// was cancelled left nothing.
+  /// What the last run left is what this one finds: the two buffers of each state change places. Only now, so that between the
+  /// runs both can be looked at; a run that was cancelled left nothing.
   private func takeStates() {
     guard header.pointee.hasNewState else { return }
     header.pointee.hasNewState = false
     let (states, borders) = (header.pointee.states, header.pointee.borders)
-    for index in 0..<header.pointee.stateCount {
-      let (from, to) = (borders[states[index].output], borders[states[index].input])
-      to.own.copyMemory(from: from.own, byteCount: to.byteCount)
+    var index = 0
+    while index < header.pointee.stateCount {
+      // No caller can bind them, so they are the session's own.
+      let (left, found) = (borders + states[index].output, borders + states[index].input)
+      let new = left.pointee.own
+      (left.pointee.own, left.pointee.pointer) = (found.pointee.own, found.pointee.own)
+      (found.pointee.own, found.pointee.pointer) = (new, new)
+      index &+= 1
     }
+    let patches = header.pointee.patches
+    var patch = 0
+    while patch < header.pointee.patchCount {
+      patches[patch].slot.storeBytes(of: borders[patches[patch].border].pointer + patches[patch].offset, as: UnsafeMutableRawPointer.self)
+      patch &+= 1
+    }
+  }
+
+  public var stateCount: Int { header.pointee.stateCount }
+
+  /// Where state `index` of the graph is between runs: what the last run left and the next one will find, for reading and writing
+  /// until then. It moves with each run. Nil when there is no such state.
+  public func statePointer(_ index: Int) -> UnsafeMutableRawPointer? {
+    guard index >= 0, index < stateCount else { return nil }
+    let state = header.pointee.states[index]
+    return header.pointee.borders[header.pointee.hasNewState ? state.output : state.input].own
+  }
+
+  /// Bytes of state `index`; 0 when there is no such state.
+  public func stateByteCount(_ index: Int) -> Int {
+    index >= 0 && index < stateCount ? header.pointee.borders[header.pointee.states[index].input].byteCount : 0
   }
 
   /// Makes the next run find the state as the first one did.

@@ -35,7 +35,12 @@ private struct Tuner {
     // Choices leave the steps the same; if they once should not, the first ones stand.
     if tried == first || tried == last || !first.isEmpty && tried.count != first.count { return }
     last = tried
-    let least = try plan.leastStepTimes()
+    var least = try plan.leastStepTimes()
+    // Packing is part of what a choice costs.
+    for index in plan.lowered.indices where plan.lowered[index].operation == LoweredStep.packing {
+      least[index &+ 1] = least[index &+ 1] &+ least[index]
+      least[index] = 0
+    }
     if first.isEmpty {
       first = tried
       best = tried

@@ -76,26 +76,31 @@ extension LoweredStep {
     case Int(EK_CONV_SPARSE_U8): kind = Int32(EK_CONV_U8)
     default: break
     }
-    var words = (Int64(kind) << 8 | Int64(info.dtype.rawValue), multiplyAdds, Int64(info.byteCount), Int64(info.outputShape.dims.last ?? 1))
+    // What is packed depends on the choice for the next step, of which packing is none.
+    let bytes = operation == LoweredStep.packing ? 0 : Int64(info.byteCount)
+    var words = (Int64(kind) << 8 | Int64(info.dtype.rawValue), multiplyAdds, bytes, Int64(info.outputShape.dims.last ?? 1))
     identity = ep_crc32c(0, &words, MemoryLayout.size(ofValue: words))
   }
 }
 
 extension Lowering {
   /// What is wanted of the step emitted next; nil leaves it to the planner.
-  var wish: UInt64? {
+  var wish: UInt64? { wish(ahead: 0) }
+
+  /// The same of a step that others come before.
+  func wish(ahead: Int) -> UInt64? {
     switch choices {
     case .planned: return nil
     case .preferred(let choice): return choice
     case .given(let words):
-      let index = steps.count &+ Tuning.headerWords
+      let index = steps.count &+ ahead &+ Tuning.headerWords
       return index < words.count ? words[index] : nil
     }
   }
 
   /// The kernel for the next step, of those the set and the sets it builds on have; nil where they have none.
-  func chosen(_ operation: Int32) -> (kernel: ek_kernel, isa: InstructionSet)? {
-    kernels.own(operation, from: wish.map { InstructionSet(rawValue: UInt8(truncatingIfNeeded: $0 >> 8)) } ?? nil)
+  func chosen(_ operation: Int32, ahead: Int = 0) -> (kernel: ek_kernel, isa: InstructionSet)? {
+    kernels.own(operation, from: wish(ahead: ahead).map { InstructionSet(rawValue: UInt8(truncatingIfNeeded: $0 >> 8)) } ?? nil)
   }
 
   /// Shares out the steps as a tuning says, once their units are known. Throws `tuningMismatch` where it is of something else,

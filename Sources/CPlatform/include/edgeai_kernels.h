@@ -371,9 +371,14 @@ typedef struct {
 
 typedef struct {
   ek_pool pool;                        /* slots 0, 1: x, and y: the gradient of x, dense. As of the pool itself */
-  const float *dy;                     /* slot POOL_GRADIENT_DY: [n][oh][ow][c], dense */
+  const float *dy;                     /* slot EK_POOL_GRADIENT_DY: [n][oh][ow][c], dense */
   int32_t is_max, reserved;
 } ek_pool_gradient;
+enum { EK_POOL_GRADIENT_DY = offsetof(ek_pool_gradient, dy) / sizeof(void *) };
+/* Each window adds to y, which begins as zeros, in the order of oh, ow. Maximum: dy to the pixel that is the maximum, the first of
+ * equals in the order kh, kw; a NaN is one, and then the first NaN has it. Average: dy / Float(count) to each real pixel, with the
+ * pool's count; x may then be NULL. A window without a real pixel adds nothing. The clamp is not looked at. One rounding for each
+ * operation, no fused ones: every set gives the same bits. */
 
 /* Sums over rows, for each channel. With n rows, they are cut into `blocks` equal parts (the last ones may be shorter or empty:
  * block i has rows i * ceil(n / blocks) ...), and a unit sums one part in order: the result does not depend on the threads. Two
@@ -381,24 +386,25 @@ typedef struct {
  *   EK_SUMS_MEAN              x                                 y [blocks][1][c]
  *   EK_SUMS_VARIANCE          (x - mean)^2                      y [blocks][1][c]
  *   EK_SUMS_GRADIENT          dy, dy * (x - mean)               y [blocks][2][c] */
-enum { EK_SUMS_MEAN = 0, EK_SUMS_VARIANCE, EK_SUMS_GRADIENT };
+enum { EK_SUMS_MEAN = 0, EK_SUMS_VARIANCE, EK_SUMS_GRADIENT, EK_SUMS_NONE /* of ek_channel_combine alone */ };
 typedef struct {
   const float *x, *dy, *mean; float *y;  /* slots 0...3; x, dy [rows][c] */
   int64_t rows; int32_t c, blocks, function, reserved;
 } ek_channel_sums;
 
-/* Adds the blocks' sums in order, and makes of them, with n rows and s = 1 / sqrt(variance + epsilon):
+/* Adds the blocks' sums in order from the first one's, and makes of them, with n rows and s = 1 / sqrt(variance + epsilon):
  *   EK_SUMS_MEAN, _VARIANCE   y0 = sum / n
  *   EK_SUMS_GRADIENT          y0 = sum1 * s (of scale), y1 = sum0 (of bias), and factors [3][c] of EK_CHANNEL_AFFINE_F32 for the
  *                             gradient of x: dy * f0 + x * f1 + f2 with f0 = scale s, f1 = -scale s^3 sum1 / n,
  *                             f2 = -scale s sum0 / n - f1 mean
- * A unit is 16 channels. */
+ *   EK_SUMS_NONE              factors of the normalization itself, x * f0 + f2: f0 = scale s, f1 = 0, f2 = bias - mean f0
+ * with one rounding for each operation. A unit is 16 channels. */
 typedef struct {
-  const float *sums, *scale, *mean, *variance; float *y0, *y1, *factors;  /* slots 0...6 */
+  const float *sums, *scale, *bias, *mean, *variance; float *y0, *y1, *factors;  /* slots 0...7; those of other functions are NULL */
   int64_t rows; int32_t c, blocks, function; float epsilon;
 } ek_channel_combine;
 
-/* y = clamp(x * f[0][c] (+ z * f[1][c]) + f[2][c]), one rounding for each operation; x, z, y [rows][c]; z may be NULL; y may be x or z. */
+/* y = clamp(x * f[0][c] (+ z * f[1][c]) + f[2][c]), one rounding for each operation, from the left, none fused; x, z, y [rows][c]; z may be NULL; y may be x or z. */
 typedef struct {
   const float *x, *z, *factors; float *y;  /* slots 0...3 */
   int64_t rows; int32_t c; float clamp_min, clamp_max;
@@ -410,7 +416,14 @@ typedef struct {
   float *w_out, *m_out, *v_out;        /* slots 6...8; each may be its operand */
   int64_t count; int32_t kind; float rate, decay;
 } ek_optimizer_step;
-/* Graph operator `optimizerStep`'s formulas and kinds, one rounding for each operation, in the order written; every set gives the same bits. */
+/* Graph operator `optimizerStep`'s kinds, with l = rates[0] * rate, b1 = rates[1], b2 = rates[2], e = rates[3], d = rates[4] * decay,
+ * c1 = rates[5], c2 = rates[6], and first g = g * factor where there is one. One rounding for each operation, in the order
+ * written, from the left; every set gives the same bits, so nothing is fused, and no division becomes a multiplication.
+ *   sgd       g = g + d * w; m = b1 * m + g; w = w - l * m
+ *   nesterov  g = g + d * w; m = b1 * m + g; w = w - l * (g + b1 * m)
+ *   adam      g = g + d * w; m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g * g; w = w - l * (m / c1) / (sqrt(v / c2) + e)
+ *   adamW     w = w - l * d * w; then as adam, without its first formula
+ *   rmsprop   g = g + d * w; m = b2 * m + (1 - b2) * g * g; w = w - l * g / (sqrt(m) + e) */
 
 typedef struct { float *y; const int64_t *number; int64_t count, seed; } ek_random;  /* slots 0, 1 */
 /* y[i] = (the upper 24 bits of hash(seed, number, i)) * 2^-24, with

@@ -105,7 +105,9 @@ private struct ExtentInference {
     case .gather(let own, _, let scalar): return try moved { $0 == own ? nil : scalar && $0 > own ? $0 - 1 : $0 }
     case .reshape(let target): return try moved { reshaped($0, target) }
     case .take(let indexing): return try taken(indexing)
-    case .nonZero, .crop, .unique, .nonMaxSuppression, .put, .recurrent, .when, .otherwise, .merge, .loop, .next: throw alongAxis
+    case .convolutionWeightGradient, .poolGradient, .batchStatistics, .batchNormalizationGradient, .optimizerStep, .random, .nonZero, .crop,
+      .unique, .nonMaxSuppression, .put, .recurrent, .when, .otherwise, .merge, .loop, .next:
+      throw alongAxis
     }
   }
 

@@ -85,6 +85,11 @@ extension TypeInference {
     guard let result = broadcastShape(a, b) else {
       throw failure(.shapeMismatch, "\(a.text) and \(b.text) do not broadcast", inputs[1])
     }
+    if function == .gate {
+      try checkFloat(0)
+      try checkFloat(1)
+      return try computed(.float, result)
+    }
     if isPlain(0) || value(0).dtype == .float64 || function.rawValue > BinaryFunction.prelu.rawValue {
       return try typedBinary(function, clamp, result)
     }

@@ -23,7 +23,7 @@ extension TypeInference {
     return count + 1
   }
 
-  private func positions(_ window: Window, _ x: Shape, ceilMode: Bool = false) throws(EdgeError) -> (height: Int, width: Int) {
+  func positions(_ window: Window, _ x: Shape, ceilMode: Bool = false) throws(EdgeError) -> (height: Int, width: Int) {
     let height = try positions(
       size: x[1], kernel: window.kernelHeight, stride: window.strideHeight, padBefore: window.padTop, padAfter: window.padBottom,
       dilation: window.dilationHeight, ceilMode: ceilMode)

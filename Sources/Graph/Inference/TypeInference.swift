@@ -59,6 +59,12 @@ struct TypeInference {
     case .pool(let pool): return [try self.pool(pool)]
     case .reduce(let function, let axes, let keepDims): return [try reduce(function, axes, keepDims)]
     case .softmax(let axis, _): return [try softmax(axis)]
+    case .convolutionWeightGradient(let convolution): return [try convolutionWeightGradient(convolution)]
+    case .poolGradient(let pool): return [try poolGradient(pool)]
+    case .batchStatistics: return try batchStatistics()
+    case .batchNormalizationGradient(let epsilon): return try batchNormalizationGradient(epsilon)
+    case .optimizerStep(let step): return try optimizerStep(step)
+    case .random: return [try random()]
     case .concat(let axis): return [try concat(axis)]
     case .split(let axis, let sizes): return try split(axis, sizes)
     case .slice(let starts, let ends, let steps): return [try slice(starts, ends, steps)]

@@ -82,7 +82,8 @@ private final class ActivationFusion {
       convolution.clamp = convolution.clamp.followed(by: clamp)
       graph.nodes[producer].op = .transposedConvolution(convolution)
     case .dense(let first): graph.nodes[producer].op = .dense(first.followed(by: clamp))
-    case .binary(let function, let first): graph.nodes[producer].op = .binary(function, first.followed(by: clamp))
+    // The clamp of a gate is not one of its result.
+    case .binary(let function, let first) where function != .gate: graph.nodes[producer].op = .binary(function, first.followed(by: clamp))
     default: return
     }
     absorb(number, into: producer)

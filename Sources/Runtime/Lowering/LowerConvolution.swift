@@ -13,7 +13,7 @@ extension Lowering {
     try setWindow(&arguments, op.window)
     if try lowerBinaryLayer(node, arguments, op.clamp) { return }
     let channels = shape(x)[3]
-    let isDepthwise = op.groups == channels && shape(y)[3] == channels && graph.values[weights].constant != nil
+    let isDepthwise = op.groups == channels && shape(y)[3] == channels
     try emitConvolution(node, arguments, clamp: op.clamp, isDepthwise ? .depthwise : .plain)
   }
 
@@ -43,6 +43,9 @@ extension Lowering {
     try emitConvolution(node, arguments, clamp: clamp, .plain)
   }
 
+  /// Slots that convolutions pack: weights, bias, scales.
+  static let packedOperands = [1, 2, 3]
+
   private enum ConvolutionKind { case plain, depthwise, transposed }
 
   private func imageArguments(
@@ -56,6 +59,13 @@ extension Lowering {
       kernel[1] == window.kernelHeight, kernel[2] == window.kernelWidth, image[0] == out[0]
     else { throw error(.shapeMismatch, "weights do not fit the operand", value: weights) }
     var arguments = ek_conv()
+    try setImages(&arguments, image, out)
+    arguments.groups = try int32(groups)
+    return arguments
+  }
+
+  /// Sizes of dense images.
+  func setImages(_ arguments: inout ek_conv, _ image: [Int], _ out: [Int]) throws(EdgeError) {
     arguments.n = try int32(image[0])
     arguments.h = try int32(image[1])
     arguments.w = try int32(image[2])
@@ -63,11 +73,16 @@ extension Lowering {
     arguments.oh = try int32(out[1])
     arguments.ow = try int32(out[2])
     arguments.c_out = try int32(out[3])
-    arguments.groups = try int32(groups)
-    return arguments
+    arguments.x_stride = arguments.c_in
+    arguments.y_stride = arguments.c_out
   }
 
-  private func setWindow(_ arguments: inout ek_conv, _ window: Window) throws(EdgeError) {
+  /// Products of a convolution whose windows are one for each pixel of the result.
+  static func work(_ c: ek_conv) -> Int64 {
+    Int64(c.n) &* Int64(c.oh) &* Int64(c.ow) &* Int64(c.kh) &* Int64(c.kw) &* Int64(c.c_in / c.groups) &* Int64(c.c_out)
+  }
+
+  func setWindow(_ arguments: inout ek_conv, _ window: Window) throws(EdgeError) {
     arguments.kh = try int32(window.kernelHeight)
     arguments.kw = try int32(window.kernelWidth)
     arguments.stride_h = try int32(window.strideHeight)
@@ -155,7 +170,7 @@ extension Lowering {
     let spatial = kind == .transposed ? Int64(arguments.h) &* Int64(arguments.w) : Int64(arguments.oh) &* Int64(arguments.ow)
     let taps = Int64(arguments.kh) &* Int64(arguments.kw) &* Int64(arguments.c_in / arguments.groups)
     try emit(
-      operation, arguments, slots, packs: 5, packSources: [1, 2, 3],
+      operation, arguments, slots, packs: 5, packSources: Lowering.packedOperands,
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
     if kind != .transposed { writers[y] = steps.count - 1 }
     // Float kernels copy lines of images, which is less.
@@ -172,18 +187,16 @@ extension Lowering {
   /// Chooses between the plain form, in the session's precision, and Winograd's, the wanted one or that with less to do; the
   /// operation, and in `share` what there is to do of the plain form's work.
   private func chooseForm(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse], _ share: inout Float) throws(EdgeError) -> Int {
-    var isKnown = true
-    // What is packed, weights and bias, must be.
-    for use in slots where use.slot == 1 || use.slot == 2 { isKnown = isKnown && isConstant(use.place) }
-    let least = Lowering.leastWork(arguments, precision)
-    arguments.winograd = wish.map { Int32($0 & 0xF) } ?? least.form
-    if isKnown, arguments.winograd > 0, let kernel = chosen(Int32(EK_CONV_WINOGRAD_F32))?.kernel, kernel.units(&arguments) > 0 {
+    let packing = packsInRuns(Int32(EK_CONV_F32), slots, Lowering.packedOperands)
+    let least = Lowering.leastWork(arguments, precision, packsInRuns: packing)
+    arguments.winograd = wish(ahead: packing ? 1 : 0).map { Int32($0 & 0xF) } ?? least.form
+    if arguments.winograd > 0, let kernel = chosen(Int32(EK_CONV_WINOGRAD_F32), ahead: packing ? 1 : 0)?.kernel, kernel.units(&arguments) > 0 {
       share = least.share
       return Int(EK_CONV_WINOGRAD_F32)
     }
     arguments.winograd = 0
     if precision == .float32 { return Int(EK_CONV_F32) }
-    if isKnown, kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
+    if kernels.own(Int32(EK_CONV_BF16)) != nil { return Int(EK_CONV_BF16) }
     slots[0].place = try rounded(node, 0)
     slots[1].place = try rounded(node, 1)
     note = "bfloat16, emulated"
@@ -191,9 +204,9 @@ extension Lowering {
   }
 
   /// The form with the least work, as if all could have it, and what that is of the plain form's work. A weight that is read from
-  /// memory costs as much as some products with it.
-  private static func leastWork(_ c: ek_conv, _ precision: Precision) -> (form: Int32, share: Float) {
-    let perWeight = 6
+  /// memory costs as much as some products with it, one that is packed in each run much more.
+  private static func leastWork(_ c: ek_conv, _ precision: Precision, packsInRuns: Bool) -> (form: Int32, share: Float) {
+    let perWeight = packsInRuns ? 40 : 6
     let (inputs, outputs) = (Int(c.c_in), Int(c.c_out))
     // bfloat16 multiplies twice as fast.
     let speed = precision == .bfloat16 ? 2 : 1
@@ -269,12 +282,21 @@ extension Lowering {
     return scales
   }
 
-  /// [C,KH,KW,1] weights as [KH,KW,C].
+  /// [C,KH,KW,1] weights as [KH,KW,C], by a step where they are computed.
   private func tapMajor(_ weights: ValueID) throws(EdgeError) -> BufferPlace {
     let dims = shape(weights)
     let channels = dims[0]
     let taps = dims[1] &* dims[2]
-    guard let constant = graph.values[weights].constant, constant.byteCount >= (try byteCount(weights)) else {
+    guard let constant = graph.values[weights].constant else {
+      let target = temporary(try byteCount(weights))
+      note = "weights by place"
+      try emitCopy(
+        StridedLoops(dims: [taps, channels], strides: [[1, taps], [channels, 1]]), elementBytes: dtype(weights).byteCount,
+        from: try operand(weights), to: target)
+      note = ""
+      return target
+    }
+    guard constant.byteCount >= (try byteCount(weights)) else {
       throw error(.invalidGraph, "the constant is shorter than its shape", value: weights)
     }
     let storage = try Storage.allocate(try byteCount(weights))

@@ -8,6 +8,7 @@ extension Lowering {
   func lowerUnary(_ node: Node, _ function: UnaryFunction) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
+    if absorbed[y] { return }
     if function.kind == .binarize, try lowerBinarize(node) { return }
     let hasFloatKernel = function.kind.rawValue < UInt8(EK_UNARY_COUNT) || function.kind == .binarize
     if graph.values[x].quantization == nil, dtype(x) != .float32 || !hasFloatKernel {
@@ -30,7 +31,7 @@ extension Lowering {
     let a = try required(node, 0)
     let b = try required(node, 1)
     let y = node.outputs[0]
-    if graph.values[a].quantization == nil,
+    if graph.values[a].quantization == nil, function != .gate,
       dtype(a) != .float32 || dtype(b) != .float32 || function.rawValue >= UInt8(EK_BINARY_COUNT)
     {
       return try emitTyped([a, b], y, function: Int32(function.rawValue))
@@ -116,11 +117,14 @@ extension Lowering {
     try emit(Int(EK_TYPED_ELEMENTWISE), arguments, slots)
   }
 
-  /// One that no convolution could take in: a depthwise convolution with a 1x1 window.
+  /// One that no convolution could take in: a depthwise convolution with a 1x1 window where its parameters are known.
   func lowerBatchNormalization(_ node: Node, epsilon: Float) throws(EdgeError) {
     let x = try required(node, 0)
     let y = node.outputs[0]
     guard dtype(x) == .float32, dtype(y) == .float32 else { throw unsupported("only float32") }
+    for value in node.inputs.dropFirst() where graph.values[value].constant == nil {
+      return try lowerComputedNormalization(node, epsilon: epsilon)
+    }
     guard let channels = shape(x).last else { throw error(.shapeMismatch, "has no channels", value: x) }
     let pixels = try count(x) / channels
     var parameters: [[Float]] = []

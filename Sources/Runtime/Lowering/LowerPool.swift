@@ -10,10 +10,50 @@ extension Lowering {
     let y = node.outputs[0]
     let image = shape(x)
     let out = shape(y)
+    _ = (try count(x), try count(y))
+    var arguments = try poolArguments(op, image, out)
+    let work = Int64(try count(y)) &* Int64(arguments.kh) &* Int64(arguments.kw)
+
+    guard try isQuantized([x, y]) else {
+      try emit(
+        Int(op.kind == .max ? EK_MAX_POOL_F32 : EK_AVERAGE_POOL_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))],
+        multiplyAdds: work)
+      writers[y] = steps.count - 1
+      return
+    }
+    let (xType, yType) = (try quantized(x), try quantized(y))
+    arguments.x_zero_point = xType.zero_point
+    arguments.y_zero_point = yType.zero_point
+    arguments.scale = try factor(xType.scale / yType.scale)
+    if op.kind != .max {
+      // Between equal types any zero point will do: seen from 0 or 128 the ties lie outward, and a scale barely above 1
+      // takes them there. It moves no other average of so many pixels over a tie. Padding that counts is real zeros: there
+      // the zero point matters.
+      let pixels = op.window.kernelHeight.multipliedReportingOverflow(by: op.window.kernelWidth)
+      if op.kind != .average, !op.countIncludesPad, graph.values[x].quantization == graph.values[y].quantization, !pixels.overflow, pixels.partialValue < 4096 {
+        arguments.x_zero_point = op.kind == .averageTiesUp ? 0 : 128
+        arguments.y_zero_point = arguments.x_zero_point
+        arguments.scale = 1 + 0x1p-21
+      }
+      try emit(Int(EK_AVERAGE_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, try result(y))], multiplyAdds: work)
+      writers[y] = steps.count - 1
+      return
+    }
+    // The maximum keeps the operand's type.
+    arguments.y_zero_point = xType.zero_point
+    arguments.scale = 1
+    let same = graph.values[x].quantization == graph.values[y].quantization
+    let target = same ? try result(y) : temporary(try byteCount(y))
+    try emit(Int(EK_MAX_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, target)], multiplyAdds: work)
+    if same { writers[y] = steps.count - 1 }
+    if !same { try emitRequantize(from: target, xType, to: try result(y), yType, count: try count(y)) }
+  }
+
+  /// The geometry of a pool that gives `out` of `image`, without clamp.
+  func poolArguments(_ op: Pool, _ image: [Int], _ out: [Int]) throws(EdgeError) -> ek_pool {
     guard image.count == 4, out.count == 4, image[0] == out[0], image[3] == out[3] else {
       throw unsupported("only images of two dimensions")
     }
-    _ = (try count(x), try count(y))
     let window = op.window
     var arguments = ek_pool()
     arguments.n = try int32(image[0])
@@ -38,41 +78,7 @@ extension Lowering {
     arguments.clamp_min = -.infinity
     arguments.clamp_max = .infinity
     arguments.q_max = 255
-    let work = Int64(try count(y)) &* Int64(arguments.kh) &* Int64(arguments.kw)
-
-    guard try isQuantized([x, y]) else {
-      try emit(
-        Int(op.kind == .max ? EK_MAX_POOL_F32 : EK_AVERAGE_POOL_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))],
-        multiplyAdds: work)
-      writers[y] = steps.count - 1
-      return
-    }
-    let (xType, yType) = (try quantized(x), try quantized(y))
-    arguments.x_zero_point = xType.zero_point
-    arguments.y_zero_point = yType.zero_point
-    arguments.scale = try factor(xType.scale / yType.scale)
-    if op.kind != .max {
-      // Between equal types any zero point will do: seen from 0 or 128 the ties lie outward, and a scale barely above 1
-      // takes them there. It moves no other average of so many pixels over a tie. Padding that counts is real zeros: there
-      // the zero point matters.
-      let pixels = window.kernelHeight.multipliedReportingOverflow(by: window.kernelWidth)
-      if op.kind != .average, !op.countIncludesPad, graph.values[x].quantization == graph.values[y].quantization, !pixels.overflow, pixels.partialValue < 4096 {
-        arguments.x_zero_point = op.kind == .averageTiesUp ? 0 : 128
-        arguments.y_zero_point = arguments.x_zero_point
-        arguments.scale = 1 + 0x1p-21
-      }
-      try emit(Int(EK_AVERAGE_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, try result(y))], multiplyAdds: work)
-      writers[y] = steps.count - 1
-      return
-    }
-    // The maximum keeps the operand's type.
-    arguments.y_zero_point = xType.zero_point
-    arguments.scale = 1
-    let same = graph.values[x].quantization == graph.values[y].quantization
-    let target = same ? try result(y) : temporary(try byteCount(y))
-    try emit(Int(EK_MAX_POOL_U8), arguments, [.read(0, try operand(x)), .write(1, target)], multiplyAdds: work)
-    if same { writers[y] = steps.count - 1 }
-    if !same { try emitRequantize(from: target, xType, to: try result(y), yType, count: try count(y)) }
+    return arguments
   }
 
   func lowerReduce(_ node: Node, _ function: ReduceFunction, axes: [Int]) throws(EdgeError) {

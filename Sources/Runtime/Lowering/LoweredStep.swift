@@ -75,6 +75,9 @@ struct LoweredStep {
   /// See `StepChoices`.
   var form: UInt8 = 0
 
+  /// Operation number of a step that packs the operands of the next one. See `PackCall`.
+  static let packing: Int32 = -2
+
   // Set by `Plan`.
   var identity: UInt32 = 0
   var units: Int64 = 0

@@ -255,8 +255,8 @@ final class Lowering {
 
   // MARK: Steps
 
-  /// Appends a kernel call. `packs`: slot for packed weights; a kernel that packs is chosen only when all
-  /// `packSources` are known now, otherwise the reference kernel reads plain weights.
+  /// Appends a kernel call. `packs`: slot for packed weights; where one of the `packSources` is computed, a step before the
+  /// kernel's packs them in each run.
   @inline(__always)
   func emit<Arguments: BitwiseCopyable>(
     _ operation: Int, _ arguments: Arguments, _ slots: [SlotUse], packs: Int? = nil, packSources: [Int] = [],
@@ -272,18 +272,19 @@ final class Lowering {
   private func emit(
     _ operation: Int32, words: [UInt64], _ slots: [SlotUse], packs: Int?, packSources: [Int], inPlace: [Int], multiplyAdds: Int64
   ) throws(EdgeError) {
-    var own = chosen(operation)
+    let packing = packs != nil && packsInRuns(operation, slots, packSources)
+    let own = chosen(operation, ahead: packing ? 1 : 0)
     var remark = note
-    if let kernel = own?.kernel, kernel.packed_bytes != nil {
-      for use in slots where packSources.contains(use.slot) && !isConstant(use.place) {
-        own = nil
-        remark = note.isEmpty ? "reference kernel: weights are not constant" : note + "; reference kernel: weights are not constant"
-      }
-    } else if own == nil {
+    if own == nil {
       if !remark.isEmpty { remark += "; " }
       remark += Text("reference kernel: \(kernels.isa.name) has none")
     }
     guard let kernel = own?.kernel ?? kernels.reference(operation) else { throw unsupported("this build has no kernel for it") }
+    var (slots, packs) = (slots, packs)
+    if packing, let slot = packs {
+      slots.append(.read(slot, try emitPacking(kernel, words, slots.filter { packSources.contains($0.slot) })))
+      packs = nil
+    }
     let index = steps.count
     for use in slots {
       buffers[use.place.buffer].firstStep = min(buffers[use.place.buffer].firstStep, index)
