@@ -20,17 +20,8 @@ struct EffectiveWeights {
     graph.inputs = states + kept
     graph.outputs = step.parameters.map { $0.effective }
     graph.states = []
-    let producers = GraphIndex(graph).producers
-    var isUsed = [Bool](repeating: false, count: graph.nodes.count)
-    var open = graph.outputs
-    while let value = open.popLast() {
-      guard producers[value] >= 0, !isUsed[producers[value]] else { continue }
-      isUsed[producers[value]] = true
-      for input in graph.nodes[producers[value]].inputs where input != Node.noValue { open.append(input) }
-    }
-    graph.removeNodes(isUsed.map { !$0 })
     // Values that samples lead to are in no node left, or the plan says which.
-    self.graph = graph.compacted()
+    self.graph = graph.keepingWhatLeadsToOutputs().compacted()
   }
 
   /// One tensor for each parameter.

@@ -45,6 +45,7 @@ public final class Trainer {
     try options.check()
     var model = model
     for method in methods { model = try method.prepare(model) }
+    model = try model.fusingActivations()
     let step = try TrainingGraph(model, options)
     for method in methods { try method.rewrite(step) }
     try step.addLoss()
@@ -103,7 +104,7 @@ public final class Trainer {
     guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
     let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
     guard loss.isFinite else {
-      session.forgetState()
+      session.discardNewState()
       throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(firstInvalidParameter())")
     }
     step += 1
@@ -196,8 +197,9 @@ public final class Trainer {
   // MARK: The trained model
 
   /// The model with what was learnt: parameters as methods have them read, running statistics; ready for sessions, quantization and
-  /// the other methods of compression.
-  public func exported() throws(EdgeError) -> Graph {
+  /// the other methods of compression. `isTrainable`: not optimized, so that normalizations are still there for another trainer, or
+  /// for pruning of channels by their factors.
+  public func exported(isTrainable: Bool = false) throws(EdgeError) -> Graph {
     var graph = model
     let contents = try weights.run(self)
     for (index, parameter) in parameters.enumerated() where parameter.model != Node.noValue {
@@ -208,7 +210,7 @@ public final class Trainer {
       let count = elementCount(statistic.state)
       graph.values[statistic.model].constant = try TensorData([Float](UnsafeBufferPointer(start: values, count: count)))
     }
-    return try graph.optimized()
+    return isTrainable ? graph : try graph.optimized()
   }
 
   /// The model as it stands, on data it need not have seen: inputs of `samples` samples, one after another.

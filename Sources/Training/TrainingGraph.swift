@@ -69,6 +69,10 @@ public final class TrainingGraph {
   private(set) var targets = Node.noValue
   private(set) var logits = Node.noValue
   private(set) var loss = Node.noValue
+  /// Values whose makers are not differentiated.
+  private var detached: [ValueID] = []
+  /// See `Graph.differentiated`.
+  public var bifurcation: GradientBifurcation?
   /// Inputs of the model.
   let modelInputs: [ValueID]
 
@@ -142,6 +146,15 @@ public final class TrainingGraph {
     if logits == old { logits = new }
   }
 
+  /// Layers that learn read another value as their first operand.
+  public func redirectLayers(_ old: ValueID, to new: ValueID) {
+    for layer in layers {
+      for index in graph.nodes.indices where graph.nodes[index].name == layer.node && graph.nodes[index].inputs[0] == old {
+        graph.nodes[index].inputs[0] = new
+      }
+    }
+  }
+
   private func ancestors(of value: ValueID) -> [Bool] {
     let producers = GraphIndex(graph).producers
     var marks = [Bool](repeating: false, count: graph.nodes.count)
@@ -176,6 +189,30 @@ public final class TrainingGraph {
 
   public func setState(_ input: ValueID, to output: ValueID) {
     for index in states.indices where states[index].input == input { states[index].output = output }
+  }
+
+  /// The optimizer changes another value in a parameter's place, of which `function` makes what is read.
+  public func become(
+    parameter index: Int, _ name: Text, _ shape: Shape, _ initial: [Float], _ function: (ValueID) throws(EdgeError) -> ValueID
+  ) throws(EdgeError) {
+    let old = parameters[index]
+    let master = try addState(name, shape, try TensorData(initial))
+    let value = try function(master)
+    redirect(old.effective, to: value)
+    states.removeAll { $0.input == old.master }
+    parameters[index] = Parameter(
+      name: name, master: master, effective: value, leaf: master, decays: old.decays, rate: old.rate, model: old.model)
+  }
+
+  /// The value, as a constant to the gradient.
+  public func detach(_ value: ValueID) -> ValueID {
+    detached.append(value)
+    return value
+  }
+
+  /// A float32 scalar that the trainer keeps.
+  public func addKeptScalar(_ name: Text, _ initial: Float) throws(EdgeError) -> ValueID {
+    try addKept(name, .float32, Shape([]), try TensorData([initial]))
   }
 
   /// Initial contents of a parameter.
@@ -368,7 +405,7 @@ public final class TrainingGraph {
 
   func differentiate() throws(EdgeError) {
     graph = try graph.sorted()
-    let (graph, gradients) = try graph.differentiated(loss, of: parameters.map { $0.leaf })
+    let (graph, gradients) = try graph.differentiated(loss, of: parameters.map { $0.leaf }, detached: detached, bifurcation: bifurcation)
     self.graph = graph
     for index in parameters.indices { parameters[index].gradient = gradients[index] }
   }
@@ -421,12 +458,27 @@ public final class TrainingGraph {
       value.constant = initial
       graph.states.append(graph.addValue(value))
     }
-    graph = try graph.sorted()
+    graph = try graph.keepingWhatLeadsToOutputs().sorted()
     return graph
   }
 }
 
 extension Graph {
+  /// The graph with the nodes alone that its outputs come from. Identifiers stay.
+  func keepingWhatLeadsToOutputs() -> Graph {
+    let producers = GraphIndex(self).producers
+    var isUsed = [Bool](repeating: false, count: nodes.count)
+    var open = outputs
+    while let value = open.popLast() {
+      guard value != Node.noValue, producers[value] >= 0, !isUsed[producers[value]] else { continue }
+      isUsed[producers[value]] = true
+      open += nodes[producers[value]].inputs
+    }
+    var graph = self
+    graph.removeNodes(isUsed.map { !$0 })
+    return graph
+  }
+
   /// The graph with a number in place of the symbolic batch. Identifiers stay.
   func withFixedBatch(_ batch: Int) throws(EdgeError) -> Graph {
     var graph = self

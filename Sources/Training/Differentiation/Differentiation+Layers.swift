@@ -40,7 +40,7 @@ extension Differentiation {
       result[1], op.window.strideHeight, op.window.kernelHeight, op.window.dilationHeight, op.window.padTop + op.window.padBottom)
     back.outputPadWidth = image[2] - Differentiation.reach(
       result[2], op.window.strideWidth, op.window.kernelWidth, op.window.dilationWidth, op.window.padLeft + op.window.padRight)
-    try contribute(try append(.transposedConvolution(back), [g, try turned(node.inputs[1], groups: op.groups)]), to: x)
+    try contribute(try append(.transposedConvolution(back), [try below(g), try turned(node.inputs[1], groups: op.groups)]), to: x)
   }
 
   private static func reach(_ count: Int, _ stride: Int, _ kernel: Int, _ dilation: Int, _ pad: Int) -> Int {
@@ -76,7 +76,7 @@ extension Differentiation {
       try contribute(try reshape(gradient, shape(weights)), to: weights)
     }
     if wants(node, 0) != nil {
-      let rows = try reshape(g, Shape([rowCount, outputs]))
+      let rows = try reshape(try below(g), Shape([rowCount, outputs]))
       try contribute(try reshape(try append(.matMul, [rows, weights]), shape(x)), to: x)
     }
   }

@@ -13,13 +13,29 @@ extension Graph {
   /// - Parameters:
   ///   - loss: a float32 value of one element.
   ///   - values: float32 values; one the loss does not depend on has a gradient of zeros.
+  ///   - detached: values that count as constants, whatever they are made of.
+  ///   - bifurcation: makes of the gradient of a layer's result the one that leads to what is below; that of the weights stays exact.
   /// - Returns: the graph, whose outputs are unchanged, and for each of `values` its gradient.
   /// - Throws: `invalidArgument` when the batch is symbolic or the loss is no number; `unsupportedOperator`, naming the node,
   ///   for an operator between loss and values whose gradient is not known.
-  public func differentiated(_ loss: ValueID, of values: [ValueID]) throws(EdgeError) -> (graph: Graph, gradients: [ValueID]) {
-    let differentiation = try Differentiation(self, of: values)
+  public func differentiated(
+    _ loss: ValueID, of values: [ValueID], detached: [ValueID] = [], bifurcation: GradientBifurcation? = nil
+  ) throws(EdgeError) -> (graph: Graph, gradients: [ValueID]) {
+    let differentiation = try Differentiation(self, of: values, detached: detached, bifurcation)
     let gradients = try differentiation.run(from: loss, of: values)
     return (differentiation.graph, gradients)
+  }
+}
+
+/// Gradients below layers that are not those of their weights (Banner et al. 2018): 8 bits, rounded stochastically, with the range of
+/// the tensor. A rounding that is right on average leaves the direction of descent as it is.
+public struct GradientBifurcation {
+  public var seed: Int64
+  /// int64 scalar: another one, other roundings.
+  public var number: ValueID
+  public init(seed: Int64, number: ValueID) {
+    self.seed = seed
+    self.number = number
   }
 }
 
@@ -36,8 +52,13 @@ final class Differentiation {
   /// The node whose rule is applied.
   private(set) var current = -1
 
-  fileprivate init(_ graph: Graph, of asked: [ValueID]) throws(EdgeError) {
+  private let bifurcation: GradientBifurcation?
+
+  fileprivate init(
+    _ graph: Graph, of asked: [ValueID], detached: [ValueID], _ bifurcation: GradientBifurcation?
+  ) throws(EdgeError) {
     self.graph = graph
+    self.bifurcation = bifurcation
     nodeCount = graph.nodes.count
     producers = GraphIndex(graph).producers
     isNeeded = [Bool](repeating: false, count: graph.values.count)
@@ -48,10 +69,12 @@ final class Differentiation {
       }
       isNeeded[value] = true
     }
+    var isDetached = [Bool](repeating: false, count: graph.values.count)
+    for value in detached { isDetached[value] = true }
     for node in graph.nodes {
       var depends = false
       for input in node.inputs where input != Node.noValue && isNeeded[input] { depends = true }
-      for output in node.outputs where depends && graph.values[output].dtype == .float32 { isNeeded[output] = true }
+      for output in node.outputs where depends && graph.values[output].dtype == .float32 && !isDetached[output] { isNeeded[output] = true }
     }
     for value in graph.values where value.shape.hasBatch {
       throw EdgeError(.invalidArgument, "the batch must be known", tensor: value.name)
@@ -105,6 +128,16 @@ final class Differentiation {
   /// Adds to a value's gradient.
   func contribute(_ gradient: ValueID, to value: ValueID) throws(EdgeError) {
     gradients[value] = gradients[value] == Node.noValue ? gradient : try add(gradients[value], gradient)
+  }
+
+  /// The gradient that goes below a layer.
+  func below(_ g: ValueID) throws(EdgeError) -> ValueID {
+    guard let bifurcation else { return g }
+    let largest = try reduce(.max, try unary(.abs, g), Array(shape(g).dims.indices))
+    // Where all are zero any step will do.
+    let step = try multiply(try append(.binary(.maximum, .none), [largest, try constant(1e-30, Shape([]))]), 1 / 127)
+    let draw = try append(.random(seed: bifurcation.seed &+ Int64(graph.nodes.count)), [g, bifurcation.number])
+    return try multiply(try unary(.floor, try add(try divide(g, step), draw)), step)
   }
 
   // MARK: Nodes
