@@ -6,6 +6,7 @@
 #include <Python.h>
 #include <edgeai.h>
 #include <edgeai_compress.h>
+#include <edgeai_train.h>
 #include <string.h>
 
 typedef struct {
@@ -35,6 +36,7 @@ int add_channel_functions(PyObject *module);
 int add_pruning(PyObject *module);
 int add_sharing(PyObject *module);
 int add_compress_functions(PyObject *module);
+int add_architectures(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);

@@ -210,6 +210,20 @@ def stage_report(
     model: Model, stages: list[Model], names: list[str], data: Iterator[tuple[Array, ...]], /
 ) -> Report: ...
 
+def create_model(
+    architecture: int,
+    seed: int,
+    width: float,
+    gamma: float,
+    resolution: int,
+    channels: int,
+    classes: int,
+    batch_norm: bool,
+    bypass: bool,
+    widths: list[int],
+    /,
+) -> Model: ...
+
 class Report:
     def describe(self) -> dict[str, Any]: ...
     def layers(self) -> list[dict[str, Any]]: ...
