@@ -73,7 +73,7 @@ $(SOFILE): $(OUT)/libedgeai.a
 
 # ---- Examples --------------------------------------------------------------------------------------------
 
-EXAMPLES   := classify ecu_loop sensor_node
+EXAMPLES   := classify ecu_loop sensor_node learn_motion
 C_WARNINGS := -std=c99 -pedantic -Wall -Wextra -Wstrict-prototypes -Werror
 
 examples: $(EXAMPLES:%=$(OUT)/examples/%)

@@ -32,7 +32,7 @@ extension Trainer {
     let saved = try decodeModel(bytes, owner: nil, limits: limits)
     var number: Int?
     for (key, value) in saved.metadata where key == Trainer.stepKey { number = value.decimal }
-    guard let number, saved.nodes.isEmpty else { throw EdgeError(.invalidArgument, "the model is not a checkpoint") }
+    guard let number, number >= 0, number < Int.max / 2, saved.nodes.isEmpty else { throw EdgeError(.invalidArgument, "the model is not a checkpoint") }
     var places: [(name: Text, value: ValueID)] = []
     for state in states { places.append((state.name, state.input)) }
     for input in kept { places.append((input.name, input.input)) }

@@ -82,6 +82,8 @@ public final class Trainer {
 
   deinit { session.destroy() }
 
+  /// Of the next step.
+  public var learningRate: Float { options.learningRate(at: step) }
   /// Bytes of the step's memory: parameters, moments, results kept for the gradient, scratch.
   public var memoryRequired: Int { plan.memoryRequired }
   /// The kernel calls of a step.

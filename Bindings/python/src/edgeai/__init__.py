@@ -8,7 +8,7 @@
 >>> logits = session(x)
 """
 
-from . import _core, architectures
+from . import _core, architectures, train
 from .channels import ChannelLayer, ChannelResult, prune_channels
 from .quantization import Result, compare, quantize
 from .errors import (
@@ -90,4 +90,5 @@ __all__ = [
     "sensitivity",
     "stage_report",
     "share",
+    "train",
 ]
