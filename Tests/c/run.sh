@@ -82,6 +82,7 @@ check "classify sees the ankle boot" sh -c "'$work/classify' $model $image | tee
 check "classify refuses a picture as a model" sh -c "! '$work/classify' $image $image"
 check "ecu_loop takes no memory while running" sh -c "'$work/ecu_loop' $model 2000 100 | tee '$work/ecu'; grep -q 'running: 0 bytes' '$work/ecu'"
 check "sensor_node tells three motions" sh -c "'$work/sensor_node' > '$work/sensor' && grep -q still '$work/sensor' && grep -q walking '$work/sensor' && grep -q shaking '$work/sensor' && tail -1 '$work/sensor'"
+check "learn_motion keeps nothing and learns" sh -c "'$work/learn_motion' '$work/motion.edgeai' | tee '$work/motion'; grep -q 'learning: 0 bytes' '$work/motion' && grep -q '9[0-9].* % right' '$work/motion' && '$work/learn_motion-static' | cmp - '$work/motion'"
 check "sensor_node, static library, same bytes" sh -c "'$work/sensor_node-static' | cmp - '$work/sensor' && echo same"
 
 # ---- Misuse, memory ----------------------------------------------------------------------------------------

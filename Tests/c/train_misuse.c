@@ -11,7 +11,7 @@
 
 enum { INPUTS = 6, CLASSES = 3, BATCH = 32, SAMPLES = 50 };
 
-static edgeai_error error;
+static edgeai_error error = {.struct_size = sizeof error};
 static edgeai_model *const untouched_model = (edgeai_model *)(uintptr_t)0x5A5A5A50;
 static edgeai_trainer *const untouched_trainer = (edgeai_trainer *)(uintptr_t)0x5A5A5A50;
 static float x[SAMPLES * INPUTS], targets[SAMPLES * CLASSES];
@@ -220,7 +220,7 @@ static void steps(edgeai_trainer *trainer) {
   x[9] = 0.5f;
   targets[4] = (float)NAN;
   CHECK_STATUS(edgeai_trainer_step(trainer, &inputs, 1, &wanted, &metrics, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
-  targets[4] = 0;
+  targets[4] = 1;
   edgeai_trainer_cancel(trainer);
   CHECK_STATUS(edgeai_trainer_step(trainer, &inputs, 1, &wanted, &metrics, &error), EDGEAI_ERROR_CANCELLED);
   edgeai_trainer_cancel(NULL);
@@ -346,7 +346,6 @@ int main(void) {
   edgeai_session *session = NULL;
   uint32_t noise = 1;
   size_t i;
-  edgeai_error_init(&error, sizeof error);
   for (i = 0; i < SAMPLES * INPUTS; i++) {
     noise = noise * 1664525u + 1013904223u;
     x[i] = (float)(noise >> 8) / 8388608.0f - 1;
