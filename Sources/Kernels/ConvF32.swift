@@ -154,6 +154,11 @@ func convPackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
 /// Weights [c_out][kh][kw][depth] become, for each group, panels of bias and [k][panelWidth].
 func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   guard let args, let packed else { return }
+  packConvolution(args, packed, isTurned: false)
+}
+
+/// The same; turned: with the taps of each window in reverse order.
+func packConvolution(_ args: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, isTurned: Bool) {
   let plan = ConvPlan(args)
   let c = plan.args.pointee
   guard let source = c.weights else { return }
@@ -162,7 +167,7 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   var out = packed.assumingMemoryBound(to: Float.self)
   let filter = plan.filter
   // A column's weights are one run unless each pixel begins a word of its own.
-  let run = RowStep.words(filter) == plan.k ? filter : plan.depth
+  let run = RowStep.words(filter) == plan.k && !isTurned ? filter : plan.depth
   var group = 0
   while group < Int(c.groups) {
     var column = 0
@@ -173,7 +178,8 @@ func convPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
       var done = 0
       var rows = out + panelWidth
       while done < filter {
-        packColumns(weights + (first &* filter &+ done), filter, 1, run, count, rows)
+        let tap = isTurned ? filter &- run &- done : done
+        packColumns(weights + (first &* filter &+ tap), filter, 1, run, count, rows)
         done &+= run
         rows += RowStep.words(run) &* panelWidth
       }

@@ -6,17 +6,21 @@ import CPlatform
 
 /// A vector's worth of channels: all lanes, or the first few.
 protocol ChannelLanes {
+  /// How many.
+  var lanes: Int { get }
   func load(_ p: UnsafePointer<Float>) -> VF
   func store(_ v: VF, _ p: UnsafeMutablePointer<Float>)
 }
 
 struct WholeLanes: ChannelLanes {
+  @inline(__always) var lanes: Int { VF.scalarCount }
   @inline(__always) func load(_ p: UnsafePointer<Float>) -> VF { VF.load(p) }
   @inline(__always) func store(_ v: VF, _ p: UnsafeMutablePointer<Float>) { v.store(p) }
 }
 
 struct PartLanes: ChannelLanes {
   let count: Int
+  @inline(__always) var lanes: Int { count }
   @inline(__always) func load(_ p: UnsafePointer<Float>) -> VF { loadPart(p, count) }
   @inline(__always) func store(_ v: VF, _ p: UnsafeMutablePointer<Float>) { storePart(v, p, count) }
 }

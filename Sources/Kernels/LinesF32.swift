@@ -41,8 +41,14 @@ struct PaddedLines {
   func copy(
     _ c: ek_conv, _ image: UnsafePointer<Float>, _ line: Int, _ count: Int, _ to: UnsafeMutablePointer<Float>
   ) -> UnsafePointer<Float> {
+    if isInPlace { return image + (line &* step &- Int(c.pad_top)) &* Int(c.w) &* depth }
+    copyLines(c, image, line, count, to)
+    return UnsafePointer(to)
+  }
+
+  /// Copies what output lines line ..< line + count of an image read.
+  func copyLines(_ c: ek_conv, _ image: UnsafePointer<Float>, _ line: Int, _ count: Int, _ to: UnsafeMutablePointer<Float>) {
     var iy = line &* step &- Int(c.pad_top)
-    if isInPlace { return image + iy &* Int(c.w) &* depth }
     let end = iy &+ (count &- 1) &* step &+ reach
     var out = to
     while iy < end {
@@ -50,7 +56,6 @@ struct PaddedLines {
       out += lineWords
       iy &+= 1
     }
-    return UnsafePointer(to)
   }
 
   /// Copies line `iy` of an image, which may lie outside.

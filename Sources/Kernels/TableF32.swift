@@ -25,6 +25,12 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
   #endif
   enter(table, EK_DEPTHWISE_F32, FloatKernelName.depthwise, depthwiseRun, depthwiseUnits, noScratch)
   enter(table, EK_MATMUL_F32, FloatKernelName.matmul, matmulRun, matmulUnits, matmulScratch)
+  enter(
+    table, EK_CONV_TRANSPOSE_F32,
+    ek_kernel(
+      name: cString(FloatKernelName.transpose), run: transposeRun, units: transposeUnits, scratch_bytes: transposeScratch,
+      packed_bytes: transposePackedBytes, pack: transposePack))
+  enter(table, EK_CONV_WEIGHT_GRADIENT_F32, FloatKernelName.weightGradient, weightGradientRun, weightGradientUnits, weightGradientScratch)
   enter(table, EK_UNARY_F32, FloatKernelName.unary, unaryRun, unaryUnits, noScratch)
   enter(table, EK_SOFTMAX_F32, FloatKernelName.softmax, softmaxRun, softmaxUnits, noScratch)
   #endif
@@ -69,6 +75,8 @@ private enum FloatKernelName {
   static var averagePool: StaticString { "average_pool_f32_sse2" }
   static var reduce: StaticString { "reduce_f32_sse2" }
   static var binary: StaticString { "binary_f32_sse2" }
+  static var transpose: StaticString { "conv_transpose_f32_sse2_4x8" }
+  static var weightGradient: StaticString { "conv_weight_gradient_f32_sse2_4x8" }
   static var unary: StaticString { "unary_f32_sse2" }
   static var softmax: StaticString { "softmax_f32_sse2" }
   static var layerNorm: StaticString { "layer_norm_f32_sse2" }
@@ -86,6 +94,8 @@ private enum FloatKernelName {
   static var averagePool: StaticString { "average_pool_f32_avx2" }
   static var reduce: StaticString { "reduce_f32_avx2" }
   static var binary: StaticString { "binary_f32_avx2" }
+  static var transpose: StaticString { "conv_transpose_f32_avx2_6x16" }
+  static var weightGradient: StaticString { "conv_weight_gradient_f32_avx2_6x16" }
   static var unary: StaticString { "unary_f32_avx2" }
   static var softmax: StaticString { "softmax_f32_avx2" }
   static var layerNorm: StaticString { "layer_norm_f32_avx2" }
@@ -99,6 +109,8 @@ private enum FloatKernelName {
   static var sparse: StaticString { "conv_sparse_f32_avx512" }
   static var depthwise: StaticString { "depthwise_f32_avx512" }
   static var matmul: StaticString { "matmul_f32_avx512_14x32" }
+  static var transpose: StaticString { "conv_transpose_f32_avx512_14x32" }
+  static var weightGradient: StaticString { "conv_weight_gradient_f32_avx512_14x32" }
   static var unary: StaticString { "unary_f32_avx512" }
   static var softmax: StaticString { "softmax_f32_avx512" }
 }
@@ -113,6 +125,8 @@ private enum FloatKernelName {
   static var averagePool: StaticString { "average_pool_f32_neon" }
   static var reduce: StaticString { "reduce_f32_neon" }
   static var binary: StaticString { "binary_f32_neon" }
+  static var transpose: StaticString { "conv_transpose_f32_neon_12x8" }
+  static var weightGradient: StaticString { "conv_weight_gradient_f32_neon_12x8" }
   static var unary: StaticString { "unary_f32_neon" }
   static var softmax: StaticString { "softmax_f32_neon" }
   static var layerNorm: StaticString { "layer_norm_f32_neon" }

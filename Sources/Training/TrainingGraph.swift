@@ -63,6 +63,7 @@ public final class TrainingGraph {
   private(set) var kept: [KeptInput] = []
   /// Running statistics: states that stand for constants of the model.
   private(set) var statistics: [(model: ValueID, state: ValueID)] = []
+  private var running: [(normalization: Text, mean: ValueID, variance: ValueID)] = []
   /// Number of the step (int64), and the rates of `OptimizerStep`.
   public private(set) var number = Node.noValue
   private(set) var rates = Node.noValue
@@ -210,6 +211,12 @@ public final class TrainingGraph {
     return value
   }
 
+  /// The running mean and variance that belong to a batch normalization of the model; nil for one that is frozen.
+  func runningStatistics(_ normalization: Node) -> (mean: ValueID, variance: ValueID)? {
+    for entry in running where entry.normalization == normalization.name { return (entry.mean, entry.variance) }
+    return nil
+  }
+
   /// A float32 scalar that the trainer keeps.
   public func addKeptScalar(_ name: Text, _ initial: Float) throws(EdgeError) -> ValueID {
     try addKept(name, .float32, Shape([]), try TensorData([initial]))
@@ -310,6 +317,7 @@ public final class TrainingGraph {
         setState(state, to: try binary(.add, past, present))
         statistics.append((model: model, state: state))
       }
+      running.append((node.name, statistics[statistics.count - 2].state, statistics[statistics.count - 1].state))
     }
     graph = try graph.sorted()
   }

@@ -14,44 +14,44 @@ extension Differentiation {
     let (alpha, beta) = (function.alpha, function.beta)
     switch function.kind {
     case .clamp: return try gate(g, by: y, alpha, beta)
-    case .leakyRelu: return try piecewise(g, x, below: try multiply(g, alpha))
+    case .leakyRelu: return try piecewise(g, x, below: try scale(g, by: alpha))
     case .sigmoid: return try multiply(g, try slopeOfLogistic(y))
     case .tanh: return try multiply(g, try slopeOfTanh(y))
-    case .hardSigmoid: return try multiply(try gate(g, by: y, 0, 1), alpha)
+    case .hardSigmoid: return try scale(try gate(g, by: y, 0, 1), by: alpha)
     case .hardSwish:
-      let inner = try multiply(g, try add(try multiply(x, 1 / 3), 0.5))
+      let inner = try multiply(g, try shift(try scale(x, by: 1 / 3), by: 0.5))
       return try add(try gate(inner, by: x, -3, 3), try gate(g, by: x, 3, .infinity))
     case .silu:
       let s = try unary(.sigmoid, x)
       return try multiply(g, try add(s, try multiply(x, try slopeOfLogistic(s))))
     case .gelu:
-      let cumulative = try add(try multiply(try unary(.erf, try multiply(x, 0.70710678)), 0.5), 0.5)
-      let density = try multiply(try unary(.exp, try multiply(try multiply(x, x), -0.5)), 0.39894228)
+      let cumulative = try shift(try scale(try unary(.erf, try scale(x, by: 0.70710678)), by: 0.5), by: 0.5)
+      let density = try scale(try unary(.exp, try scale(try multiply(x, x), by: -0.5)), by: 0.39894228)
       return try multiply(g, try add(cumulative, try multiply(x, density)))
     case .geluTanh:
       // y = x/2 (1 + t), t = tanh(u), u = c (x + k x^3)
       let (c, k): (Float, Float) = (0.79788456, 0.044715)
       let square = try multiply(x, x)
-      let t = try unary(.tanh, try multiply(try multiply(x, try add(try multiply(square, k), 1)), c))
-      let slope = try multiply(try slopeOfTanh(t), try add(try multiply(square, 3 * c * k), c))
-      let sum = try add(try add(t, 1), try multiply(x, slope))
-      return try multiply(g, try multiply(sum, 0.5))
-    case .elu: return try piecewise(g, x, below: try multiply(g, try add(y, alpha)))
-    case .selu: return try piecewise(try multiply(g, beta), x, below: try multiply(g, try add(y, alpha * beta)))
-    case .celu: return try piecewise(g, x, below: try multiply(g, try unary(.exp, try multiply(x, 1 / alpha))))
+      let t = try unary(.tanh, try scale(try multiply(x, try shift(try scale(square, by: k), by: 1)), by: c))
+      let slope = try multiply(try slopeOfTanh(t), try shift(try scale(square, by: 3 * c * k), by: c))
+      let sum = try add(try shift(t, by: 1), try multiply(x, slope))
+      return try multiply(g, try scale(sum, by: 0.5))
+    case .elu: return try piecewise(g, x, below: try multiply(g, try shift(y, by: alpha)))
+    case .selu: return try piecewise(try scale(g, by: beta), x, below: try multiply(g, try shift(y, by: alpha * beta)))
+    case .celu: return try piecewise(g, x, below: try multiply(g, try unary(.exp, try scale(x, by: 1 / alpha))))
     case .softplus: return try multiply(g, try unary(.sigmoid, x))
     case .softsign:
-      let d = try add(try unary(.abs, x), 1)
+      let d = try shift(try unary(.abs, x), by: 1)
       return try divide(g, try multiply(d, d))
     case .mish:
       let t = try unary(.tanh, try unary(.softplus, x))
       let slope = try multiply(try slopeOfTanh(t), try unary(.sigmoid, x))
       return try multiply(g, try add(t, try multiply(x, slope)))
     case .thresholdedRelu: return try gate(g, by: x, alpha, .infinity)
-    case .erf: return try multiply(g, try multiply(try unary(.exp, try unary(.negate, try multiply(x, x))), 1.12837917))
+    case .erf: return try multiply(g, try scale(try unary(.exp, try unary(.negate, try multiply(x, x))), by: 1.12837917))
     case .exp: return try multiply(g, y)
     case .log: return try divide(g, x)
-    case .sqrt: return try divide(try multiply(g, 0.5), y)
+    case .sqrt: return try divide(try scale(g, by: 0.5), y)
     case .reciprocal: return try unary(.negate, try multiply(g, try multiply(y, y)))
     case .abs: return try multiply(g, try unary(.sign, x))
     case .negate: return try unary(.negate, g)
@@ -72,7 +72,7 @@ extension Differentiation {
   /// s (1 - s)
   private func slopeOfLogistic(_ s: ValueID) throws(EdgeError) -> ValueID { try subtract(s, try multiply(s, s)) }
   /// 1 - t t
-  private func slopeOfTanh(_ t: ValueID) throws(EdgeError) -> ValueID { try add(try unary(.negate, try multiply(t, t)), 1) }
+  private func slopeOfTanh(_ t: ValueID) throws(EdgeError) -> ValueID { try shift(try unary(.negate, try multiply(t, t)), by: 1) }
 
   func differentiateBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
     let (a, b, y) = (node.inputs[0], node.inputs[1], node.outputs[0])
@@ -102,7 +102,7 @@ extension Differentiation {
       if wantsB { forB = try gate(g, by: difference, -.infinity, 0) }
     case .power:
       if wantsA {
-        let below = try append(.binary(.power, .none), [a, try add(b, -1)])
+        let below = try append(.binary(.power, .none), [a, try shift(b, by: -1)])
         forA = try multiply(g, try multiply(b, below))
       }
       if wantsB { forB = try multiply(g, try multiply(y, try unary(.log, a))) }
@@ -138,8 +138,8 @@ extension Differentiation {
     let y = try reshape(node.outputs[0], kept)
     switch function {
     case .sum: try contribute(try append(.expand(shape(x)), [g]), to: x)
-    case .mean: try contribute(try append(.expand(shape(x)), [try multiply(g, 1 / Float(size))]), to: x)
-    case .sumSquare: try contribute(try multiply(try multiply(x, 2), g), to: x)
+    case .mean: try contribute(try append(.expand(shape(x)), [try scale(g, by: 1 / Float(size))]), to: x)
+    case .sumSquare: try contribute(try multiply(try scale(x, by: 2), g), to: x)
     case .l1: try contribute(try multiply(try unary(.sign, x), g), to: x)
     case .l2: try contribute(try multiply(x, try divide(g, y)), to: x)
     case .max, .min:

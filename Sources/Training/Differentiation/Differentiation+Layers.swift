@@ -113,7 +113,7 @@ extension Differentiation {
       return
     }
     guard wants(node, 3) == nil, wants(node, 4) == nil else { throw unsupported("mean and variance depend on what is trained") }
-    let inverse = try unary(.reciprocal, try unary(.sqrt, try add(variance, epsilon)))
+    let inverse = try unary(.reciprocal, try unary(.sqrt, try shift(variance, by: epsilon)))
     if wants(node, 0) != nil { try contribute(try multiply(g, try multiply(scale, inverse)), to: x) }
     if wants(node, 1) != nil {
       let normalized = try multiply(try subtract(x, mean), inverse)
@@ -128,7 +128,7 @@ extension Differentiation {
     let axis = [shape(x).rank - 1]
     let centered = try subtract(x, try reduce(.mean, x, axis, keepDims: true))
     let variance = try reduce(.mean, try multiply(centered, centered), axis, keepDims: true)
-    let inverse = try unary(.reciprocal, try unary(.sqrt, try add(variance, epsilon)))
+    let inverse = try unary(.reciprocal, try unary(.sqrt, try shift(variance, by: epsilon)))
     let normalized = try multiply(centered, inverse)
     if wants(node, 1) != nil { try contribute(try reduce(.sum, try multiply(g, normalized), rows(g)), to: scale) }
     if let bias = wants(node, 2) { try contribute(try reduce(.sum, g, rows(g)), to: bias) }
@@ -158,9 +158,9 @@ extension Differentiation {
     func mean(_ value: ValueID) throws(EdgeError) -> ValueID {
       try reshape(try append(.pool(pool), [try reshape(value, lines)]), shape)
     }
-    let d = try add(try multiply(try mean(try multiply(x, x)), alpha), bias)
+    let d = try shift(try scale(try mean(try multiply(x, x)), by: alpha), by: bias)
     let power = try append(.binary(.power, .none), [d, try constant(-beta, Shape([]))])
     let shared = try mean(try divide(try multiply(g, node.outputs[0]), d))
-    try contribute(try subtract(try multiply(g, power), try multiply(try multiply(x, shared), 2 * alpha * beta)), to: x)
+    try contribute(try subtract(try multiply(g, power), try scale(try multiply(x, shared), by: 2 * alpha * beta)), to: x)
   }
 }

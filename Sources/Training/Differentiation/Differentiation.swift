@@ -135,7 +135,7 @@ final class Differentiation {
     guard let bifurcation else { return g }
     let largest = try reduce(.max, try unary(.abs, g), Array(shape(g).dims.indices))
     // Where all are zero any step will do.
-    let step = try multiply(try append(.binary(.maximum, .none), [largest, try constant(1e-30, Shape([]))]), 1 / 127)
+    let step = try scale(try append(.binary(.maximum, .none), [largest, try constant(1e-30, Shape([]))]), by: 1 / 127)
     let draw = try append(.random(seed: bifurcation.seed &+ Int64(graph.nodes.count)), [g, bifurcation.number])
     return try multiply(try unary(.floor, try add(try divide(g, step), draw)), step)
   }
@@ -163,8 +163,8 @@ final class Differentiation {
   func subtract(_ a: ValueID, _ b: ValueID) throws(EdgeError) -> ValueID { try append(.binary(.subtract, .none), [a, b]) }
   func multiply(_ a: ValueID, _ b: ValueID) throws(EdgeError) -> ValueID { try append(.binary(.multiply, .none), [a, b]) }
   func divide(_ a: ValueID, _ b: ValueID) throws(EdgeError) -> ValueID { try append(.binary(.divide, .none), [a, b]) }
-  func multiply(_ a: ValueID, _ factor: Float) throws(EdgeError) -> ValueID { try multiply(a, constant(factor, Shape([]))) }
-  func add(_ a: ValueID, _ number: Float) throws(EdgeError) -> ValueID { try add(a, constant(number, Shape([]))) }
+  func scale(_ a: ValueID, by factor: Float) throws(EdgeError) -> ValueID { try multiply(a, constant(factor, Shape([]))) }
+  func shift(_ a: ValueID, by number: Float) throws(EdgeError) -> ValueID { try add(a, constant(number, Shape([]))) }
   func unary(_ kind: UnaryFunction.Kind, _ a: ValueID) throws(EdgeError) -> ValueID { try append(.unary(UnaryFunction(kind)), [a]) }
 
   /// a where min < b < max, else 0.

@@ -14,6 +14,13 @@ extension TrainingGraph {
     return try binary(.multiply, levels, step)
   }
 
+  /// Each row on a symmetric grid as wide as its largest magnitude.
+  func rowsRounded(_ x: ValueID, _ axes: [Int], bits: Int) throws(EdgeError) -> ValueID {
+    let most = Float((1 << (bits - 1)) - 1)
+    let size = detach(try binary(.multiply, try largestMagnitude(x, axes), try scalar(1 / most)))
+    return try binary(.multiply, try unary(.round, try binary(.divide, x, size)), size)
+  }
+
   /// Largest magnitude over axes, never 0.
   func largestMagnitude(_ x: ValueID, _ axes: [Int]) throws(EdgeError) -> ValueID {
     let largest = try append(.reduce(.max, axes: axes, keepDims: true), [try unary(.abs, x)])

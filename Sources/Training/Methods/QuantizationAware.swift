@@ -18,36 +18,43 @@ public final class QuantizationAware: TrainingMethod {
   public var delay = 100
   /// Weight of the past in the ranges.
   public var momentum = 0.99
+  /// Layers that a batch normalization alone reads round their weights as they will be folded: gamma w / sigma. See
+  /// `QuantizationAware+Folding.swift`.
+  public var foldsNormalization = true
+  /// From this step on the running statistics normalize instead of the batch's.
+  public var freeze = Int.max
 
   private var isOn = Node.noValue
   private var rate = Node.noValue
+  var isFrozen = Node.noValue
 
   public override var name: Text { "quantization-aware training" }
 
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
     try bits.check(0, 8, "bits", step)
-    guard activationBits == 0 || activationBits >= 2 && activationBits <= 8, delay >= 1, momentum >= 0, momentum < 1 else {
+    guard activationBits == 0 || activationBits >= 2 && activationBits <= 8, delay >= 1, momentum >= 0, momentum < 1, freeze >= 0 else {
       throw EdgeError(.invalidArgument, "the options of quantization-aware training are out of range")
     }
+    // First, so that a folded layer's second product reads them too.
+    if activationBits > 0 { try roundActivations(step) }
     for layer in step.layers {
       let width = bits.value(for: layer.name)
       if width == 0 { continue }
       guard width >= 2, width == width.rounded() else { throw EdgeError(.invalidArgument, "bits must be 2...8", node: layer.name) }
+      if foldsNormalization, !learnsStep, try foldNormalization(step, layer, Int(width)) { continue }
       try roundWeights(step, layer, Int(width))
     }
-    if activationBits > 0 { try roundActivations(step) }
   }
 
   private func roundWeights(_ step: TrainingGraph, _ layer: TrainingGraph.Layer, _ bits: Int) throws(EdgeError) {
     let w = step.parameters[layer.weights].effective
+    guard learnsStep else {
+      step.replaceWeights(layer, with: try step.rowsRounded(w, step.rowAxes(layer), bits: bits), straightThrough: false)
+      return
+    }
     let most = Float((1 << (bits - 1)) - 1)
     // Two bits have four values; from three on the grid is as far to both sides, as integer kernels want it.
     let least = bits == 2 ? -2 : -most
-    guard learnsStep else {
-      let size = try step.binary(.multiply, try step.largestMagnitude(w, step.rowAxes(layer)), try step.scalar(1 / most))
-      step.replaceWeights(layer, with: try step.rounded(w, step: size, least, most), straightThrough: true)
-      return
-    }
     let weights = step.initialValues(layer.weights)
     var sizes: [Float] = []
     for row in 0..<layer.rows {
@@ -85,6 +92,7 @@ public final class QuantizationAware: TrainingMethod {
   }
 
   public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
+    if isFrozen != Node.noValue { trainer.keptPointer(isFrozen)?.storeBytes(of: step < freeze ? 0 : 1, as: Float.self) }
     guard isOn != Node.noValue else { return }
     trainer.keptPointer(isOn)?.storeBytes(of: step < delay ? 0 : 1, as: Float.self)
     // The mean of what was seen, until that is slower than the momentum.
