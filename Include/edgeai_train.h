@@ -98,11 +98,12 @@ typedef struct edgeai_training_method {
   uint32_t struct_size;
   int32_t kind;                /* EDGEAI_TRAINING_* */
   double sparsity;             /* MAGNITUDE_PRUNING: share of a layer's weights that is zero at the end, 0 to 1; default 0.9 */
-  double kept;                 /* NETWORK_SURGERY: share of a layer's weights and biases to keep; the threshold t leaves so many, from
-                                * all of them on a cubic schedule. 0 (default): t = mean + c deviations of the magnitudes of the
-                                * layer's first weights, as in the paper */
+  double kept;                 /* NETWORK_SURGERY: share of a layer's weights to keep; the threshold t leaves so many, from all of them
+                                * on a cubic schedule, and the masks of step `last` keep exactly so many and stay. 0 (default): t = mean
+                                * + c deviations of the magnitudes of the layer's first weights, as in the paper */
+  double kept_biases;          /* NETWORK_SURGERY: the same of its biases, where `kept` is not 0; default 1 */
   double c;                    /* NETWORK_SURGERY: -100 to 100; default 1 */
-  double gamma;                /* NETWORK_SURGERY: a mask changes in a step with the probability (1 + gamma step)^-power; default
+  double gamma;                /* NETWORK_SURGERY: a mask changes at its turn with the probability (1 + gamma step)^-power; default
                                 * 1e-4 */
   double margin;               /* NETWORK_SURGERY: weights leave below (1 - margin) t and return from (1 + margin) t on; default
                                 * 0.1 */
@@ -114,8 +115,9 @@ typedef struct edgeai_training_method {
   double momentum;             /* QUANTIZATION_AWARE: weight of the past in the ranges of activations, 0 up to 1; default 0.99 */
   int64_t first, last;         /* MAGNITUDE_PRUNING, NETWORK_SURGERY: the steps between which masks change, counted from 0; default 0
                                 * and 1000, with surgery 0 and 10000 */
-  int64_t every;               /* MAGNITUDE_PRUNING: steps from one change to the next; default 100 */
+  int64_t every;               /* MAGNITUDE_PRUNING, NETWORK_SURGERY: steps from one turn of the masks to the next; default 100 and 1 */
   int64_t delay;               /* QUANTIZATION_AWARE: steps before activations are rounded, at least 1; default 100 */
+  int64_t freeze;              /* QUANTIZATION_AWARE: from this step on folded normalizations use the running statistics; default: never */
   int32_t across_layers;       /* MAGNITUDE_PRUNING: 1: the share is one of all layers together; default 0 */
   int32_t power;               /* NETWORK_SURGERY: 0 to 100; default 1 */
   int32_t biases;              /* NETWORK_SURGERY: 1 (default): biases are masked as well */
@@ -124,6 +126,8 @@ typedef struct edgeai_training_method {
   int32_t activation_bits;     /* QUANTIZATION_AWARE: of what layers read, 2 to 8; 0: not rounded; default 8 */
   int32_t learn_step;          /* QUANTIZATION_AWARE: 1: the step between weights is learnt (Esser et al. 2020); 0 (default): it follows
                                 * from the largest weight of a channel */
+  int32_t fold_normalization;  /* QUANTIZATION_AWARE: 1 (default): a convolution that a batch normalization alone reads rounds its weights
+                                * as they will be folded (Krishnamoorthi 2018); not with learn_step */
   int32_t values;              /* BINARY_WEIGHTS: EDGEAI_TRAINING_BINARY (default), XNOR or TERNARY */
   int32_t include_first;       /* BINARY_WEIGHTS: 1: also the first layer that learns; default 0 */
   int32_t include_last;        /* BINARY_WEIGHTS: 1: also the last one; default 0. Depthwise layers never */
@@ -134,6 +138,8 @@ typedef struct edgeai_training_method {
   size_t layer_count;
   const edgeai_layer_value *c_layers; /* in place of `c` */
   size_t c_layer_count;
+  const edgeai_layer_value *bias_layers; /* in place of `kept_biases` */
+  size_t bias_layer_count;
 } edgeai_training_method;
 
 /* The defaults of a kind: edgeai_training_method_init(&method, EDGEAI_TRAINING_..., sizeof method). Does nothing for NULL or a

@@ -19,7 +19,9 @@ private func defaultMethod(_ kind: Int32) -> edgeai_training_method {
   case EDGEAI_TRAINING_NETWORK_SURGERY:
     let defaults = NetworkSurgery()
     method.kept = defaults.kept.common
+    method.kept_biases = defaults.keptBiases.common
     method.c = defaults.c.common
+    method.every = Int64(defaults.every)
     method.gamma = defaults.gamma
     method.power = Int32(defaults.power)
     method.margin = defaults.margin
@@ -38,6 +40,8 @@ private func defaultMethod(_ kind: Int32) -> edgeai_training_method {
     method.activation_bits = Int32(defaults.activationBits)
     method.learn_step = defaults.learnsStep ? 1 : 0
     method.delay = Int64(defaults.delay)
+    method.fold_normalization = defaults.foldsNormalization ? 1 : 0
+    method.freeze = Int64(defaults.freeze)
     method.momentum = defaults.momentum
   case EDGEAI_TRAINING_BINARY_WEIGHTS: method.values = Int32(BinaryWeights().kind.rawValue)
   case EDGEAI_TRAINING_EIGHT_BIT: method.range_normalization = EightBit().usesRange ? 1 : 0
@@ -66,6 +70,8 @@ private func trainingMethod(_ chosen: edgeai_training_method) throws(EdgeError) 
   case EDGEAI_TRAINING_NETWORK_SURGERY:
     let method = NetworkSurgery()
     method.kept = LayerNumbers(chosen.kept, layers)
+    method.keptBiases = LayerNumbers(chosen.kept_biases, try layerValues(chosen.bias_layers, chosen.bias_layer_count))
+    method.every = Int(clamping: chosen.every)
     method.c = LayerNumbers(chosen.c, try layerValues(chosen.c_layers, chosen.c_layer_count))
     method.gamma = chosen.gamma
     method.power = Int(chosen.power)
@@ -93,6 +99,8 @@ private func trainingMethod(_ chosen: edgeai_training_method) throws(EdgeError) 
     method.activationBits = Int(chosen.activation_bits)
     method.learnsStep = chosen.learn_step != 0
     method.delay = Int(clamping: chosen.delay)
+    method.foldsNormalization = chosen.fold_normalization != 0
+    method.freeze = Int(clamping: chosen.freeze)
     method.momentum = chosen.momentum
     return method
   case EDGEAI_TRAINING_BINARY_WEIGHTS:

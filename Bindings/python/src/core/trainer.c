@@ -45,9 +45,9 @@ static const Field option_fields[] = {
   OPTION(teacher_share, 'f'), OPTION(temperature, 'f'), {NULL, 0, 0}};
 
 static const Field method_fields[] = {
-  NUMBER(sparsity, 'd'), NUMBER(kept, 'd'), NUMBER(c, 'd'), NUMBER(gamma, 'd'), NUMBER(margin, 'd'), NUMBER(penalty, 'd'),
+  NUMBER(sparsity, 'd'), NUMBER(kept, 'd'), NUMBER(kept_biases, 'd'), NUMBER(c, 'd'), NUMBER(gamma, 'd'), NUMBER(margin, 'd'), NUMBER(penalty, 'd'),
   NUMBER(width, 'd'), NUMBER(bits, 'd'), NUMBER(momentum, 'd'), NUMBER(first, 'l'), NUMBER(last, 'l'), NUMBER(every, 'l'),
-  NUMBER(delay, 'l'), NUMBER(across_layers, 'i'), NUMBER(power, 'i'), NUMBER(biases, 'i'), NUMBER(most, 'i'), NUMBER(activation_bits, 'i'),
+  NUMBER(delay, 'l'), NUMBER(freeze, 'l'), NUMBER(fold_normalization, 'i'), NUMBER(across_layers, 'i'), NUMBER(power, 'i'), NUMBER(biases, 'i'), NUMBER(most, 'i'), NUMBER(activation_bits, 'i'),
   NUMBER(learn_step, 'i'), NUMBER(values, 'i'), NUMBER(include_first, 'i'), NUMBER(include_last, 'i'),
   NUMBER(range_normalization, 'i'), {NULL, 0, 0}};
 
@@ -78,25 +78,28 @@ static int fields_read(PyObject *dict, const Field *fields, void *structure) {
   return 0;
 }
 
+/* Lists of numbers of layers that a method can have. */
+#define LISTS 3
+
 /* Methods, with the lists they point to. */
 typedef struct {
   edgeai_training_method *items;
-  edgeai_layer_value **lists;  /* two for each */
+  edgeai_layer_value **lists;  /* LISTS for each */
   size_t count;
 } Methods;
 
 static void methods_free(Methods *methods) {
-  for (size_t i = 0; methods->lists && i < 2 * methods->count; i++) PyMem_Free(methods->lists[i]);
+  for (size_t i = 0; methods->lists && i < LISTS * methods->count; i++) PyMem_Free(methods->lists[i]);
   PyMem_Free(methods->items);
   PyMem_Free(methods->lists);
 }
 
-/* A list of tuples (kind, numbers, layers, c_layers), which must outlive the result. */
+/* A list of tuples (kind, numbers, layers, c_layers, bias_layers), which must outlive the result. */
 static int methods_read(PyObject *list, Methods *methods) {
   Py_ssize_t count = PyList_Size(list);
   if (count < 0) return -1;
   methods->items = PyMem_Calloc((size_t)count + 1, sizeof *methods->items);
-  methods->lists = PyMem_Calloc(2 * (size_t)count + 1, sizeof *methods->lists);
+  methods->lists = PyMem_Calloc(LISTS * (size_t)count + 1, sizeof *methods->lists);
   if (!methods->items || !methods->lists) {
     PyErr_NoMemory();
     return -1;
@@ -104,17 +107,20 @@ static int methods_read(PyObject *list, Methods *methods) {
   methods->count = (size_t)count;
   for (size_t i = 0; i < methods->count; i++) {
     edgeai_training_method *method = &methods->items[i];
-    PyObject *numbers, *layers, *c_layers;
+    PyObject *numbers, *lists[LISTS];
+    size_t *counts[LISTS] = {&method->layer_count, &method->c_layer_count, &method->bias_layer_count};
     int kind;
-    if (!PyArg_ParseTuple(PyList_GetItem(list, (Py_ssize_t)i), "iO!O!O!", &kind, &PyDict_Type, &numbers, &PyList_Type, &layers, &PyList_Type,
-                          &c_layers))
+    if (!PyArg_ParseTuple(PyList_GetItem(list, (Py_ssize_t)i), "iO!O!O!O!", &kind, &PyDict_Type, &numbers, &PyList_Type, &lists[0],
+                          &PyList_Type, &lists[1], &PyList_Type, &lists[2]))
       return -1;
     edgeai_training_method_init(method, kind, sizeof *method);
-    if (fields_read(numbers, method_fields, method) || !(methods->lists[2 * i] = layer_values(layers, &method->layer_count)) ||
-        !(methods->lists[2 * i + 1] = layer_values(c_layers, &method->c_layer_count)))
-      return -1;
-    method->layers = methods->lists[2 * i];
-    method->c_layers = methods->lists[2 * i + 1];
+    if (fields_read(numbers, method_fields, method)) return -1;
+    for (size_t k = 0; k < LISTS; k++) {
+      if (!(methods->lists[LISTS * i + k] = layer_values(lists[k], counts[k]))) return -1;
+    }
+    method->layers = methods->lists[LISTS * i];
+    method->c_layers = methods->lists[LISTS * i + 1];
+    method->bias_layers = methods->lists[LISTS * i + 2];
   }
   return 0;
 }

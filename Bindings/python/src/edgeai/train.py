@@ -166,10 +166,10 @@ class Method:
 
     _kind: ClassVar[int]
 
-    def _packed(self) -> tuple[int, dict[str, float], list[tuple[str, float]], list[tuple[str, float]]]:
+    def _packed(self) -> tuple[int, dict[str, float], *tuple[list[tuple[str, float]], ...]]:
         """What the extension takes: kind, numbers, and the numbers of layers."""
         numbers: dict[str, float] = {}
-        lists: dict[str, list[tuple[str, float]]] = {"layers": [], "c_layers": []}
+        lists: dict[str, list[tuple[str, float]]] = {"layers": [], "c_layers": [], "bias_layers": []}
         for entry in fields(self):  # type: ignore[arg-type]
             value = getattr(self, entry.name)
             if entry.name in lists:
@@ -180,7 +180,7 @@ class Method:
                 numbers[entry.name] = _BINARY[value]
             else:
                 numbers[entry.name] = value
-        return self._kind, numbers, lists["layers"], lists["c_layers"]
+        return self._kind, numbers, *lists.values()
 
 
 @dataclass(frozen=True)
@@ -210,18 +210,24 @@ class NetworkSurgery(Method):
     back. Masks change between the steps ``first`` and ``last``.
 
     Attributes:
-        kept: Share of a layer's weights and biases to keep: the threshold t leaves so many, from all of them on a cubic schedule.
-            0: t = mean + c deviations of the magnitudes of the layer's first weights, as in the paper.
+        kept: Share of a layer's weights to keep: the threshold t leaves so many, from all of them on a cubic schedule, and the masks of
+            step ``last`` keep exactly so many and stay. 0: t = mean + c deviations of the magnitudes of the layer's first weights, as
+            in the paper.
+        kept_biases: The same of its biases, where ``kept`` is not 0.
         c: Of the threshold, where ``kept`` is 0.
-        gamma, power: A mask changes in a step with the probability ``(1 + gamma * step) ** -power``.
+        every: Steps from one turn of the masks to the next.
+        gamma, power: At its turn a mask changes with the probability ``(1 + gamma * step) ** -power``.
         margin: Weights leave below ``(1 - margin) * t`` and return from ``(1 + margin) * t`` on.
         biases: Biases are masked as well.
         layers: Shares to keep of single layers by name.
         c_layers: ``c`` of single layers by name.
+        bias_layers: ``kept_biases`` of single layers by name.
     """
 
     kept: float = 0.0
+    kept_biases: float = 1.0
     c: float = 1.0
+    every: int = 1
     gamma: float = 1e-4
     power: int = 1
     margin: float = 0.1
@@ -230,6 +236,7 @@ class NetworkSurgery(Method):
     biases: bool = True
     layers: Mapping[str, float] = field(default_factory=dict)
     c_layers: Mapping[str, float] = field(default_factory=dict)
+    bias_layers: Mapping[str, float] = field(default_factory=dict)
 
     _kind: ClassVar[int] = 1
 
@@ -290,6 +297,9 @@ class QuantizationAware(Method):
         learn_step: The step between weights is learnt (Esser et al. 2020) instead of following from the largest weight.
         delay: Steps before activations are rounded.
         momentum: Weight of the past in the ranges of activations.
+        fold_normalization: A convolution that a batch normalization alone reads rounds its weights as they will be folded
+            (Krishnamoorthi 2018); not with ``learn_step``.
+        freeze: From this step on folded normalizations use the running statistics.
         layers: Bits of single layers by name.
     """
 
@@ -298,6 +308,8 @@ class QuantizationAware(Method):
     learn_step: bool = False
     delay: int = 100
     momentum: float = 0.99
+    fold_normalization: bool = True
+    freeze: int = 2**62
     layers: Mapping[str, float] = field(default_factory=dict)
 
     _kind: ClassVar[int] = 5
