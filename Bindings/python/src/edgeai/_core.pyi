@@ -244,7 +244,7 @@ def open_trainer(
     isa: str | None,
     frozen: list[str],
     teacher: Model | None,
-    methods: list[tuple[int, dict[str, float], list[tuple[str, float]], list[tuple[str, float]]]],
+    methods: list[tuple[int, dict[str, float], list[tuple[str, float]], list[tuple[str, float]], list[tuple[str, float]]]],
     /,
 ) -> Trainer: ...
 

@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
+Layers = list[tuple[str, float]]
 _LOSSES: dict[str, int] = {"cross_entropy": 0, "mean_squared_error": 1}
 _BINARY: dict[str, int] = {"binary": 0, "xnor": 1, "ternary": 2}
 
@@ -166,10 +167,10 @@ class Method:
 
     _kind: ClassVar[int]
 
-    def _packed(self) -> tuple[int, dict[str, float], *tuple[list[tuple[str, float]], ...]]:
+    def _packed(self) -> tuple[int, dict[str, float], Layers, Layers, Layers]:
         """What the extension takes: kind, numbers, and the numbers of layers."""
         numbers: dict[str, float] = {}
-        lists: dict[str, list[tuple[str, float]]] = {"layers": [], "c_layers": [], "bias_layers": []}
+        lists: dict[str, Layers] = {"layers": [], "c_layers": [], "bias_layers": []}
         for entry in fields(self):  # type: ignore[arg-type]
             value = getattr(self, entry.name)
             if entry.name in lists:
@@ -180,7 +181,7 @@ class Method:
                 numbers[entry.name] = _BINARY[value]
             else:
                 numbers[entry.name] = value
-        return self._kind, numbers, *lists.values()
+        return self._kind, numbers, lists["layers"], lists["c_layers"], lists["bias_layers"]
 
 
 @dataclass(frozen=True)
