@@ -32,7 +32,7 @@ SWIFT_BIN  := $(dir $(shell readlink -f "$$(command -v $(SWIFTC))"))
 CC         := $(if $(filter default,$(origin CC)),$(firstword $(shell command -v gcc || true) $(SWIFT_BIN)clang),$(CC))
 SHIP       := EDGEAI_SHIPPED=1 swift build -c release --target Shipped -j $(JOBS) -debug-info-format none
 
-HEADERS    := Include/edgeai.h Include/edgeai_compress.h
+HEADERS    := Include/edgeai.h Include/edgeai_compress.h Include/edgeai_train.h
 SONAME     := libedgeai.so.$(SOVERSION)
 SOFILE     := $(OUT)/libedgeai.so.$(VERSION)
 SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.[ch]') $(HEADERS) $(wildcard Packaging/*)
@@ -73,7 +73,7 @@ $(SOFILE): $(OUT)/libedgeai.a
 
 # ---- Examples --------------------------------------------------------------------------------------------
 
-EXAMPLES   := classify ecu_loop sensor_node
+EXAMPLES   := classify ecu_loop sensor_node learn_motion
 C_WARNINGS := -std=c99 -pedantic -Wall -Wextra -Wstrict-prototypes -Werror
 
 examples: $(EXAMPLES:%=$(OUT)/examples/%)

@@ -87,13 +87,15 @@ let testedTargets: [Target] = [
   module("Format", ["Graph", "CPlatform"]),
   module("Runtime", ["Graph", "CPlatform"], kernels: allKernels),
   module("Compression", ["Graph", "Format", "Runtime", "CPlatform"]),
-  module("EdgeAI", ["CEdgeAI", "Graph", "Import", "Export", "Format", "Runtime", "Compression", "CPlatform"]),
+  module("Training", ["Graph", "Format", "Runtime", "Compression", "CPlatform"]),
+  module("EdgeAI", ["CEdgeAI", "Graph", "Import", "Export", "Format", "Runtime", "Compression", "Training", "CPlatform"]),
   tests("GraphTests", ["Graph"]),
   tests("KernelsTests", ["CPlatform"], kernels: allKernels),
   tests("ImportTests", ["Graph", "Import"]),
   tests("FormatTests", ["Graph", "Format", "CPlatform"]),
   tests("RuntimeTests", ["Graph", "Runtime"]),
   tests("CompressionTests", ["Graph", "Runtime", "Compression"]),
+  tests("TrainingTests", ["Graph", "Runtime", "Training"]),
 ]
 
 let package = Package(

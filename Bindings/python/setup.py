@@ -22,7 +22,7 @@ ROOT = HERE.parents[1]
 LIBRARY = "libedgeai.so.0"
 SOURCES = (
     "module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report", "channels", "pruning", "sharing",
-    "compress",
+    "compress", "architectures", "trainer",
 )
 
 

@@ -39,13 +39,19 @@ private func saveMemory(
 ) -> edgeai_status {
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let buffer = try required(buffer, "buffer")
-    let image = try image(model, coding)
-    guard capacity < 0 || capacity >= image.count else {
-      throw EdgeError(.bufferTooSmall, "the model takes \(image.count) bytes; there is room for \(capacity)")
-    }
-    buffer.copyMemory(from: image.base, byteCount: image.count)
-    written?.pointee = image.count
+    try give(try image(model, coding), to: buffer, capacity, written, "the model")
   }
+}
+
+/// Copies an image to the caller's buffer, whole or not at all. A capacity beyond `Int` arrives as a negative number.
+func give(
+  _ image: Storage, to buffer: UnsafeMutableRawPointer, _ capacity: Int, _ written: UnsafeMutablePointer<Int>?, _ what: StaticString
+) throws(EdgeError) {
+  guard capacity < 0 || capacity >= image.count else {
+    throw EdgeError(.bufferTooSmall, "\(what) takes \(image.count) bytes; there is room for \(capacity)")
+  }
+  buffer.copyMemory(from: image.base, byteCount: image.count)
+  written?.pointee = image.count
 }
 
 @_cdecl("edgeai_model_save_file") @implementation

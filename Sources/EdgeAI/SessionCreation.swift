@@ -58,7 +58,7 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
 }
 
 /// The set of a name. Throws `invalidArgument` for an unknown one.
-private func instructionSet(_ name: UnsafePointer<CChar>) throws(EdgeError) -> InstructionSet {
+func instructionSet(_ name: UnsafePointer<CChar>) throws(EdgeError) -> InstructionSet {
   var raw: UInt8 = 0
   while let set = InstructionSet(rawValue: raw) {
     if equal(name, set.name) { return set }

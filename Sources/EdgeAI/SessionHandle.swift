@@ -14,43 +14,28 @@ final class SessionHandle {
   let extents: [Extent?]
   /// As the plan resolved them: planning again with them gives the same plan.
   let options: SessionOptions
-  let steps: [Step]
+  let plan: PlanTexts
   let memory: edgeai_memory_stats
   let session: Session
   /// The block of a session that owns it; nil when the caller does.
   private let block: Storage?
-  private let names: TextPool
   /// One entry a step; empty without profiling.
   private var times: [StepTimes]
   /// Billions of operations a second of one core, once measured.
   private(set) var peaks = (float: 0.0, integer: 0.0, bfloat16: 0.0)
-
-  /// What the plan said of a step; the texts are offsets into `names`.
-  struct Step {
-    var name: Int, op: Int, kernel: Int, note: Int
-    var nodeIndex: Int
-    var isa: InstructionSet
-    var dtype: DType
-    var shape: Shape
-    var byteCount: Int
-    var multiplyAdds: Int64
-    var parts: Int
-    var takesBits: Bool
-  }
 
   struct StepTimes {
     var runs: UInt64 = 0, last: UInt64 = 0, least: UInt64 = 0, most: UInt64 = 0, total: UInt64 = 0
   }
 
   private init(
-    _ model: ModelHandle, _ plan: Plan, _ steps: [Step], _ names: TextPool, _ times: [StepTimes], _ session: Session, _ block: Storage?
+    _ model: ModelHandle, _ plan: Plan, _ texts: PlanTexts, _ times: [StepTimes], _ session: Session, _ block: Storage?
   ) {
     self.model = model
     graph = plan.graph
     extents = plan.extents
     options = plan.options
-    self.steps = steps
-    self.names = names
+    self.plan = texts
     self.times = times
     self.session = session
     self.block = block
@@ -66,28 +51,19 @@ final class SessionHandle {
     if let caller, caller.count < plan.memoryRequired {
       throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes; \(caller.count) are given")
     }
-    var pool = TextPool()
-    var steps: [Step] = []
-    for step in plan.steps {
-      steps.append(
-        Step(
-          name: pool.add(step.node), op: pool.add(step.operatorName), kernel: pool.add(step.kernel), note: pool.add(step.notes),
-          nodeIndex: step.nodeIndex, isa: step.isa, dtype: step.dtype, shape: step.outputShape, byteCount: step.byteCount,
-          multiplyAdds: step.multiplyAdds, parts: step.chunks, takesBits: step.takesBits))
-    }
-    try pool.freeze()
+    let texts = try PlanTexts(plan.steps)
     let times = plan.options.profile ? [StepTimes](repeating: StepTimes(), count: plan.steps.count) : []
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO,
-        "session of '\(model.graph.name)': \(steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
+        "session of '\(model.graph.name)': \(plan.steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
     }
     if let base = caller?.baseAddress {
-      return SessionHandle(model, plan, steps, pool, times, try Session(plan, memory: base, size: plan.memoryRequired), nil)
+      return SessionHandle(model, plan, texts, times, try Session(plan, memory: base, size: plan.memoryRequired), nil)
     }
     let block = try Storage.allocate(plan.memoryRequired)
     let session = try Session(plan, memory: block.base, size: plan.memoryRequired, isZero: true)
-    return SessionHandle(model, plan, steps, pool, times, session, block)
+    return SessionHandle(model, plan, texts, times, session, block)
   }
 
   deinit { session.destroy() }
@@ -105,6 +81,8 @@ final class SessionHandle {
     stats.other_bytes = stats.total_bytes &- stats.activation_bytes &- stats.packed_weight_bytes &- stats.scratch_bytes
     return stats
   }
+
+  var steps: [PlanTexts.Step] { plan.steps }
 
   /// Adds the node of a step to an error.
   func name(_ step: Int, in error: UnsafeMutablePointer<edgeai_error>?) {
@@ -164,5 +142,5 @@ final class SessionHandle {
   }
 
   /// A text of a step.
-  func text(_ offset: Int) -> UnsafePointer<CChar>? { names[offset] }
+  func text(_ offset: Int) -> UnsafePointer<CChar>? { plan.names[offset] }
 }

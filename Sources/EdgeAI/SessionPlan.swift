@@ -14,22 +14,8 @@ public func edgeai_session_plan_info(
   _ session: OpaquePointer!, _ index: Int, _ info: UnsafeMutablePointer<edgeai_step_info>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
-    let session = try object(session, SessionHandle.self, "session")
-    let step = session.steps[try checked(index, below: session.steps.count, "index")]
-    var answer = edgeai_step_info()
-    answer.dtype = Int32(step.dtype.rawValue)
-    answer.name = session.text(step.name)
-    answer.op = session.text(step.op)
-    answer.kernel = session.text(step.kernel)
-    answer.isa = cString(step.isa.name)
-    answer.note = session.text(step.note)
-    answer.rank = copyDims(step.shape, to: &answer.dims)
-    answer.op_index = Int32(clamping: step.nodeIndex)
-    answer.result_bytes = UInt64(clamping: step.shape.elementCount() ?? 0) &* UInt64(step.dtype.byteCount)
-    answer.bytes = UInt64(clamping: step.byteCount)
-    answer.multiply_adds = UInt64(clamping: step.multiplyAdds)
-    answer.parts = Int32(clamping: step.parts)
-    try fill(info, "edgeai_step_info", answer)
+    let plan = try object(session, SessionHandle.self, "session").plan
+    try fill(info, "edgeai_step_info", plan.info(try checked(index, below: plan.steps.count, "index")))
   }
 }
 

@@ -160,6 +160,9 @@ public struct Session {
     }
   }
 
+  /// The next run finds the state that the last one found, as if that had been cancelled.
+  public func discardNewState() { header.pointee.hasNewState = false }
+
   public var stateCount: Int { header.pointee.stateCount }
 
   /// Where state `index` of the graph is between runs: what the last run left and the next one will find, for reading and writing

@@ -39,7 +39,8 @@ func goldenFiles(_ folder: String) throws -> [URL] {
     "Concat", "Split", "Slice", "Pad", "Resize", "Transpose", "Reshape", "Expand", "Gather", "LocalResponseNormalization", "Quantize",
     "Dequantize", "Requantize", "Cast", "Where", "CumulativeSum", "Take", "Put", "TopK", "Less", "ArgMax", "BitCast", "LSTM", "GRU",
     "RNN", "When", "Otherwise", "Merge", "Loop", "Next", "NonZero", "First", "Whole", "Unique", "NonMaxSuppression",
-    "LayerNormalization",
+    "LayerNormalization", "ConvolutionWeightGradient", "MaxPoolGradient", "AveragePoolGradient", "BatchStatistics",
+    "BatchNormalizationGradient", "OptimizerStep", "Random", "Gate",
   ] { #expect(names.remove(name) != nil, "no golden file has \(name)") }
   // Those of float kernels; the others differ in a number only.
   #expect(names.count == 27 + 8 + 8, "unary, binary and reduction functions: \(names.sorted())")

@@ -109,6 +109,8 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
   gru.isBatchFirst = true
   gru.resetsAfterProduct = true
   gru.cellClip = 5
+  var step = OptimizerStep(.rmsprop)
+  (step.rate, step.decay) = (0.5, 0)
   let operators: [Operator] = [
     .convolution(convolution), .transposedConvolution(transposed), .dense(Clamp(min: 0, max: 6)), .matMul,
     .batchNormalization(epsilon: 1e-5), .unary(UnaryFunction(.hardSigmoid, alpha: 0.2, beta: 0.5)),
@@ -125,6 +127,8 @@ func decoded(_ bytes: [UInt8], limits: Limits = Limits()) throws(EdgeError) -> G
     .nonZero(bound: 7), .crop(axis: 1, .first(bound: 9)), .crop(axis: 2, .whole(.highest)), .unique(axis: 1, sorted: true, bound: 4),
     .nonMaxSuppression(NonMaxSuppression(bound: 9, most: 3, overlap: 0.5, threshold: nil, isCentered: true)),
     .nonMaxSuppression(NonMaxSuppression(bound: 9, most: 3, overlap: 0.5, threshold: 0.25, isCentered: false)),
+    .convolutionWeightGradient(convolution), .poolGradient(pool), .batchStatistics, .batchNormalizationGradient(epsilon: 1e-3),
+    .optimizerStep(step), .random(seed: -1), .random(seed: .min), .random(seed: 0x1234_5678_9ABC_DEF0), .binary(.gate, Clamp(min: 0, max: 6)),
   ]
   for op in operators {
     var writer = FormatByteWriter()

@@ -80,6 +80,14 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
       (.localResponseNormalization(size: 5, alpha: 1e-4, beta: 0.75, bias: 1), floats([n, 2, 2, 8]), [[n, 2, 2, 8]]),
       (.layerNormalization(epsilon: 0), floats([n, 2, 8], [8]), [[n, 2, 8]]),
       (.layerNormalization(epsilon: 1e-5), floats([n, 8], [8], [8]), [[n, 8]]),
+      (.convolutionWeightGradient(conv), floats([n, 9, 8, 4], [n, 5, 4, 6]), [[6, 3, 3, 4]]),
+      (.convolutionWeightGradient(Convolution(window: window(3), groups: 2)), floats([2, 9, 8, 4], [2, 7, 6, 6]), [[6, 3, 3, 2]]),
+      (.poolGradient(Pool(.max, window: window(2, stride: 2))), floats([n, 5, 4, 3], [n, 2, 2, 3]), [[n, 5, 4, 3]]),
+      (.batchStatistics, floats([n, 5, 4, 3]), [[3], [3]]),
+      (.batchNormalizationGradient(epsilon: 1e-3), floats([n, 4, 3], [n, 4, 3], [3], [3], [3]), [[n, 4, 3], [3], [3]]),
+      (.optimizerStep(OptimizerStep(.adam)), floats([4, 3], [4, 3], [8], [], [4, 3], [4, 3]), [[4, 3], [4, 3], [4, 3]]),
+      (.random(seed: 1), floats([n, 3]) + [TensorType(.int64, Shape([]))], [[n, 3]]),
+      (.binary(.gate, Clamp(min: 0, max: 6)), floats([n, 1, 3], [4, 1]), [[n, 4, 3]]),
     ]
     for (op, inputs, expected) in table {
       let results = try infer(op, inputs, outputs: expected.count)
@@ -134,6 +142,15 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
       (.cast(.float32), [x], []),
       (.reshape(Shape([6])), [weights], []),
       (.softmax(axis: 0, log: false), [x], [ElementType(.uint8, Quantization(scales: [1, 1], zeroPoints: [0, 0], axis: 0))]),
+      (.convolutionWeightGradient(Convolution(window: window(1))), [x, x], [other]),
+      (.convolutionWeightGradient(Convolution(window: window(1))), floats([n, 4, 4, 3]) + [x], []),
+      (.poolGradient(Pool(.max, window: window(1))), [x, x], []),
+      (.batchStatistics, [x], []),
+      (.batchNormalizationGradient(epsilon: 0), floats([n, 4, 4, 3]) + [x] + floats([3], [3], [3]), []),
+      (.optimizerStep(OptimizerStep(.sgd)), floats([3], [3]) + [TensorType(.float64, Shape([8]))] + floats([], [3]), []),
+      (.random(seed: 1), [x, TensorType(.int64, Shape([]))], []),
+      (.binary(.gate, .none), [TensorType(.int32, Shape([3])), TensorType(.int32, Shape([3]))], []),
+      (.binary(.gate, .none), floats([3]) + [TensorType(.float64, Shape([3]))], []),
     ]
     for (op, inputs, declared) in refused {
       let error = #expect(throws: EdgeError.self, "\(op)") { _ = try infer(op, inputs, declared: declared) }
@@ -146,7 +163,42 @@ private let relu = UnaryFunction(.clamp, alpha: 0, beta: .infinity)
     let huge = Int.max / 2
     var badPad = window(3)
     badPad.padTop = -1
+    let number = TensorType(.int64, Shape([]))
+    func step(_ kind: OptimizerStep.Kind, rate: Float = 1) -> Operator {
+      var step = OptimizerStep(kind)
+      step.rate = rate
+      return .optimizerStep(step)
+    }
     let table: [(Operator, [TensorType], Status)] = [
+      (.convolutionWeightGradient(Convolution(window: window(3))), floats([n, 9, 8, 4]), .invalidGraph),
+      (.convolutionWeightGradient(Convolution(window: window(3))), floats([n, 9, 8, 4], [n, 7, 5, 6]), .shapeMismatch),
+      (.convolutionWeightGradient(Convolution(window: window(3))), floats([n, 9, 8, 4], [2, 7, 6, 6]), .shapeMismatch),
+      (.convolutionWeightGradient(Convolution(window: window(3))), floats([n, 9, 8, 4], [n, 7, 6, n]), .shapeMismatch),
+      (.convolutionWeightGradient(Convolution(window: window(3), groups: 4)), floats([n, 9, 8, 4], [n, 7, 6, 6]), .shapeMismatch),
+      (.convolutionWeightGradient(Convolution(window: window(3), groups: 0)), floats([n, 9, 8, 4], [n, 7, 6, 6]), .shapeMismatch),
+      (.convolutionWeightGradient(Convolution(window: window(huge))), floats([n, 9, 8, 4], [n, 7, 6, 6]), .shapeMismatch),
+      (.convolutionWeightGradient(Convolution(window: badPad)), floats([n, 9, 8, 4], [n, 7, 6, 6]), .invalidGraph),
+      (.poolGradient(Pool(.max, window: window(2, stride: 2))), floats([n, 5, 4, 3], [n, 2, 2, 4]), .shapeMismatch),
+      (.poolGradient(Pool(.max, window: window(2, stride: 0))), floats([n, 5, 4, 3], [n, 2, 2, 3]), .invalidGraph),
+      (.poolGradient(Pool(.max, window: window(2))), floats([5, 4, 3], [4, 3, 3]), .shapeMismatch),
+      (.batchStatistics, floats([]), .shapeMismatch),
+      (.batchStatistics, floats([3, n]), .shapeMismatch),
+      (.batchNormalizationGradient(epsilon: 0), floats([n, 4], [n, 4], [4], [4]), .invalidGraph),
+      (.batchNormalizationGradient(epsilon: -1), floats([n, 4], [n, 4], [4], [4], [4]), .invalidGraph),
+      (.batchNormalizationGradient(epsilon: 0), floats([n, 4], [n, 3], [4], [4], [4]), .shapeMismatch),
+      (.batchNormalizationGradient(epsilon: 0), floats([n, 4], [n, 4], [4], [4], [3]), .shapeMismatch),
+      (step(.sgd), floats([4], [4], [8]), .invalidGraph),
+      (step(.sgd), floats([4], [4], [8], [], [4], [4]), .invalidGraph),
+      (step(.adam), floats([4], [4], [8], [], [4]), .invalidGraph),
+      (step(.adam, rate: .nan), floats([4], [4], [8], [], [4], [4]), .invalidGraph),
+      (step(.sgd), floats([4], [3], [8], [], [4]), .shapeMismatch),
+      (step(.sgd), floats([4], [4], [7], [], [4]), .shapeMismatch),
+      (step(.sgd), floats([4], [4], [8], [1], [4]), .shapeMismatch),
+      (step(.sgd), floats([4], [4], [8], [], [3]), .shapeMismatch),
+      (.random(seed: 1), floats([4]), .invalidGraph),
+      (.random(seed: 1), floats([4], []), .shapeMismatch),
+      (.random(seed: 1), [number, number], .dtypeMismatch),
+      (.binary(.gate, Clamp(min: 1, max: 0)), floats([4], [4]), .invalidGraph),
       (.convolution(Convolution(window: window(3))), floats([n, 9, 8, 4]), .invalidGraph),
       (.convolution(Convolution(window: window(3))), floats([n, 9, 4], [6, 3, 3, 4]), .shapeMismatch),
       (.convolution(Convolution(window: window(3))), floats([n, 9, 8, 4], [6, 3, 3, 5]), .shapeMismatch),

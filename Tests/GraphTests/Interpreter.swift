@@ -134,6 +134,9 @@ private func evaluate(_ op: Operator, _ inputs: [Tensor?], _ results: [[Int]]) -
   case .unary(let function): return each { apply(function, x[$0]) }
   case .binary(let function, let clamp):
     let b = inputs[1]!
+    if function == .gate {
+      return each { Double(clamp.min) < b.broadcast($0) && b.broadcast($0) < Double(clamp.max) ? x.broadcast($0) : 0 }
+    }
     return each { clamped(apply(function, x.broadcast($0), b.broadcast($0)), clamp) }
   case .pool(let pool):
     let window = pool.window

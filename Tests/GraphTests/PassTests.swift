@@ -276,6 +276,15 @@ private func checkEqual(_ before: Graph, _ after: Graph, _ location: SourceLocat
     try checkEqual(b.graph, after)
   }
 
+  /// The clamp of a gate says what passes, not what the result is.
+  @Test func clampsStayBehindGates() throws {
+    var (b, x) = image()
+    b.output(try b.clamp(try b.add(.binary(.gate, Clamp(min: 0.125, max: 0.75)), x, x), -1, 0.5))
+    let after = try b.graph.optimized()
+    #expect(names(after) == ["Gate", "Clamp"])
+    try checkEqual(b.graph, after)
+  }
+
   /// The residual is made after the convolution that takes it: nodes change places.
   @Test func additionBecomesAResidual() throws {
     var (b, x) = image()

@@ -48,7 +48,7 @@ import Testing
   }
 
   /// One operation of IEEE arithmetic: every value is the reference's.
-  @Test(arguments: 0..<EK_BINARY_COUNT) func binary(_ function: Int) {
+  @Test(arguments: Array(0..<EK_BINARY_COUNT) + [EK_BINARY_GATE]) func binary(_ function: Int) {
     for n in [1, 3, 8, 15, 16, 17, 33, 4095, 4096, 4097, 9000] {
       check(function, [n], a: [1], b: [1])
       check(function, [n], a: [1], b: [0], clamp: -1...1)

@@ -16,10 +16,15 @@ struct Tensor {
     data = allIndices(dims).map(make)
   }
 
-  subscript(index: [Int]) -> Double {
+  private func place(_ index: [Int]) -> Int {
     var flat = 0
     for (axis, i) in index.enumerated() { flat = flat * dims[axis] + i }
-    return data[flat]
+    return flat
+  }
+
+  subscript(index: [Int]) -> Double {
+    get { data[place(index)] }
+    set { data[place(index)] = newValue }
   }
 
   /// Reads with broadcasting: missing and unit dimensions repeat.
@@ -104,6 +109,7 @@ func naive(_ op: Operator, _ inputs: [Tensor?], outputDims: [[Int]]) -> [Tensor]
       case .minimum: v = min(a, b)
       case .maximum: v = max(a, b)
       case .prelu: v = a < 0 ? a * b : a
+      case .gate: return Double(clamp.min) < b && b < Double(clamp.max) ? a : 0
       default: fatalError("not in these tests")
       }
       return min(max(v, Double(clamp.min)), Double(clamp.max))
@@ -256,6 +262,92 @@ func naive(_ op: Operator, _ inputs: [Tensor?], outputDims: [[Int]]) -> [Tensor]
       for (h, wh) in vertical { for (v, ww) in horizontal { sum += wh * ww * x[[i[0], h, v, i[3]]] } }
       return sum
     }
+  case .convolutionWeightGradient(let c):
+    let dy = inputs[1]!
+    return one { i in
+      var sum = 0.0
+      for p in allIndices(dy.dims.dropLast()) {
+        let h = p[1] * c.window.strideHeight + i[1] * c.window.dilationHeight - c.window.padTop
+        let v = p[2] * c.window.strideWidth + i[2] * c.window.dilationWidth - c.window.padLeft
+        if h < 0 || v < 0 || h >= x.dims[1] || v >= x.dims[2] { continue }
+        sum += x[[p[0], h, v, i[0] / (dims[0] / c.groups) * dims[3] + i[3]]] * dy[p + [i[0]]]
+      }
+      return sum
+    }
+  case .poolGradient(let p):
+    var result = Tensor(dims) { _ in 0 }
+    let dy = inputs[1]!
+    for i in allIndices(dy.dims) {
+      var pixels: [[Int]] = []
+      var padded = 0
+      for kh in 0..<p.window.kernelHeight {
+        for kw in 0..<p.window.kernelWidth {
+          let h = i[1] * p.window.strideHeight + kh * p.window.dilationHeight - p.window.padTop
+          let v = i[2] * p.window.strideWidth + kw * p.window.dilationWidth - p.window.padLeft
+          if h < x.dims[1] + p.window.padBottom && v < x.dims[2] + p.window.padRight { padded += 1 }
+          if h >= 0 && v >= 0 && h < x.dims[1] && v < x.dims[2] { pixels.append([i[0], h, v, i[3]]) }
+        }
+      }
+      if p.kind == .max {
+        let best = pixels.map { x[$0] }.max()
+        if let first = pixels.first(where: { x[$0] == best }) { result[first] += dy[i] }
+      } else {
+        for pixel in pixels { result[pixel] += dy[i] / Double(p.countIncludesPad ? padded : pixels.count) }
+      }
+    }
+    return [result]
+  case .batchStatistics:
+    let columns = dims[0]
+    func column(_ c: Int) -> [Double] { stride(from: c, to: x.data.count, by: columns).map { x.data[$0] } }
+    func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+    return [
+      Tensor(dims) { mean(column($0[0])) },
+      Tensor(dims) { i in
+        let values = column(i[0])
+        return mean(values.map { ($0 - mean(values)) * ($0 - mean(values)) })
+      },
+    ]
+  case .batchNormalizationGradient(let epsilon):
+    let dy = inputs[1]!
+    let columns = x.dims.last!
+    let rows = Double(x.data.count / columns)
+    let inverse = inputs[4]!.data.map { 1 / ($0 + Double(epsilon)).squareRoot() }
+    var (scale, bias) = ([Double](repeating: 0, count: columns), [Double](repeating: 0, count: columns))
+    for i in x.data.indices {
+      bias[i % columns] += dy.data[i]
+      scale[i % columns] += dy.data[i] * (x.data[i] - inputs[3]!.data[i % columns]) * inverse[i % columns]
+    }
+    let gradient = x.data.indices.map { i in
+      let c = i % columns
+      let normal = (x.data[i] - inputs[3]!.data[c]) * inverse[c]
+      return inputs[2]!.data[c] * inverse[c] * (dy.data[i] - bias[c] / rows - normal * scale[c] / rows)
+    }
+    return [Tensor(dims, gradient), Tensor([columns], scale), Tensor([columns], bias)]
+  case .optimizerStep(let step):
+    let rates = inputs[2]!.data
+    let (l, d) = (rates[0] * Double(step.rate), rates[4] * Double(step.decay))
+    var (w, m, v) = ([Double](), [Double](), [Double]())
+    for i in x.data.indices {
+      var (own, g) = (x.data[i], inputs[1]!.data[i] * (optional(3)?.data[0] ?? 1))
+      var (first, second) = (inputs[4]!.data[i], optional(5)?.data[i] ?? 0)
+      if step.kind == .adamW { own -= l * d * own } else { g += d * own }
+      switch step.kind {
+      case .sgd, .nesterov:
+        first = rates[1] * first + g
+        own -= l * (step.kind == .sgd ? first : g + rates[1] * first)
+      case .adam, .adamW:
+        first = rates[1] * first + (1 - rates[1]) * g
+        second = rates[2] * second + (1 - rates[2]) * g * g
+        own -= l * (first / rates[5]) / ((second / rates[6]).squareRoot() + rates[3])
+      case .rmsprop:
+        first = rates[2] * first + (1 - rates[2]) * g * g
+        own -= l * g / (first.squareRoot() + rates[3])
+      }
+      w.append(own)
+      m.append(first)
+      v.append(second)
+    }
+    return [w, m, v].prefix(1 + step.momentCount).map { Tensor(dims, $0) }
   default: fatalError("not in these tests")
   }
 }

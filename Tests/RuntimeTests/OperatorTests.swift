@@ -16,6 +16,8 @@ struct OperatorCase: CustomTestStringConvertible, Sendable {
     case constant([Int])
     /// A positive constant that stays float32.
     case positive([Int])
+    /// These numbers.
+    case vector([Float])
     case none
   }
 
@@ -76,6 +78,7 @@ struct OperatorCase: CustomTestStringConvertible, Sendable {
           inputs.append(try graph.constant("c\(index)", dims, random.floats(count)))
         }
       case .positive(let dims): inputs.append(try graph.constant("p\(index)", dims, random.floats(dims.reduce(1, *), 0.1, 2)))
+      case .vector(let numbers): inputs.append(try graph.constant("v\(index)", [numbers.count], numbers))
       case .none: inputs.append(Node.noValue)
       }
     }
@@ -110,6 +113,11 @@ private func pool(_ kind: Pool.Kind, _ window: Window, ceil: Bool = false, inclu
   op.ceilMode = ceil
   op.countIncludesPad = includePad
   return .pool(op)
+}
+
+private func poolGradient(_ kind: Pool.Kind, _ window: Window, ceil: Bool = false) -> Operator {
+  guard case .pool(let op) = pool(kind, window, ceil: ceil) else { fatalError("no pool") }
+  return .poolGradient(op)
 }
 
 private func resize(
@@ -216,8 +224,49 @@ private let resampling: [OperatorCase] = [
   OperatorCase(name: "cubic outside excluded", op: { resize(.cubic, .halfPixel, (4, 4), (7, 7), exclude: true) }, operands: [.input([-1, 4, 4, 2])], scale: 0.015),
 ]
 
+/// Weights, and parameters of a normalization, that are computed.
+private let computed: [OperatorCase] = [
+  OperatorCase(name: "convolution computed", op: { convolution(window(3, pad: 1), clamp: Clamp(min: 0, max: 2)) }, operands: [.input([-1, 7, 6, 5]), .input([4, 3, 3, 5]), .input([4])], integer: false),
+  OperatorCase(name: "convolution computed groups", op: { convolution(window(3, stride: 2, pad: 1), groups: 2) }, operands: [.input([-1, 7, 6, 4]), .input([6, 3, 3, 2])], integer: false),
+  OperatorCase(name: "convolution computed bias", op: { convolution(window(1)) }, operands: [.input([-1, 5, 3, 4]), .weights([4, 1, 1, 4]), .input([4]), .input([-1, 5, 3, 4])], integer: false),
+  OperatorCase(name: "depthwise computed", op: { convolution(window(3, pad: 1), groups: 9) }, operands: [.input([-1, 7, 6, 9]), .input([9, 3, 3, 1]), .input([9])], integer: false),
+  OperatorCase(name: "dense computed", op: { .dense(.none) }, operands: [.input([-1, 19]), .input([37, 19]), .input([37])], integer: false),
+  OperatorCase(name: "transposed convolution computed", op: { transposedConvolution(window(3, stride: 2, pad: 1), outputPad: 1) }, operands: [.input([-1, 4, 5, 3]), .input([5, 3, 3, 3]), .input([5])], integer: false),
+  OperatorCase(name: "transposed convolution computed groups", op: { transposedConvolution(window(3, pad: 1), groups: 2) }, operands: [.input([-1, 4, 5, 4]), .input([6, 3, 3, 2])], integer: false),
+  OperatorCase(name: "batch normalization computed", op: { .batchNormalization(epsilon: 2) }, operands: [.input([-1, 3, 2, 5]), .input([5]), .input([5]), .input([5]), .input([5])], integer: false),
+  OperatorCase(name: "batch normalization partly computed", op: { .batchNormalization(epsilon: 0.001) }, operands: [.input([-1, 3, 2, 5]), .constant([5]), .constant([5]), .input([5]), .positive([5])], integer: false),
+]
+
+/// Learning rate, decays of the moments, epsilon, weight decay, what Adam divides by.
+private let rates: OperatorCase.Operand = .vector([0.1, 0.9, 0.8, 0.01, 0.25, 0.5, 0.4, 0])
+
+private func optimizer(_ kind: OptimizerStep.Kind, rate: Float = 1, decay: Float = 1) -> Operator {
+  var step = OptimizerStep(kind)
+  (step.rate, step.decay) = (rate, decay)
+  return .optimizerStep(step)
+}
+
+private let training: [OperatorCase] = [
+  OperatorCase(name: "gate", op: { .binary(.gate, Clamp(min: 0, max: 0.5)) }, operands: [.input([-1, 3, 5]), .input([-1, 3, 5])], integer: false),
+  OperatorCase(name: "gate by channels", op: { .binary(.gate, Clamp(min: -0.5, max: 0.5)) }, operands: [.input([-1, 3, 5]), .input([5])], integer: false),
+  OperatorCase(name: "weight gradient", op: { .convolutionWeightGradient(Convolution(window: window(3, pad: 1))) }, operands: [.input([-1, 7, 6, 5]), .input([-1, 7, 6, 4])], integer: false),
+  OperatorCase(name: "weight gradient asymmetric", op: { .convolutionWeightGradient(Convolution(window: asymmetric())) }, operands: [.input([-1, 8, 6, 3]), .input([-1, 3, 7, 5])], integer: false),
+  OperatorCase(name: "weight gradient groups", op: { .convolutionWeightGradient(Convolution(window: window(3, stride: 2, pad: 1), groups: 2)) }, operands: [.input([-1, 7, 6, 4]), .input([-1, 4, 3, 6])], integer: false),
+  OperatorCase(name: "weight gradient depthwise", op: { .convolutionWeightGradient(Convolution(window: window(3, pad: 1), groups: 9)) }, operands: [.input([-1, 7, 6, 9]), .input([-1, 7, 6, 9])], integer: false),
+  OperatorCase(name: "weight gradient of a dense layer", op: { .convolutionWeightGradient(Convolution(window: window(1))) }, operands: [.input([-1, 1, 1, 19]), .input([-1, 1, 1, 7])], integer: false),
+  OperatorCase(name: "max pool gradient", op: { poolGradient(.max, window(3, stride: 2, pad: 1)) }, operands: [.input([-1, 8, 7, 3]), .input([-1, 4, 4, 3])], integer: false),
+  OperatorCase(name: "average pool gradient", op: { poolGradient(.average, window(3, stride: 2), ceil: true) }, operands: [.input([-1, 8, 7, 3]), .input([-1, 4, 3, 3])], integer: false),
+  OperatorCase(name: "batch statistics", op: { .batchStatistics }, operands: [.input([-1, 9, 9, 5])], results: 2, integer: false),
+  OperatorCase(name: "batch normalization gradient", op: { .batchNormalizationGradient(epsilon: 0.1) }, operands: [.input([-1, 3, 3, 5]), .input([-1, 3, 3, 5]), .input([5]), .input([5]), .positive([5])], results: 3, integer: false),
+  OperatorCase(name: "sgd", op: { optimizer(.sgd, rate: 0.5, decay: 0) }, operands: [.input([33]), .input([33]), rates, .none, .input([33])], results: 2, integer: false),
+  OperatorCase(name: "nesterov", op: { optimizer(.nesterov) }, operands: [.input([4, 3]), .input([4, 3]), rates, .positive([]), .input([4, 3])], results: 2, integer: false),
+  OperatorCase(name: "adam", op: { optimizer(.adam, rate: 0.25) }, operands: [.input([33]), .input([33]), rates, .positive([]), .input([33]), .positive([33])], results: 3, integer: false),
+  OperatorCase(name: "adamW", op: { optimizer(.adamW, decay: 0.5) }, operands: [.input([33]), .input([33]), rates, .none, .input([33]), .positive([33])], results: 3, integer: false),
+  OperatorCase(name: "rmsprop", op: { optimizer(.rmsprop) }, operands: [.input([33]), .input([33]), rates, .none, .positive([33])], results: 2, integer: false),
+]
+
 @Suite struct OperatorTests {
-  private static let cases = windows + transposedWindows + elementwise + axes + movement + resampling
+  private static let cases = windows + transposedWindows + elementwise + axes + movement + resampling + computed + training
 
   private func run(_ graph: Graph, _ isa: InstructionSet, batch: Int, threads: Int, _ inputs: [[Float]]) throws -> [[Float]] {
     let runner = try Runner(graph) {

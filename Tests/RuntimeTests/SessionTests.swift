@@ -90,6 +90,38 @@ import Testing
     }
   }
 
+  /// Whatever the number of runs is: the two buffers of a state change places.
+  @Test func theNewestStateCanBeReadAndWritten() throws {
+    let graph = try totals(Shape([3]))
+    let runner = try Runner(graph) { ($0.observed, $0.profile) = ([graph.inputs[1], graph.outputs[1]], true) }
+    let session = runner.session
+    #expect(session.stateCount == 2 && session.stateByteCount(0) == 12 && session.stateByteCount(2) == 0)
+    #expect(session.statePointer(2) == nil && session.statePointer(-1) == nil)
+    func state(_ index: Int) -> [Float] { (0..<3).map { session.statePointer(index)!.load(fromByteOffset: $0 * 4, as: Float.self) } }
+    func observed(_ value: ValueID) -> Float? { session.pointer(of: value)?.load(as: Float.self) }
+    var total: Float = 0
+    #expect(state(0) == [0, 0, 0])
+    for run in 1...5 {
+      let x = Float(run)
+      runner.setInput(0, [x, x, x])
+      #expect(session.run())
+      // What the run found, and what it left.
+      #expect(observed(graph.inputs[1]) == total && observed(graph.outputs[1]) == total + x)
+      total += x
+      #expect(state(0) == [total, total, total] && state(1) == [x, x, x])
+    }
+    // A run that is cancelled leaves what it found.
+    session.cancel()
+    #expect(!session.run() && state(0) == [15, 15, 15])
+    session.statePointer(0)!.storeBytes(of: 100, as: Float.self)
+    #expect(session.run() && state(0) == [105, 20, 20])
+    session.statePointer(0)!.storeBytes(of: 200, as: Float.self)
+    #expect(session.run() && state(0) == [205, 25, 25])
+    session.reset()
+    #expect(state(0) == [0, 0, 0])
+    #expect(session.run() && state(0) == [5, 5, 5])
+  }
+
   @Test func stateBeginsWithItsConstant() throws {
     var graph = try totals(Shape([1, 2]))
     graph.states[0] = try graph.addConstant("first", .float32, Shape([1, 2]), [Float(5), 6])

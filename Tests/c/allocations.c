@@ -1,6 +1,6 @@
 /* Counts what the C library's heap is asked for, by standing in front of it (glibc).
  *     allocations MODEL
- * A run must ask for nothing, on any number of threads; with an allocator hook the library must not ask at all, and
+ * A run must ask for nothing, on any number of threads, and neither must a step of training; with an allocator hook the library must not ask at all, and
  * everything taken through the hook is given back.
  *
  * When the hook runs dry, at any point, the call fails, has given back what it took, has left no thread, and its
@@ -10,6 +10,7 @@
 #include "check.h"
 #include <edgeai.h>
 #include <edgeai_compress.h>
+#include <edgeai_train.h>
 #include <stdint.h>
 #include <dirent.h>
 #include <stdlib.h>
@@ -84,6 +85,89 @@ static void runs_allocate_nothing(const char *path) {
     edgeai_session_destroy(session);
     edgeai_model_destroy(model);
   }
+}
+
+/* A network, a trainer of it with a method (none for a negative kind), `count` steps, and what it gives away. With the hook
+ * if asked; the first failure ends it. *grown: what the steps after the first asked the heap for. */
+static edgeai_status training(const edgeai_allocator *hook, int32_t kind, int32_t threads, int count, long *grown) {
+  static const uint32_t widths[4] = {6, 20, 12, 3};
+  static float samples[32 * 6];
+  static int32_t labels[32];
+  edgeai_architecture_options network;
+  edgeai_training_method method;
+  edgeai_trainer_options options;
+  edgeai_training_metrics metrics;
+  edgeai_model *model = NULL, *trained = NULL;
+  edgeai_trainer *trainer = NULL;
+  edgeai_span span = {samples, sizeof samples};
+  edgeai_status status;
+  size_t bytes;
+  long before = 0;
+  int i;
+  for (i = 0; i < 32 * 6; i++) samples[i] = (float)(i * 37 % 64) / 32 - 1;
+  for (i = 0; i < 32; i++) labels[i] = i % 3;
+  edgeai_architecture_options_init(&network, sizeof network);
+  network.architecture = EDGEAI_ARCHITECTURE_MLP;
+  network.widths = widths;
+  network.width_count = 4;
+  network.batch_norm = 1;
+  network.allocator = hook;
+  status = edgeai_model_create(&network, &model, &error);
+  edgeai_trainer_options_init(&options, sizeof options);
+  edgeai_training_method_init(&method, kind, sizeof method);
+  options.batch = 32;
+  options.threads = threads;
+  options.dropout = 0.1f;
+  options.clip_norm = 1;
+  options.methods = &method;
+  options.method_count = kind >= 0;
+  metrics.struct_size = sizeof metrics;
+  if (!status) status = edgeai_trainer_create(model, &options, &trainer, &error);
+  for (i = 0; i < count && !status; i++) {
+    if (i == 1) before = heap_calls;
+    status = edgeai_trainer_step_labels(trainer, &span, 1, labels, 32, &metrics, &error);
+  }
+  *grown = heap_calls - before;
+  if (!status) status = edgeai_trainer_evaluate_labels(trainer, &span, 1, labels, 32, &metrics, &error);
+  if (!status) status = edgeai_trainer_export(trainer, EDGEAI_EXPORT_INFERENCE, &trained, &error);
+  if (!status) status = edgeai_trainer_save_memory_required(trainer, &bytes, &error);
+  edgeai_trainer_destroy(trainer);
+  edgeai_model_destroy(trained);
+  edgeai_model_destroy(model);
+  return status;
+}
+
+/* The first step may prune. */
+static void steps_allocate_nothing(void) {
+  int32_t kind, threads;
+  for (threads = 1; threads <= 3; threads++)
+    for (kind = -1; kind <= EDGEAI_TRAINING_EIGHT_BIT; kind++) {
+      long grown = -1;
+      CHECK_STATUS(training(NULL, kind, threads, 20, &grown), EDGEAI_OK);
+      CHECK(grown == 0);
+      if (grown != 0) printf("method %d on %d threads: %ld calls in 19 steps\n", (int)kind, (int)threads, grown);
+    }
+}
+
+/* Training whose hook runs dry, as `main` does with everything else. */
+static void training_running_dry(void) {
+  long before = heap_calls, blocks, step, n, grown, refused = 0;
+  taken = 0;
+  budget = -1;
+  CHECK_STATUS(training(&allocator, EDGEAI_TRAINING_MAGNITUDE_PRUNING, 1, 2, &grown), EDGEAI_OK);
+  CHECK(heap_calls == before);
+  CHECK(live_blocks == 0 && live_bytes == 0 && !wrong_size);
+  blocks = taken;
+  step = blocks / 300 + 1;
+  for (n = 0; n < blocks; n += step) {
+    taken = 0;
+    budget = n;
+    CHECK_STATUS(training(&allocator, EDGEAI_TRAINING_MAGNITUDE_PRUNING, 1, 2, &grown), EDGEAI_ERROR_OUT_OF_MEMORY);
+    refused++;
+  }
+  budget = -1;
+  live_blocks = live_bytes = 0; /* objects that a call ran dry on may stay */
+  printf("training: %ld blocks through the hook, out of memory at %ld of them\n", blocks, refused);
 }
 
 /* Opens, runs, saves, quantizes and compares with the hook; the first failure ends it. */
@@ -257,6 +341,8 @@ int main(int argc, char **argv) {
   allocator.allocate = take;
   allocator.deallocate = give;
   runs_allocate_nothing(argv[1]);
+  steps_allocate_nothing();
+  training_running_dry();
 
   budget = -1;
   before = heap_calls;

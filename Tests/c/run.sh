@@ -31,7 +31,7 @@ skip() { skipped=$((skipped + 1)); echo "skip  $1: $2"; }
 # ---- Headers -----------------------------------------------------------------------------------------------
 warnings="-pedantic -Wall -Wextra -Wstrict-prototypes -Werror"
 clang=$(command -v clang || echo "$swift_bin/clang")
-for header in edgeai.h edgeai_compress.h; do
+for header in edgeai.h edgeai_compress.h edgeai_train.h; do
   printf '#include "%s"\n#include "%s"\nint main(void) { return edgeai_abi_check(EDGEAI_ABI_VERSION); }\n' $header $header > "$work/header.c"
   for cc in gcc "$clang"; do
     command -v "$cc" > /dev/null || { skip "$header alone, $cc" "not installed"; continue; }
@@ -82,12 +82,13 @@ check "classify sees the ankle boot" sh -c "'$work/classify' $model $image | tee
 check "classify refuses a picture as a model" sh -c "! '$work/classify' $image $image"
 check "ecu_loop takes no memory while running" sh -c "'$work/ecu_loop' $model 2000 100 | tee '$work/ecu'; grep -q 'running: 0 bytes' '$work/ecu'"
 check "sensor_node tells three motions" sh -c "'$work/sensor_node' > '$work/sensor' && grep -q still '$work/sensor' && grep -q walking '$work/sensor' && grep -q shaking '$work/sensor' && tail -1 '$work/sensor'"
+check "learn_motion keeps nothing and learns" sh -c "'$work/learn_motion' '$work/motion.edgeai' | tee '$work/motion'; grep -q 'learning: 0 bytes' '$work/motion' && grep -q '9[0-9].* % right' '$work/motion' && '$work/learn_motion-static' | cmp - '$work/motion'"
 check "sensor_node, static library, same bytes" sh -c "'$work/sensor_node-static' | cmp - '$work/sensor' && echo same"
 
 # ---- Misuse, memory ----------------------------------------------------------------------------------------
 other=Examples/models/sensor.edgeai
 for test in "api_misuse $model Tests/golden/edgeai/state-and-count.edgeai" "compress_misuse $model $other" "channels_misuse $model" "sharing_misuse $model" "search_misuse Examples/models/sensor.onnx" \
-  "border_types" "allocations $model"; do
+  "architecture_misuse" "train_misuse" "border_types" "allocations $model"; do
   set -- $test
   gcc -std=gnu99 -O1 -g $cflags "Tests/c/$1.c" $libs -lm -o "$work/$1"
   check "$1" "$work/"$test

@@ -56,6 +56,16 @@ def test_guide_to_python(in_a_copy: Path) -> None:
         exec(compile(block, "python-guide.md", "exec"), names)
 
 
+def test_training(in_a_copy: Path) -> None:
+    """All excerpts about training, one after the other."""
+    code = blocks("Documentation/training.md", "python")
+    assert len(code) > 3
+    names: dict[str, object] = {}
+    for block in code:
+        exec(compile(block, "training.md", "exec"), names)
+    assert (in_a_copy / "pruned.edgeai").stat().st_size < (in_a_copy / "dense.edgeai").stat().st_size / 10
+
+
 def test_notebook() -> None:
     path = ROOT / "Examples/python/quantize_fashion_mnist.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -85,13 +95,29 @@ def test_demo(tmp_path: Path) -> None:
     assert np.isfinite(edgeai.Session(model)(np.zeros((1, 1, 28, 28), np.float32))).all()
 
 
+def test_training_example(tmp_path: Path) -> None:
+    """Fewer epochs than by itself: files shrink, and most of what was learnt stays."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "Examples/python/train_small.py", "--out", tmp_path, "--epochs", "4"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {line.split()[0]: line.replace(",", "").split() for line in done.stdout.splitlines()[-3:]}
+    accuracy = {name: float(row[1]) for name, row in rows.items()}
+    size = {name: int(row[-1]) for name, row in rows.items()}
+    assert accuracy["dense"] > 70
+    assert accuracy["shared"] > 60
+    assert size["shared"] < size["pruned"] / 3 < size["dense"] / 30
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == set(size.values())
+
+
 def test_stubs_cover_the_extension() -> None:
     """Every public name of the extension is in its stub, and the other way round."""
     stub = (ROOT / "Bindings/python/src/edgeai/_core.pyi").read_text()
     declared = set(re.findall(r"^(?:def|class) (\w+)", stub, re.MULTILINE)) | {"abi_version"}
     real = {name for name in dir(edgeai._core) if not name.startswith("_")}
     assert declared == real
-    for kind in ("Model", "Session", "Calibration", "Report"):
+    for kind in ("Model", "Session", "Calibration", "Trainer", "Report"):
         body = re.search(rf"^class {kind}:\n((?:    .*\n|\n)+)", stub, re.MULTILINE)
         assert body
         methods = {name for name in dir(getattr(edgeai._core, kind)) if not name.startswith("_")}

@@ -307,5 +307,8 @@ def test_refusals() -> None:
     unsupported = edgeai.load(qdq.network([qdq._node("RandomNormalLike", "x", "y")], ["n", 3, 3], {}), allow_unsupported=True)
     with pytest.raises(edgeai.UnsupportedOpError, match="RandomNormalLike"):
         unsupported.to_onnx()
+    training = edgeai.load(ROOT / "Tests/golden/edgeai/training.edgeai")
+    with pytest.raises(edgeai.UnsupportedOpError, match="no form for 9 operators.*belongs to training"):
+        training.to_onnx()
     with pytest.raises(edgeai.FileError):
         good.save("/nonexistent/folder/model.onnx")

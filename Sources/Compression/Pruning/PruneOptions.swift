@@ -12,7 +12,7 @@ public struct LayerValue {
   }
 
   /// The last value that applies to a layer.
-  static func last(_ list: [LayerValue], for name: Text) -> Double? {
+  public static func last(_ list: [LayerValue], for name: Text) -> Double? {
     var found: Double?
     for entry in list where QuantizerOptions.matches(entry.name, name) { found = entry.value }
     return found

@@ -1,13 +1,13 @@
 /// Finds which scores are the smallest, exactly and in a time that grows with their number alone: those that are not negative
 /// are ordered like their bits, of which the upper half and then the lower half are counted.
-struct SmallestScores {
+public struct SmallestScores {
   /// Scores below this one are among the smallest.
-  let limit: Float
+  public let limit: Float
   /// So many that equal it are as well, the first ones.
-  let ties: Int
+  public let ties: Int
 
   /// The `count` smallest of all lists together. Scores are not negative and no NaN.
-  init(_ lists: [[Float]], count: Int) {
+  public init(_ lists: [[Float]], count: Int) {
     var total = 0
     for list in lists { total += list.count }
     guard count < total else {

@@ -45,6 +45,13 @@ extension Lowering {
   /// the sums, so it follows from the rows alone.
   private static func sumBlocks(_ rows: Int) -> Int { min(max(rows / 64, 1), 32) }
 
+  /// Memory for floats, so many for each channel of x.
+  private func vectors(_ count: Int, of x: ValueID) throws(EdgeError) -> BufferPlace {
+    let (bytes, overflow) = (try rows(x)).channels.multipliedReportingOverflow(by: count &* 4)
+    if overflow { throw error(.limitExceeded, "the tensor's size overflows", value: x) }
+    return temporary(bytes)
+  }
+
   /// The sums of x's rows by `function`, with the step to follow that makes something of them.
   private func sums(_ function: Int, _ x: ValueID, mean: ValueID?, gradient: ValueID?) throws(EdgeError) -> (BufferPlace, ek_channel_combine) {
     let (rows, channels) = try rows(x)
@@ -56,9 +63,7 @@ extension Lowering {
     arguments.function = Int32(function)
     var combine = ek_channel_combine()
     (combine.rows, combine.c, combine.blocks, combine.function) = (arguments.rows, arguments.c, arguments.blocks, arguments.function)
-    let (bytes, overflow) = channels.multipliedReportingOverflow(by: blocks &* (gradient == nil ? 4 : 8))
-    if overflow { throw error(.limitExceeded, "the tensor's size overflows", value: x) }
-    let target = temporary(bytes)
+    let target = try vectors(blocks &* (gradient == nil ? 1 : 2), of: x)
     var slots: [SlotUse] = [.read(0, try operand(x)), .write(3, target)]
     if let gradient { slots.append(.read(1, try operand(gradient))) }
     if let mean { slots.append(.read(2, try operand(mean))) }
@@ -80,7 +85,7 @@ extension Lowering {
     let (scale, mean, variance) = (try required(node, 2), try required(node, 3), try required(node, 4))
     var (sums, combine) = try sums(Int(EK_SUMS_GRADIENT), x, mean: mean, gradient: gradient)
     combine.epsilon = epsilon
-    let factors = temporary(Int(combine.c) &* 12)
+    let factors = try vectors(3, of: x)
     try emit(
       Int(EK_CHANNEL_COMBINE_F32), combine,
       [
@@ -103,9 +108,7 @@ extension Lowering {
     (combine.rows, combine.c) = (Int64(rows), try int32(channels))
     combine.function = Int32(EK_SUMS_NONE)
     combine.epsilon = epsilon
-    let (bytes, overflow) = channels.multipliedReportingOverflow(by: 12)
-    if overflow { throw error(.limitExceeded, "the tensor's size overflows", value: x) }
-    let factors = temporary(bytes)
+    let factors = try vectors(3, of: x)
     var slots: [SlotUse] = [.write(7, factors)]
     for index in 1...4 { slots.append(.read(index, try operand(try required(node, index)))) }
     try emit(Int(EK_CHANNEL_COMBINE_F32), combine, slots)

@@ -368,6 +368,39 @@ def cases() -> dict[str, File]:
     listing.outputs, listing.states = [which, after], [-1]
     files["state-and-count"] = listing
 
+    # What every instruction set gives the same bytes for, and sums.
+    training = File("training")
+    x, gradient = training.input(IMAGE), training.input((-1, 3, 3, 4), name="gradient")
+    update = training.input((2, 6), name="update")
+    parameter, rates = training.floats("parameter", (2, 6)), training.value("rates", (8,), constant=f32(0.1, 0.9, 0.8, 0.01, 0.25, 0.5, 0.4, 0))
+    first, second = training.floats("first", (2, 6), 2, 1), training.floats("second", (2, 6), 3, 1)
+    factor, number = training.value("factor", (), constant=f32(0.5)), training.value("number", (), I64, constant=i64(7))
+    for kind, name in enumerate(["max", "average"]):
+        result = training.value(f"{name} gradient", IMAGE)
+        training.node(43, u8(kind) + window((2, 2), (2, 2)) + u8(0, 0), [x, gradient], [result], name)
+        training.outputs.append(result)
+    noise_of_run, kept = training.value("noise", IMAGE), training.value("kept", IMAGE)
+    training.node(47, i32(-2, 1), [x, number], [noise_of_run], "random")
+    training.node(7, u8(18) + clamp(0.25, 0.75), [x, noise_of_run], [kept], "gate")
+    training.outputs += [noise_of_run, kept]
+    for kind, name in enumerate(["sgd", "nesterov", "adam", "adamW", "rmsprop"]):
+        moments = [first, second] if name.startswith("adam") else [first]
+        results = [training.value(f"{name} {i}", (2, 6)) for i in range(1 + len(moments))]
+        training.node(46, u8(kind) + f32(0.5, 2), [parameter, update, rates, factor if kind else -1, *moments], results, name)
+        training.outputs += results
+    files["training"] = training
+
+    sums = File("training: sums")
+    x, gradient = sums.input(IMAGE), sums.input(IMAGE, name="gradient")
+    weights_gradient, mean, variance = sums.value("dw", (4, 3, 3, 4)), sums.value("mean", (4,)), sums.value("variance", (4,))
+    scale = sums.floats("scale", (4,), 3, 1)
+    gradients = [sums.value("dx", IMAGE), sums.value("dscale", (4,)), sums.value("dbias", (4,))]
+    sums.node(42, same3 + i32(1) + clamp(), [x, gradient], [weights_gradient], "weights")
+    sums.node(44, b"", [x], [mean, variance], "statistics")
+    sums.node(45, f32(1e-3), [x, gradient, scale, mean, variance], gradients, "normalization")
+    sums.outputs = [weights_gradient, mean, variance, *gradients]
+    files["training-sums"] = sums
+
     untouched = File("")
     untouched.outputs = [untouched.input((-1, 4))]
     files["no-operators"] = untouched

@@ -6,6 +6,7 @@
 #include <Python.h>
 #include <edgeai.h>
 #include <edgeai_compress.h>
+#include <edgeai_train.h>
 #include <string.h>
 
 typedef struct {
@@ -35,6 +36,8 @@ int add_channel_functions(PyObject *module);
 int add_pruning(PyObject *module);
 int add_sharing(PyObject *module);
 int add_compress_functions(PyObject *module);
+int add_architectures(PyObject *module);
+int add_trainer_type(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
 PyObject *report_wrap(edgeai_report *handle);
@@ -58,6 +61,9 @@ int32_t feed_next(void *feed, uint64_t index, edgeai_span *inputs, size_t input_
 void feed_end(Feed *feed);                                                          /* NULL is nothing */
 /* A list of str as C strings that live as long as the list; free with PyMem_Free. NULL with an exception. */
 const char **string_array(PyObject *list, size_t *count);
+
+/* session_info.c: what a plan says of a step, as a dict. */
+PyObject *step_dict(const edgeai_step_info *info);
 
 /* pruning.c: what calls that make a model of a model share */
 typedef struct {  /* what such a call, which runs without the GIL, calls back with it */

@@ -33,7 +33,8 @@ static int execute(PyObject *module) {
   }
   if (arrays_init() || PyModule_AddIntConstant(module, "abi_version", EDGEAI_ABI_VERSION)) return -1;
   return add_model_type(module) || add_session_type(module) || add_calibration_type(module) || add_report_type(module) ||
-                 add_channel_functions(module) || add_pruning(module) || add_sharing(module) || add_compress_functions(module)
+                 add_channel_functions(module) || add_pruning(module) || add_sharing(module) || add_compress_functions(module) ||
+                 add_architectures(module) || add_trainer_type(module)
              ? -1
              : 0;
 }

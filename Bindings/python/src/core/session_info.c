@@ -20,6 +20,23 @@ static PyObject *info_list(const edgeai_tensor_info *infos, size_t count) {
   return list;
 }
 
+PyObject *step_dict(const edgeai_step_info *info) {
+  PyObject *dict = PyDict_New(), *shape = dict ? PyList_New(info->rank) : NULL;
+  for (int32_t d = 0; shape && d < info->rank; d++) {
+    PyObject *dim = PyLong_FromLongLong(info->dims[d]);
+    if (!dim || PyList_SetItem(shape, d, dim)) Py_CLEAR(shape);
+  }
+  if (!dict || dict_take(dict, "shape", shape) || dict_take(dict, "name", text_or_none(info->name)) ||
+      dict_take(dict, "op", text_or_none(info->op)) || dict_take(dict, "kernel", text_or_none(info->kernel)) ||
+      dict_take(dict, "isa", text_or_none(info->isa)) || dict_take(dict, "note", text_or_none(info->note)) ||
+      dict_take(dict, "dtype", text_or_none(edgeai_dtype_name(info->dtype))) ||
+      dict_take(dict, "result_bytes", PyLong_FromUnsignedLongLong(info->result_bytes)) ||
+      dict_take(dict, "bytes", PyLong_FromUnsignedLongLong(info->bytes)) || dict_take(dict, "parts", PyLong_FromLong(info->parts)) ||
+      dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info->multiply_adds)))
+    Py_CLEAR(dict);
+  return dict;
+}
+
 static PyObject *plan(SessionObject *session) {
   PyObject *list = PyList_New(0);
   for (size_t i = 0, n = edgeai_session_plan_count(session->handle); list && i < n; i++) {
@@ -28,22 +45,9 @@ static PyObject *plan(SessionObject *session) {
     ERROR_INIT(error);
     PyObject *dict = edgeai_session_plan_info(session->handle, i, &info, &error) == EDGEAI_OK &&
                              edgeai_session_step_times(session->handle, i, &times, &error) == EDGEAI_OK
-                         ? PyDict_New()
+                         ? step_dict(&info)
                          : raise_error(&error);
-    PyObject *shape = dict ? PyList_New(info.rank) : NULL;
-    for (int32_t d = 0; shape && d < info.rank; d++) {
-      PyObject *dim = PyLong_FromLongLong(info.dims[d]);
-      if (!dim || PyList_SetItem(shape, d, dim)) Py_CLEAR(shape);
-    }
-    if (!dict || dict_take(dict, "shape", shape) || dict_take(dict, "name", text_or_none(info.name)) ||
-        dict_take(dict, "op", text_or_none(info.op)) || dict_take(dict, "kernel", text_or_none(info.kernel)) ||
-        dict_take(dict, "isa", text_or_none(info.isa)) || dict_take(dict, "note", text_or_none(info.note)) ||
-        dict_take(dict, "dtype", text_or_none(edgeai_dtype_name(info.dtype))) ||
-        dict_take(dict, "result_bytes", PyLong_FromUnsignedLongLong(info.result_bytes)) ||
-        dict_take(dict, "bytes", PyLong_FromUnsignedLongLong(info.bytes)) ||
-        dict_take(dict, "parts", PyLong_FromLong(info.parts)) ||
-        dict_take(dict, "macs", PyLong_FromUnsignedLongLong(info.multiply_adds)) ||
-        dict_take(dict, "peak_gops", PyFloat_FromDouble(times.peak_gops)) ||
+    if (!dict || dict_take(dict, "peak_gops", PyFloat_FromDouble(times.peak_gops)) ||
         dict_take(dict, "last_ns", PyLong_FromUnsignedLongLong(times.last)) ||
         dict_take(dict, "runs", PyLong_FromUnsignedLongLong(times.runs)) ||
         dict_take(dict, "least_ns", PyLong_FromUnsignedLongLong(times.least)) ||

@@ -8,7 +8,7 @@
 >>> logits = session(x)
 """
 
-from . import _core
+from . import _core, architectures, train
 from .channels import ChannelLayer, ChannelResult, prune_channels
 from .quantization import Result, compare, quantize
 from .errors import (
@@ -73,6 +73,7 @@ __all__ = [
     "UnsupportedOpError",
     "__version__",
     "abi_version",
+    "architectures",
     "binarize",
     "build_info",
     "check",
@@ -89,4 +90,5 @@ __all__ = [
     "sensitivity",
     "stage_report",
     "share",
+    "train",
 ]

@@ -1,8 +1,8 @@
-"""Charts of compression; matplotlib must be installed."""
+"""Charts of compression and training; matplotlib must be installed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .report import Report
@@ -43,3 +43,21 @@ def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 def stacked_bytes(report: Report) -> Any:
     """Coded bytes of every layer at every stage of a report (:meth:`edgeai.Report.plot_stages`)."""
     return report.plot_stages()
+
+
+def history(rows: Sequence[Mapping[str, float]]) -> Any:
+    """Losses and accuracies over the epochs of a training (:class:`edgeai.train.History`), side by side; gives the two axes."""
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(1, 2, figsize=(10, 4))
+    epochs = [row["epoch"] for row in rows]
+    for place, name in zip(axes, ("loss", "accuracy"), strict=True):
+        for key, label in ((name, "training"), (f"validation_{name}", "validation")):
+            if rows and key in rows[0]:
+                place.plot(epochs, [row[key] for row in rows], marker="o", label=label)
+        place.set_xlabel("epoch")
+        place.set_ylabel(name)
+        if rows:
+            place.legend()
+    pyplot.tight_layout()
+    return axes

@@ -1,0 +1,1 @@
+../../../Include/edgeai_train.h

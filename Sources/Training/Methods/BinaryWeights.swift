@@ -1,0 +1,107 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// Binary and ternary weights (Rastegari et al. 2016; Li et al. 2016): layers read a sign for each weight times one scale for each
+/// output channel. The exported model has just these, and with binary activations runs on the binary kernels.
+public final class BinaryWeights: TrainingMethod {
+  public enum Kind: UInt8, Sendable {
+    /// alpha sign(w), alpha = mean |w|.
+    case binary = 0
+    /// The same, and what these layers read becomes signs too, which the exported model keeps (XNOR-Net). The model should
+    /// normalize in front of each of them: the order batch normalization, sign, layer.
+    case xnor
+    /// 0 where |w| < 0.7 mean |w|, else a sign times the mean of the others' magnitudes.
+    case ternary
+  }
+
+  public var kind = Kind.binary
+  /// First and last layer stay float otherwise: little is saved there, and much lost.
+  public var includesFirst = false
+  public var includesLast = false
+
+  public override var name: Text { "binary weights" }
+
+  private var binary: [(parameter: Int, layer: TrainingGraph.Layer, scale: ValueID)] = []
+
+  /// Layers whose weights become signs, of all that learn, in order.
+  private func applies(_ index: Int, _ count: Int, isDepthwise: Bool) -> Bool {
+    (includesFirst || index > 0) && (includesLast || index < count - 1) && !isDepthwise
+  }
+
+  public override func prepare(_ graph: Graph) throws(EdgeError) -> Graph {
+    guard kind == .xnor else { return graph }
+    var graph = graph
+    let layers = graph.weightNodes
+    for (position, index) in layers.enumerated() where applies(position, layers.count, isDepthwise: graph.isDepthwise(index)) {
+      let x = graph.nodes[index].inputs[0]
+      if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .binarize { continue }
+      let name = Text("\(graph.nodes[index].name)/signs")
+      graph.nodes[index].inputs[0] = try graph.addNode(.unary(UnaryFunction(.binarize)), name: name, inputs: [x], outputNames: [name])[0]
+    }
+    return try graph.sorted()
+  }
+
+  public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
+    for (position, layer) in step.layers.enumerated() where applies(position, step.layers.count, isDepthwise: layer.isDepthwise) {
+      let w = step.parameters[layer.weights].effective
+      let axes = step.rowAxes(layer)
+      let magnitudes = try step.unary(.abs, w)
+      let mean = try step.append(.reduce(.mean, axes: axes, keepDims: true), [magnitudes])
+      var (scale, signs): (ValueID, ValueID)
+      if kind == .ternary {
+        let threshold = try step.binary(.maximum, try step.binary(.multiply, mean, try step.scalar(0.7)), try step.scalar(1e-12))
+        let relative = try step.binary(.divide, w, threshold)
+        let inside = try step.append(.binary(.gate, Clamp(min: -1, max: 1)), [relative, relative])
+        signs = try step.unary(.sign, try step.binary(.subtract, relative, inside))
+        let kept = try step.unary(.abs, signs)
+        let sum = try step.append(.reduce(.sum, axes: axes, keepDims: true), [try step.binary(.multiply, kept, magnitudes)])
+        let count = try step.append(.reduce(.sum, axes: axes, keepDims: true), [kept])
+        scale = try step.binary(.divide, sum, try step.binary(.maximum, count, try step.scalar(1)))
+      } else {
+        (scale, signs) = (mean, try step.unary(.binarize, w))
+      }
+      step.replaceWeights(layer, with: try step.binary(.multiply, signs, scale), straightThrough: true)
+      binary.append((layer.weights, layer, scale))
+    }
+    guard !binary.isEmpty else { throw EdgeError(.invalidArgument, "no layer between the first and the last can be binary") }
+  }
+
+  /// dC/dw = dC/dw~ (1/n + alpha [|w| < 1]) of a row with n weights.
+  public override func adjustGradients(_ step: TrainingGraph) throws(EdgeError) {
+    guard kind != .ternary else { return }
+    for (parameter, layer, scale) in binary {
+      let g = step.parameters[parameter].gradient
+      let scaled = try step.binary(.multiply, g, scale)
+      let inside = try step.append(.binary(.gate, Clamp(min: -1, max: 1)), [scaled, step.parameters[parameter].master])
+      let share = try step.binary(.multiply, g, try step.scalar(1 / Float(max(layer.columns, 1))))
+      step.parameters[parameter].gradient = try step.binary(.add, inside, share)
+    }
+  }
+
+  /// Masters stay in [-1, 1], where their signs can still change.
+  public override func adjustUpdates(_ step: TrainingGraph) throws(EdgeError) {
+    for (parameter, _, _) in binary {
+      step.parameters[parameter].update = try step.clamp(step.parameters[parameter].update, -1, 1)
+    }
+  }
+}
+
+extension Graph {
+  /// Nodes with constant float32 weights, in order: the layers that `TrainingGraph` finds when none is frozen.
+  fileprivate var weightNodes: [Int] {
+    nodes.indices.filter { index in
+      switch nodes[index].op {
+      case .convolution, .transposedConvolution, .dense: break
+      default: return false
+      }
+      guard let weights = nodes[index].input(1) else { return false }
+      return values[weights].constant != nil && values[weights].dtype == .float32
+    }
+  }
+
+  fileprivate func isDepthwise(_ node: Int) -> Bool {
+    guard case .convolution(let op) = nodes[node].op else { return false }
+    return op.groups > 1 && values[nodes[node].inputs[1]].shape.dims.last == 1
+  }
+}

@@ -1,0 +1,506 @@
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
+
+/// The graph of a training step while it is put together: forward nodes of a model with a fixed batch, whose constants have become
+/// parameters, then loss, gradients and updates.
+///
+/// Methods work on it. A parameter is an input that keeps its value between steps (state); `effective` is what the layers read
+/// in its place. A kept input is one the trainer fills, once or before some steps, and nodes do not change.
+public final class TrainingGraph {
+  public struct Parameter {
+    /// The constant's, in the model.
+    public let name: Text
+    /// The state, which the optimizer changes.
+    public let master: ValueID
+    /// What layers read: the master, or a function of it.
+    public var effective: ValueID
+    /// The value whose gradient is taken for the master's.
+    public var leaf: ValueID
+    public var decays: Bool
+    /// Factor of the learning rate.
+    public var rate: Float = 1
+    /// After differentiation.
+    public var gradient = Node.noValue
+    /// After the optimizer.
+    public var update = Node.noValue
+    /// The constant in the model; `noValue` for one that a method added.
+    let model: ValueID
+  }
+
+  /// A convolution, transposed convolution or dense layer that learns.
+  public struct Layer {
+    public let name: Text
+    public let node: Text
+    /// Indices into `parameters`.
+    public let weights: Int
+    public let bias: Int?
+    /// Rows of the weights, one for each output channel, and weights of a row.
+    public let rows: Int
+    public let columns: Int
+    public let isDepthwise: Bool
+    public let isDense: Bool
+  }
+
+  struct State {
+    let name: Text
+    let input: ValueID
+    let initial: TensorData?
+    var output = Node.noValue
+  }
+
+  struct KeptInput {
+    let name: Text
+    let input: ValueID
+    let initial: TensorData?
+  }
+
+  public var graph: Graph
+  public let options: TrainerOptions
+  public var parameters: [Parameter] = []
+  public private(set) var layers: [Layer] = []
+  private(set) var states: [State] = []
+  private(set) var kept: [KeptInput] = []
+  /// Running statistics: states that stand for constants of the model.
+  private(set) var statistics: [(model: ValueID, state: ValueID)] = []
+  private var running: [(normalization: Text, mean: ValueID, variance: ValueID)] = []
+  /// Number of the step (int64), and the rates of `OptimizerStep`.
+  public private(set) var number = Node.noValue
+  private(set) var rates = Node.noValue
+  private(set) var targets = Node.noValue
+  private(set) var logits = Node.noValue
+  private(set) var loss = Node.noValue
+  /// Values whose makers are not differentiated.
+  private var detached: [ValueID] = []
+  /// See `Graph.differentiated`.
+  public var bifurcation: GradientBifurcation?
+  /// Inputs of the model.
+  let modelInputs: [ValueID]
+
+  /// The forward part: `model` with `options.batch` samples. Identifiers of the model's values stay.
+  init(_ model: Graph, _ options: TrainerOptions) throws(EdgeError) {
+    graph = try model.withFixedBatch(options.batch)
+    self.options = options
+    modelInputs = model.inputs
+    guard model.states.isEmpty else { throw EdgeError(.unsupportedFeature, "models with state cannot be trained") }
+    guard model.outputs.count == 1, let output = model.outputs.first, graph.values[output].dtype == .float32 else {
+      throw EdgeError(.unsupportedFeature, "training needs a model with one float32 output; this one has \(model.outputs.count) outputs")
+    }
+    graph.outputs = []
+    number = try addKept("number", .int64, Shape([]), nil)
+    rates = try addKept("rates", .float32, Shape([8]), nil)
+    try findParameters()
+    try normalizeByBatch()
+    logits = output
+    // The loss takes the logarithm of probabilities itself.
+    if options.loss == .crossEntropy, let producer = graph.producer(of: output), case .softmax(let axis, false) = graph.nodes[producer].op,
+      axis == graph.values[output].shape.rank - 1
+    {
+      logits = graph.nodes[producer].inputs[0]
+    }
+    if options.dropout > 0 { try dropOut() }
+  }
+
+  // MARK: What methods ask
+
+  public func shape(_ value: ValueID) -> Shape { graph.values[value].shape }
+
+  @discardableResult
+  public func append(_ op: Operator, _ inputs: [ValueID], _ name: Text = "training") throws(EdgeError) -> ValueID {
+    let name = Text("\(name)/\(graph.nodes.count)")
+    return try graph.addNode(op, name: name, inputs: inputs, outputNames: [name])[0]
+  }
+
+  public func binary(_ function: BinaryFunction, _ a: ValueID, _ b: ValueID) throws(EdgeError) -> ValueID {
+    try append(.binary(function, .none), [a, b])
+  }
+  public func unary(_ kind: UnaryFunction.Kind, _ a: ValueID) throws(EdgeError) -> ValueID {
+    try append(.unary(UnaryFunction(kind)), [a])
+  }
+  public func clamp(_ a: ValueID, _ low: Float, _ high: Float) throws(EdgeError) -> ValueID {
+    try append(.unary(UnaryFunction(.clamp, alpha: low, beta: high)), [a])
+  }
+  public func scalar(_ number: Float) throws(EdgeError) -> ValueID {
+    try graph.addConstant(Text("training/constant/\(graph.values.count)"), .float32, Shape([]), [number])
+  }
+
+  /// The layer's effective weights become another value.
+  public func replaceWeights(_ layer: Layer, with value: ValueID, straightThrough: Bool) {
+    replace(parameter: layer.weights, with: value, straightThrough: straightThrough)
+  }
+
+  /// What reads a parameter reads another value, made from its effective one, from now on. `straightThrough`: the new value's
+  /// gradient is the parameter's, whatever the function between them.
+  public func replace(parameter index: Int, with value: ValueID, straightThrough: Bool) {
+    let old = parameters[index].effective
+    redirect(old, to: value)
+    parameters[index].effective = value
+    if straightThrough { parameters[index].leaf = value }
+  }
+
+  /// Nodes that read a value read another one, apart from those that make the other one of it.
+  public func redirect(_ old: ValueID, to new: ValueID) {
+    let makers = ancestors(of: new)
+    for node in graph.nodes.indices where !makers[node] {
+      for input in graph.nodes[node].inputs.indices where graph.nodes[node].inputs[input] == old { graph.nodes[node].inputs[input] = new }
+    }
+    if logits == old { logits = new }
+  }
+
+  /// Layers that learn read another value as their first operand.
+  public func redirectLayers(_ old: ValueID, to new: ValueID) {
+    for layer in layers {
+      for index in graph.nodes.indices where graph.nodes[index].name == layer.node && graph.nodes[index].inputs[0] == old {
+        graph.nodes[index].inputs[0] = new
+      }
+    }
+  }
+
+  private func ancestors(of value: ValueID) -> [Bool] {
+    let producers = GraphIndex(graph).producers
+    var marks = [Bool](repeating: false, count: graph.nodes.count)
+    var open = [value]
+    while let value = open.popLast() {
+      let node = producers[value]
+      if node < 0 || marks[node] { continue }
+      marks[node] = true
+      for input in graph.nodes[node].inputs where input != Node.noValue { open.append(input) }
+    }
+    return marks
+  }
+
+  /// A value that the optimizer changes, beside the model's parameters.
+  public func addParameter(_ name: Text, _ shape: Shape, _ initial: [Float], decays: Bool) throws(EdgeError) -> Int {
+    try addParameter(name, shape, try TensorData(initial), decays: decays, model: Node.noValue)
+  }
+
+  /// An input that the trainer keeps; zeros without `initial`.
+  public func addKept(_ name: Text, _ dtype: DType, _ shape: Shape, _ initial: TensorData?) throws(EdgeError) -> ValueID {
+    let value = graph.addValue(Value(name: name, dtype: dtype, shape: shape))
+    kept.append(KeptInput(name: name, input: value, initial: initial))
+    return value
+  }
+
+  /// A float32 value that one step leaves to the next; `setState` says what it becomes.
+  public func addState(_ name: Text, _ shape: Shape, _ initial: TensorData?) throws(EdgeError) -> ValueID {
+    let value = graph.addValue(Value(name: name, dtype: .float32, shape: shape))
+    states.append(State(name: name, input: value, initial: initial))
+    return value
+  }
+
+  public func setState(_ input: ValueID, to output: ValueID) {
+    for index in states.indices where states[index].input == input { states[index].output = output }
+  }
+
+  /// The optimizer changes another value in a parameter's place, of which `function` makes what is read.
+  public func become(
+    parameter index: Int, _ name: Text, _ shape: Shape, _ initial: [Float], _ function: (ValueID) throws(EdgeError) -> ValueID
+  ) throws(EdgeError) {
+    let old = parameters[index]
+    let master = try addState(name, shape, try TensorData(initial))
+    let value = try function(master)
+    redirect(old.effective, to: value)
+    states.removeAll { $0.input == old.master }
+    parameters[index] = Parameter(
+      name: name, master: master, effective: value, leaf: master, decays: old.decays, rate: old.rate, model: old.model)
+  }
+
+  /// The value, as a constant to the gradient.
+  public func detach(_ value: ValueID) -> ValueID {
+    detached.append(value)
+    return value
+  }
+
+  /// The running mean and variance that belong to a batch normalization of the model; nil for one that is frozen.
+  func runningStatistics(_ normalization: Node) -> (mean: ValueID, variance: ValueID)? {
+    for entry in running where entry.normalization == normalization.name { return (entry.mean, entry.variance) }
+    return nil
+  }
+
+  /// A float32 scalar that the trainer keeps.
+  public func addKeptScalar(_ name: Text, _ initial: Float) throws(EdgeError) -> ValueID {
+    try addKept(name, .float32, Shape([]), try TensorData([initial]))
+  }
+
+  /// Initial contents of a parameter.
+  public func initialValues(_ parameter: Int) -> [Float] {
+    for state in states where state.input == parameters[parameter].master { return state.initial?.array(of: Float.self) ?? [] }
+    return []
+  }
+
+  // MARK: Parameters
+
+  private func addParameter(
+    _ name: Text, _ shape: Shape, _ initial: TensorData, decays: Bool, model: ValueID
+  ) throws(EdgeError) -> Int {
+    let master = try addState(name, shape, initial)
+    parameters.append(Parameter(name: name, master: master, effective: master, leaf: master, decays: decays, model: model))
+    return parameters.count - 1
+  }
+
+  /// The parameter a constant is, or becomes; nil for what is no float32 constant.
+  private func parameter(_ places: inout [Int], _ value: ValueID?, decays: Bool) throws(EdgeError) -> Int? {
+    guard let value, let constant = graph.values[value].constant, graph.values[value].dtype == .float32 else { return nil }
+    if places[value] < 0 {
+      places[value] = try addParameter(graph.values[value].name, shape(value), constant, decays: decays, model: value)
+    }
+    return places[value]
+  }
+
+  private func findParameters() throws(EdgeError) {
+    var places = [Int](repeating: -1, count: graph.values.count)
+    for (index, node) in graph.nodes.enumerated() {
+      if options.frozen.contains(node.name) { continue }
+      var groups = 1
+      switch node.op {
+      case .convolution(let op): groups = op.groups
+      case .transposedConvolution(let op): groups = op.groups
+      case .dense: break
+      case .batchNormalization, .layerNormalization:
+        _ = try parameter(&places, node.input(1), decays: false)
+        _ = try parameter(&places, node.input(2), decays: false)
+        continue
+      case .matMul:
+        _ = try parameter(&places, node.input(0), decays: true)
+        _ = try parameter(&places, node.input(1), decays: true)
+        continue
+      case .binary(.prelu, _):
+        _ = try parameter(&places, node.input(1), decays: false)
+        continue
+      case .quantize, .dequantize, .requantize:
+        throw EdgeError(.unsupportedFeature, "quantized models cannot be trained", node: node.name, nodeIndex: index)
+      default: continue
+      }
+      guard let weights = try parameter(&places, node.input(1), decays: true) else { continue }
+      let bias = try parameter(&places, node.input(2), decays: false)
+      let dims = shape(parameters[weights].master).dims
+      let rows = max(dims[0], 1)
+      var isDense = false
+      if case .dense = node.op { isDense = true }
+      layers.append(
+        Layer(
+          name: node.name, node: node.name, weights: weights, bias: bias, rows: rows, columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows,
+          isDepthwise: groups > 1 && dims[dims.count - 1] == 1, isDense: isDense))
+    }
+    guard !parameters.isEmpty else { throw EdgeError(.invalidArgument, "the model has no parameters to train") }
+    for node in graph.nodes.indices {
+      for input in graph.nodes[node].inputs.indices {
+        let value = graph.nodes[node].inputs[input]
+        if value != Node.noValue, value < places.count, places[value] >= 0 {
+          graph.nodes[node].inputs[input] = parameters[places[value]].master
+        }
+      }
+    }
+  }
+
+  /// Batch normalizations take the statistics of their batch and leave running ones for the exported model (Ioffe and Szegedy 2015).
+  private func normalizeByBatch() throws(EdgeError) {
+    for index in graph.nodes.indices {
+      guard case .batchNormalization = graph.nodes[index].op, !options.frozen.contains(graph.nodes[index].name) else { continue }
+      let node = graph.nodes[index]
+      let (mean, variance) = (node.inputs[3], node.inputs[4])
+      guard let means = graph.values[mean].constant, let variances = graph.values[variance].constant else {
+        throw EdgeError(.unsupportedFeature, "the running statistics are not constant", node: node.name, nodeIndex: index)
+      }
+      let x = shape(node.inputs[0])
+      let count = (x.elementCount() ?? 0) / max(x.dims.last ?? 1, 1)
+      let names = [Text("\(node.name)/batch mean"), Text("\(node.name)/batch variance")]
+      let batch = try graph.addNode(.batchStatistics, name: Text("\(node.name)/statistics"), inputs: [node.inputs[0]], outputNames: names)
+      graph.nodes[index].inputs[3] = batch[0]
+      graph.nodes[index].inputs[4] = batch[1]
+      // What runs is the variance of the population that the batch is a sample of.
+      let unbiased = count > 1 ? Float(count) / Float(count - 1) : 1
+      for (model, initial, new, factor) in [(mean, means, batch[0], 1), (variance, variances, batch[1], unbiased)] {
+        let state = try addState(graph.values[model].name, shape(model), initial)
+        let past = try binary(.multiply, state, try scalar(options.normalizationMomentum))
+        let present = try binary(.multiply, new, try scalar((1 - options.normalizationMomentum) * factor))
+        setState(state, to: try binary(.add, past, present))
+        statistics.append((model: model, state: state))
+      }
+      running.append((node.name, statistics[statistics.count - 2].state, statistics[statistics.count - 1].state))
+    }
+    graph = try graph.sorted()
+  }
+
+  private func dropOut() throws(EdgeError) {
+    let keep = 1 - options.dropout
+    for index in graph.nodes.indices {
+      guard case .dense = graph.nodes[index].op, let x = graph.nodes[index].input(0), !graph.inputs.contains(x) else { continue }
+      let draw = try append(.random(seed: options.seed &+ Int64(index) &+ 1), [x, number], "dropout")
+      let scaled = try binary(.multiply, x, try scalar(1 / keep))
+      graph.nodes[index].inputs[0] = try append(.binary(.gate, Clamp(min: -.infinity, max: keep)), [scaled, draw], "dropout")
+    }
+    graph = try graph.sorted()
+  }
+
+  // MARK: Loss, gradients, updates
+
+  func addLoss() throws(EdgeError) {
+    graph = try graph.sorted()
+    let shape = self.shape(logits)
+    targets = graph.addValue(Value(name: "targets", dtype: .float32, shape: shape))
+    switch options.loss {
+    case .crossEntropy:
+      let classes = shape.dims.last ?? 1
+      var wanted = targets
+      if options.labelSmoothing > 0 {
+        let share = try scalar(options.labelSmoothing / Float(max(classes, 1)))
+        wanted = try binary(.add, try binary(.multiply, wanted, try scalar(1 - options.labelSmoothing)), share)
+      }
+      let rows = Float(max((shape.elementCount() ?? 0) / max(classes, 1), 1))
+      loss = try crossEntropy(logits, wanted, rows)
+      if let teacher = options.teacher {
+        // As soft as each other; T^2 keeps the gradient's size.
+        let t = options.temperature
+        let known = try append(.softmax(axis: shape.rank - 1, log: false), [try soften(try addTeacher(teacher), t)], "teacher")
+        let distance = try crossEntropy(try soften(logits, t), known, rows)
+        loss = try binary(
+          .add, try binary(.multiply, loss, try scalar(1 - options.teacherShare)),
+          try binary(.multiply, distance, try scalar(options.teacherShare * t * t)))
+      }
+    case .meanSquaredError:
+      guard options.teacher == nil else { throw EdgeError(.invalidArgument, "distillation needs the cross-entropy") }
+      let difference = try binary(.subtract, logits, targets)
+      loss = try append(.reduce(.mean, axes: Array(shape.dims.indices), keepDims: false), [try binary(.multiply, difference, difference)], "loss")
+    }
+  }
+
+  private func soften(_ value: ValueID, _ temperature: Float) throws(EdgeError) -> ValueID {
+    temperature == 1 ? value : try binary(.multiply, value, try scalar(1 / temperature))
+  }
+
+  private func crossEntropy(_ y: ValueID, _ targets: ValueID, _ rows: Float) throws(EdgeError) -> ValueID {
+    let rank = shape(y).rank
+    let logarithms = try append(.softmax(axis: rank - 1, log: true), [y], "loss")
+    let sum = try append(.reduce(.sum, axes: Array(0..<rank), keepDims: false), [try binary(.multiply, logarithms, targets)], "loss")
+    return try binary(.multiply, sum, try scalar(-1 / rows))
+  }
+
+  /// The teacher's nodes on the model's inputs; its output, or the logits of it.
+  private func addTeacher(_ teacher: Graph) throws(EdgeError) -> ValueID {
+    let teacher = try teacher.withFixedBatch(options.batch)
+    guard teacher.states.isEmpty, teacher.inputs.count == modelInputs.count, teacher.outputs.count == 1 else {
+      throw EdgeError(.shapeMismatch, "the teacher has not the model's inputs and outputs")
+    }
+    var places = [ValueID](repeating: Node.noValue, count: teacher.values.count)
+    for (own, theirs) in zip(modelInputs, teacher.inputs) {
+      guard shape(own) == teacher.values[theirs].shape, graph.values[own].dtype == teacher.values[theirs].dtype else {
+        throw EdgeError(.shapeMismatch, "the teacher's input has another type", tensor: teacher.values[theirs].name)
+      }
+      places[theirs] = own
+    }
+    for value in teacher.values.indices where places[value] == Node.noValue {
+      var copy = teacher.values[value]
+      copy.name = Text("teacher/\(copy.name)")
+      places[value] = graph.addValue(copy)
+    }
+    func moved(_ ids: [ValueID]) -> [ValueID] { ids.map { $0 == Node.noValue ? $0 : places[$0] } }
+    var output = teacher.outputs[0]
+    if let producer = teacher.producer(of: output), case .softmax(let axis, false) = teacher.nodes[producer].op,
+      axis == teacher.values[output].shape.rank - 1
+    {
+      output = teacher.nodes[producer].inputs[0]
+    }
+    for node in teacher.nodes {
+      graph.nodes.append(Node(name: Text("teacher/\(node.name)"), op: node.op, inputs: moved(node.inputs), outputs: moved(node.outputs)))
+    }
+    guard shape(places[output]) == shape(logits) else { throw EdgeError(.shapeMismatch, "the teacher's output has another shape") }
+    return places[output]
+  }
+
+  /// Adds a number to the loss.
+  public func addPenalty(_ value: ValueID) throws(EdgeError) { loss = try binary(.add, loss, value) }
+
+  func differentiate() throws(EdgeError) {
+    graph = try graph.sorted()
+    let (graph, gradients) = try graph.differentiated(loss, of: parameters.map { $0.leaf }, detached: detached, bifurcation: bifurcation)
+    self.graph = graph
+    for index in parameters.indices { parameters[index].gradient = gradients[index] }
+  }
+
+  func addUpdates() throws(EdgeError) {
+    var factor = Node.noValue
+    if options.clipNorm > 0 {
+      var total = try scalar(0)
+      for parameter in parameters {
+        let axes = Array(shape(parameter.gradient).dims.indices)
+        total = try binary(.add, total, axes.isEmpty
+          ? try binary(.multiply, parameter.gradient, parameter.gradient)
+          : try append(.reduce(.sumSquare, axes: axes, keepDims: false), [parameter.gradient], "norm"))
+      }
+      let norm = try unary(.sqrt, total)
+      factor = try binary(.divide, try scalar(options.clipNorm), try binary(.maximum, norm, try scalar(options.clipNorm)))
+    }
+    for index in parameters.indices {
+      let parameter = parameters[index]
+      var op = OptimizerStep(options.optimizer)
+      op.decay = parameter.decays ? 1 : 0
+      op.rate = parameter.rate
+      var inputs = [parameter.master, parameter.gradient, rates, factor]
+      var moments: [ValueID] = []
+      for moment in 0..<op.momentCount {
+        moments.append(try addState(Text("\(parameter.name)/moment \(moment)"), shape(parameter.master), nil))
+      }
+      inputs += moments
+      var names = [Text("\(parameter.name)/update")]
+      for moment in moments.indices { names.append(Text("\(parameter.name)/update \(moment)")) }
+      let results = try graph.addNode(.optimizerStep(op), name: names[0], inputs: inputs, outputNames: names)
+      parameters[index].update = results[0]
+      for (moment, result) in zip(moments, results.dropFirst()) { setState(moment, to: result) }
+    }
+  }
+
+  /// The step as a graph: inputs of the model, targets, kept inputs and states; outputs loss, logits and new states.
+  func finished() throws(EdgeError) -> Graph {
+    for parameter in parameters { setState(parameter.master, to: parameter.update) }
+    graph.inputs = modelInputs + [targets] + kept.map { $0.input } + states.map { $0.input }
+    graph.outputs = [loss, logits] + states.map { $0.output }
+    graph.states = []
+    for state in states {
+      guard let initial = state.initial else {
+        graph.states.append(Node.noValue)
+        continue
+      }
+      var value = graph.values[state.input]
+      value.name = Text("\(value.name)/initial")
+      value.constant = initial
+      graph.states.append(graph.addValue(value))
+    }
+    graph = try graph.keepingWhatLeadsToOutputs().sorted()
+    return graph
+  }
+}
+
+extension Graph {
+  /// The graph with the nodes alone that its outputs come from. Identifiers stay.
+  func keepingWhatLeadsToOutputs() -> Graph {
+    let producers = GraphIndex(self).producers
+    var isUsed = [Bool](repeating: false, count: nodes.count)
+    var open = outputs
+    while let value = open.popLast() {
+      guard value != Node.noValue, producers[value] >= 0, !isUsed[producers[value]] else { continue }
+      isUsed[producers[value]] = true
+      open += nodes[producers[value]].inputs
+    }
+    var graph = self
+    graph.removeNodes(isUsed.map { !$0 })
+    return graph
+  }
+
+  /// The graph with a number in place of the symbolic batch. Identifiers stay.
+  func withFixedBatch(_ batch: Int) throws(EdgeError) -> Graph {
+    var graph = self
+    for value in graph.values.indices { graph.values[value].shape = graph.values[value].shape.withBatch(batch) }
+    for index in graph.nodes.indices {
+      switch graph.nodes[index].op {
+      case .reshape(let shape): graph.nodes[index].op = .reshape(shape.withBatch(batch))
+      case .expand(let shape): graph.nodes[index].op = .expand(shape.withBatch(batch))
+      case .slice(let starts, var ends, let steps):
+        for axis in ends.indices where values[nodes[index].inputs[0]].shape[axis] == Shape.batch { ends[axis] = batch }
+        graph.nodes[index].op = .slice(starts: starts, ends: ends, steps: steps)
+      default: break
+      }
+    }
+    return try graph.inferred()
+  }
+}
