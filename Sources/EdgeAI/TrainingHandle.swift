@@ -36,7 +36,7 @@ final class TrainerHandle {
     try model.requireRunnable()
     let options = try trainerOptions(chosen, model.graph)
     let methods = try trainingMethods(chosen.methods, chosen.method_count)
-    let trainer = try Trainer(model.graph, options, methods: methods)
+    let trainer = try Trainer.make(model.graph, options, methods: methods)
     let output = model.graph.outputs[0]
     let shape = model.graph.values[output].shape
     let classes = max(shape.dims.last ?? 1, 1)

@@ -5,46 +5,39 @@ import Graph
 import Training
 #endif
 
-/// The defaults of a kind, as its class has them; nothing but the kind for one that there is not.
+/// The defaults of a kind; nothing but the kind for one that there is not. Written out, because an object of the method's class
+/// would be allocated.
 private func defaultMethod(_ kind: Int32) -> edgeai_training_method {
   var method = edgeai_training_method()
   method.kind = kind
   switch kind {
   case EDGEAI_TRAINING_MAGNITUDE_PRUNING:
-    let defaults = MagnitudePruning()
-    method.sparsity = defaults.sparsity.common
-    method.first = Int64(defaults.first)
-    method.last = Int64(defaults.last)
-    method.every = Int64(defaults.every)
+    method.sparsity = 0.9
+    method.last = 1000
+    method.every = 100
   case EDGEAI_TRAINING_NETWORK_SURGERY:
-    let defaults = NetworkSurgery()
-    method.kept = defaults.kept.common
-    method.kept_biases = defaults.keptBiases.common
-    method.c = defaults.c.common
-    method.every = Int64(defaults.every)
-    method.gamma = defaults.gamma
-    method.power = Int32(defaults.power)
-    method.margin = defaults.margin
-    method.biases = defaults.includesBiases ? 1 : 0
-    method.first = Int64(defaults.first)
-    method.last = Int64(defaults.stop)
-  case EDGEAI_TRAINING_SHARED_WEIGHTS: method.most = Int32(SharedWeights().most)
-  case EDGEAI_TRAINING_SLIMMING: method.penalty = Slimming().lambda
+    method.kept_biases = 1
+    method.c = 1
+    method.gamma = 1e-4
+    method.power = 1
+    method.margin = 0.1
+    method.biases = 1
+    method.last = 10000
+    method.every = 1
+  case EDGEAI_TRAINING_SHARED_WEIGHTS: method.most = 256
+  case EDGEAI_TRAINING_SLIMMING: method.penalty = 1e-4
   case EDGEAI_TRAINING_ENTROPY_PENALTY:
-    let defaults = EntropyPenalty()
-    method.penalty = defaults.lambda.common
-    method.width = defaults.width
+    method.penalty = 1e-6
+    method.width = 0.5
   case EDGEAI_TRAINING_QUANTIZATION_AWARE:
-    let defaults = QuantizationAware()
-    method.bits = defaults.bits.common
-    method.activation_bits = Int32(defaults.activationBits)
-    method.learn_step = defaults.learnsStep ? 1 : 0
-    method.delay = Int64(defaults.delay)
-    method.fold_normalization = defaults.foldsNormalization ? 1 : 0
-    method.freeze = Int64(defaults.freeze)
-    method.momentum = defaults.momentum
-  case EDGEAI_TRAINING_BINARY_WEIGHTS: method.values = Int32(BinaryWeights().kind.rawValue)
-  case EDGEAI_TRAINING_EIGHT_BIT: method.range_normalization = EightBit().usesRange ? 1 : 0
+    method.bits = 8
+    method.activation_bits = 8
+    method.fold_normalization = 1
+    method.delay = 100
+    method.freeze = Int64.max
+    method.momentum = 0.99
+  case EDGEAI_TRAINING_BINARY_WEIGHTS: method.values = EDGEAI_TRAINING_BINARY
+  case EDGEAI_TRAINING_EIGHT_BIT: method.range_normalization = 1
   default: break
   }
   return method

@@ -12,7 +12,17 @@ final class Evaluator {
   private let session: Session
   private let batch: Int
 
-  init(_ model: Graph, _ options: TrainerOptions) throws(EdgeError) {
+  /// Does not throw: Embedded Swift does not free the object of an initializer that does.
+  private init(_ graph: Graph, _ options: TrainerOptions, _ plan: Plan, _ memory: Storage, _ session: Session) {
+    self.graph = graph
+    self.options = options
+    self.plan = plan
+    self.memory = memory
+    self.session = session
+    batch = plan.options.batch
+  }
+
+  static func make(_ model: Graph, _ options: TrainerOptions) throws(EdgeError) -> Evaluator {
     var graph = model
     if options.loss == .crossEntropy {
       // Beside the output the logarithms of its probabilities.
@@ -21,18 +31,16 @@ final class Evaluator {
       if let producer = graph.producer(of: output), case .softmax(_, false) = graph.nodes[producer].op { op = .unary(UnaryFunction(.log)) }
       graph.outputs += try graph.addNode(op, name: "evaluation", inputs: [output], outputNames: ["evaluation"])
     }
-    self.graph = graph
-    self.options = options
     var isFixed = false
     for input in graph.inputs where !graph.values[input].shape.hasBatch { isFixed = true }
-    batch = isFixed ? 1 : options.batch
     var sessionOptions = SessionOptions()
-    sessionOptions.batch = batch
+    sessionOptions.batch = isFixed ? 1 : options.batch
     sessionOptions.threads = options.threads
     sessionOptions.isa = options.isa
-    plan = try Plan(graph, sessionOptions)
-    memory = try Storage.allocate(plan.memoryRequired)
-    session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
+    let plan = try Plan(graph, sessionOptions)
+    let memory = try Storage.allocate(plan.memoryRequired)
+    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
+    return Evaluator(graph, options, plan, memory, session)
   }
 
   deinit { session.destroy() }

@@ -8,6 +8,8 @@ import Graph
 /// the step in its metadata. So the format's reader, with its limits and checksums, is the checkpoint's.
 extension Trainer {
   private static var stepKey: Text { "edgeai.training.step" }
+  /// The first two, number and rates, are written anew before each step.
+  private var keptByMethods: ArraySlice<TrainingGraph.KeptInput> { kept.dropFirst(2) }
 
   /// Everything that a trainer made of the same model, options and methods needs to go on to the same bits.
   public func checkpoint() throws(EdgeError) -> Storage {
@@ -22,7 +24,7 @@ extension Trainer {
         graph.addValue(Value(name: name, dtype: dtype, shape: shape, constant: TensorData(storage, offset: 0, byteCount: bytes))))
     }
     for state in states { try add(state.name, state.input, UnsafeRawPointer(statePointer(state.input))) }
-    for input in kept { try add(input.name, input.input, UnsafeRawPointer(keptPointer(input.input))) }
+    for input in keptByMethods { try add(input.name, input.input, UnsafeRawPointer(keptPointer(input.input))) }
     return try encodeModel(graph)
   }
 
@@ -35,7 +37,7 @@ extension Trainer {
     guard let number, number >= 0, number < Int.max / 2, saved.nodes.isEmpty else { throw EdgeError(.invalidArgument, "the model is not a checkpoint") }
     var places: [(name: Text, value: ValueID)] = []
     for state in states { places.append((state.name, state.input)) }
-    for input in kept { places.append((input.name, input.input)) }
+    for input in keptByMethods { places.append((input.name, input.input)) }
     guard saved.outputs.count == places.count else {
       throw EdgeError(.shapeMismatch, "the checkpoint has \(saved.outputs.count) tensors, the trainer \(places.count)")
     }

@@ -41,12 +41,12 @@ public final class Trainer {
 
   /// Throws `invalidArgument` for options, `unsupportedOperator` or `unsupportedFeature` naming what cannot be trained, and what
   /// `Plan` throws. Memory: `memoryRequired` bytes, and the graph.
-  public init(_ model: Graph, _ options: TrainerOptions, methods: [TrainingMethod] = []) throws(EdgeError) {
+  public static func make(_ model: Graph, _ options: TrainerOptions, methods: [TrainingMethod] = []) throws(EdgeError) -> Trainer {
     try options.check()
     var model = model
     for method in methods { model = try method.prepare(model) }
     model = try model.fusingActivations()
-    let step = try TrainingGraph(model, options)
+    let step = try TrainingGraph.make(model, options)
     for method in methods { try method.rewrite(step) }
     try step.addLoss()
     try step.differentiate()
@@ -54,7 +54,23 @@ public final class Trainer {
     try step.addUpdates()
     for method in methods { try method.adjustUpdates(step) }
     let graph = try step.finished()
+    var sessionOptions = SessionOptions()
+    sessionOptions.threads = options.threads
+    sessionOptions.isa = options.isa
+    sessionOptions.batch = 1
+    let plan = try Plan(graph, sessionOptions)
+    let memory = try Storage.allocate(plan.memoryRequired)
+    let weights = try EffectiveWeights(step, options)
+    // Last, because it starts threads.
+    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
+    return Trainer(options, methods, model, step, graph, plan, memory, session, weights)
+  }
 
+  /// Does not throw: Embedded Swift does not free the object of an initializer that does.
+  private init(
+    _ options: TrainerOptions, _ methods: [TrainingMethod], _ model: Graph, _ step: TrainingGraph, _ graph: Graph, _ plan: Plan,
+    _ memory: Storage, _ session: Session, _ weights: EffectiveWeights
+  ) {
     self.options = options
     self.methods = methods
     self.model = model
@@ -66,14 +82,10 @@ public final class Trainer {
     statistics = step.statistics
     inputCount = model.inputs.count
     firstKept = model.inputs.count + 1
-    var sessionOptions = SessionOptions()
-    sessionOptions.threads = options.threads
-    sessionOptions.isa = options.isa
-    sessionOptions.batch = 1
-    plan = try Plan(graph, sessionOptions)
-    memory = try Storage.allocate(plan.memoryRequired)
-    session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
-    weights = try EffectiveWeights(step, options)
+    self.plan = plan
+    self.memory = memory
+    self.session = session
+    self.weights = weights
     for (index, input) in kept.enumerated() {
       guard let initial = input.initial, let target = session.inputPointer(firstKept + index) else { continue }
       target.copyMemory(from: initial.base, byteCount: initial.byteCount)
@@ -221,7 +233,7 @@ public final class Trainer {
       throw EdgeError(.shapeMismatch, "needs samples of \(inputCount) inputs")
     }
     if let evaluator { return try evaluator.run(inputs, targets, samples) }
-    let made = try Evaluator(try exported(), options)
+    let made = try Evaluator.make(try exported(), options)
     evaluator = made
     return try made.run(inputs, targets, samples)
   }

@@ -78,10 +78,20 @@ public final class TrainingGraph {
   let modelInputs: [ValueID]
 
   /// The forward part: `model` with `options.batch` samples. Identifiers of the model's values stay.
-  init(_ model: Graph, _ options: TrainerOptions) throws(EdgeError) {
-    graph = try model.withFixedBatch(options.batch)
+  static func make(_ model: Graph, _ options: TrainerOptions) throws(EdgeError) -> TrainingGraph {
+    let step = TrainingGraph(try model.withFixedBatch(options.batch), options)
+    try step.begin(model)
+    return step
+  }
+
+  /// Does not throw: Embedded Swift does not free the object of an initializer that does.
+  private init(_ graph: Graph, _ options: TrainerOptions) {
+    self.graph = graph
     self.options = options
-    modelInputs = model.inputs
+    modelInputs = graph.inputs
+  }
+
+  private func begin(_ model: Graph) throws(EdgeError) {
     guard model.states.isEmpty else { throw EdgeError(.unsupportedFeature, "models with state cannot be trained") }
     guard model.outputs.count == 1, let output = model.outputs.first, graph.values[output].dtype == .float32 else {
       throw EdgeError(.unsupportedFeature, "training needs a model with one float32 output; this one has \(model.outputs.count) outputs")
@@ -413,9 +423,11 @@ public final class TrainingGraph {
 
   func differentiate() throws(EdgeError) {
     graph = try graph.sorted()
+    let forward = graph.nodes.count
     let (graph, gradients) = try graph.differentiated(loss, of: parameters.map { $0.leaf }, detached: detached, bifurcation: bifurcation)
     self.graph = graph
     for index in parameters.indices { parameters[index].gradient = gradients[index] }
+    if options.recomputes { self.graph.recompute(from: forward) }
   }
 
   func addUpdates() throws(EdgeError) {
