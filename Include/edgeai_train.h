@@ -181,6 +181,8 @@ typedef struct edgeai_trainer_options {
                                 * inputs apart; 0 up to 1; default 0 */
   float normalization_momentum; /* weight of the past in the running statistics of batch normalization; default 0.9 */
   float period_decay;          /* default 0.1 */
+  int32_t recompute;           /* 1: normalizations and elementwise results are computed again for the gradient instead of being kept
+                                * (Chen et al. 2016): less memory, the same bits; default 0 */
   int64_t total_steps;         /* of the whole training; COSINE and ONE_CYCLE need it; default 0 */
   int64_t warm_up_steps;       /* in which the rate grows in equal parts, before the schedule begins; default 0 */
   int64_t period;              /* SCHEDULE_STEP needs it; default 0 */

@@ -19,6 +19,7 @@ func defaultTrainerOptions() -> edgeai_trainer_options {
   options.epsilon = defaults.epsilon
   options.normalization_momentum = defaults.normalizationMomentum
   options.period_decay = defaults.periodDecay
+  options.recompute = defaults.recomputes ? 1 : 0
   options.teacher_share = defaults.teacherShare
   options.temperature = defaults.temperature
   return options
@@ -58,6 +59,7 @@ func trainerOptions(_ chosen: edgeai_trainer_options, _ model: Graph) throws(Edg
   result.warmUpSteps = Int(clamping: chosen.warm_up_steps)
   result.period = Int(clamping: chosen.period)
   result.periodDecay = chosen.period_decay
+  result.recomputes = chosen.recompute != 0
   result.normalizationMomentum = chosen.normalization_momentum
   result.dropout = chosen.dropout
   result.seed = chosen.seed

@@ -35,35 +35,54 @@ func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
   // Powers need more than single precision inside.
   if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_F32).run(args, begin, end, scratch) }
   let begin = Int(begin), end = Int(end)
-  // The two usual functions have loops of their own; the others share one, which is a sixth of the code.
+  // The usual functions have loops of their own; the others share one, which is a sixth of the code.
   let function = Int(b.function)
   switch function {
-  case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
-  case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
-  default:
-    let low = all(b.clamp_min), high = all(b.clamp_max)
-    var other = b
-    if function == EK_BINARY_GATE { (other.clamp_min, other.clamp_max) = (-.infinity, .infinity) }
-    combine(other, begin, end) { rareFunction(function, $0, $1, low, high) }
-  }
-}
-
-@inline(__always)
-private func rareFunction(_ function: Int, _ a: VF, _ b: VF, _ low: VF, _ high: VF) -> VF {
-  switch function {
-  case EK_BINARY_SUBTRACT: return a - b
-  case EK_BINARY_DIVIDE: return a / b
-  case EK_BINARY_MINIMUM: return minimumOrNaN(a, b)
-  case EK_BINARY_MAXIMUM: return maximumOrNaN(a, b)
+  case EK_BINARY_ADD: combine(b, begin, end, Sum())
+  case EK_BINARY_MULTIPLY: combine(b, begin, end, Product())
   case EK_BINARY_GATE:
-    let above = all(0).replacing(with: a, where: low .< b)
-    return all(0).replacing(with: above, where: b .< high)
-  default: return a.replacing(with: a * b, where: a .< all(0))  // PReLU
+    var open = b
+    (open.clamp_min, open.clamp_max) = (-.infinity, .infinity)
+    combine(open, begin, end, Gate(low: all(b.clamp_min), high: all(b.clamp_max)))
+  default: combine(b, begin, end, RareFunction(function: function))
   }
 }
 
-@inline(__always)
-private func combine(_ b: ek_binary, _ begin: Int, _ end: Int, _ f: (VF, VF) -> VF) {
+/// A function of two registers. A closure would be called, and pass them in parts.
+private protocol Combination {
+  func value(_ a: VF, _ b: VF) -> VF
+}
+
+private struct Sum: Combination {
+  @inline(__always) func value(_ a: VF, _ b: VF) -> VF { a + b }
+}
+
+private struct Product: Combination {
+  @inline(__always) func value(_ a: VF, _ b: VF) -> VF { a * b }
+}
+
+private struct Gate: Combination {
+  let low: VF, high: VF
+  @inline(__always) func value(_ a: VF, _ b: VF) -> VF {
+    all(0).replacing(with: all(0).replacing(with: a, where: low .< b), where: b .< high)
+  }
+}
+
+private struct RareFunction: Combination {
+  let function: Int
+  @inline(__always) func value(_ a: VF, _ b: VF) -> VF {
+    switch function {
+    case EK_BINARY_SUBTRACT: return a - b
+    case EK_BINARY_DIVIDE: return a / b
+    case EK_BINARY_MINIMUM: return minimumOrNaN(a, b)
+    case EK_BINARY_MAXIMUM: return maximumOrNaN(a, b)
+    default: return a.replacing(with: a * b, where: a .< all(0))  // PReLU
+    }
+  }
+}
+
+@inline(never)
+private func combine<F: Combination>(_ b: ek_binary, _ begin: Int, _ end: Int, _ f: F) {
   guard let aBase = b.a, let bBase = b.b, let yBase = b.y else { return }
   let x = aBase.assumingMemoryBound(to: Float.self), z = bBase.assumingMemoryBound(to: Float.self)
   let y = yBase.assumingMemoryBound(to: Float.self)
@@ -72,9 +91,15 @@ private func combine(_ b: ek_binary, _ begin: Int, _ end: Int, _ f: (VF, VF) -> 
   let inner = axes.last
   axes.forEachRun(begin &* stretch, smaller(end &* stretch, axes.elements)) { index, p, q, count in
     var i = 0
+    // Most tensors: nothing to ask at each register.
+    while inner.p == 1 && inner.q == 1 && i &+ lanes <= count {
+      let v = f.value(VF.load(x + (p &+ i)), VF.load(z + (q &+ i)))
+      minimum(high, maximum(low, v)).store(y + (index &+ i))
+      i &+= lanes
+    }
     while i < count {
       let n = smaller(lanes, count &- i)
-      let v = f(operand(x + (p &+ i &* inner.p), inner.p, n), operand(z + (q &+ i &* inner.q), inner.q, n))
+      let v = f.value(operand(x + (p &+ i &* inner.p), inner.p, n), operand(z + (q &+ i &* inner.q), inner.q, n))
       let clamped = minimum(high, maximum(low, v))
       if n == lanes { clamped.store(y + (index &+ i)) } else { storePart(clamped, y + (index &+ i), n) }
       i &+= lanes

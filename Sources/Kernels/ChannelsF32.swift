@@ -16,31 +16,15 @@ private struct Columns {
 
   @inline(__always) init() { (v0, v1, v2, v3) = (VF(), VF(), VF(), VF()) }
 
-  @inline(__always) init(_ p: UnsafePointer<Float>, _ count: Int) {
-    if count == groupColumns {
-      (v0, v1, v2, v3) = (VF.load(p), VF.load(p + lanes), VF.load(p + 2 &* lanes), VF.load(p + 3 &* lanes))
-    } else {
-      // Registers without an element are read nowhere.
-      let n1 = smaller(larger(count &- lanes, 0), lanes), n2 = smaller(larger(count &- 2 &* lanes, 0), lanes), n3 = larger(count &- 3 &* lanes, 0)
-      v0 = loadPart(p, smaller(count, lanes))
-      v1 = loadPart(n1 > 0 ? p + lanes : p, n1)
-      v2 = loadPart(n2 > 0 ? p + 2 &* lanes : p, n2)
-      v3 = loadPart(n3 > 0 ? p + 3 &* lanes : p, n3)
-    }
+  @inline(__always) init(_ p: UnsafePointer<Float>) {
+    (v0, v1, v2, v3) = (VF.load(p), VF.load(p + lanes), VF.load(p + 2 &* lanes), VF.load(p + 3 &* lanes))
   }
 
-  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>, _ count: Int) {
-    if count == groupColumns {
-      v0.store(p)
-      v1.store(p + lanes)
-      v2.store(p + 2 &* lanes)
-      v3.store(p + 3 &* lanes)
-    } else {
-      storePart(v0, p, smaller(count, lanes))
-      if count > lanes { storePart(v1, p + lanes, smaller(count &- lanes, lanes)) }
-      if count > 2 &* lanes { storePart(v2, p + 2 &* lanes, smaller(count &- 2 &* lanes, lanes)) }
-      if count > 3 &* lanes { storePart(v3, p + 3 &* lanes, count &- 3 &* lanes) }
-    }
+  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) {
+    v0.store(p)
+    v1.store(p + lanes)
+    v2.store(p + 2 &* lanes)
+    v3.store(p + 3 &* lanes)
   }
 }
 
@@ -110,18 +94,45 @@ private struct ChannelSums {
   let means: UnsafePointer<Float>
   let sums: UnsafeMutablePointer<Float>
 
-  @inline(never) func add() {
-    if columns == groupColumns { addRows(groupColumns) } else { addRows(columns) }
+  func add() {
+    if columns == groupColumns { return addFour() }
+    forEachVector(0, columns, { addOne($0, WholeLanes()) }, { addOne($0, PartLanes(count: $1)) })
   }
 
-  @inline(__always) private func addRows(_ columns: Int) {
-    let mean = Columns(means, columns)
+  /// One register of columns of a group with less than four.
+  @inline(never) private func addOne<L: ChannelLanes>(_ column: Int, _ part: L) {
+    let mean = part.load(means + column)
+    var sum = VF(), second = VF()
+    var p = x + column
+    var gradient = (dy ?? x) + column
+    var left = rows
+    while left > 0 {
+      let v = part.load(p), d = v - mean
+      if function == EK_SUMS_MEAN {
+        sum += v
+      } else if function == EK_SUMS_VARIANCE {
+        sum = multiplyAdd(d, d, sum)
+      } else {
+        let g = part.load(gradient)
+        sum += g
+        second = multiplyAdd(g, d, second)
+        gradient += stride
+      }
+      p += stride
+      left &-= 1
+    }
+    part.store(sum, sums + column)
+    part.store(second, sums + (groupColumns &+ column))
+  }
+
+  @inline(never) private func addFour() {
+    let mean = Columns(means)
     var sum = Columns(), second = Columns()
     var p = x
     var gradient = dy ?? x
     var left = rows
     while left > 0 {
-      let v = Columns(p, columns)
+      let v = Columns(p)
       if function == EK_SUMS_MEAN {
         sum.v0 += v.v0
         sum.v1 += v.v1
@@ -135,7 +146,7 @@ private struct ChannelSums {
           sum.v2 = multiplyAdd(d2, d2, sum.v2)
           sum.v3 = multiplyAdd(d3, d3, sum.v3)
         } else {
-          let g = Columns(gradient, columns)
+          let g = Columns(gradient)
           sum.v0 += g.v0
           sum.v1 += g.v1
           sum.v2 += g.v2
@@ -150,8 +161,8 @@ private struct ChannelSums {
       p += stride
       left &-= 1
     }
-    sum.store(sums, columns)
-    second.store(sums + groupColumns, columns)
+    sum.store(sums)
+    second.store(sums + groupColumns)
   }
 
   /// Adds up the sums of rows that were read as one, and `columns` elements of rows that are left.
@@ -239,30 +250,23 @@ private func affine(
   _ columns: Int, _ rows: Int, _ stride: Int, _ x: UnsafePointer<Float>, _ z: UnsafePointer<Float>?, _ factors: UnsafePointer<Float>,
   _ y: UnsafeMutablePointer<Float>, _ low: Float, _ high: Float
 ) {
-  if columns == groupColumns {
-    affineRows(groupColumns, rows, stride, x, z, factors, y, low, high)
-  } else {
-    affineRows(columns, rows, stride, x, z, factors, y, low, high)
+  let end = rows &* stride
+  if columns < groupColumns {
+    return forEachVector(
+      0, columns, { affineOne($0, end, stride, x, z, factors, y, low, high, WholeLanes()) },
+      { affineOne($0, end, stride, x, z, factors, y, low, high, PartLanes(count: $1)) })
   }
-}
-
-@inline(__always)
-private func affineRows(
-  _ columns: Int, _ rows: Int, _ stride: Int, _ x: UnsafePointer<Float>, _ z: UnsafePointer<Float>?, _ factors: UnsafePointer<Float>,
-  _ y: UnsafeMutablePointer<Float>, _ low: Float, _ high: Float
-) {
-  let f = Columns(factors, columns), g = Columns(factors + groupColumns, columns), h = Columns(factors + 2 &* groupColumns, columns)
+  let f = Columns(factors), g = Columns(factors + groupColumns), h = Columns(factors + 2 &* groupColumns)
   let low = VF(repeating: low), high = VF(repeating: high)
   var at = 0
-  let end = rows &* stride
   while at < end {
-    var v = Columns(x + at, columns)
+    var v = Columns(x + at)
     v.v0 *= f.v0
     v.v1 *= f.v1
     v.v2 *= f.v2
     v.v3 *= f.v3
     if let z {
-      let w = Columns(z + at, columns)
+      let w = Columns(z + at)
       v.v0 += w.v0 * g.v0
       v.v1 += w.v1 * g.v1
       v.v2 += w.v2 * g.v2
@@ -272,7 +276,24 @@ private func affineRows(
     v.v1 = minimum(high, maximum(low, v.v1 + h.v1))
     v.v2 = minimum(high, maximum(low, v.v2 + h.v2))
     v.v3 = minimum(high, maximum(low, v.v3 + h.v3))
-    v.store(y + at, columns)
+    v.store(y + at)
+    at &+= stride
+  }
+}
+
+/// One register of columns of a group with less than four.
+@inline(never)
+private func affineOne<L: ChannelLanes>(
+  _ column: Int, _ end: Int, _ stride: Int, _ x: UnsafePointer<Float>, _ z: UnsafePointer<Float>?, _ factors: UnsafePointer<Float>,
+  _ y: UnsafeMutablePointer<Float>, _ low: Float, _ high: Float, _ part: L
+) {
+  let f = part.load(factors + column), g = part.load(factors + (groupColumns &+ column)), h = part.load(factors + (2 &* groupColumns &+ column))
+  let low = VF(repeating: low), high = VF(repeating: high)
+  var at = 0
+  while at < end {
+    var v = part.load(x + (at &+ column)) * f
+    if let z { v += part.load(z + (at &+ column)) * g }
+    part.store(minimum(high, maximum(low, v + h)), y + (at &+ column))
     at &+= stride
   }
 }

@@ -71,7 +71,7 @@ func depthwiseRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
 }
 
 @inline(__always)
-private func forEachVector(_ first: Int, _ last: Int, _ whole: (Int) -> Void, _ part: (Int, Int) -> Void) {
+func forEachVector(_ first: Int, _ last: Int, _ whole: (Int) -> Void, _ part: (Int, Int) -> Void) {
   var channel = first
   while channel &+ lanes <= last {
     whole(channel)

@@ -28,12 +28,25 @@ func poolGradientRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ 
 /// The windows of an image; without `x` they are averages.
 private func gradients(_ p: ek_pool, _ x: UnsafePointer<Float>?, _ dy: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>) {
   let channels = Int(p.c), w = Int(p.w)
+  // Windows inside the image's width.
+  let insideFrom = divideUp(Int(p.pad_left), Int(p.stride_w))
+  let insideTo = smaller((w &- Int(p.kw) &+ Int(p.pad_left) &+ Int(p.stride_w)) / Int(p.stride_w), Int(p.ow))
   var gradient = dy
   var oy = 0
   while oy < Int(p.oh) {
     let rows = PoolSpan(oy &* Int(p.stride_h) &- Int(p.pad_top), Int(p.kh), Int(p.dilation_h), Int(p.h), Int(p.pad_bottom))
     var ox = 0
     while ox < Int(p.ow) {
+      if let x, isFour(p), rows.count == 2, ox == insideFrom, ox < insideTo {
+        let pixel = rows.first &* w &+ ox &* Int(p.stride_w) &- Int(p.pad_left)
+        let four = FourTaps(
+          x: x + pixel &* Int(p.x_stride), y: y + pixel &* channels, dy: gradient, count: insideTo &- ox, step: Int(p.stride_w),
+          width: w, pixel: Int(p.x_stride), channels: channels)
+        forEachVector(0, channels, { four.put($0, WholeLanes()) }, { four.put($0, PartLanes(count: $1)) })
+        gradient += four.count &* channels
+        ox = insideTo
+        continue
+      }
       let columns = PoolSpan(ox &* Int(p.stride_w) &- Int(p.pad_left), Int(p.kw), Int(p.dilation_w), w, Int(p.pad_right))
       let count = p.count_include_pad != 0 ? rows.padded &* columns.padded : rows.count &* columns.count
       let pixel = rows.first &* w &+ columns.first
@@ -42,12 +55,11 @@ private func gradients(_ p: ek_pool, _ x: UnsafePointer<Float>?, _ dy: UnsafePoi
         rowStep: Int(p.dilation_h) &* w, columnStep: Int(p.dilation_w), pixel: Int(p.x_stride), channels: channels,
         divisor: Float(Int32(truncatingIfNeeded: count)))
       if rows.count &* columns.count > 0 {
-        var channel = 0
-        while channel &+ lanes <= channels {
-          window.add(gradient, channel, WholeLanes())
-          channel &+= lanes
+        if x == nil {
+          forEachVector(0, channels, { window.share(gradient, $0, WholeLanes()) }, { window.share(gradient, $0, PartLanes(count: $1)) })
+        } else {
+          forEachVector(0, channels, { window.add(gradient, $0, WholeLanes()) }, { window.add(gradient, $0, PartLanes(count: $1)) })
         }
-        if channel < channels { window.add(gradient, channel, PartLanes(count: channels &- channel)) }
       }
       gradient += channels
       ox &+= 1
@@ -65,10 +77,26 @@ private struct GradientWindow {
   let rowStep: Int, columnStep: Int, pixel: Int, channels: Int
   let divisor: Float
 
+  /// An average: to every pixel its share.
+  @inline(never) func share<L: ChannelLanes>(_ gradient: UnsafePointer<Float>, _ channel: Int, _ part: L) {
+    let share = part.load(gradient + channel) / VF(repeating: divisor)
+    var row = 0
+    while row < rows {
+      var p = y + (row &* rowStep &* channels &+ channel)
+      var column = 0
+      while column < columns {
+        part.store(part.load(p) + share, p)
+        p += columnStep &* channels
+        column &+= 1
+      }
+      row &+= 1
+    }
+  }
+
+  /// A maximum: all of it to one pixel.
   @inline(never) func add<L: ChannelLanes>(_ gradient: UnsafePointer<Float>, _ channel: Int, _ part: L) {
-    let dy = part.load(gradient + channel)
-    let share = x == nil ? dy / VF(repeating: divisor) : dy
-    let best = x.map { place($0 + channel, part) }
+    guard let x else { return }
+    let dy = part.load(gradient + channel), best = place(x + channel, part)
     var number = VI(repeating: 0)
     var row = 0
     while row < rows {
@@ -76,8 +104,7 @@ private struct GradientWindow {
       var column = 0
       while column < columns {
         let old = part.load(p)
-        let sum = old + share
-        part.store(best.map { old.replacing(with: sum, where: $0 .== number) } ?? sum, p)
+        part.store(old.replacing(with: old + dy, where: best .== number), p)
         number &+= VI(repeating: 1)
         p += columnStep &* channels
         column &+= 1
@@ -96,9 +123,9 @@ private struct GradientWindow {
       var column = 0
       while column < columns {
         let v = part.load(p)
-        let isBetter = (v .> best) .| ((v .!= v) .& (best .== best))
-        best.replace(with: v, where: isBetter)
-        place.replace(with: number, where: isBetter)
+        let isNext = isBetter(v, best)
+        best.replace(with: v, where: isNext)
+        place.replace(with: number, where: isNext)
         number &+= VI(repeating: 1)
         p += columnStep &* pixel
         column &+= 1
@@ -107,5 +134,49 @@ private struct GradientWindow {
     }
     return place
   }
+}
+
+/// Windows of 2x2 pixels that share none.
+@inline(__always) private func isFour(_ p: ek_pool) -> Bool {
+  p.kh == 2 && p.kw == 2 && p.dilation_h == 1 && p.dilation_w == 1 && p.stride_h >= 2 && p.stride_w >= 2
+}
+
+/// Neighbouring windows of a line of them. Their pixels are theirs alone, so nothing is added to what is there.
+private struct FourTaps {
+  let x: UnsafePointer<Float>
+  let y: UnsafeMutablePointer<Float>
+  let dy: UnsafePointer<Float>
+  /// Windows; pixels from one to the next and of a line; floats of a pixel of x, and of the others.
+  let count: Int, step: Int, width: Int, pixel: Int, channels: Int
+
+  @inline(never) func put<L: ChannelLanes>(_ channel: Int, _ part: L) {
+    var from = x + channel, to = y + channel, gradient = dy + channel
+    let zero = VF(repeating: 0)
+    var left = count
+    while left > 0 {
+      let below = from + width &* pixel
+      let a = part.load(from), b = part.load(from + pixel), c = part.load(below), d = part.load(below + pixel)
+      // As the reference adds it to zeros: of -0 that is +0.
+      let dy = zero + part.load(gradient)
+      let isB = isBetter(b, a), isD = isBetter(d, c)
+      let top = a.replacing(with: b, where: isB), bottom = c.replacing(with: d, where: isD)
+      let isBottom = isBetter(bottom, top)
+      let own = dy.replacing(with: zero, where: isBottom), other = zero.replacing(with: dy, where: isBottom)
+      let line = to + width &* channels
+      part.store(own.replacing(with: zero, where: isB), to)
+      part.store(zero.replacing(with: own, where: isB), to + channels)
+      part.store(other.replacing(with: zero, where: isD), line)
+      part.store(zero.replacing(with: other, where: isD), line + channels)
+      from += step &* pixel
+      to += step &* channels
+      gradient += channels
+      left &-= 1
+    }
+  }
+}
+
+/// Larger than one before it; the first NaN is larger than all.
+@inline(__always) private func isBetter(_ v: VF, _ best: VF) -> SIMDMask<VF.MaskStorage> {
+  (v .> best) .| ((v .!= v) .& (best .== best))
 }
 #endif

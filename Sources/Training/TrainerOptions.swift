@@ -53,6 +53,9 @@ public struct TrainerOptions {
   public var normalizationMomentum: Float = 0.9
   /// Share of a dense layer's input that a step leaves out (Srivastava et al. 2014); not of the graph's own inputs.
   public var dropout: Float = 0
+  /// Normalizations and elementwise results are computed again for the gradient instead of being kept (Chen et al. 2016): less
+  /// memory, the same bits.
+  public var recomputes = false
   public var seed: Int64 = 0
   /// Layers whose parameters stay as they are, by node name.
   public var frozen: [Text] = []

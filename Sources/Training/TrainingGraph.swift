@@ -423,9 +423,11 @@ public final class TrainingGraph {
 
   func differentiate() throws(EdgeError) {
     graph = try graph.sorted()
+    let forward = graph.nodes.count
     let (graph, gradients) = try graph.differentiated(loss, of: parameters.map { $0.leaf }, detached: detached, bifurcation: bifurcation)
     self.graph = graph
     for index in parameters.indices { parameters[index].gradient = gradients[index] }
+    if options.recomputes { self.graph.recompute(from: forward) }
   }
 
   func addUpdates() throws(EdgeError) {

@@ -21,7 +21,13 @@ extension Graph {
   public func differentiated(
     _ loss: ValueID, of values: [ValueID], detached: [ValueID] = [], bifurcation: GradientBifurcation? = nil
   ) throws(EdgeError) -> (graph: Graph, gradients: [ValueID]) {
-    let differentiation = try Differentiation(self, of: values, detached: detached, bifurcation)
+    for value in values {
+      guard value >= 0, value < self.values.count, self.values[value].dtype == .float32 else {
+        throw EdgeError(.invalidArgument, "there is no float32 value \(value)")
+      }
+    }
+    for value in self.values where value.shape.hasBatch { throw EdgeError(.invalidArgument, "the batch must be known", tensor: value.name) }
+    let differentiation = Differentiation(self, of: values, detached: detached, bifurcation)
     let gradients = try differentiation.run(from: loss, of: values)
     return (differentiation.graph, gradients)
   }
@@ -54,30 +60,21 @@ final class Differentiation {
 
   private let bifurcation: GradientBifurcation?
 
-  fileprivate init(
-    _ graph: Graph, of asked: [ValueID], detached: [ValueID], _ bifurcation: GradientBifurcation?
-  ) throws(EdgeError) {
+  /// Does not throw: Embedded Swift does not free the object of an initializer that does.
+  fileprivate init(_ graph: Graph, of asked: [ValueID], detached: [ValueID], _ bifurcation: GradientBifurcation?) {
     self.graph = graph
     self.bifurcation = bifurcation
     nodeCount = graph.nodes.count
     producers = GraphIndex(graph).producers
     isNeeded = [Bool](repeating: false, count: graph.values.count)
     gradients = [ValueID](repeating: Node.noValue, count: graph.values.count)
-    for value in asked {
-      guard value >= 0, value < graph.values.count, graph.values[value].dtype == .float32 else {
-        throw EdgeError(.invalidArgument, "there is no float32 value \(value)")
-      }
-      isNeeded[value] = true
-    }
+    for value in asked { isNeeded[value] = true }
     var isDetached = [Bool](repeating: false, count: graph.values.count)
     for value in detached { isDetached[value] = true }
     for node in graph.nodes {
       var depends = false
       for input in node.inputs where input != Node.noValue && isNeeded[input] { depends = true }
       for output in node.outputs where depends && graph.values[output].dtype == .float32 && !isDetached[output] { isNeeded[output] = true }
-    }
-    for value in graph.values where value.shape.hasBatch {
-      throw EdgeError(.invalidArgument, "the batch must be known", tensor: value.name)
     }
   }
 

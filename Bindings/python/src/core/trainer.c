@@ -41,7 +41,7 @@ static const Field option_fields[] = {
   OPTION(batch, 'i'), OPTION(threads, 'i'), OPTION(loss, 'i'), OPTION(optimizer, 'i'), OPTION(schedule, 'i'),
   OPTION(learning_rate, 'f'), OPTION(momentum, 'f'), OPTION(second_decay, 'f'), OPTION(epsilon, 'f'), OPTION(weight_decay, 'f'),
   OPTION(clip_norm, 'f'), OPTION(label_smoothing, 'f'), OPTION(dropout, 'f'), OPTION(normalization_momentum, 'f'),
-  OPTION(period_decay, 'f'), OPTION(total_steps, 'l'), OPTION(warm_up_steps, 'l'), OPTION(period, 'l'), OPTION(seed, 'l'),
+  OPTION(period_decay, 'f'), OPTION(recompute, 'i'), OPTION(total_steps, 'l'), OPTION(warm_up_steps, 'l'), OPTION(period, 'l'), OPTION(seed, 'l'),
   OPTION(teacher_share, 'f'), OPTION(temperature, 'f'), {NULL, 0, 0}};
 
 static const Field method_fields[] = {

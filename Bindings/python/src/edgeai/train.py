@@ -467,6 +467,8 @@ class Trainer:
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
         weight_decay: Of weights; neither biases nor normalizations decay.
         clip_norm: Largest norm of all gradients together; 0 does not clip.
+        recompute: Normalizations and elementwise results are computed again for the gradient instead of being kept: less memory, the
+            same bits.
         dropout: Share of a dense layer's input that a step leaves out, the model's own inputs apart.
         label_smoothing: Share of a target that goes to all classes alike.
         normalization_momentum: Weight of the past in the running statistics of batch normalization.
@@ -496,6 +498,7 @@ class Trainer:
         isa: str | None = None,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+        recompute: bool = False,
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         normalization_momentum: float = 0.9,
@@ -520,6 +523,7 @@ class Trainer:
             "warm_up_steps": int32("warm_up", warm_up),
             "weight_decay": weight_decay,
             "clip_norm": clip_norm,
+            "recompute": int(recompute),
             "dropout": dropout,
             "label_smoothing": label_smoothing,
             "normalization_momentum": normalization_momentum,
