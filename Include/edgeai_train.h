@@ -43,8 +43,7 @@ typedef struct edgeai_architecture_options {
   uint32_t struct_size;
   int32_t architecture;    /* EDGEAI_ARCHITECTURE_*; default LENET_300_100 */
   uint64_t seed;           /* of the weights; default 0 */
-  float width;             /* MOBILENET_V1, BINARY_LENET_5: factor of the numbers of channels, above 0 up to 16, 8 channels at
-                            * least; default 1 */
+  float width;             /* MOBILENET_V1: factor of the numbers of channels, above 0 up to 16; 8 channels at least; default 1 */
   float gamma;             /* networks with batch normalization: what its scales begin with; default 1 */
   int32_t resolution;      /* height and width of the images, up to 8192; not LENET_300_100, DS_CNN and the MLPs */
   int32_t channels;        /* of the images, up to 8192; not LENET_300_100, DS_CNN and the MLPs */
@@ -52,8 +51,9 @@ typedef struct edgeai_architecture_options {
   int32_t batch_norm;      /* MLP: 1 puts batch normalization before each ReLU, in place of biases */
   int32_t bypass;          /* SQUEEZENET_*: 1 adds around every second fire module ("simple bypass") */
   int32_t reserved;
-  const uint32_t *widths;  /* the MLPs: inputs, hidden layers, classes; each 1 to 2^20. BINARY_MLP: at least four */
-  size_t width_count;      /* 2 to 256 */
+  const uint32_t *widths;  /* the MLPs: inputs, hidden layers, classes; BINARY_MLP: at least four. The LeNet-5s: conv1, conv2, ip1;
+                            * NULL is 20, 50, 500. Each 1 to 2^20 */
+  size_t width_count;      /* at most 256 */
   const edgeai_allocator *allocator;  /* optional, as in edgeai_model_options */
   edgeai_log_fn log;                  /* optional */
   void *log_context;
