@@ -699,8 +699,8 @@ class Trainer:
         :class:`edgeai.Session`, :func:`edgeai.quantize` and everything else.
 
         Args:
-            trainable: Every operator is still there, for another trainer or for :func:`edgeai.prune_channels` after
-                :class:`Slimming`. Otherwise normalizations are folded and activations fused.
+            trainable: Normalizations are still there, for another trainer or for :func:`edgeai.prune_channels` after
+                :class:`Slimming`. Otherwise they are folded into the layers.
         """
         return Model(self._core.export(int(trainable)))
 
