@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -417,6 +418,24 @@ def test_cancelled_from_outside() -> None:
         trainer.step(x, labels)
     assert trainer.to_bytes() == before
     trainer.step(x, labels)
+
+
+def test_cancelled_by_another_thread() -> None:
+    """While steps go on: the one that is stopped leaves the parameters, and the next one goes on from there."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(64, 28, 28, 1)).astype(np.float32), random.integers(0, 10, 64)
+    trainer = train.Trainer(architectures.lenet5(), threads=2)
+    stopper = threading.Timer(0.05, trainer.cancel)
+    stopper.start()
+    taken = 0
+    with pytest.raises(edgeai.Cancelled):
+        while taken < 100_000:
+            trainer.step(x, y)
+            taken += 1
+    stopper.join()
+    assert trainer.steps == taken
+    trainer.step(x, y)
+    assert trainer.steps == taken + 1
 
 
 def test_a_loss_that_is_no_number_stops(pictures: tuple[Data, Data]) -> None:
