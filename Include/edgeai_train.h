@@ -183,6 +183,7 @@ typedef struct edgeai_trainer_options {
   float period_decay;          /* default 0.1 */
   int32_t recompute;           /* 1: normalizations and elementwise results are computed again for the gradient instead of being kept
                                 * (Chen et al. 2016): less memory, the same bits; default 0 */
+  int32_t reserved;
   int64_t total_steps;         /* of the whole training; COSINE and ONE_CYCLE need it; default 0 */
   int64_t warm_up_steps;       /* in which the rate grows in equal parts, before the schedule begins; default 0 */
   int64_t period;              /* SCHEDULE_STEP needs it; default 0 */
@@ -254,7 +255,7 @@ EDGEAI_API edgeai_status edgeai_trainer_evaluate_labels(edgeai_trainer *trainer,
                                                         edgeai_error *error);
 
 #define EDGEAI_EXPORT_INFERENCE 0 /* normalizations folded, activations fused */
-#define EDGEAI_EXPORT_TRAINABLE 1 /* every operator is still there: for another trainer, or edgeai_prune_channels after slimming */
+#define EDGEAI_EXPORT_TRAINABLE 1 /* normalizations are still there: for another trainer, or edgeai_prune_channels after slimming */
 
 /* The model as it has been trained: weights as methods have the layers read them (pruned ones are zero, shared ones equal), running
  * statistics in place. Ready for sessions, edgeai_quantize and everything else. form: EDGEAI_EXPORT_*. It does not depend on
