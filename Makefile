@@ -128,15 +128,12 @@ $(VENV)/installed: Tests/requirements.txt
 
 # ---- Tests -----------------------------------------------------------------------------------------------
 
-# Each part by itself: make test-swift, test-c, test-cross, test-python, test-conformance, test-fuzz.
+# Each part by itself: make test-swift, test-c, ... Two run at a time, because most of what takes long runs on one core: Swift
+# compiles a module as a whole, and emulators and pytest have one thread. A part prints when it has ended.
+TEST_PARTS := test-swift test-python test-cross test-fuzz test-c test-conformance
 test: setup
-	$(MAKE) library
-	$(MAKE) test-c
-	$(MAKE) test-cross
-	$(MAKE) test-python
-	$(MAKE) test-conformance
-	$(MAKE) test-swift
-	$(MAKE) test-fuzz
+	$(MAKE) library $(VENV)/edgeai examples
+	$(MAKE) -j2 --output-sync=target $(TEST_PARTS)
 	@echo "make test: all parts passed"
 
 test-long: test $(VENV)/long

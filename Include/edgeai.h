@@ -72,7 +72,7 @@ EDGEAI_API int32_t edgeai_abi_check(uint32_t header_abi);
 EDGEAI_API const char *edgeai_build_info(void);
 
 /* 1 when the build has a feature, else 0 (also for NULL and unknown names): "files", "threads", "onnx", "tflite",
- * "compress", or the name of an instruction set. Since 0.1. */
+ * "compress", "train", or the name of an instruction set. Since 0.1. */
 EDGEAI_API int32_t edgeai_feature_enabled(const char *name);
 
 /* Instruction sets that both this build and this processor have, best first; the last one is always "reference".

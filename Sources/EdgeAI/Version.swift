@@ -35,7 +35,7 @@ public func edgeai_build_info() -> UnsafePointer<CChar>! {
 @_cdecl("edgeai_feature_enabled") @implementation
 public func edgeai_feature_enabled(_ name: UnsafePointer<CChar>!) -> Int32 {
   guard let name else { return 0 }
-  if equal(name, "onnx") || equal(name, "tflite") || equal(name, "compress") { return 1 }
+  if equal(name, "onnx") || equal(name, "tflite") || equal(name, "compress") || equal(name, "train") { return 1 }
   #if !EDGEAI_FREESTANDING
   if equal(name, "files") || equal(name, "threads") { return 1 }
   #endif

@@ -478,8 +478,8 @@ public final class TrainingGraph {
       value.constant = initial
       graph.states.append(graph.addValue(value))
     }
-    graph = try graph.keepingWhatLeadsToOutputs().sorted()
-    return graph
+    // Here remain the nodes of effective values that layers do not read.
+    return try graph.keepingWhatLeadsToOutputs().sorted()
   }
 }
 

@@ -166,7 +166,7 @@ static void training_running_dry(void) {
     refused++;
   }
   budget = -1;
-  live_blocks = live_bytes = 0; /* objects that a call ran dry on may stay */
+  taken = live_blocks = live_bytes = 0; /* objects that a call ran dry on may stay */
   printf("training: %ld blocks through the hook, out of memory at %ld of them\n", blocks, refused);
 }
 

@@ -20,6 +20,7 @@ static void versions(void) {
   CHECK(edgeai_feature_enabled(NULL) == 0);
   CHECK(edgeai_feature_enabled("flying") == 0);
   CHECK(edgeai_feature_enabled("reference") == 1);
+  CHECK(edgeai_feature_enabled("train") == 1);
   CHECK(edgeai_isa_count() >= 1);
   CHECK(edgeai_isa_name(-1) == NULL);
   CHECK(edgeai_isa_name(edgeai_isa_count()) == NULL);

@@ -133,6 +133,12 @@ static void methods(const edgeai_model *model, const edgeai_model *normalized) {
   edgeai_training_method method;
   int32_t kind;
   edgeai_training_method_init(NULL, 0, 8);
+  edgeai_training_method_init(&method, EDGEAI_TRAINING_NETWORK_SURGERY, sizeof method);
+  CHECK(method.kept == 0 && method.kept_biases == 1 && method.c == 1 && method.gamma == 1e-4 && method.power == 1 && method.margin == 0.1 &&
+        method.biases == 1 && method.first == 0 && method.last == 10000 && method.every == 1 && method.layer_count == 0);
+  edgeai_training_method_init(&method, EDGEAI_TRAINING_QUANTIZATION_AWARE, sizeof method);
+  CHECK(method.bits == 8 && method.activation_bits == 8 && method.learn_step == 0 && method.fold_normalization == 1 && method.delay == 100 &&
+        method.freeze == INT64_MAX && method.momentum == 0.99 && method.sparsity == 0);
   REFUSES(model, options.method_count = 1, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, 8, (void)0, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, -1, (void)0, EDGEAI_ERROR_INVALID_ARGUMENT);
@@ -145,6 +151,8 @@ static void methods(const edgeai_model *model, const edgeai_model *normalized) {
   REFUSES_METHOD(model, EDGEAI_TRAINING_MAGNITUDE_PRUNING, method.layer_count = 1, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, EDGEAI_TRAINING_MAGNITUDE_PRUNING, (method.layers = unknown, method.layer_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK(strcmp(error.node, "no such layer") == 0);
+  REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, method.every = 0, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, method.kept_biases = 2, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, method.kept = -0.5, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, method.gamma = INFINITY, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, method.margin = 1, EDGEAI_ERROR_INVALID_ARGUMENT);

@@ -8,8 +8,8 @@ public final class BinaryWeights: TrainingMethod {
   public enum Kind: UInt8, Sendable {
     /// alpha sign(w), alpha = mean |w|.
     case binary = 0
-    /// The same, and what these layers read becomes signs too, which the exported model keeps (XNOR-Net). The model should
-    /// normalize in front of each of them: the order batch normalization, sign, layer.
+    /// The same, and what these layers read becomes signs too, in place of a ReLU there, which the exported model keeps (XNOR-Net). The
+    /// model should normalize in front of each of them: the order batch normalization, sign, layer.
     case xnor
     /// 0 where |w| < 0.7 mean |w|, else a sign times the mean of the others' magnitudes.
     case ternary
@@ -34,8 +34,12 @@ public final class BinaryWeights: TrainingMethod {
     var graph = graph
     let layers = graph.weightNodes
     for (position, index) in layers.enumerated() where applies(position, layers.count, isDepthwise: graph.isDepthwise(index)) {
-      let x = graph.nodes[index].inputs[0]
+      var x = graph.nodes[index].inputs[0]
       if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .binarize { continue }
+      // The sign takes a ReLU's place: behind it all would be 1.
+      if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .clamp, function.alpha >= 0 {
+        x = graph.nodes[producer].inputs[0]
+      }
       let name = Text("\(graph.nodes[index].name)/signs")
       graph.nodes[index].inputs[0] = try graph.addNode(.unary(UnaryFunction(.binarize)), name: name, inputs: [x], outputNames: [name])[0]
     }
