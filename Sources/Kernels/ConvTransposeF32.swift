@@ -7,7 +7,7 @@ import CPlatform
 // the taps in reverse order, in one order however the work is shared.
 //
 // Depthwise layers are the same with the depthwise kernel where the stride is 1; else each result of a line adds its taps. Small images have a form of their own (TransposeProducts.swift). Rare
-// geometries (stride and dilation together, more padding than windows reach) are left to the reference.
+// geometries (stride and dilation together, strides of more than 64 phases, more padding than windows reach) are left to the reference.
 
 /// One phase along an axis: the results first, first + stride, ...
 private struct PhaseAxis {
@@ -45,7 +45,8 @@ private struct TransposePlan {
     } else if c.stride_h == 1 && c.stride_w == 1 {
       form = c.pad_top <= (c.kh &- 1) &* c.dilation_h && c.pad_left <= (c.kw &- 1) &* c.dilation_w ? .plain : .reference
     } else {
-      let isPlain = c.dilation_h == 1 && c.dilation_w == 1
+      // Phases are counted through, so a model must not make too many.
+      let isPlain = c.dilation_h == 1 && c.dilation_w == 1 && Int(c.stride_h) &* Int(c.stride_w) <= 64
       form =
         isPlain && TransposePlan.reaches(c.stride_h, c.kh, c.pad_top, c.oh) && TransposePlan.reaches(c.stride_w, c.kw, c.pad_left, c.ow)
         ? .strided : .reference

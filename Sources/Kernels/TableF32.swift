@@ -33,6 +33,7 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_CONV_WEIGHT_GRADIENT_F32, FloatKernelName.weightGradient, weightGradientRun, weightGradientUnits, weightGradientScratch)
   enter(table, EK_POOL_GRADIENT_F32, FloatKernelName.poolGradient, poolGradientRun, poolGradientUnits, noScratch)
   enter(table, EK_CHANNEL_SUMS_F32, FloatKernelName.channelSums, channelSumsRun, channelSumsUnits, channelSumsScratch)
+  enter(table, EK_CHANNEL_COMBINE_F32, FloatKernelName.channelCombine, channelCombineRun, channelCombineUnits, noScratch)
   enter(table, EK_CHANNEL_AFFINE_F32, FloatKernelName.channelAffine, channelAffineRun, channelAffineUnits, channelAffineScratch)
   enter(table, EK_OPTIMIZER_STEP_F32, FloatKernelName.optimizer, optimizerRun, optimizerUnits, noScratch)
   #if ISA_AVX2 || ISA_AVX512VNNI
@@ -86,6 +87,7 @@ private enum FloatKernelName {
   static var weightGradient: StaticString { "conv_weight_gradient_f32_sse2_4x8" }
   static var poolGradient: StaticString { "pool_gradient_f32_sse2" }
   static var channelSums: StaticString { "channel_sums_f32_sse2" }
+  static var channelCombine: StaticString { "channel_combine_f32_sse2" }
   static var channelAffine: StaticString { "channel_affine_f32_sse2" }
   static var optimizer: StaticString { "optimizer_step_f32_sse2" }
   static var unary: StaticString { "unary_f32_sse2" }
@@ -109,6 +111,7 @@ private enum FloatKernelName {
   static var weightGradient: StaticString { "conv_weight_gradient_f32_avx2_6x16" }
   static var poolGradient: StaticString { "pool_gradient_f32_avx2" }
   static var channelSums: StaticString { "channel_sums_f32_avx2" }
+  static var channelCombine: StaticString { "channel_combine_f32_avx2" }
   static var channelAffine: StaticString { "channel_affine_f32_avx2" }
   static var optimizer: StaticString { "optimizer_step_f32_avx2" }
   static var random: StaticString { "random_f32_avx2" }
@@ -129,6 +132,7 @@ private enum FloatKernelName {
   static var weightGradient: StaticString { "conv_weight_gradient_f32_avx512_14x32" }
   static var poolGradient: StaticString { "pool_gradient_f32_avx512" }
   static var channelSums: StaticString { "channel_sums_f32_avx512" }
+  static var channelCombine: StaticString { "channel_combine_f32_avx512" }
   static var channelAffine: StaticString { "channel_affine_f32_avx512" }
   static var optimizer: StaticString { "optimizer_step_f32_avx512" }
   static var random: StaticString { "random_f32_avx512" }
@@ -150,6 +154,7 @@ private enum FloatKernelName {
   static var weightGradient: StaticString { "conv_weight_gradient_f32_neon_12x8" }
   static var poolGradient: StaticString { "pool_gradient_f32_neon" }
   static var channelSums: StaticString { "channel_sums_f32_neon" }
+  static var channelCombine: StaticString { "channel_combine_f32_neon" }
   static var channelAffine: StaticString { "channel_affine_f32_neon" }
   static var optimizer: StaticString { "optimizer_step_f32_neon" }
   static var unary: StaticString { "unary_f32_neon" }

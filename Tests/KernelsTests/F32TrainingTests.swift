@@ -6,7 +6,7 @@ import Testing
   private static let channelCounts = [1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 20, 21, 31, 32, 33, 48, 50, 63, 64, 65, 80, 100, 128, 130]
 
   @Test(arguments: simdTables.filter { !["avx512bf16", "neondot"].contains($0.isa) }) func arePresent(_ table: KernelTable) {
-    for operation in [EK_POOL_GRADIENT_F32, EK_CHANNEL_SUMS_F32, EK_CHANNEL_AFFINE_F32, EK_OPTIMIZER_STEP_F32] {
+    for operation in [EK_POOL_GRADIENT_F32, EK_CHANNEL_SUMS_F32, EK_CHANNEL_COMBINE_F32, EK_CHANNEL_AFFINE_F32, EK_OPTIMIZER_STEP_F32] {
       #expect(table.kernel(operation) != nil)
     }
     #expect(table.kernel(EK_RANDOM_F32) != nil || !table.isa.hasPrefix("avx"))
@@ -42,6 +42,47 @@ import Testing
             guard let kernel = table.kernel(EK_CHANNEL_SUMS_F32) else { continue }
             // A term has up to three roundings of its own: of both differences and of their product.
             expectClose(call(kernel), expected, "\(table.isa) sums \(function) \(rows)x\(c)") { sumBound((rows + blocks - 1) / blocks + 3, magnitude[$0]) }
+          }
+        }
+      }
+    }
+  }
+
+  @Test func channelCombine() {
+    for c in Self.channelCounts {
+      for blocks in [1, 2, 7] {
+        for function in [EK_SUMS_MEAN, EK_SUMS_VARIANCE, EK_SUMS_GRADIENT, EK_SUMS_NONE] {
+          var random = SeededRandom(UInt64(c * blocks))
+          let sums = random.floats(2 * blocks * c), scale = random.floats(c), bias = random.floats(c), mean = random.floats(c)
+          let variance = random.floats(c, 0...2)
+          let isStatistic = function == EK_SUMS_MEAN || function == EK_SUMS_VARIANCE
+          /// Results, one behind the other.
+          func call(_ kernel: ek_kernel) -> [UInt8] {
+            withTestMemory { memory in
+              var a = ek_channel_combine()
+              (a.rows, a.c, a.blocks, a.function, a.epsilon) = (1000, Int32(c), Int32(blocks), Int32(function), 1e-3)
+              if function != EK_SUMS_NONE { a.sums = memory.floats(Array(sums.prefix((function == EK_SUMS_GRADIENT ? 2 : 1) * blocks * c))) }
+              if !isStatistic {
+                a.scale = memory.floats(scale)
+                a.mean = memory.floats(mean)
+                a.variance = memory.floats(variance)
+              }
+              if function == EK_SUMS_NONE { a.bias = memory.floats(bias) }
+              func build(_ y: UnsafeMutableRawPointer) -> ek_channel_combine {
+                var b = a
+                let out = y.assumingMemoryBound(to: Float.self)
+                if function != EK_SUMS_NONE { b.y0 = out }
+                if function == EK_SUMS_GRADIENT { b.y1 = out + c }
+                if !isStatistic { b.factors = out + 2 * c }
+                return b
+              }
+              return memory.outputOfAnyPartition(of: kernel, bytes: (isStatistic ? 1 : 5) * c * 4, misalignment: 4, build)
+            }
+          }
+          let expected = call(reference(EK_CHANNEL_COMBINE_F32))
+          for table in simdTables {
+            guard let kernel = table.kernel(EK_CHANNEL_COMBINE_F32) else { continue }
+            #expect(call(kernel) == expected, "\(table.isa) combine \(function) \(c) \(blocks)")
           }
         }
       }
