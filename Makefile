@@ -40,7 +40,7 @@ SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.
 
 .DEFAULT_GOAL := library
 .DELETE_ON_ERROR:
-.PHONY: library demo test test-long examples bench bench-peers bench-arena bench-compression reproduce install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
+.PHONY: library demo test test-long examples bench bench-peers bench-arena bench-compression bench-training reproduce install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
   count-instructions test-swift test-c test-cross test-python test-conformance test-conformance-update venv
 
 # ---- The library -----------------------------------------------------------------------------------------
@@ -220,6 +220,10 @@ bench-arena: setup
 bench-compression: setup
 	$(MAKE) library $(PEERS)/edgeai
 	$(PEERS)/bin/python Benchmarks/compression $(OPTIONS)
+
+bench-training: setup
+	$(MAKE) library $(PEERS)/edgeai
+	$(PEERS)/bin/python Benchmarks/training/steps.py $(OPTIONS)
 
 # OPTIONS="--only slimming --images mnist"
 reproduce: setup
