@@ -6,6 +6,7 @@
 # make bench           speed, against the machine's peak and ONNX Runtime, and load time
 # make bench-peers     speed against six runtimes on ten networks, in .venv-peers (3 GB); OPTIONS="--models resnet50"
 # make bench-compression  what compression reaches: bytes, accuracy, speed; OPTIONS="--only sparse"
+# make bench-training  a training step against torch: time and memory
 # make reproduce       the papers' training results on MNIST, into Documentation/reproduction.md; EDGEAI_TEST_DATA says where data is
 # make bench-arena     working memory of the same networks against LiteRT's; the same OPTIONS
 # make install         PREFIX (/usr/local), LIBDIR, DESTDIR; make uninstall takes it back
