@@ -15,7 +15,7 @@ import surgery
 
 import edgeai
 
-PRICES = {"lenet300": 0.0016, "lenet5": 0.0014}
+PRICES = {"lenet300": 0.0016, "lenet5": 0.0016}
 
 
 def cases(images: str, prefix: str) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ def _pair(images: str, what: str, model: Any, **options: Any) -> tuple[float, fl
 
 def cases(images: str, prefix: str) -> Iterator[dict[str, Any]]:
     model = architectures.lenet5(seed=learning.SEED)
-    before, after = _pair(images, "lenet5", model, epochs=4, rate=0.03, batch=64, warm_up=200)
+    before, after = _pair(images, "lenet5", model, epochs=4, rate=0.02, batch=64, clip=1.0, warm_up=200)
     yield learning.row(
         f"{prefix}int8_training_drop", after - before, "points", f"LeNet-5, 4 epochs each: {before:.2f} % in float32, {after:.2f} % in 8 bits"
     )

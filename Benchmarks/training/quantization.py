@@ -12,7 +12,7 @@ import surgery
 from edgeai import train
 
 #: Bits: epochs, learning rate.
-RECIPES = {4: (2, 0.01), 2: (3, 0.02)}
+RECIPES = {4: (2, 0.01), 2: (3, 0.01)}
 
 
 def cases(images: str, prefix: str) -> Iterator[dict[str, Any]]:
@@ -29,7 +29,7 @@ def cases(images: str, prefix: str) -> Iterator[dict[str, Any]]:
             f"LeNet-5's weights rounded to {bits} bits without training, steps from the largest or the mean magnitude, the better one",
         )  # fmt: skip
         trainer = learning.learn(
-            network, pictures, epochs=epochs, rate=rate, batch=64,
+            network, pictures, epochs=epochs, rate=rate, batch=64, clip=1.0,
             methods=[train.QuantizationAware(bits, learn_step=True)], what=f"{bits}-bit lenet5",
         )  # fmt: skip
         after = learning.error(trainer.export(), pictures)

@@ -23,16 +23,16 @@ from edgeai import architectures, train
 class Recipe:
     parameters: int
     batch: int
-    #: Of the dense network.
+    #: Of the dense network. LeNet-5, which has no activation between its convolutions, breaks out without a limit to its gradients.
     epochs: int
     rate: float
+    clip: float
     #: Of the surgery: epochs in which masks close, epochs after them, learning rate and decay of weights.
     closing: int
     tuning: int
     surgery_rate: float
     surgery_decay: float
-    #: Largest norm of all gradients together; 0 does not clip.
-    clip: float
+    surgery_clip: float
     #: Weights that stay, of how many; and the share of biases.
     kept: dict[str, tuple[int, int]]
     kept_biases: float
@@ -40,10 +40,10 @@ class Recipe:
 
 RECIPES = {
     "lenet300": Recipe(
-        266_610, 128, 10, 0.1, 40, 15, 0.05, 5e-4, 0.0, {"ip1": (3680, 235_200), "ip2": (700, 30_000), "ip3": (250, 1000)}, 0.2
+        266_610, 128, 10, 0.1, 0.0, 40, 15, 0.05, 5e-4, 0.0, {"ip1": (3680, 235_200), "ip2": (700, 30_000), "ip3": (250, 1000)}, 0.2
     ),
     "lenet5": Recipe(
-        431_080, 64, 5, 0.03, 28, 14, 0.015, 1e-3, 2.0,
+        431_080, 64, 5, 0.02, 1.0, 28, 14, 0.015, 1e-3, 2.0,
         {"conv1": (120, 500), "conv2": (880, 25_000), "ip1": (2660, 400_000), "ip2": (250, 5000)}, 0.1,
     ),
 }  # fmt: skip
@@ -55,7 +55,8 @@ def dense(name: str, images: str) -> edgeai.Model:
     recipe = RECIPES[name]
     model = architectures.lenet300(seed=learning.SEED) if name == "lenet300" else architectures.lenet5(seed=learning.SEED)
     trainer = learning.learn(
-        model, data.load(images), epochs=recipe.epochs, rate=recipe.rate, batch=recipe.batch, warm_up=200, what=f"dense {name}"
+        model, data.load(images), epochs=recipe.epochs, rate=recipe.rate, batch=recipe.batch, clip=recipe.clip, warm_up=200,
+        what=f"dense {name}",
     )
     return trainer.export(trainable=True)
 
@@ -78,7 +79,7 @@ def sparse(name: str, images: str) -> edgeai.Model:
 
     trainer = learning.learn(
         dense(name, images), data.load(images), epochs=recipe.closing + recipe.tuning, rate=recipe.surgery_rate, batch=recipe.batch,
-        decay=recipe.surgery_decay, clip=recipe.clip, methods=methods, what=f"surgery of {name}",
+        decay=recipe.surgery_decay, clip=recipe.surgery_clip, methods=methods, what=f"surgery of {name}",
     )  # fmt: skip
     return trainer.export()
 
