@@ -43,8 +43,7 @@ typedef struct edgeai_architecture_options {
   uint32_t struct_size;
   int32_t architecture;    /* EDGEAI_ARCHITECTURE_*; default LENET_300_100 */
   uint64_t seed;           /* of the weights; default 0 */
-  float width;             /* MOBILENET_V1, BINARY_LENET_5: factor of the numbers of channels, above 0 up to 16, 8 channels at
-                            * least; default 1 */
+  float width;             /* MOBILENET_V1: factor of the numbers of channels, above 0 up to 16; 8 channels at least; default 1 */
   float gamma;             /* networks with batch normalization: what its scales begin with; default 1 */
   int32_t resolution;      /* height and width of the images, up to 8192; not LENET_300_100, DS_CNN and the MLPs */
   int32_t channels;        /* of the images, up to 8192; not LENET_300_100, DS_CNN and the MLPs */
@@ -52,8 +51,9 @@ typedef struct edgeai_architecture_options {
   int32_t batch_norm;      /* MLP: 1 puts batch normalization before each ReLU, in place of biases */
   int32_t bypass;          /* SQUEEZENET_*: 1 adds around every second fire module ("simple bypass") */
   int32_t reserved;
-  const uint32_t *widths;  /* the MLPs: inputs, hidden layers, classes; each 1 to 2^20. BINARY_MLP: at least four */
-  size_t width_count;      /* 2 to 256 */
+  const uint32_t *widths;  /* the MLPs: inputs, hidden layers, classes; BINARY_MLP: at least four. The LeNet-5s: conv1, conv2, ip1;
+                            * NULL is 20, 50, 500. Each 1 to 2^20 */
+  size_t width_count;      /* at most 256 */
   const edgeai_allocator *allocator;  /* optional, as in edgeai_model_options */
   edgeai_log_fn log;                  /* optional */
   void *log_context;
@@ -183,6 +183,7 @@ typedef struct edgeai_trainer_options {
   float period_decay;          /* default 0.1 */
   int32_t recompute;           /* 1: normalizations and elementwise results are computed again for the gradient instead of being kept
                                 * (Chen et al. 2016): less memory, the same bits; default 0 */
+  int32_t reserved;
   int64_t total_steps;         /* of the whole training; COSINE and ONE_CYCLE need it; default 0 */
   int64_t warm_up_steps;       /* in which the rate grows in equal parts, before the schedule begins; default 0 */
   int64_t period;              /* SCHEDULE_STEP needs it; default 0 */
@@ -254,7 +255,7 @@ EDGEAI_API edgeai_status edgeai_trainer_evaluate_labels(edgeai_trainer *trainer,
                                                         edgeai_error *error);
 
 #define EDGEAI_EXPORT_INFERENCE 0 /* normalizations folded, activations fused */
-#define EDGEAI_EXPORT_TRAINABLE 1 /* every operator is still there: for another trainer, or edgeai_prune_channels after slimming */
+#define EDGEAI_EXPORT_TRAINABLE 1 /* normalizations are still there: for another trainer, or edgeai_prune_channels after slimming */
 
 /* The model as it has been trained: weights as methods have the layers read them (pruned ones are zero, shared ones equal), running
  * statistics in place. Ready for sessions, edgeai_quantize and everything else. form: EDGEAI_EXPORT_*. It does not depend on

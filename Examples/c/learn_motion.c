@@ -10,19 +10,28 @@
 
 enum { WINDOW = 32, AXES = 3, FEATURES = 3 * AXES, MOTIONS = 3, BATCH = 16, STEPS = 400, TEST = 300 };
 
-/* ---- The pool: first fit, free neighbours joined. Blocks are multiples of 64 bytes behind a header of 64. */
+/* ---- The pool: first fit, free neighbours joined. Blocks are multiples of 64 bytes behind a header of 64, and begin at such. */
 typedef struct block { size_t size; int used; char fill[64 - sizeof(size_t) - sizeof(int)]; } block;
-static union { block first; unsigned char bytes[2 << 20]; double align; } pool;
+static union { unsigned char bytes[2 << 20]; double align; } memory;
+static block *pool_begin, *pool_end;
 static size_t pool_used, pool_most;
+
+static void pool_init(void) {
+  size_t offset = (64 - (uintptr_t)memory.bytes % 64) % 64, room = (sizeof memory.bytes - offset) & ~(size_t)63;
+  pool_begin = (block *)(void *)(memory.bytes + offset);
+  pool_end = (block *)(void *)(memory.bytes + offset + room);
+  pool_begin->size = room - 64;
+}
 
 static block *after(block *b) { return (block *)(void *)((unsigned char *)(b + 1) + b->size); }
 
 static void *pool_allocate(void *context, size_t size, size_t alignment) {
-  block *b, *begin = (block *)context, *end = (block *)(void *)(pool.bytes + sizeof pool.bytes - 64);
+  block *b;
+  (void)context;
+  if (alignment > 64 || size >= sizeof memory.bytes) return NULL;
   size = (size + 63) & ~(size_t)63;
-  if (alignment > 64 || size >= sizeof pool.bytes) return NULL;
-  for (b = begin; b < end; b = after(b)) {
-    while (!b->used && after(b) < end && !after(b)->used) b->size += 64 + after(b)->size;
+  for (b = pool_begin; b < pool_end; b = after(b)) {
+    while (!b->used && after(b) < pool_end && !after(b)->used) b->size += 64 + after(b)->size;
     if (b->used || b->size < size) continue;
     if (b->size > size + 64) {
       block *rest = (block *)(void *)((unsigned char *)(b + 1) + size);
@@ -99,9 +108,8 @@ int main(int argc, char **argv) {
   size_t before;
   int32_t step;
   edgeai_error_init(&error, sizeof error);
-  pool.first.size = sizeof pool.bytes - 128;
+  pool_init();
   edgeai_allocator_init(&allocator, sizeof allocator);
-  allocator.context = &pool.first;
   allocator.allocate = pool_allocate;
   allocator.deallocate = pool_deallocate;
 

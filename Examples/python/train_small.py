@@ -50,7 +50,7 @@ def main() -> None:
     steps = epochs * len(data)
 
     dense = learn(architectures.lenet5(), data, epochs, 1e-3, threads, label_smoothing=0.05)
-    surgery = train.NetworkSurgery(kept=0.05, last=steps * 2 // 3)
+    surgery = train.NetworkSurgery(kept=0.04, layers={"conv*": 0.3, "ip2": 0.3}, last=steps // 2)
     pruned = learn(dense, data, epochs, 5e-4, threads, methods=[surgery], teacher=dense, temperature=2.0)
     clustered = edgeai.share(pruned, 4).model
     shared = learn(clustered, data, max(epochs // 3, 1), 1e-4, threads, methods=[train.SharedWeights()], teacher=dense)

@@ -125,14 +125,14 @@ private func smallArchitectures() -> [Architecture] {
     let changes: [(String, (inout Architecture) -> Void)] = [
       ("resolution", { $0.resolution = 64 }), ("channels", { $0.channels = 2 }), ("classes", { $0.classes = 3 }), ("width", { $0.width = 0.5 }),
       ("gamma", { $0.gamma = 0.5 }), ("batch_norm", { $0.hasNormalization = true }), ("bypass", { $0.hasBypass = true }),
-      ("widths", { $0.widths = [6, 5, 4, 3] }),
+      ("widths", { $0.widths = $0.kind == .lenet5 || $0.kind == .binaryLenet5 ? [6, 5, 4] : [6, 5, 4, 3] }),
     ]
     let taken: [Architecture.Kind: Set<String>] = [
-      .lenet300: ["classes"], .lenet5: ["resolution", "channels", "classes"], .mlp: ["batch_norm", "widths"],
+      .lenet300: ["classes"], .lenet5: ["resolution", "channels", "classes", "widths"], .mlp: ["batch_norm", "widths"],
       .mobileNetV1: ["resolution", "channels", "classes", "width", "gamma"], .squeezeNet10: ["resolution", "channels", "classes", "bypass"],
       .squeezeNet11: ["resolution", "channels", "classes", "bypass"], .resNet8: ["resolution", "channels", "classes", "gamma"],
       .resNet20: ["resolution", "channels", "classes", "gamma"], .dsCnn: ["classes", "gamma"], .binaryMlp: ["widths", "gamma"],
-      .binaryLenet5: ["resolution", "channels", "classes", "width", "gamma"],
+      .binaryLenet5: ["resolution", "channels", "classes", "widths", "gamma"],
     ]
     for var base in smallArchitectures() {
       base.hasNormalization = false

@@ -1,9 +1,9 @@
 #!/bin/bash
-# AVX code stands only in the objects of its instruction set: elsewhere an older processor would die of it. x86-64.
+# AVX code stands only in the objects of its instruction set: elsewhere an older processor would die of it. x86-64. pextrw is SSE2.
 set -eu
 objects=$(cd "$(dirname "$0")/../../build/objects" && pwd)
 uses() { objdump -d --no-show-raw-insn "$1" | awk -F'\t' -v pattern="$2" '$0 ~ /^ *[0-9a-f]+:/ && $2 ~ pattern { n++ } END { print n + 0 }'; }
-avx='^(v[a-z]|k(mov|or|and|xor|xnor|unpck|shift|test|add|not)|shlx|shrx|sarx|rorx|mulx|andn$|bextr|blsr|blsi|blsmsk|bzhi|pdep|pext|lzcnt|movbe)'
+avx='^(v[a-z]|k(mov|or|and|xor|xnor|unpck|shift|test|add|not)|shlx|shrx|sarx|rorx|mulx|andn$|bextr|blsr|blsi|blsmsk|bzhi|pdep|pext[lq]? |lzcnt|movbe)'
 for object in "$objects"/*.o; do
   case $object in
   *KernelsAVX2.o) test "$(uses "$object" "$avx")" -gt 0 && test "$(objdump -d "$object" | grep -c '%zmm' || true)" -eq 0 ;;

@@ -139,6 +139,10 @@ int main(void) {
   REFUSE(MLP, WIDTHS(many, (size_t)-1));
   TRY(MLP, WIDTHS(many, 256), EDGEAI_OK);
   REFUSE(BINARY_MLP, WIDTHS(four, 3));
+  REFUSE(LENET_5, WIDTHS(four, 2));
+  REFUSE(BINARY_LENET_5, WIDTHS(four, 4));
+  TRY(BINARY_LENET_5, WIDTHS(four, 3), EDGEAI_OK);
+  TRY(LENET_5, WIDTHS(wide, 3), EDGEAI_ERROR_LIMIT_EXCEEDED);
   TRY(MLP, WIDTHS(wide, 3), EDGEAI_ERROR_LIMIT_EXCEEDED);
   TRY(LENET_5, options.resolution = 15, EDGEAI_ERROR_SHAPE_MISMATCH);
   CHECK(strcmp(error.node, "pool2") == 0);
@@ -153,7 +157,8 @@ int main(void) {
   REFUSE(LENET_5, options.width = 0.5f);
   REFUSE(LENET_5, options.batch_norm = 1);
   REFUSE(LENET_5, options.bypass = 1);
-  REFUSE(LENET_5, WIDTHS(four, 4));
+  REFUSE(RESNET_8, WIDTHS(four, 3));
+  REFUSE(BINARY_LENET_5, options.width = 0.5f);
   REFUSE(DS_CNN, options.resolution = 49);
   REFUSE(SQUEEZENET_1_1, options.gamma = 0.5f);
   REFUSE(MLP, (WIDTHS(four, 4), options.classes = 2));

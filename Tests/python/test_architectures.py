@@ -55,7 +55,7 @@ SMALL: dict[str, Callable[[int], edgeai.Model]] = {
     "resnet20": lambda seed: made.resnet20(resolution=21, seed=seed),
     "dscnn": lambda seed: made.dscnn(seed=seed),
     "binary_mlp": lambda seed: made.binary_mlp([12, 9, 8, 7, 5], seed=seed),
-    "binary_lenet5": lambda seed: made.binary_lenet5(width=0.5, seed=seed),
+    "binary_lenet5": lambda seed: made.binary_lenet5((9, 25, 33), seed=seed),
 }
 
 
@@ -247,6 +247,8 @@ def test_wrong_arguments_are_refused() -> None:
         lambda: made.resnet20(gamma=float("inf")),
         lambda: made.squeezenet("1.2"),  # type: ignore[arg-type]
         lambda: made.binary_mlp([5, 4, 3]),
+        lambda: made.lenet5((20, 50)),
+        lambda: made.binary_lenet5((20, 50, 500, 10)),
     ):
         with pytest.raises(edgeai.ArgumentError):
             call()

@@ -44,7 +44,7 @@ extension Lowering {
   }
 
   /// Slots that convolutions pack: weights, bias, scales.
-  static let packedOperands = [1, 2, 3]
+  static var packedOperands: [Int] { [1, 2, 3] }
 
   private enum ConvolutionKind { case plain, depthwise, transposed }
 

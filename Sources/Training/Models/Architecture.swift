@@ -11,7 +11,7 @@ public struct Architecture {
 
   public var kind: Kind
   public var seed: UInt64 = 0
-  /// Factor of the numbers of channels.
+  /// Factor of the numbers of channels of MobileNet.
   public var width: Float = 1
   /// What the scales of batch normalizations begin with.
   public var gamma: Float = 1
@@ -20,12 +20,12 @@ public struct Architecture {
   /// Channels of the images.
   public var channels = 0
   public var classes = 0
-  /// Sizes of a multilayer perceptron: inputs, hidden layers, classes.
+  /// Of a multilayer perceptron: inputs, hidden layers, classes. Of LeNet-5: `conv1`, `conv2`, `ip1`.
   public var widths: [Int] = []
   public var hasNormalization = false
   public var hasBypass = false
 
-  /// Of the perceptrons.
+  /// At most so many.
   public static var mostWidths: Int { 256 }
 
   public init(_ kind: Kind) { self.kind = kind }
@@ -36,23 +36,21 @@ public struct Architecture {
   ///   images that are too small, `limitExceeded` for too many weights, `outOfMemory`.
   public func graph() throws(EdgeError) -> Graph {
     try validate()
-    var builder = ModelBuilder(name: name, seed: seed)
-    builder.gamma = gamma
-    let logits: ValueID
+    var builder = ModelBuilder(name: name, seed: seed, gamma: gamma)
     switch kind {
-    case .lenet300: logits = try builder.perceptron([784, 300, 100, classes > 0 ? classes : 10], prefix: "ip", normalized: false)
-    case .lenet5: logits = try builder.lenet5(image(28, 1, classes: 10))
-    case .mlp: logits = try builder.perceptron(widths, prefix: "fc", normalized: hasNormalization)
-    case .mobileNetV1: logits = try builder.mobileNetV1(image(224, 3, classes: 1000), width)
-    case .squeezeNet10: logits = try builder.squeezeNet(image(224, 3, classes: 1000), isFirst: true, bypass: hasBypass)
-    case .squeezeNet11: logits = try builder.squeezeNet(image(224, 3, classes: 1000), isFirst: false, bypass: hasBypass)
-    case .resNet8: logits = try builder.resNet8(image(32, 3, classes: 10))
-    case .resNet20: logits = try builder.resNet20(image(32, 3, classes: 10))
-    case .dsCnn: logits = try builder.dsCnn(classes: classes > 0 ? classes : 12)
-    case .binaryMlp: logits = try builder.binaryPerceptron(widths)
-    case .binaryLenet5: logits = try builder.binaryLenet5(image(28, 1, classes: 10), width)
+    case .lenet300: builder.perceptron([784, 300, 100, classes > 0 ? classes : 10], prefix: "ip", normalized: false)
+    case .lenet5: builder.lenet5(image(28, 1, classes: 10), lenetWidths)
+    case .mlp: builder.perceptron(widths, prefix: "fc", normalized: hasNormalization)
+    case .mobileNetV1: builder.mobileNetV1(image(224, 3, classes: 1000), width)
+    case .squeezeNet10, .squeezeNet11:
+      builder.squeezeNet(image(224, 3, classes: 1000), isFirst: kind == .squeezeNet10, bypass: hasBypass)
+    case .resNet8: builder.resNet8(image(32, 3, classes: 10))
+    case .resNet20: builder.resNet20(image(32, 3, classes: 10))
+    case .dsCnn: builder.dsCnn(classes: classes > 0 ? classes : 12)
+    case .binaryMlp: builder.binaryPerceptron(widths)
+    case .binaryLenet5: builder.binaryLenet5(image(28, 1, classes: 10), lenetWidths)
     }
-    return try builder.finish(logits)
+    return try builder.finish()
   }
 
   private var name: Text {
@@ -71,6 +69,8 @@ public struct Architecture {
     }
   }
 
+  private var lenetWidths: [Int] { widths.isEmpty ? [20, 50, 500] : widths }
+
   private func image(_ resolution: Int, _ channels: Int, classes: Int) -> ImageClasses {
     ImageClasses(
       resolution: self.resolution > 0 ? self.resolution : resolution, channels: self.channels > 0 ? self.channels : channels,
@@ -80,6 +80,7 @@ public struct Architecture {
   // MARK: Checks
 
   private var isPerceptron: Bool { kind == .mlp || kind == .binaryMlp }
+  private var isLenet5: Bool { kind == .lenet5 || kind == .binaryLenet5 }
   private var isSqueezeNet: Bool { kind == .squeezeNet10 || kind == .squeezeNet11 }
   private var hasFixedInput: Bool { kind == .lenet300 || kind == .dsCnn || isPerceptron }
   private var isNormalized: Bool { !(kind == .lenet300 || kind == .lenet5 || isSqueezeNet) && (kind != .mlp || hasNormalization) }
@@ -91,16 +92,17 @@ public struct Architecture {
     try check(classes, most: 1 << 20, isTaken: !isPerceptron, "classes")
     guard width > 0, width <= 16 else { throw EdgeError(.invalidArgument, "width is \(width); it must be above 0 and at most 16") }
     guard gamma.isFinite, gamma > 0 else { throw EdgeError(.invalidArgument, "gamma is \(gamma); it must be above 0 and finite") }
-    try refuse(width != 1 && kind != .mobileNetV1 && kind != .binaryLenet5, "width")
+    try refuse(width != 1 && kind != .mobileNetV1, "width")
     try refuse(gamma != 1 && !isNormalized, "gamma")
     try refuse(hasNormalization && kind != .mlp, "batch_norm")
     try refuse(hasBypass && !isSqueezeNet, "bypass")
-    try refuse(!widths.isEmpty && !isPerceptron, "widths")
-    guard isPerceptron else { return }
+    try refuse(!widths.isEmpty && !isPerceptron && !isLenet5, "widths")
+    if widths.isEmpty && !isPerceptron { return }
     // The first and the last layer of a binary network are not binary.
-    let least = kind == .mlp ? 2 : 4
-    guard widths.count >= least, widths.count <= Architecture.mostWidths else {
-      throw EdgeError(.invalidArgument, "\(widths.count) widths; \(name) takes \(least) to \(Architecture.mostWidths)")
+    let least = isLenet5 ? 3 : kind == .mlp ? 2 : 4
+    let most = isLenet5 ? 3 : Architecture.mostWidths
+    guard widths.count >= least, widths.count <= most else {
+      throw EdgeError(.invalidArgument, "\(widths.count) widths; \(name) takes \(least) to \(most)")
     }
     for size in widths where size < 1 || size > 1 << 20 {
       throw EdgeError(.invalidArgument, "a width is \(size); it must be 1 to \(1 << 20)")
@@ -127,10 +129,8 @@ struct ImageClasses {
 }
 
 extension ModelBuilder {
-  mutating func input(_ image: ImageClasses) -> ValueID { input([image.resolution, image.resolution, image.channels]) }
+  mutating func input(_ image: ImageClasses) { input([image.resolution, image.resolution, image.channels]) }
 
   /// The last layer.
-  mutating func classifier(_ name: Text, _ x: ValueID, _ classes: Int) throws(EdgeError) -> ValueID {
-    try dense(name, x, classes, scale: .glorot)
-  }
+  mutating func classifier(_ name: Text, _ classes: Int) { dense(name, classes, scale: .glorot) }
 }

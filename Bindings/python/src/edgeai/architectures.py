@@ -85,9 +85,16 @@ def lenet300(*, classes: SupportsIndex = 10, seed: int = 0) -> Model:
     return _create(0, seed, classes=classes)
 
 
-def lenet5(*, resolution: SupportsIndex = 28, channels: SupportsIndex = 1, classes: SupportsIndex = 10, seed: int = 0) -> Model:
-    """LeNet-5 as it came with Caffe: convolutions of 20 and 50 channels, a dense layer of 500; 431,080 parameters."""
-    return _create(1, seed, resolution=resolution, channels=channels, classes=classes)
+def lenet5(
+    widths: Sequence[SupportsIndex] = (20, 50, 500),
+    *,
+    resolution: SupportsIndex = 28,
+    channels: SupportsIndex = 1,
+    classes: SupportsIndex = 10,
+    seed: int = 0,
+) -> Model:
+    """LeNet-5 as it came with Caffe: two convolutions and a dense layer of ``widths``, and the last layer; 431,080 parameters."""
+    return _create(1, seed, widths=widths, resolution=resolution, channels=channels, classes=classes)
 
 
 def mlp(widths: Sequence[SupportsIndex], *, batch_norm: bool = False, gamma: float = 1.0, seed: int = 0) -> Model:
@@ -183,8 +190,8 @@ def binary_mlp(widths: Sequence[SupportsIndex] = (784, 2048, 2048, 2048, 10), *,
 
 
 def binary_lenet5(
+    widths: Sequence[SupportsIndex] = (20, 50, 500),
     *,
-    width: float = 1.0,
     resolution: SupportsIndex = 28,
     channels: SupportsIndex = 1,
     classes: SupportsIndex = 10,
@@ -192,5 +199,5 @@ def binary_lenet5(
     seed: int = 0,
 ) -> Model:
     """LeNet-5 of which the second convolution and the first dense layer multiply signs, in the order of XNOR-Net: normalization,
-    sign, layer, pooling. ``width`` is a factor of the numbers of channels."""
-    return _create(10, seed, width=width, resolution=resolution, channels=channels, classes=classes, gamma=gamma)
+    sign, layer, pooling. ``widths`` as for :func:`lenet5`."""
+    return _create(10, seed, widths=widths, resolution=resolution, channels=channels, classes=classes, gamma=gamma)

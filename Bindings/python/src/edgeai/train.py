@@ -13,20 +13,31 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, SupportsIndex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 
 from . import _core
 from ._arrays import as_array
 from ._checks import int32
-from ._text import bytes_text, text_table
-from .errors import ArgumentError
+from ._text import bytes_text
 from .model import Model
+from .optimizers import SGD, Adam, AdamW, Constant, Cosine, OneCycle, Optimizer, RMSprop, Schedule, Step
 from .profile import Step as PlanStep
 from .profile import _step
+from .training_data import Array, Batches, History, Metrics, _error, batches
+from .training_methods import (
+    BinaryWeights,
+    EightBit,
+    EntropyPenalty,
+    MagnitudePruning,
+    Method,
+    NetworkSurgery,
+    QuantizationAware,
+    SharedWeights,
+    Slimming,
+)
 
 __all__ = [
     "Adam",
@@ -39,12 +50,15 @@ __all__ = [
     "EntropyPenalty",
     "History",
     "MagnitudePruning",
+    "Method",
     "Metrics",
     "NetworkSurgery",
     "OneCycle",
+    "Optimizer",
     "QuantizationAware",
     "RMSprop",
     "SGD",
+    "Schedule",
     "SharedWeights",
     "Slimming",
     "Step",
@@ -52,404 +66,7 @@ __all__ = [
     "batches",
 ]
 
-Array = np.ndarray[Any, Any]
-Layers = list[tuple[str, float]]
 _LOSSES: dict[str, int] = {"cross_entropy": 0, "mean_squared_error": 1}
-_BINARY: dict[str, int] = {"binary": 0, "xnor": 1, "ternary": 2}
-
-
-def _error(message: str) -> ArgumentError:
-    return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-
-
-# ---- Optimizers and schedules
-
-
-@dataclass(frozen=True)
-class SGD:
-    """Gradient descent with momentum, Nesterov's where ``nesterov`` is set."""
-
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    nesterov: bool = False
-
-    def _options(self) -> dict[str, float]:
-        return {"optimizer": int(self.nesterov), "learning_rate": self.learning_rate, "momentum": self.momentum}
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma and Ba 2015). ``momentum`` and ``second_decay`` are its two decays."""
-
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    second_decay: float = 0.999
-    epsilon: float = 1e-8
-
-    _number: ClassVar[int] = 2
-
-    def _options(self) -> dict[str, float]:
-        return {"optimizer": self._number, **{f.name: getattr(self, f.name) for f in fields(self)}}
-
-
-@dataclass(frozen=True)
-class AdamW(Adam):
-    """Adam whose weights decay apart from the gradient (Loshchilov and Hutter 2019); the decay is the trainer's ``weight_decay``."""
-
-    _number: ClassVar[int] = 3
-
-
-@dataclass(frozen=True)
-class RMSprop:
-    """RMSprop (Tieleman and Hinton 2012)."""
-
-    learning_rate: float = 1e-3
-    second_decay: float = 0.99
-    epsilon: float = 1e-8
-
-    def _options(self) -> dict[str, float]:
-        return {"optimizer": 4, **{f.name: getattr(self, f.name) for f in fields(self)}}
-
-
-Optimizer = SGD | Adam | RMSprop
-
-
-@dataclass(frozen=True)
-class Constant:
-    """The learning rate stays."""
-
-    def _options(self) -> dict[str, float]:
-        return {"schedule": 0}
-
-
-@dataclass(frozen=True)
-class Step:
-    """The learning rate is multiplied with ``decay`` after every ``period`` steps."""
-
-    period: int
-    decay: float = 0.1
-
-    def _options(self) -> dict[str, float]:
-        return {"schedule": 1, "period": self.period, "period_decay": self.decay}
-
-
-@dataclass(frozen=True)
-class Cosine:
-    """Half a cosine from the learning rate to 0 over ``steps``, those of the warm-up included (Loshchilov and Hutter 2017)."""
-
-    steps: int
-
-    def _options(self) -> dict[str, float]:
-        return {"schedule": 2, "total_steps": self.steps}
-
-
-@dataclass(frozen=True)
-class OneCycle:
-    """Half a cosine from 1/25 of the learning rate up to it in the first 30 % of ``steps``, then one down to 1/10000 of it (Smith and
-    Topin 2018)."""
-
-    steps: int
-
-    def _options(self) -> dict[str, float]:
-        return {"schedule": 3, "total_steps": self.steps}
-
-
-Schedule = Constant | Step | Cosine | OneCycle
-
-
-# ---- Methods
-
-
-class Method:
-    """A way to train a network so that it can be made small. Methods are applied in their order and can be combined; each finds
-    the weights as the one before left them. ``layers`` gives layers numbers of their own in place of the first field: a name
-    may end in ``*``, and the last that fits counts."""
-
-    _kind: ClassVar[int]
-
-    def _packed(self) -> tuple[int, dict[str, float], Layers, Layers, Layers]:
-        """What the extension takes: kind, numbers, and the numbers of layers."""
-        numbers: dict[str, float] = {}
-        lists: dict[str, Layers] = {"layers": [], "c_layers": [], "bias_layers": []}
-        for entry in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, entry.name)
-            if entry.name in lists:
-                lists[entry.name] = [(name, float(number)) for name, number in value.items()]
-            elif isinstance(value, str):
-                if value not in _BINARY:
-                    raise _error(f"unknown {entry.name} {value!r}; there are {list(_BINARY)}")
-                numbers[entry.name] = _BINARY[value]
-            else:
-                numbers[entry.name] = value
-        return self._kind, numbers, lists["layers"], lists["c_layers"], lists["bias_layers"]
-
-
-@dataclass(frozen=True)
-class MagnitudePruning(Method):
-    """Between the steps ``first`` and ``last``, every so many steps, more and more of the smallest weights become zero for good (Han et
-    al. 2015), on a cubic schedule (Zhu and Gupta 2017).
-
-    Attributes:
-        sparsity: Share of a layer's weights that is zero at the end.
-        across_layers: The share is one of all layers together.
-        layers: Shares of single layers by name; 0 leaves a layer as it is.
-    """
-
-    sparsity: float = 0.9
-    first: int = 0
-    last: int = 1000
-    every: int = 100
-    across_layers: bool = False
-    layers: Mapping[str, float] = field(default_factory=dict)
-
-    _kind: ClassVar[int] = 0
-
-
-@dataclass(frozen=True)
-class NetworkSurgery(Method):
-    """Dynamic network surgery (Guo et al. 2016): layers read the weights times a mask, all weights learn, and one that grows comes
-    back. Masks change between the steps ``first`` and ``last``.
-
-    Attributes:
-        kept: Share of a layer's weights to keep: the threshold t leaves so many, from all of them on a cubic schedule, and the masks of
-            step ``last`` keep exactly so many and stay. 0: t = mean + c deviations of the magnitudes of the layer's first weights, as
-            in the paper.
-        kept_biases: The same of its biases, where ``kept`` is not 0.
-        c: Of the threshold, where ``kept`` is 0.
-        every: Steps from one turn of the masks to the next.
-        gamma, power: At its turn a mask changes with the probability ``(1 + gamma * step) ** -power``.
-        margin: Weights leave below ``(1 - margin) * t`` and return from ``(1 + margin) * t`` on.
-        biases: Biases are masked as well.
-        layers: Shares to keep of single layers by name.
-        c_layers: ``c`` of single layers by name.
-        bias_layers: ``kept_biases`` of single layers by name.
-    """
-
-    kept: float = 0.0
-    kept_biases: float = 1.0
-    c: float = 1.0
-    every: int = 1
-    gamma: float = 1e-4
-    power: int = 1
-    margin: float = 0.1
-    first: int = 0
-    last: int = 10000
-    biases: bool = True
-    layers: Mapping[str, float] = field(default_factory=dict)
-    c_layers: Mapping[str, float] = field(default_factory=dict)
-    bias_layers: Mapping[str, float] = field(default_factory=dict)
-
-    _kind: ClassVar[int] = 1
-
-
-@dataclass(frozen=True)
-class SharedWeights(Method):
-    """Weights of a layer that are equal stay equal and learn as one, and zeros stay zero (Han, Mao, Dally 2016): for a model that
-    :func:`edgeai.share` made.
-
-    Attributes:
-        most: A layer with more different weights learns each for itself.
-    """
-
-    most: int = 256
-
-    _kind: ClassVar[int] = 2
-
-
-@dataclass(frozen=True)
-class Slimming(Method):
-    """A penalty on the factors of batch normalization (Liu et al. 2017). Afterwards ``export(trainable=True)`` and
-    :func:`edgeai.prune_channels` with ``criterion="scale"`` make the narrow network, which another trainer tunes.
-
-    Attributes:
-        penalty: Loss for each unit of a factor's magnitude.
-    """
-
-    penalty: float = 1e-4
-
-    _kind: ClassVar[int] = 3
-
-
-@dataclass(frozen=True)
-class EntropyPenalty(Method):
-    """A penalty on the bits that the file's coder will spend on weights.
-
-    Attributes:
-        penalty: Loss for each bit of a weight.
-        width: From which magnitude on a weight's bits grow slowly, as a share of the root mean square of the layer's first weights.
-        layers: Penalties of single layers by name.
-    """
-
-    penalty: float = 1e-6
-    width: float = 0.5
-    layers: Mapping[str, float] = field(default_factory=dict)
-
-    _kind: ClassVar[int] = 4
-
-
-@dataclass(frozen=True)
-class QuantizationAware(Method):
-    """Layers read weights and activations rounded to few bits, and learn through the rounding (Jacob et al. 2018). The exported
-    model has float weights on their grids, which :func:`edgeai.quantize` finds again.
-
-    Attributes:
-        bits: Of a layer's weights, 2 to 8; 0 leaves them.
-        activation_bits: Of what layers read, 2 to 8; 0 leaves it.
-        learn_step: The step between weights is learnt (Esser et al. 2020) instead of following from the largest weight.
-        delay: Steps before activations are rounded.
-        momentum: Weight of the past in the ranges of activations.
-        fold_normalization: A convolution that a batch normalization alone reads rounds its weights as they will be folded
-            (Krishnamoorthi 2018); not with ``learn_step``.
-        freeze: From this step on folded normalizations use the running statistics.
-        layers: Bits of single layers by name.
-    """
-
-    bits: float = 8
-    activation_bits: int = 8
-    learn_step: bool = False
-    delay: int = 100
-    momentum: float = 0.99
-    fold_normalization: bool = True
-    freeze: int = 2**62
-    layers: Mapping[str, float] = field(default_factory=dict)
-
-    _kind: ClassVar[int] = 5
-
-
-@dataclass(frozen=True)
-class BinaryWeights(Method):
-    """Layers read a sign for each weight times a scale for each output channel. Depthwise layers stay float.
-
-    Attributes:
-        values: ``"binary"``: the scale is the mean magnitude (Rastegari et al. 2016). ``"xnor"``: the same, and what these layers
-            read becomes signs too, also in the exported model. ``"ternary"``: zero below 0.7 times the mean magnitude (Li et al. 2016).
-        include_first, include_last: Also the first and the last layer that learn.
-    """
-
-    values: Literal["binary", "xnor", "ternary"] = "binary"
-    include_first: bool = False
-    include_last: bool = False
-
-    _kind: ClassVar[int] = 6
-
-
-@dataclass(frozen=True)
-class EightBit(Method):
-    """Weights, activations and the gradients below layers have 8 bits (Banner et al. 2018), computed in float: it shows what 8-bit
-    hardware would learn.
-
-    Attributes:
-        range_normalization: Batch normalization divides by the range of values in place of their deviation.
-    """
-
-    range_normalization: bool = True
-
-    _kind: ClassVar[int] = 7
-
-
-# ---- Data and results
-
-
-class Batches:
-    """Whole batches of some samples, in another order each time they are iterated over; made by :func:`batches`.
-
-    Attributes:
-        epoch: How many times they were iterated over, on which the order depends. Set it to go on where another process stopped.
-    """
-
-    def __init__(
-        self,
-        x: Any,
-        y: Any,
-        batch: SupportsIndex,
-        *,
-        shuffle: bool,
-        seed: int,
-        augment: Callable[[Any, np.random.Generator], Any] | None,
-    ) -> None:
-        self._inputs = tuple(np.asarray(as_array(a)) for a in (x if isinstance(x, (tuple, list)) else (x,)))
-        self._is_tuple = isinstance(x, (tuple, list))
-        self._targets = np.asarray(as_array(y))
-        self._batch = int32("batch", batch)
-        self._shuffle = shuffle
-        self._seed = seed
-        self._augment = augment
-        self.epoch = 0
-        count = len(self._targets)
-        if any(len(a) != count for a in self._inputs):
-            raise _error(f"there are {count} targets for {[len(a) for a in self._inputs]} samples")
-        if not 1 <= self._batch <= count:
-            raise _error(f"batch is {self._batch}; there are {count} samples")
-
-    def __len__(self) -> int:
-        return len(self._targets) // self._batch
-
-    def __iter__(self) -> Iterator[tuple[Any, Array]]:
-        random = np.random.default_rng([self._seed, self.epoch])
-        self.epoch += 1
-        order = random.permutation(len(self._targets)) if self._shuffle else np.arange(len(self._targets))
-        for index in range(len(self)):
-            chosen = order[index * self._batch : (index + 1) * self._batch]
-            x: Any = tuple(a[chosen] for a in self._inputs)
-            x = x if self._is_tuple else x[0]
-            yield (x if self._augment is None else self._augment(x, random)), self._targets[chosen]
-
-
-def batches(
-    x: Any,
-    y: Any,
-    batch: SupportsIndex,
-    *,
-    shuffle: bool = True,
-    seed: int = 0,
-    augment: Callable[[Any, np.random.Generator], Any] | None = None,
-) -> Batches:
-    """Batches for :meth:`Trainer.fit`.
-
-    Args:
-        x: Samples: an array, or a tuple of arrays for a model with several inputs.
-        y: Labels or targets, as many.
-        batch: Samples of each. What is left over of an epoch is not given.
-        shuffle: Another order in each epoch.
-        seed: Of the order. The same seed gives the same orders.
-        augment: Called as ``augment(x, generator)`` with the samples of each batch and numpy's generator of the epoch; gives the samples to
-            train on.
-    """
-    return Batches(x, y, batch, shuffle=shuffle, seed=seed, augment=augment)
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What a step or an evaluation found."""
-
-    #: Of a step: before its update, with smoothing, teacher and penalties. Of an evaluation: of the targets alone.
-    loss: float
-    #: With the cross-entropy: share of the rows whose greatest output is where the greatest target is. Else 0.
-    accuracy: float
-    samples: int
-
-
-class History(list[dict[str, float]]):
-    """What :meth:`Trainer.fit` found: a dict for each epoch, with ``epoch``, ``steps``, ``loss``, ``accuracy``, ``learning_rate``,
-    ``seconds`` and, where there is a validation, ``validation_loss`` and ``validation_accuracy``. ``loss`` and ``accuracy`` are means
-    over the steps of the epoch, while the network changes."""
-
-    def to_dict(self) -> dict[str, list[float]]:
-        """The columns, by name."""
-        return {key: [row[key] for row in self] for key in (self[0] if self else ())}
-
-    def plot(self) -> Any:
-        """Losses and accuracies over the epochs (matplotlib must be installed); gives the two axes."""
-        from .plot import history
-
-        return history(self)
-
-    def __str__(self) -> str:
-        columns = self.to_dict()
-        return text_table(tuple(columns), [[f"{row[key]:.6g}" for key in columns] for row in self])
-
-
-# ---- The trainer
 
 
 class Trainer:
@@ -699,8 +316,8 @@ class Trainer:
         :class:`edgeai.Session`, :func:`edgeai.quantize` and everything else.
 
         Args:
-            trainable: Every operator is still there, for another trainer or for :func:`edgeai.prune_channels` after
-                :class:`Slimming`. Otherwise normalizations are folded and activations fused.
+            trainable: Normalizations are still there, for another trainer or for :func:`edgeai.prune_channels` after
+                :class:`Slimming`. Otherwise they are folded into the layers.
         """
         return Model(self._core.export(int(trainable)))
 
