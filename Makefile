@@ -6,6 +6,7 @@
 # make bench           speed, against the machine's peak and ONNX Runtime, and load time
 # make bench-peers     speed against six runtimes on ten networks, in .venv-peers (3 GB); OPTIONS="--models resnet50"
 # make bench-compression  what compression reaches: bytes, accuracy, speed; OPTIONS="--only sparse"
+# make bench-training  a training step against torch: time and memory
 # make reproduce       the papers' training results on MNIST, into Documentation/reproduction.md; EDGEAI_TEST_DATA says where data is
 # make bench-arena     working memory of the same networks against LiteRT's; the same OPTIONS
 # make install         PREFIX (/usr/local), LIBDIR, DESTDIR; make uninstall takes it back
@@ -40,7 +41,7 @@ SOURCES    := Package.swift $(shell find -L Sources -name '*.swift' -o -name '*.
 
 .DEFAULT_GOAL := library
 .DELETE_ON_ERROR:
-.PHONY: library demo test test-long examples bench bench-peers bench-arena bench-compression reproduce install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
+.PHONY: library demo test test-long examples bench bench-peers bench-arena bench-compression bench-training reproduce install uninstall wheel cross-aarch64 cross-cortex-m4 fuzz setup clean \
   count-instructions test-swift test-c test-cross test-python test-conformance test-conformance-update venv
 
 # ---- The library -----------------------------------------------------------------------------------------
@@ -220,6 +221,10 @@ bench-arena: setup
 bench-compression: setup
 	$(MAKE) library $(PEERS)/edgeai
 	$(PEERS)/bin/python Benchmarks/compression $(OPTIONS)
+
+bench-training: setup
+	$(MAKE) library $(PEERS)/edgeai
+	$(PEERS)/bin/python Benchmarks/training/steps.py $(OPTIONS)
 
 # OPTIONS="--only slimming --images mnist"
 reproduce: setup

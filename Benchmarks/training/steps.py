@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Time of one training step, ours and torch's, in one interleaved run.
 
-    make .venv/edgeai                                            # the package
-    .venv-peers/bin/python Benchmarks/training/steps.py          # needs the package and torch in one environment
+    make bench-training                               # two threads; OPTIONS="--threads 1"
 
 LeNet-5 (Caffe's), ResNet-8 (CIFAR-10) and MobileNet-v1 0.25 at batch 64: forward, gradient and an update by SGD with Nesterov momentum,
-in float32. Each contender runs a few steps in turn; the least time of each counts. Prints the table and writes Benchmarks/out/training.json.
+in float32. Each contender runs a few steps in turn; the least time of each counts. Memory is what a process of its own grows by, at most, from
+before the network is made until after three steps. Prints the table and writes Benchmarks/out/training.json.
 """
 
 import argparse
 import json
 import pathlib
-import resource
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -75,45 +76,80 @@ def torch_step(net, x, y):
     return step
 
 
+CASES = {
+    "lenet5": (architectures.lenet5, LeNet, (28, 28, 1)),
+    "resnet8": (architectures.resnet8, resnet8, (32, 32, 3)),
+    "mobilenet_v1_025_96": (
+        lambda: architectures.mobilenet_v1(width=0.25, resolution=96, classes=10), lambda: mobilenet(0.25, 10), (96, 96, 3)),
+}
+
+
+def contenders(name, batch, threads):
+    """For each contender a function that makes its step, and for ours the trainer."""
+    model, peer, shape = CASES[name]
+    random = np.random.default_rng(0)
+    x = random.standard_normal((batch, *shape), np.float32)
+    y = random.integers(0, 10, batch).astype(np.int32)
+
+    def ours():
+        trainer = train.Trainer(
+            model(), optimizer=train.SGD(0.01, momentum=0.9, nesterov=True), weight_decay=1e-4, batch=batch, threads=threads)
+        return lambda: trainer.step(x, y)
+
+    return {"edgeai": ours, "torch": lambda: torch_step(peer(), x, y)}
+
+
+def peak():
+    """The most resident memory so far. A process's own, other than ru_maxrss, which begins with its parent's."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def memory(name, contender, arguments):
+    """Bytes that a process of its own grows by."""
+    command = [sys.executable, __file__, "--memory-of", name, contender, "--batch", str(arguments.batch), "--threads", str(arguments.threads)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=10, help="for each network")
-    parser.add_argument("--only", default="")
-    parser.add_argument("--plan", action="store_true", help="also print the steps of ours")
+    parser.add_argument("--only", default="", help="networks with this in their name")
+    parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    cases = {
-        "lenet5": (architectures.lenet5(), LeNet, (28, 28, 1), 10),
-        "resnet8": (architectures.resnet8(), resnet8, (32, 32, 3), 10),
-        "mobilenet_v1_025_96": (architectures.mobilenet_v1(width=0.25, resolution=96, classes=10), lambda: mobilenet(0.25, 10), (96, 96, 3), 10),
-    }
+    if arguments.memory_of:
+        name, contender = arguments.memory_of
+        before = peak()
+        step = contenders(name, arguments.batch, arguments.threads)[contender]()
+        for _ in range(3):
+            step()
+        print(peak() - before)
+        return
     rows = []
-    for name, (model, peer, shape, classes) in cases.items():
-        if arguments.only and arguments.only not in name:
+    print(f"{'':22}{'edgeai':>12}{'torch':>12}{'ratio':>8}{'memory':>12}{'torch':>12}")
+    for name in CASES:
+        if arguments.only not in name:
             continue
-        random = np.random.default_rng(0)
-        x = random.standard_normal((arguments.batch, *shape), np.float32)
-        y = random.integers(0, classes, arguments.batch).astype(np.int32)
-        trainer = train.Trainer(
-            model, optimizer=train.SGD(0.01, momentum=0.9, nesterov=True), weight_decay=1e-4, batch=arguments.batch, threads=arguments.threads)
-        if arguments.plan:
-            print(trainer.plan)
-        contenders = {"edgeai": lambda: trainer.step(x, y), "torch": torch_step(peer(), x, y)}
-        least = dict.fromkeys(contenders, float("inf"))
+        steps = {contender: make() for contender, make in contenders(name, arguments.batch, arguments.threads).items()}
+        least = dict.fromkeys(steps, float("inf"))
         end = time.perf_counter() + arguments.seconds
         while time.perf_counter() < end:
-            for contender, step in contenders.items():
+            for contender, step in steps.items():
                 for _ in range(4):
                     start = time.perf_counter()
                     step()
                     least[contender] = min(least[contender], time.perf_counter() - start)
-        ratio = least["edgeai"] / least["torch"]
-        print(f"{name:22} edgeai {least['edgeai'] * 1e3:8.2f} ms   torch {least['torch'] * 1e3:8.2f} ms   ratio {ratio:.2f}   memory {trainer.memory / 1e6:.1f} MB")
-        for contender, seconds in least.items():
-            rows.append({"model": name, "peer": contender, "threads": arguments.threads, "batch": arguments.batch, "min_ms": seconds * 1e3})
-    print(f"the process took {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most, torch included")
+        used = {contender: memory(name, contender, arguments) for contender in steps}
+        print(
+            f"{name:22}{least['edgeai'] * 1e3:9.2f} ms{least['torch'] * 1e3:9.2f} ms{least['edgeai'] / least['torch']:8.2f}"
+            f"{used['edgeai'] / 1e6:9.1f} MB{used['torch'] / 1e6:9.1f} MB", flush=True)
+        for contender in steps:
+            rows.append({
+                "model": name, "peer": contender, "threads": arguments.threads, "batch": arguments.batch, "min_ms": least[contender] * 1e3,
+                "memory_bytes": used[contender]})
     OUT.mkdir(exist_ok=True)
     (OUT / "training.json").write_text(json.dumps(rows, indent=1) + "\n")
 
