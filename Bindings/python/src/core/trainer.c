@@ -276,11 +276,7 @@ static PyObject *trainer_export(PyObject *self, PyObject *argument) {
   status = edgeai_trainer_export(trainer->handle, (int32_t)form, &handle, &error);
   Py_END_ALLOW_THREADS
   PyThread_release_lock(trainer->lock);
-  if (status != EDGEAI_OK) return raise_error(&error);
-  PyObject *model = model_wrap(handle), *bytes = ((ModelObject *)trainer->model)->bytes.obj;
-  /* Constants that were not trained still lie in the memory the source was opened from. */
-  if (model && bytes && PyObject_GetBuffer(bytes, &((ModelObject *)model)->bytes, PyBUF_SIMPLE)) Py_CLEAR(model);
-  return model;
+  return status == EDGEAI_OK ? model_wrap_made(handle, trainer->model) : raise_error(&error);
 }
 
 static PyObject *trainer_to_bytes(PyObject *self, PyObject *unused) {
