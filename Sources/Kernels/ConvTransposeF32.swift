@@ -6,8 +6,9 @@ import CPlatform
 // s-th of the window, and is a convolution of stride 1 with them. A phase without taps is the bias alone. Sums run over
 // the taps in reverse order, in one order however the work is shared.
 //
-// Depthwise layers are the same with the depthwise kernel where the stride is 1; else each result of a line adds its taps. Small images have a form of their own (TransposeProducts.swift). Rare
-// geometries (stride and dilation together, strides of more than 64 phases, more padding than windows reach) are left to the reference.
+// Depthwise layers are the same with the depthwise kernel where the stride is 1; else each result of a line adds its taps. Small
+// images have a form of their own (TransposeProducts.swift). Rare geometries (stride and dilation together, strides of more than
+// 64 phases, more padding than windows reach) are left to the reference.
 
 /// One phase along an axis: the results first, first + stride, ...
 private struct PhaseAxis {

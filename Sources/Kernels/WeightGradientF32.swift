@@ -48,7 +48,8 @@ struct WeightGradientPlan {
     // Enough units to share, of some multiplications for each pixel.
     if lanesAreOutputs {
       (outputStep, outputParts) = (panelWidth, divideUp(outputs, panelWidth))
-      let parts = smaller(divideUp(16, segments &* outputParts &* groups), divideUp(run, 4))
+      // Fewer than four rows of one register wait for their sums.
+      let parts = smaller(divideUp(16, segments &* outputParts &* groups), larger(run / 4, 1))
       runStep = divideUp(run, parts)
       runParts = divideUp(run, runStep)
     } else {

@@ -19,7 +19,7 @@ import Testing
     let graph = try architecture.graph()
     var options = TrainerOptions()
     (options.batch, options.optimizer, options.learningRate, options.momentum) = (3, .adam, 0.003, 0.9)
-    let trainer = try Trainer(graph, options)
+    let trainer = try Trainer.make(graph, options)
     let count = graph.values[graph.inputs[0]].shape.elementCount(batch: 3)!
     // Numbers in -1...1 without any pattern.
     var state: UInt64 = 7

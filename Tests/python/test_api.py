@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from conftest import CLASSIFIER, relative_error, small_model
 from onnx import helper
 
 import edgeai
+from edgeai import architectures, train
 from edgeai.carray import c_array
 
 
@@ -484,3 +487,26 @@ def test_exception_hierarchy() -> None:
     assert issubclass(edgeai.ArgumentError, ValueError)
     assert issubclass(edgeai.DTypeError, TypeError)
     assert all(issubclass(getattr(edgeai, n), edgeai.EdgeAIError) for n in edgeai.__all__ if n.endswith("Error"))
+
+
+def test_models_made_from_a_model_keep_the_memory_it_was_opened_from() -> None:
+    """Constants that a method leaves as they are stay where the source was opened from."""
+    samples = np.zeros((4, 6), np.float32)
+    makers: list[Callable[[edgeai.Model], edgeai.Model]] = [
+        lambda model: edgeai.share(model, 2).model,
+        lambda model: edgeai.prune(model, 0.5).model,
+        lambda model: edgeai.quantize(model, samples).model,
+        lambda model: train.Trainer(model, batch=2).export(),
+    ]
+    for make in makers:
+        memory = bytearray(architectures.mlp([6, 16, 3]).to_bytes())
+        source = edgeai.load(memoryview(memory))
+        made = make(source)
+        del source
+        gc.collect()
+        with pytest.raises(BufferError):
+            memory.append(0)
+        assert edgeai.Session(made)(samples).shape == (4, 3)
+        del made
+        gc.collect()
+        memory.append(0)

@@ -205,12 +205,7 @@ static PyObject *calibration_quantize(PyObject *self, PyObject *unused) {
   Py_END_ALLOW_THREADS
   model_use_end(&use);
   calibration_end(calibration);
-  if (status != EDGEAI_OK) return raise_error(&error);
-  PyObject *wrapped_model = model_wrap(model), *wrapped_report = report_wrap(report), *result = NULL;
-  if (wrapped_model && wrapped_report) result = PyTuple_Pack(2, wrapped_model, wrapped_report);
-  Py_XDECREF(wrapped_model);
-  Py_XDECREF(wrapped_report);
-  return result;
+  return status == EDGEAI_OK ? model_and_report(model, calibration->model, report) : raise_error(&error);
 }
 
 struct Feed {

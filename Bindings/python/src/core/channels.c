@@ -111,7 +111,7 @@ static PyObject *prune_channels(PyObject *module, PyObject *arguments) {
     model_use_end(&use);
     if (status != EDGEAI_OK) raise_error(&error);
     else {
-      PyObject *wrapped = model_wrap(pruned), *list = wrapped ? layer_list(report) : NULL;
+      PyObject *wrapped = model_wrap_made(pruned, model), *list = wrapped ? layer_list(report) : NULL;
       if (list) result = PyTuple_Pack(2, wrapped, list);
       Py_XDECREF(list);
       Py_XDECREF(wrapped);

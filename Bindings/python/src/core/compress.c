@@ -102,7 +102,7 @@ static PyObject *compress(PyObject *module, PyObject *arguments) {
   model_use_end(&use);
   feed_end(feed);
   PyBuffer_Release(&state);
-  return status == EDGEAI_OK ? model_and_report(made, report) : raise_error(&error);
+  return status == EDGEAI_OK ? model_and_report(made, model, report) : raise_error(&error);
 }
 
 /* stage_report(original, [model], [name], data) -> Report */

@@ -40,6 +40,8 @@ int add_architectures(PyObject *module);
 int add_trainer_type(PyObject *module);
 
 PyObject *model_wrap(edgeai_model *handle);   /* takes the handle over, also on failure */
+/* The same of a model that was made from another one: constants that stay may lie in the memory that one was opened from. */
+PyObject *model_wrap_made(edgeai_model *handle, PyObject *source);
 PyObject *report_wrap(edgeai_report *handle);
 
 /* locks.c */
@@ -73,7 +75,8 @@ typedef struct {  /* what such a call, which runs without the GIL, calls back wi
 int32_t callbacks_progress(void *callbacks, const char *stage, uint64_t done, uint64_t total);
 /* Names and numbers of a list of (str, float), which must outlive them; free with PyMem_Free. NULL with an exception. */
 edgeai_layer_value *layer_values(PyObject *list, size_t *count);
-PyObject *model_and_report(edgeai_model *model, edgeai_report *report);             /* both taken over, as a tuple */
+/* Both taken over, as a tuple; the model was made from `source`. */
+PyObject *model_and_report(edgeai_model *model, PyObject *source, edgeai_report *report);
 
 /* errors.c */
 PyObject *raise_error(const edgeai_error *error);                                   /* sets the exception; NULL */

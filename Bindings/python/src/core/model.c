@@ -25,6 +25,12 @@ PyObject *model_wrap(edgeai_model *handle) {
   return (PyObject *)model;
 }
 
+PyObject *model_wrap_made(edgeai_model *handle, PyObject *source) {
+  PyObject *model = model_wrap(handle), *bytes = ((ModelObject *)source)->bytes.obj;
+  if (model && bytes && PyObject_GetBuffer(bytes, &((ModelObject *)model)->bytes, PyBUF_SIMPLE)) Py_CLEAR(model);
+  return model;
+}
+
 /* The caller's shapes and values of inputs, with the buffers they lie in. */
 typedef struct {
   edgeai_input_binding *items;

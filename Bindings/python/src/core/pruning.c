@@ -47,8 +47,8 @@ static edgeai_sensitivity_row *sensitivity_rows(PyObject *list, size_t *count) {
   return rows;
 }
 
-PyObject *model_and_report(edgeai_model *model, edgeai_report *report) {
-  PyObject *wrapped_model = model_wrap(model), *wrapped_report = report_wrap(report), *result = NULL;
+PyObject *model_and_report(edgeai_model *model, PyObject *source, edgeai_report *report) {
+  PyObject *wrapped_model = model_wrap_made(model, source), *wrapped_report = report_wrap(report), *result = NULL;
   if (wrapped_model && wrapped_report) result = PyTuple_Pack(2, wrapped_model, wrapped_report);
   Py_XDECREF(wrapped_model);
   Py_XDECREF(wrapped_report);
@@ -116,7 +116,7 @@ static PyObject *prune(PyObject *module, PyObject *tuple) {
   model_use_end(&use);
   feed_end(feed);
   prune_arguments_free(&arguments);
-  return status == EDGEAI_OK ? model_and_report(pruned, report) : raise_error(&error);
+  return status == EDGEAI_OK ? model_and_report(pruned, model, report) : raise_error(&error);
 }
 
 static int32_t take_row(void *context, const edgeai_sensitivity_row *row) {
@@ -204,7 +204,7 @@ static PyObject *factorize(PyObject *module, PyObject *tuple) {
     status = edgeai_factorize(handle, &options, feed ? feed_next : NULL, feed, &factorized, &report, &error);
     Py_END_ALLOW_THREADS
     model_use_end(&use);
-    result = status == EDGEAI_OK ? model_and_report(factorized, report) : raise_error(&error);
+    result = status == EDGEAI_OK ? model_and_report(factorized, model, report) : raise_error(&error);
   }
   feed_end(feed);
   PyMem_Free(name_texts);

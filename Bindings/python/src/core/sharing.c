@@ -19,7 +19,7 @@ static PyObject *run(PyObject *model, PyObject *data, Call *call, const void *op
   Py_END_ALLOW_THREADS
   model_use_end(&use);
   feed_end(feed);
-  return status == EDGEAI_OK ? model_and_report(made, report) : raise_error(&error);
+  return status == EDGEAI_OK ? model_and_report(made, model, report) : raise_error(&error);
 }
 
 static edgeai_status call_share(const edgeai_model *model, const void *options, Feed *feed, edgeai_model **made,

@@ -41,15 +41,15 @@ static const Field option_fields[] = {
   OPTION(batch, 'i'), OPTION(threads, 'i'), OPTION(loss, 'i'), OPTION(optimizer, 'i'), OPTION(schedule, 'i'),
   OPTION(learning_rate, 'f'), OPTION(momentum, 'f'), OPTION(second_decay, 'f'), OPTION(epsilon, 'f'), OPTION(weight_decay, 'f'),
   OPTION(clip_norm, 'f'), OPTION(label_smoothing, 'f'), OPTION(dropout, 'f'), OPTION(normalization_momentum, 'f'),
-  OPTION(period_decay, 'f'), OPTION(recompute, 'i'), OPTION(total_steps, 'l'), OPTION(warm_up_steps, 'l'), OPTION(period, 'l'), OPTION(seed, 'l'),
-  OPTION(teacher_share, 'f'), OPTION(temperature, 'f'), {NULL, 0, 0}};
+  OPTION(period_decay, 'f'), OPTION(recompute, 'i'), OPTION(total_steps, 'l'), OPTION(warm_up_steps, 'l'), OPTION(period, 'l'),
+  OPTION(seed, 'l'), OPTION(teacher_share, 'f'), OPTION(temperature, 'f'), {NULL, 0, 0}};
 
 static const Field method_fields[] = {
-  NUMBER(sparsity, 'd'), NUMBER(kept, 'd'), NUMBER(kept_biases, 'd'), NUMBER(c, 'd'), NUMBER(gamma, 'd'), NUMBER(margin, 'd'), NUMBER(penalty, 'd'),
-  NUMBER(width, 'd'), NUMBER(bits, 'd'), NUMBER(momentum, 'd'), NUMBER(first, 'l'), NUMBER(last, 'l'), NUMBER(every, 'l'),
-  NUMBER(delay, 'l'), NUMBER(freeze, 'l'), NUMBER(fold_normalization, 'i'), NUMBER(across_layers, 'i'), NUMBER(power, 'i'), NUMBER(biases, 'i'), NUMBER(most, 'i'), NUMBER(activation_bits, 'i'),
-  NUMBER(learn_step, 'i'), NUMBER(values, 'i'), NUMBER(include_first, 'i'), NUMBER(include_last, 'i'),
-  NUMBER(range_normalization, 'i'), {NULL, 0, 0}};
+  NUMBER(sparsity, 'd'), NUMBER(kept, 'd'), NUMBER(kept_biases, 'd'), NUMBER(c, 'd'), NUMBER(gamma, 'd'), NUMBER(margin, 'd'),
+  NUMBER(penalty, 'd'), NUMBER(width, 'd'), NUMBER(bits, 'd'), NUMBER(momentum, 'd'), NUMBER(first, 'l'), NUMBER(last, 'l'),
+  NUMBER(every, 'l'), NUMBER(delay, 'l'), NUMBER(freeze, 'l'), NUMBER(across_layers, 'i'), NUMBER(power, 'i'), NUMBER(biases, 'i'),
+  NUMBER(most, 'i'), NUMBER(activation_bits, 'i'), NUMBER(learn_step, 'i'), NUMBER(fold_normalization, 'i'), NUMBER(values, 'i'),
+  NUMBER(include_first, 'i'), NUMBER(include_last, 'i'), NUMBER(range_normalization, 'i'), {NULL, 0, 0}};
 
 /* Writes the dictionary's numbers into a structure. 0, or -1 with an exception, also for a key that is no field. */
 static int fields_read(PyObject *dict, const Field *fields, void *structure) {
@@ -134,7 +134,8 @@ static int trainer_describe(TrainerObject *trainer) {
   edgeai_status status = EDGEAI_OK;
   trainer->input_count = edgeai_model_input_count(model);
   if (trainer->input_count > MAX_INPUTS) {
-    raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs; Python feeds at most %d", (int)trainer->input_count, MAX_INPUTS);
+    raise_status(EDGEAI_ERROR_LIMIT_EXCEEDED, NULL, "the model has %d inputs; Python feeds at most %d", (int)trainer->input_count,
+                 MAX_INPUTS);
     return -1;
   }
   for (size_t i = 0; i < trainer->input_count && status == EDGEAI_OK; i++) {
@@ -202,7 +203,8 @@ static PyObject *open_trainer(PyObject *module, PyObject *arguments) {
 
 /* ---- Steps and evaluation ------------------------------------------------------------------------------- */
 
-typedef edgeai_status (*with_targets)(edgeai_trainer *, const edgeai_span *, size_t, const edgeai_span *, edgeai_training_metrics *, edgeai_error *);
+typedef edgeai_status (*with_targets)(edgeai_trainer *, const edgeai_span *, size_t, const edgeai_span *, edgeai_training_metrics *,
+                                      edgeai_error *);
 typedef edgeai_status (*with_labels)(edgeai_trainer *, const edgeai_span *, size_t, const int32_t *, size_t, edgeai_training_metrics *,
                                      edgeai_error *);
 
@@ -225,7 +227,8 @@ static PyObject *measure(PyObject *self, PyObject *arguments, with_targets targe
     spans[borrowed].bytes = (size_t)views[borrowed].len;
     borrowed++;
   }
-  if (borrowed == trainer->input_count && array_borrow(targets, are_labels ? &trainer->labels : &trainer->targets, 1, 0, &views[borrowed]) == 0) {
+  const edgeai_tensor_info *wanted = are_labels ? &trainer->labels : &trainer->targets;
+  if (borrowed == trainer->input_count && array_borrow(targets, wanted, 1, 0, &views[borrowed]) == 0) {
     const Py_buffer *view = &views[borrowed++];
     edgeai_span span = {view->buf, (size_t)view->len};
     edgeai_training_metrics metrics = {.struct_size = sizeof metrics};
@@ -237,7 +240,9 @@ static PyObject *measure(PyObject *self, PyObject *arguments, with_targets targe
     else status = targets_call(trainer->handle, spans, trainer->input_count, &span, &metrics, &error);
     Py_END_ALLOW_THREADS
     PyThread_release_lock(trainer->lock);
-    result = status == EDGEAI_OK ? Py_BuildValue("ddK", metrics.loss, metrics.accuracy, (unsigned long long)metrics.samples) : raise_error(&error);
+    result = status == EDGEAI_OK
+                 ? Py_BuildValue("ddK", metrics.loss, metrics.accuracy, (unsigned long long)metrics.samples)
+                 : raise_error(&error);
   }
   while (borrowed > 0) PyBuffer_Release(&views[--borrowed]);
   return result;
@@ -271,11 +276,7 @@ static PyObject *trainer_export(PyObject *self, PyObject *argument) {
   status = edgeai_trainer_export(trainer->handle, (int32_t)form, &handle, &error);
   Py_END_ALLOW_THREADS
   PyThread_release_lock(trainer->lock);
-  if (status != EDGEAI_OK) return raise_error(&error);
-  PyObject *model = model_wrap(handle), *bytes = ((ModelObject *)trainer->model)->bytes.obj;
-  /* Constants that were not trained still lie in the memory the source was opened from. */
-  if (model && bytes && PyObject_GetBuffer(bytes, &((ModelObject *)model)->bytes, PyBUF_SIMPLE)) Py_CLEAR(model);
-  return model;
+  return status == EDGEAI_OK ? model_wrap_made(handle, trainer->model) : raise_error(&error);
 }
 
 static PyObject *trainer_to_bytes(PyObject *self, PyObject *unused) {
@@ -302,7 +303,7 @@ static PyObject *trainer_to_bytes(PyObject *self, PyObject *unused) {
 }
 
 /* save(path) and load(path): bytes, as os.fsencode gives them */
-static PyObject *trainer_save(PyObject *self, PyObject *path) {
+static PyObject *with_file(PyObject *self, PyObject *path, edgeai_status (*call)(edgeai_trainer *, const char *, edgeai_error *)) {
   TrainerObject *trainer = (TrainerObject *)self;
   char *text = PyBytes_AsString(path);
   if (!text) return NULL;
@@ -310,27 +311,19 @@ static PyObject *trainer_save(PyObject *self, PyObject *path) {
   edgeai_status status;
   lock_without_gil(trainer->lock);
   Py_BEGIN_ALLOW_THREADS
-  status = edgeai_trainer_save_file(trainer->handle, text, &error);
+  status = call(trainer->handle, text, &error);
   Py_END_ALLOW_THREADS
   PyThread_release_lock(trainer->lock);
   if (status != EDGEAI_OK) return raise_error(&error);
   Py_RETURN_NONE;
 }
 
-static PyObject *trainer_load(PyObject *self, PyObject *path) {
-  TrainerObject *trainer = (TrainerObject *)self;
-  char *text = PyBytes_AsString(path);
-  if (!text) return NULL;
-  ERROR_INIT(error);
-  edgeai_status status;
-  lock_without_gil(trainer->lock);
-  Py_BEGIN_ALLOW_THREADS
-  status = edgeai_trainer_load_file(trainer->handle, text, &error);
-  Py_END_ALLOW_THREADS
-  PyThread_release_lock(trainer->lock);
-  if (status != EDGEAI_OK) return raise_error(&error);
-  Py_RETURN_NONE;
+static edgeai_status save_file(edgeai_trainer *trainer, const char *path, edgeai_error *error) {
+  return edgeai_trainer_save_file(trainer, path, error);
 }
+
+static PyObject *trainer_save(PyObject *self, PyObject *path) { return with_file(self, path, save_file); }
+static PyObject *trainer_load(PyObject *self, PyObject *path) { return with_file(self, path, edgeai_trainer_load_file); }
 
 static PyObject *trainer_load_bytes(PyObject *self, PyObject *source) {
   TrainerObject *trainer = (TrainerObject *)self;

@@ -374,12 +374,19 @@ def _mean(found: Sequence[tuple[float, float, int]]) -> Metrics:
     )
 
 
+def _is_watched() -> bool:
+    """Standard error is a terminal, or this runs in a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel") or (sys.stderr is not None and sys.stderr.isatty())
+
+
 class _bar:
     """A tqdm bar with live figures, where it is wanted, installed and seen."""
 
     def __init__(self, wanted: bool, title: str, total: int | None) -> None:
         self._bar: Any = None
-        if wanted and ("ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())):
+        if wanted and _is_watched():
             try:
                 from tqdm.auto import tqdm  # type: ignore[import-untyped, unused-ignore]
             except ImportError:
