@@ -191,8 +191,9 @@ typedef struct edgeai_trainer_options {
   const char *isa;             /* optional: an edgeai_isa_name, as in edgeai_session_options */
   const char *const *frozen;   /* operators whose parameters and statistics stay as they are, by name, also with '*' */
   size_t frozen_count;
-  const edgeai_model *teacher; /* optional: distillation (Hinton et al. 2015) from a model with the same inputs and output. Borrowed for
-                                * edgeai_trainer_create */
+  const edgeai_model *teacher; /* optional: distillation (Hinton et al. 2015) from a model with the same inputs and output. The
+                                * handle is borrowed for edgeai_trainer_create; memory it was opened from stays until the trainer is
+                                * destroyed */
   float teacher_share;         /* of the teacher's softened probabilities in the loss; 0 to 1; default 0.5 */
   float temperature;           /* above 0; default 1 */
   const edgeai_training_method *methods; /* optional; each element has its struct_size */
@@ -210,7 +211,7 @@ typedef struct edgeai_trainer edgeai_trainer;
 typedef struct edgeai_training_metrics {
   uint32_t struct_size;
   uint32_t reserved;
-  double loss;       /* of a step: before its update, with smoothing, teacher and penalties; of an evaluation: of the targets alone */
+  double loss;       /* of a step: before its update, with smoothing and teacher, without the penalties of methods; of an evaluation: of the targets alone */
   double accuracy;   /* CROSS_ENTROPY: share of the rows whose greatest output is where the greatest target is; else 0 */
   uint64_t samples;
 } edgeai_training_metrics;

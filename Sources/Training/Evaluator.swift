@@ -28,7 +28,9 @@ final class Evaluator {
       // Beside the output the logarithms of its probabilities.
       let output = graph.outputs[0]
       var op = Operator.softmax(axis: graph.values[output].shape.rank - 1, log: true)
-      if let producer = graph.producer(of: output), case .softmax(_, false) = graph.nodes[producer].op { op = .unary(UnaryFunction(.log)) }
+      if let producer = graph.producer(of: output), case .softmax(let axis, false) = graph.nodes[producer].op,
+        axis == graph.values[output].shape.rank - 1
+      { op = .unary(UnaryFunction(.log)) }
       graph.outputs += try graph.addNode(op, name: "evaluation", inputs: [output], outputNames: ["evaluation"])
     }
     var isFixed = false

@@ -21,11 +21,12 @@ extension Graph {
       default: return false
       }
     }
-    func copy(_ value: ValueID, _ graph: inout Graph) -> ValueID {
-      guard isCheap(value, graph), let producer = index.producer(of: value) else { return value }
+    // Longer chains keep a result now and then.
+    func copy(_ value: ValueID, _ depth: Int, _ graph: inout Graph) -> ValueID {
+      guard depth < 64, isCheap(value, graph), let producer = index.producer(of: value) else { return value }
       if copies[value] != Node.noValue { return copies[value] }
       var node = old[producer]
-      for position in node.inputs.indices { node.inputs[position] = copy(node.inputs[position], &graph) }
+      for position in node.inputs.indices { node.inputs[position] = copy(node.inputs[position], depth + 1, &graph) }
       var again = graph.values[value]
       again.name = Text("\(again.name)/again")
       copies[value] = graph.addValue(again)
@@ -36,7 +37,7 @@ extension Graph {
     }
     for node in old[first...] {
       var node = node
-      for position in node.inputs.indices { node.inputs[position] = copy(node.inputs[position], &self) }
+      for position in node.inputs.indices { node.inputs[position] = copy(node.inputs[position], 0, &self) }
       nodes.append(node)
     }
   }

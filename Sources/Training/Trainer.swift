@@ -125,7 +125,7 @@ public final class Trainer {
     evaluator = nil
     var metrics = Metrics()
     metrics.loss = Double(loss)
-    metrics.samples = options.batch
+    metrics.samples = model.values[model.outputs[0]].shape.hasBatch ? options.batch : 1
     if let logits = session.outputPointer(1) {
       metrics.accuracy = share(logits, targets, rowCount: rows, classes: classes)
     }

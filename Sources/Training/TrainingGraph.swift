@@ -96,6 +96,11 @@ public final class TrainingGraph {
     guard model.outputs.count == 1, let output = model.outputs.first, graph.values[output].dtype == .float32 else {
       throw EdgeError(.unsupportedFeature, "training needs a model with one float32 output; this one has \(model.outputs.count) outputs")
     }
+    for input in model.inputs where model.values[input].shape.hasBatch != model.values[output].shape.hasBatch {
+      throw EdgeError(
+        .unsupportedFeature, "training needs the batch in all inputs and the output, or in none", tensor: model.values[input].name)
+    }
+    nameNodesApart()
     graph.outputs = []
     number = try addKept("number", .int64, Shape([]), nil)
     rates = try addKept("rates", .float32, Shape([8]), nil)
@@ -109,6 +114,15 @@ public final class TrainingGraph {
       logits = graph.nodes[producer].inputs[0]
     }
     if options.dropout > 0 { try dropOut() }
+  }
+
+  /// Layers are found by their nodes' names.
+  private func nameNodesApart() {
+    var names: Set<Text> = []
+    for index in graph.nodes.indices where !names.insert(graph.nodes[index].name).inserted {
+      graph.nodes[index].name = Text("\(graph.nodes[index].name)/\(index)")
+      names.insert(graph.nodes[index].name)
+    }
   }
 
   // MARK: What methods ask
@@ -207,6 +221,9 @@ public final class TrainingGraph {
     parameter index: Int, _ name: Text, _ shape: Shape, _ initial: [Float], _ function: (ValueID) throws(EdgeError) -> ValueID
   ) throws(EdgeError) {
     let old = parameters[index]
+    guard old.effective == old.master else {
+      throw EdgeError(.invalidArgument, "another method reads '\(old.name)' already; this one must come before it", tensor: old.name)
+    }
     let master = try addState(name, shape, try TensorData(initial))
     let value = try function(master)
     redirect(old.effective, to: value)
@@ -417,9 +434,6 @@ public final class TrainingGraph {
     guard shape(places[output]) == shape(logits) else { throw EdgeError(.shapeMismatch, "the teacher's output has another shape") }
     return places[output]
   }
-
-  /// Adds a number to the loss.
-  public func addPenalty(_ value: ValueID) throws(EdgeError) { loss = try binary(.add, loss, value) }
 
   func differentiate() throws(EdgeError) {
     graph = try graph.sorted()

@@ -141,7 +141,10 @@ extension Differentiation {
     case .mean: try contribute(try append(.expand(shape(x)), [try scale(g, by: 1 / Float(size))]), to: x)
     case .sumSquare: try contribute(try multiply(try scale(x, by: 2), g), to: x)
     case .l1: try contribute(try multiply(try unary(.sign, x), g), to: x)
-    case .l2: try contribute(try multiply(x, try divide(g, y)), to: x)
+    // Of a row of zeros the gradient is 0.
+    case .l2:
+      let norm = try append(.binary(.maximum, .none), [y, try constant(1e-30, Shape([]))])
+      try contribute(try multiply(x, try divide(g, norm)), to: x)
     case .max, .min:
       let isBest = try append(.cast(.float32), [try append(.binary(.equal, .none), [x, try append(.expand(shape(x)), [y])])])
       let ties = try reduce(.sum, isBest, axes, keepDims: true)

@@ -49,6 +49,9 @@ public final class BinaryWeights: TrainingMethod {
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
     for (position, layer) in step.layers.enumerated() where applies(position, step.layers.count, isDepthwise: layer.isDepthwise) {
       let w = step.parameters[layer.weights].effective
+      guard kind == .ternary || w == step.parameters[layer.weights].master else {
+        throw EdgeError(.invalidArgument, "weights that another method changes have no signs of their own", node: layer.name)
+      }
       let axes = step.rowAxes(layer)
       let magnitudes = try step.unary(.abs, w)
       let mean = try step.append(.reduce(.mean, axes: axes, keepDims: true), [magnitudes])

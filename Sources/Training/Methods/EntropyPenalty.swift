@@ -3,7 +3,7 @@ import Compression
 import Graph
 #endif
 
-/// Training for the file's coder: lambda log2(1 + |w| / width), summed over the weights, is added to the loss. An adaptive coder spends
+/// Training for the file's coder: the gradient of lambda log2(1 + |w| / width), summed over the weights, is added to the loss's. An adaptive coder spends
 /// about as many bits on the multiple of a step that a weight is rounded to, so the penalty is bits, up to a constant; near zero it
 /// is a strong |w|, for large weights it fades.
 public final class EntropyPenalty: TrainingMethod {

@@ -56,6 +56,9 @@ public final class QuantizationAware: TrainingMethod {
     // Two bits have four values; from three on the grid is as far to both sides, as integer kernels want it.
     let least = bits == 2 ? -2 : -most
     let weights = step.initialValues(layer.weights)
+    guard weights.count == layer.rows * layer.columns else {
+      throw EdgeError(.invalidArgument, "a step cannot be learnt for shared weights", node: layer.name)
+    }
     var sizes: [Float] = []
     for row in 0..<layer.rows {
       var sum: Float = 0

@@ -14,12 +14,17 @@ public final class SharedWeights: TrainingMethod {
 
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
     guard most >= 1, most <= 65536 else { throw EdgeError(.invalidArgument, "the number of shared values must be 1...65536") }
-    for layer in step.layers {
+    var done: [Int] = []
+    for layer in step.layers where !done.contains(layer.weights) {
+      done.append(layer.weights)
       let parameter = step.parameters[layer.weights]
       let weights = step.initialValues(layer.weights)
       var values = SharedWeights.different(weights, most: most)
       guard !values.isEmpty else { continue }
-      if values.count == 1 { values.append(values[0] == 0 ? 1 : 0) }
+      if values.count == 1 {
+        let another: Float = values[0] == 0 ? 1 : 0
+        values.insert(another, at: SharedWeights.place(of: another, in: values))
+      }
       var codes = [Int32](repeating: 0, count: weights.count)
       for (index, weight) in weights.enumerated() { codes[index] = Int32(SharedWeights.place(of: weight, in: values)) }
       let shared = try step.graph.addConstant(Text("\(parameter.name)/codes"), .int32, step.shape(parameter.master), codes)

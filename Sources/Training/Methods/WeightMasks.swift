@@ -31,6 +31,9 @@ struct WeightMasks {
   ) throws(EdgeError) {
     if masks.contains(where: { $0.parameter == parameter }) { return }
     let shape = step.shape(step.parameters[parameter].master)
+    guard step.shape(step.parameters[parameter].effective) == shape else {
+      throw EdgeError(.invalidArgument, "shared weights cannot be masked", node: layer, tensor: step.parameters[parameter].name)
+    }
     let ones = try TensorData([Float](repeating: 1, count: shape.elementCount() ?? 0))
     let mask = try step.addKept(Text("\(step.parameters[parameter].name)/mask"), .float32, shape, ones)
     let masked = try step.binary(.multiply, step.parameters[parameter].effective, mask)
