@@ -30,8 +30,8 @@ public final class TrainingGraph {
 
   /// A convolution, transposed convolution or dense layer that learns.
   public struct Layer {
+    /// Its node's, which no other node of the step has.
     public let name: Text
-    public let node: Text
     /// Indices into `parameters`.
     public let weights: Int
     public let bias: Int?
@@ -39,7 +39,6 @@ public final class TrainingGraph {
     public let rows: Int
     public let columns: Int
     public let isDepthwise: Bool
-    public let isDense: Bool
   }
 
   struct State {
@@ -174,7 +173,7 @@ public final class TrainingGraph {
   /// Layers that learn read another value as their first operand.
   public func redirectLayers(_ old: ValueID, to new: ValueID) {
     for layer in layers {
-      for index in graph.nodes.indices where graph.nodes[index].name == layer.node && graph.nodes[index].inputs[0] == old {
+      for index in graph.nodes.indices where graph.nodes[index].name == layer.name && graph.nodes[index].inputs[0] == old {
         graph.nodes[index].inputs[0] = new
       }
     }
@@ -302,12 +301,10 @@ public final class TrainingGraph {
       let bias = try parameter(&places, node.input(2), decays: false)
       let dims = shape(parameters[weights].master).dims
       let rows = max(dims[0], 1)
-      var isDense = false
-      if case .dense = node.op { isDense = true }
       layers.append(
         Layer(
-          name: node.name, node: node.name, weights: weights, bias: bias, rows: rows, columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows,
-          isDepthwise: groups > 1 && dims[dims.count - 1] == 1, isDense: isDense))
+          name: node.name, weights: weights, bias: bias, rows: rows, columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows,
+          isDepthwise: groups > 1 && dims[dims.count - 1] == 1))
     }
     guard !parameters.isEmpty else { throw EdgeError(.invalidArgument, "the model has no parameters to train") }
     for node in graph.nodes.indices {

@@ -42,7 +42,7 @@ extension TrainingGraph {
   func layerInputs(_ applies: (Layer) -> Bool) -> [(value: ValueID, name: Text)] {
     var found: [(value: ValueID, name: Text)] = []
     for layer in layers where applies(layer) {
-      guard let node = graph.nodes.firstIndex(where: { $0.name == layer.node }) else { continue }
+      guard let node = graph.nodes.firstIndex(where: { $0.name == layer.name }) else { continue }
       let value = graph.nodes[node].inputs[0]
       if graph.values[value].dtype == .float32, !found.contains(where: { $0.value == value }) { found.append((value, layer.name)) }
     }

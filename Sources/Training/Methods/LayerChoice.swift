@@ -40,12 +40,6 @@ func cubicRamp(_ step: Int, first: Int, last: Int) -> Double {
 
 /// Uniform in [0, 1) from a seed and two numbers: the upper bits of the hash of `ek_random`.
 func uniform(_ seed: Int64, _ number: Int, _ index: Int) -> Double {
-  func mix(_ value: UInt64) -> UInt64 {
-    var z = value
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
   let key = UInt64(bitPattern: seed) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(truncatingIfNeeded: number)
-  return Double(mix(mix(key) &+ UInt64(truncatingIfNeeded: index)) >> 40) / Double(1 << 24)
+  return Double(WeightInitializer.mix(WeightInitializer.mix(key) &+ UInt64(truncatingIfNeeded: index)) >> 40) / Double(1 << 24)
 }

@@ -42,7 +42,7 @@ struct WeightInitializer {
   }
 
   /// The finalizer of SplitMix64 (Steele et al. 2014).
-  private static func mix(_ number: UInt64) -> UInt64 {
+  static func mix(_ number: UInt64) -> UInt64 {
     var z = number
     z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
     z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
