@@ -11,10 +11,12 @@ struct ConstantForm {
     case split
     /// One element after the other by the mixing coder.
     case list
-    // Symbols for at most 4096 values, coded three ways.
+    // Symbols for at most 4096 values, coded four ways.
     case mixed
     case fast
     case huffman
+    /// With probabilities that are in the main stream; at most 256 symbols.
+    case fixed
   }
 
   /// What values the symbols stand for, in order.
@@ -33,6 +35,8 @@ struct ConstantForm {
   static let mostListedBytes = 4096
   /// Symbols, with eight more for each that is not zero, that it may code: they take a tenth of a second.
   static let mostMixedSteps = 1 << 20
+  /// Fewer symbols do not pay for a table of probabilities.
+  static let leastFixedSymbols = 4096
 
   var kind: Kind
   var palette = Palette.list
@@ -79,7 +83,7 @@ extension FormatByteWriter {
     }
     switch form.kind {
     case .raw, .list, .mixed: return
-    case .split: break
+    case .split, .fixed: break
     case .fast: flag(form.hasFlags)
     case .huffman:
       guard let plan = form.plan else { return }
@@ -123,6 +127,8 @@ extension FormatByteReader {
       guard matrix.count <= most || form.symbols == 1 else { throw malformed("\(matrix.count) elements in a form for small constants") }
       return form
     case .split: break
+    case .fixed:
+      guard form.symbols <= FixedMatrix.most else { throw malformed("\(form.symbols) symbols in a form for \(FixedMatrix.most)") }
     case .fast: form.hasFlags = try flag()
     case .huffman: form.plan = try huffmanPlan(form.symbols)
     }
