@@ -35,7 +35,7 @@ public struct StepInfo {
 /// from it does not.
 ///
 /// Constants that kernels can read as they are stay where the graph has them: **the plan (or its graph) must
-/// outlive every session made from it.**
+/// outlive every session made from it**, unless the graph's constants are made on demand, which are copied.
 public struct Plan {
   /// Options as asked for, with the instruction set that was chosen and the threads that will run.
   public let options: SessionOptions
@@ -108,6 +108,8 @@ public struct Plan {
       steps.append(info)
     }
     if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
+    try lowering.keepConstants()
+    if let failure = lowering.source?.failure { throw failure }
     for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
     if options.traceRuns > 0, options.threads > 1 {
       // A thread is known by its scratch.
