@@ -11,11 +11,13 @@ struct ConstantForm {
     case split
     /// One element after the other by the mixing coder.
     case list
-    // Symbols for at most 4096 values, coded four ways.
+    // Symbols for at most 4096 values, coded three ways.
     case mixed
     case fast
     case huffman
-    /// With probabilities that are in the main stream; at most 256 symbols.
+    /// Flags say which elements are zero, the others are split.
+    case sparse
+    /// Symbols with probabilities that are in the main stream; at most 256 symbols.
     case fixed
   }
 
@@ -49,8 +51,10 @@ struct ConstantForm {
   var plan: HuffmanPlan?
   /// Bytes behind the main stream.
   var chunkBytes = 0
+  /// Those of them that hold the flags of a sparse constant.
+  var flagBytes = 0
 
-  var isPalette: Bool { kind.rawValue >= Kind.mixed.rawValue }
+  var isPalette: Bool { kind == .mixed || kind == .fast || kind == .huffman || kind == .fixed }
 
   init(_ kind: Kind) { self.kind = kind }
 }
@@ -84,6 +88,7 @@ extension FormatByteWriter {
     switch form.kind {
     case .raw, .list, .mixed: return
     case .split, .fixed: break
+    case .sparse: i64(form.flagBytes)
     case .fast: flag(form.hasFlags)
     case .huffman:
       guard let plan = form.plan else { return }
@@ -129,11 +134,13 @@ extension FormatByteReader {
     case .split: break
     case .fixed:
       guard form.symbols <= FixedMatrix.most else { throw malformed("\(form.symbols) symbols in a form for \(FixedMatrix.most)") }
+    case .sparse: form.flagBytes = try i64()
     case .fast: form.hasFlags = try flag()
     case .huffman: form.plan = try huffmanPlan(form.symbols)
     }
     form.chunkBytes = try i64()
     guard form.chunkBytes >= 0 else { throw malformed("a chunk of \(form.chunkBytes) bytes") }
+    guard form.flagBytes >= 0, form.flagBytes <= form.chunkBytes else { throw malformed("\(form.flagBytes) bytes of flags in a chunk of \(form.chunkBytes)") }
     return form
   }
 
