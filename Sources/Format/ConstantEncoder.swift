@@ -57,13 +57,14 @@ struct ConstantEncoder {
     fast.begin(UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: form.symbols, zero: form.zero, hasFlags: form.hasFlags)
     code(source, matrix, fast)
     fast.end()
-    // The slow form has to save some 3 %.
-    if mixedBytes < fast.output.count - fast.output.count / 32 {
+    let mayBeFixed = !form.hasFlags && form.symbols <= FixedMatrix.most && matrix.count >= ConstantForm.leastFixedSymbols
+    // The slow form has to save some 3 %, or 6 where a very fast one could be taken.
+    if mixedBytes < fast.output.count - fast.output.count / (mayBeFixed ? 16 : 32) {
       fast.restore(learned)
       return (form, [])
     }
-    // A form that is decoded several times as fast may cost half a percent.
-    if !form.hasFlags, form.symbols <= FixedMatrix.most, matrix.count >= ConstantForm.leastFixedSymbols {
+    // That one may cost half a percent.
+    if mayBeFixed {
       let chunk = try fixedChunk(source, matrix)
       if chunk.count + form.symbols / 2 <= fast.output.count + fast.output.count / 200 {
         fast.restore(learned)

@@ -57,9 +57,9 @@ public final class Storage {
 
 /// Contents of a constant tensor: dense, row-major, little-endian.
 public struct TensorData {
-  private let storage: Storage
+  public let storage: Storage
   /// In the storage, or the number of a constant that is made on demand.
-  private let offset: Int
+  public let offset: Int
   public let byteCount: Int
 
   /// The range must lie inside the storage; nil otherwise.

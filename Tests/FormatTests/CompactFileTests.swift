@@ -105,7 +105,7 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
   let sparse = normal.map { abs($0) < 0.6 ? 0 : $0 }
   #expect(try form(.float32, [100, 400], bytes(sparse)).kind == .sparse)
   #expect(try form(.float32, [100, 400], bytes(sparse), .huffman).kind == .sparse)
-  #expect(try form(.float64, [30_000], bytes(sparse[..<30_000].map { Double($0).squareRoot() })).kind == .sparse)
+  #expect(try form(.float64, [30_000], bytes(sparse[..<30_000].map { Double(abs($0)).squareRoot() })).kind == .sparse)
   let noise = (0..<20_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }
   #expect(try form(.uint32, [20_000], bytes(noise)).kind == .raw)
   let pruned = bytes(normal[..<1000].map { abs($0) < 1 ? Float(0) : $0 < 0 ? -0.5 : 0.25 })
