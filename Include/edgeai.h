@@ -268,7 +268,7 @@ EDGEAI_API void edgeai_model_options_init(edgeai_model_options *options, size_t 
  * decode_on_demand, for a device that cannot hold the decoded model and a session's packed weights both: of a `.edgeai` file
  * with coded constants everything else is read and checked, and the constants stay coded. edgeai_session_create decodes
  * one after the other into one buffer and packs it into the session's block; constants that runs read as they are stand in the block
- * too (edgeai_session_memory_required says so). In memory there are then the file, the block, the largest constant, 1.3 MB of
+ * too (edgeai_session_memory_required says so). In memory there are then the file, the block, the largest constant, 1 MB of
  * tables, and what planning lays out anew (weights of depthwise layers), until the session is there. That takes the constants'
  * time to decode twice. Everything else that needs constants decodes all of them, each time; edgeai_model_tensor_data keeps them.
  * What is wrong with coded constants is an error of these functions. Constants in another order than the nodes that read them

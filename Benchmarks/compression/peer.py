@@ -53,7 +53,8 @@ def mobilenet_photos(data: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_floats(model: edgeai.Model) -> bytes:
-    """A quantized network as ONNX in float32: weights are what their integers stand for, activations are not rounded."""
+    """A quantized network as ONNX in float32, of any number of samples: weights are what their integers stand for, activations are
+    not rounded."""
     proto = onnx.load_from_string(model.to_onnx())
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     same: dict[str, str] = {}
@@ -73,6 +74,10 @@ def in_floats(model: edgeai.Model) -> bytes:
     graph = proto.graph
     used = {name for node in nodes for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    shapes = {node.input[1] for node in nodes if node.op_type == "Reshape"}
+    for tensor in kept:
+        if tensor.name in shapes:
+            tensor.CopyFrom(numpy_helper.from_array(np.array([-1, *constants[tensor.name][1:]]), tensor.name))
     graph.ClearField("node")
     graph.node.extend(nodes)
     graph.ClearField("initializer")
@@ -80,6 +85,7 @@ def in_floats(model: edgeai.Model) -> bytes:
     graph.ClearField("value_info")
     for tensor in (*graph.input, *graph.output):
         tensor.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        tensor.type.tensor_type.shape.dim[0].dim_param = "N"
     graph.output[0].name = same.get(graph.output[0].name, graph.output[0].name)
     return proto.SerializeToString()
 

@@ -1,3 +1,4 @@
+import CPlatform
 #if !EDGEAI_SINGLE_MODULE
 import Graph
 #endif
@@ -60,8 +61,10 @@ final class OnDemandConstants: ConstantSource {
     if stream == nil || index < stream?.next ?? 0 { restart() }
     while let next = stream?.next, next <= index, failure == nil { readNext(isAsked: next == index) }
     if let memory = kept[index] { return UnsafeRawPointer(memory.base) }
-    // Of a file that cannot be read: as much memory as there would be.
-    return UnsafeRawPointer(keep(index, memory(values[index].byteCount() ?? 0)).base)
+    // Of a file that cannot be read: as many zeros as there would be bytes.
+    let none = keep(index, memory(values[index].byteCount() ?? 0))
+    ep_zero(none.base, none.byteCount)
+    return UnsafeRawPointer(none.base)
   }
 
   private var keepsAll: Bool { restarts >= OnDemandConstants.mostRestarts }
@@ -84,6 +87,7 @@ final class OnDemandConstants: ConstantSource {
     do throws(EdgeError) {
       try stream?.read(values[index], to: target.base)
     } catch {
+      ep_zero(target.base, target.byteCount)
       fail(error)
     }
     if kept[index] != nil { return }

@@ -87,7 +87,12 @@ public struct Plan {
     let lowering = try Lowering(
       graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, choices: options.choices,
       maximumIterations: Int64(options.maximumIterations), observed: options.observed)
-    try lowering.run()
+    do throws(EdgeError) {
+      try lowering.run()
+    } catch {
+      // What could not be read of a constant may be the reason.
+      throw lowering.source?.failure ?? error
+    }
     for value in options.observed {
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
