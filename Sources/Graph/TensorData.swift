@@ -2,7 +2,7 @@ import CPlatform
 
 /// Where constants come from that are made when they are read: a coded file. It belongs to one call at a time.
 public protocol ConstantSource: AnyObject {
-  /// Contents of a constant, until `forget`. Where they cannot be made they are anything, and `failure` says why.
+  /// Contents of a constant, until `forget`. Where they cannot be made they are zeros, and `failure` says why.
   func contents(_ index: Int) -> UnsafeRawPointer
   /// Gives back the memory of contents.
   func forget()
