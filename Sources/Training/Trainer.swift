@@ -28,9 +28,8 @@ public final class Trainer {
   /// Steps taken.
   public private(set) var step = 0
 
-  private let plan: Plan
-  private let memory: Storage
-  let session: Session
+  private let owned: OwnedSession
+  private var session: Session { owned.session }
   let states: [TrainingGraph.State]
   let kept: [TrainingGraph.KeptInput]
   private let inputCount: Int
@@ -60,18 +59,14 @@ public final class Trainer {
     sessionOptions.threads = options.threads
     sessionOptions.isa = options.isa
     sessionOptions.batch = 1
-    let plan = try Plan(graph, sessionOptions)
-    let memory = try Storage.allocate(plan.memoryRequired)
     let weights = try EffectiveWeights(step, options)
-    // Last, because it starts threads.
-    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
-    return Trainer(options, methods, model, step, graph, plan, memory, session, weights)
+    return Trainer(options, methods, model, step, graph, try OwnedSession.make(graph, sessionOptions), weights)
   }
 
   /// Does not throw: Embedded Swift does not free the object of an initializer that does.
   private init(
-    _ options: TrainerOptions, _ methods: [TrainingMethod], _ model: Graph, _ step: TrainingGraph, _ graph: Graph, _ plan: Plan,
-    _ memory: Storage, _ session: Session, _ weights: EffectiveWeights
+    _ options: TrainerOptions, _ methods: [TrainingMethod], _ model: Graph, _ step: TrainingGraph, _ graph: Graph, _ owned: OwnedSession,
+    _ weights: EffectiveWeights
   ) {
     self.options = options
     self.methods = methods
@@ -84,9 +79,7 @@ public final class Trainer {
     statistics = step.statistics
     inputCount = model.inputs.count
     firstKept = model.inputs.count + 1
-    self.plan = plan
-    self.memory = memory
-    self.session = session
+    self.owned = owned
     self.weights = weights
     for (index, input) in kept.enumerated() {
       guard let initial = input.initial, let target = session.inputPointer(firstKept + index) else { continue }
@@ -94,14 +87,12 @@ public final class Trainer {
     }
   }
 
-  deinit { session.destroy() }
-
   /// Of the next step.
   public var learningRate: Float { options.learningRate(at: step) }
   /// Bytes of the step's memory: parameters, moments, results kept for the gradient, scratch.
-  public var memoryRequired: Int { plan.memoryRequired }
+  public var memoryRequired: Int { owned.plan.memoryRequired }
   /// The kernel calls of a step.
-  public var steps: [StepInfo] { plan.steps }
+  public var steps: [StepInfo] { owned.plan.steps }
 
   // MARK: Steps
 
