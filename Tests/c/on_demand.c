@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The hook: how much is taken, and the most that was at once. */
-static long live, most;
+/* The hook: how much is taken, the most that was at once, and how many blocks; it runs dry after `budget` of them. */
+static long live, most, blocks, budget = -1;
 static void *take(void *context, size_t size, size_t alignment) {
   void *block = NULL;
   (void)context;
+  if (budget >= 0 && blocks >= budget) return NULL;
+  blocks++;
   if (posix_memalign(&block, alignment < 64 ? 64 : alignment, size)) return NULL;
   live += (long)size;
   if (live > most) most = live;
@@ -112,6 +114,32 @@ static void memory_and_results(void) {
   CHECK(live == 0);
 }
 
+/* Out of memory anywhere: an error, and what was taken is given back. */
+static void running_dry(void) {
+  static edgeai_model *model; /* an object that a call ran dry on may stay */
+  edgeai_session *session = NULL;
+  long opened, needed, n;
+  CHECK_STATUS(open_file(coded, 1, &model), EDGEAI_OK);
+  opened = live;
+  blocks = 0;
+  CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_OK);
+  edgeai_session_destroy(session);
+  needed = blocks;
+  /* The large blocks are the last ones. */
+  for (n = 1; n < needed; n += n < needed - 4 ? needed / 8 + 1 : 1) {
+    blocks = 0;
+    budget = n;
+    CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_ERROR_OUT_OF_MEMORY);
+    budget = -1;
+    CHECK(live == opened);
+  }
+  CHECK_STATUS(edgeai_session_create(model, NULL, &session, &error), EDGEAI_OK);
+  edgeai_session_destroy(session);
+  CHECK(live == opened);
+  edgeai_model_destroy(model);
+  live = 0;
+}
+
 static void constants(void) {
   edgeai_model *model = NULL, *whole = NULL;
   size_t i, compared = 0;
@@ -182,6 +210,7 @@ int main(void) {
   allocator.deallocate = give;
   make_file();
   memory_and_results();
+  running_dry();
   constants();
   damage();
   free(coded);
