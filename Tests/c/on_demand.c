@@ -8,20 +8,34 @@
 
 /* The hook: how much is taken, the most that was at once, and how many blocks; it runs dry after `budget` of them. */
 static long live, most, blocks, budget = -1;
+/* All blocks are on a list, so that what stays when a call ran dry is not taken for lost. */
+struct block {
+  struct block *next, **link;
+};
+static struct block *first;
 static void *take(void *context, size_t size, size_t alignment) {
-  void *block = NULL;
+  void *memory = NULL;
+  struct block *block;
   (void)context;
   if (budget >= 0 && blocks >= budget) return NULL;
   blocks++;
-  if (posix_memalign(&block, alignment < 64 ? 64 : alignment, size)) return NULL;
+  if (posix_memalign(&memory, alignment < 64 ? 64 : alignment, size + 64)) return NULL;
+  block = (struct block *)memory;
+  block->next = first;
+  block->link = &first;
+  if (first) first->link = &block->next;
+  first = block;
   live += (long)size;
   if (live > most) most = live;
-  return block;
+  return (char *)memory + 64;
 }
 static void give(void *context, void *pointer, size_t size) {
+  struct block *block = (struct block *)(void *)((char *)pointer - 64);
   (void)context;
+  *block->link = block->next;
+  if (block->next) block->next->link = block->link;
   live -= (long)size;
-  free(pointer);
+  free(block);
 }
 
 static edgeai_error error;
@@ -116,7 +130,7 @@ static void memory_and_results(void) {
 
 /* Out of memory anywhere: an error, and what was taken is given back. */
 static void running_dry(void) {
-  static edgeai_model *model; /* an object that a call ran dry on may stay */
+  edgeai_model *model = NULL;
   edgeai_session *session = NULL;
   long opened, needed, n;
   CHECK_STATUS(open_file(coded, 1, &model), EDGEAI_OK);
@@ -137,7 +151,7 @@ static void running_dry(void) {
   edgeai_session_destroy(session);
   CHECK(live == opened);
   edgeai_model_destroy(model);
-  live = 0;
+  live = 0; /* an object that a call ran dry on may stay */
 }
 
 static void constants(void) {
