@@ -34,8 +34,6 @@ public final class Trainer {
   let kept: [TrainingGraph.KeptInput]
   private let inputCount: Int
   private let firstKept: Int
-  /// Of the step's outputs: loss, logits and size come before.
-  private let firstStateOutput = 3
   private let weights: EffectiveWeights
   private let statistics: [(model: ValueID, state: ValueID)]
   private var evaluator: Evaluator?
@@ -111,10 +109,15 @@ public final class Trainer {
     guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
     let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
     let size = session.outputPointer(2)?.load(as: Float.self) ?? .nan
-    guard loss.isFinite, size.isFinite else {
-      let place = firstInvalid(isNew: loss.isFinite)
+    guard loss.isFinite else {
       session.discardNewState()
-      throw EdgeError(.invalidArgument, loss.isFinite ? "after step \(step) \(place)" : "the loss of step \(step) is \(loss): \(place)")
+      let place = worstParameter().invalid ?? "all parameters are finite; the data or the learning rate are too large"
+      throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(place)")
+    }
+    guard size.isFinite else {
+      let worst = worstParameter()
+      session.discardNewState()
+      throw EdgeError(.invalidArgument, "after step \(step) \(worst.invalid ?? worst.largest)")
     }
     step += 1
     evaluator = nil
@@ -135,21 +138,22 @@ public final class Trainer {
     return Double(equalMaxima(outputs, targets, rows: rowCount, classes: classes)) / Double(rowCount)
   }
 
-  /// Where numbers stopped being numbers, for the error: in the parameters, or in the new ones that a step has made.
-  private func firstInvalid(isNew: Bool) -> Text {
+  /// Where the first number is that is none, and the largest one before it, for errors: of the parameters that the next step would find.
+  private func worstParameter() -> (invalid: Text?, largest: Text) {
+    var (largest, text): (Float, Text) = (-1, "")
     for parameter in parameters {
-      for (index, state) in states.enumerated() where state.input == parameter.master {
-        guard let pointer = isNew ? session.outputPointer(firstStateOutput + index) : session.statePointer(index) else { continue }
-        let values = pointer.assumingMemoryBound(to: Float.self)
-        let count = elementCount(parameter.master)
-        var place = 0
-        while place < count {
-          if !values[place].isFinite { return Text("parameter '\(parameter.name)' is not finite at element \(place)") }
-          place &+= 1
-        }
+      guard let values = statePointer(parameter.master) else { continue }
+      let count = elementCount(parameter.master)
+      var (own, worst): (Float, Int) = (-1, 0)
+      var place = 0
+      while place < count {
+        if !values[place].isFinite { return (Text("parameter '\(parameter.name)' is not finite at element \(place)"), text) }
+        if values[place].magnitude > own { (own, worst) = (values[place].magnitude, place) }
+        place &+= 1
       }
+      if own > largest { (largest, text) = (own, Text("parameter '\(parameter.name)' has the magnitude \(own) at element \(worst)")) }
     }
-    return "all parameters are finite, but the data or the learning rate are too large"
+    return (nil, text)
   }
 
   private func writeHyperParameters() {

@@ -189,8 +189,8 @@ class Trainer:
 
         Raises:
             ShapeError, DTypeError: An array does not fit.
-            ArgumentError: A label is no class, or the loss or what the step makes of a parameter is not finite; the message says
-                which parameter is not, or that the data or the learning rate are too large. The parameters are then as before
+            ArgumentError: A label is no class, or the loss, or the sum of the squares of all parameters after the step, is not finite;
+                the message says which parameter it is, or that the data or the learning rate are too large. The parameters are then as before
                 the step.
             Cancelled: By :meth:`cancel`; the parameters are as before.
         """
