@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import releases
-from conftest import CLASSIFIER, small_model
+from conftest import CLASSIFIER, ROOT, small_model
 from onnx import helper
 from test_cli import run
 
@@ -181,3 +181,29 @@ def test_compression_of_a_model_on_demand(classifier: edgeai.Model, subset: dict
 def test_on_demand_changes_nothing_of_other_files(classifier: edgeai.Model) -> None:
     assert edgeai.load(CLASSIFIER, on_demand=True).to_bytes() == classifier.to_bytes()
     assert edgeai.load(classifier.to_bytes(), on_demand=True).to_bytes() == classifier.to_bytes()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "Tests/golden/edgeai").glob("*.edgeai")), ids=lambda p: p.stem)
+def test_golden_networks_on_demand(path: Path) -> None:
+    """Every operator: branches and loops, states and their first contents, gradients. Two runs, because of states."""
+    model = edgeai.load(path)
+    lazy = edgeai.load(model.to_bytes(coding="adaptive"), on_demand=True)
+    random = np.random.default_rng(6)
+    inputs = []
+    for tensor in model.inputs:
+        shape = [size or 1 for size in tensor.shape]
+        kind = np.dtype(np.uint16 if tensor.dtype == "bfloat16" else tensor.dtype)
+        inputs.append(random.integers(0, 2, shape).astype(kind) if kind.kind in "biu" else random.random(shape).astype(kind))
+    results = []
+    for one in (model, lazy):
+        try:
+            with edgeai.Session(one) as session:
+                results.append([session.run(inputs if len(inputs) > 1 else inputs[0]) for _ in range(2)])
+        except edgeai.EdgeAIError as error:
+            results.append([str(error)])
+    for expected, found in zip(*results):
+        if isinstance(expected, str):
+            assert expected == found
+            continue
+        for a, b in zip(expected, found):
+            assert a.tobytes() == b.tobytes()
