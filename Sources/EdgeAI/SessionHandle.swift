@@ -32,7 +32,12 @@ final class SessionHandle {
     _ model: ModelHandle, _ plan: Plan, _ texts: PlanTexts, _ times: [StepTimes], _ session: Session, _ block: Storage?
   ) {
     self.model = model
-    graph = plan.graph
+    var graph = plan.graph
+    if graph.source != nil {
+      // The block has all that was made on demand: what made it goes.
+      for id in graph.values.indices { graph.values[id].constant = model.outline.values[id].constant }
+    }
+    self.graph = graph
     extents = plan.extents
     options = plan.options
     self.plan = texts
@@ -47,7 +52,7 @@ final class SessionHandle {
     _ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?
   ) throws(EdgeError) -> SessionHandle {
     try model.requireRunnable()
-    let plan = options.tune ? try Plan.tuned(model.graph, options) : try Plan(model.graph, options)
+    let plan = try Plan(try model.sessionGraph, options.tune ? try Plan.tuned(try model.graph, options).options : options)
     if let caller, caller.count < plan.memoryRequired {
       throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes; \(caller.count) are given")
     }
@@ -56,7 +61,7 @@ final class SessionHandle {
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO,
-        "session of '\(model.graph.name)': \(plan.steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
+        "session of '\(model.outline.name)': \(plan.steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
     }
     if let base = caller?.baseAddress {
       return SessionHandle(model, plan, texts, times, try Session(plan, memory: base, size: plan.memoryRequired), nil)

@@ -35,7 +35,7 @@ public struct StepInfo {
 /// from it does not.
 ///
 /// Constants that kernels can read as they are stay where the graph has them: **the plan (or its graph) must
-/// outlive every session made from it.**
+/// outlive every session made from it**, unless the graph's constants are made on demand, which are copied.
 public struct Plan {
   /// Options as asked for, with the instruction set that was chosen and the threads that will run.
   public let options: SessionOptions
@@ -87,7 +87,12 @@ public struct Plan {
     let lowering = try Lowering(
       graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, choices: options.choices,
       maximumIterations: Int64(options.maximumIterations), observed: options.observed)
-    try lowering.run()
+    do throws(EdgeError) {
+      try lowering.run()
+    } catch {
+      // What could not be read of a constant may be the reason.
+      throw lowering.source?.failure ?? error
+    }
     for value in options.observed {
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
@@ -108,6 +113,8 @@ public struct Plan {
       steps.append(info)
     }
     if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
+    try lowering.keepConstants()
+    if let failure = lowering.source?.failure { throw failure }
     for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
     if options.traceRuns > 0, options.threads > 1 {
       // A thread is known by its scratch.

@@ -32,7 +32,9 @@ public struct Session {
       throw EdgeError(.invalidArgument, "the session's memory must be \(Session.alignment)-byte aligned")
     }
     block = memory
-    SessionFreezer(plan: plan, block: memory, isZero: isZero).freeze()
+    let source = plan.graph.source
+    SessionFreezer(plan: plan, block: memory, isZero: isZero, source: source).freeze()
+    if let failure = source?.failure { throw failure }
     reset()
     if plan.options.threads > 1, let state = header.pointee.pool {
       _ = try ThreadPool.start(state: state, threads: plan.options.threads, spinMicroseconds: plan.options.spinMicroseconds)

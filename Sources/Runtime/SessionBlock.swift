@@ -149,8 +149,8 @@ struct BlockLayout {
       lowering.steps[index].packedOffset = try cursor.take(1, lowering.steps[index].packedBytes) &- packed
     }
     for index in lowering.buffers.indices {
-      guard case .derived = lowering.buffers[index].kind, lowering.buffers[index].lastStep >= 0 || lowering.buffers[index].isObserved
-      else { continue }
+      let buffer = lowering.buffers[index]
+      guard buffer.isDerived && (buffer.lastStep >= 0 || buffer.isObserved) || buffer.isKept else { continue }
       lowering.buffers[index].offset = try cursor.take(1, lowering.buffers[index].byteCount) &- packed
     }
     packedBytes = cursor.end &- packed

@@ -9,6 +9,8 @@ struct SessionFreezer {
   let block: UnsafeMutableRawPointer
   /// All of the block is zero.
   let isZero: Bool
+  /// What makes constants on demand, if they are.
+  let source: (any ConstantSource)?
 
   func freeze() {
     let layout = plan.layout
@@ -34,7 +36,9 @@ struct SessionFreezer {
     writeBorders(header)
     writeStates(header)
     writeDerived()
-    writeSteps(header)
+    var isMissing = plan.buffers.map { $0.isKept }
+    writeSteps(header, &isMissing)
+    writeKept(isMissing)
     writeTrace(header)
     writeObserved(header)
     if let times = header.pointee.times { times.initialize(repeating: 0, count: plan.lowered.count) }
@@ -62,7 +66,10 @@ struct SessionFreezer {
     for (index, state) in graph.states.enumerated() {
       let input = graph.inputs.count &- graph.states.count &+ index
       let output = graph.inputs.count &+ graph.outputs.count &- graph.states.count &+ index
-      let initial = state == Node.noValue ? nil : graph.values[state].constant?.base
+      var initial: UnsafeRawPointer?
+      if state != Node.noValue, let constant = graph.values[state].constant {
+        initial = constant.isOnDemand ? plan.places[state].map { UnsafeRawPointer(base(of: plan.buffers[$0.buffer])) } : constant.base
+      }
       (header.pointee.states + index).initialize(to: SessionBlock.State(input: input, output: output, initial: initial))
     }
   }
@@ -74,7 +81,21 @@ struct SessionFreezer {
     }
   }
 
-  private func writeSteps(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+  /// Constants that are made on demand and that runs read. Those of steps are there already, made when their
+  /// step's weights were.
+  private func writeKept(_ isMissing: [Bool]) {
+    for index in plan.buffers.indices where isMissing[index] {
+      write(plan.buffers[index])
+      source?.forget()
+    }
+  }
+
+  private func write(_ buffer: PlannedBuffer) {
+    guard case .constant(let data) = buffer.kind else { return }
+    (block + plan.layout.packed + buffer.offset).copyMemory(from: data.base, byteCount: data.byteCount)
+  }
+
+  private func writeSteps(_ header: UnsafeMutablePointer<SessionBlock.Header>, _ isMissing: inout [Bool]) {
     let pointerSize = MemoryLayout<UnsafeRawPointer?>.size
     var arguments = block + plan.layout.arguments
     var patch = header.pointee.patches
@@ -86,6 +107,10 @@ struct SessionFreezer {
       for use in step.slots {
         let slot = arguments + use.slot &* pointerSize
         let buffer = plan.buffers[use.place.buffer]
+        if isMissing[use.place.buffer] {
+          isMissing[use.place.buffer] = false
+          write(buffer)
+        }
         let address = base(of: buffer) + use.place.offset
         slot.storeBytes(of: address, as: UnsafeMutableRawPointer.self)
         if let border = BlockLayout.borderIndex(buffer, plan.graph) {
@@ -97,7 +122,12 @@ struct SessionFreezer {
         let packed = block + plan.layout.packed + step.packedOffset
         pack(arguments, packed)
         (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
+        // What was made on demand for packing goes; some kernels look at whether there is a pointer.
+        for use in step.slots where step.readsOnlyToPack(use) && plan.buffers[use.place.buffer].isOnDemand {
+          (arguments + use.slot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
+        }
       }
+      source?.forget()
       (header.pointee.steps + index).initialize(
         to: SessionBlock.Step(
           run: step.kernel.run, arguments: arguments, units: step.units,
@@ -165,7 +195,8 @@ struct SessionFreezer {
     case .arena: return block + plan.layout.arena + buffer.offset
     case .input(let index): return block + plan.layout.borderBuffers[index]
     case .output(let index): return block + plan.layout.borderBuffers[plan.graph.inputs.count &+ index]
-    case .constant(let data): return UnsafeMutableRawPointer(mutating: data.base)
+    case .constant(let data):
+      return buffer.isKept ? block + plan.layout.packed + buffer.offset : UnsafeMutableRawPointer(mutating: data.base)
     case .derived: return block + plan.layout.packed + buffer.offset
     }
   }
