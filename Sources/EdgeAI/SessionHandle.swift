@@ -26,6 +26,14 @@ final class SessionHandle {
 
   struct StepTimes {
     var runs: UInt64 = 0, last: UInt64 = 0, least: UInt64 = 0, most: UInt64 = 0, total: UInt64 = 0
+
+    mutating func add(_ nanoseconds: UInt64) {
+      last = nanoseconds
+      least = runs == 0 ? nanoseconds : min(least, nanoseconds)
+      most = max(most, nanoseconds)
+      total &+= nanoseconds
+      runs &+= 1
+    }
   }
 
   private init(
@@ -97,14 +105,13 @@ final class SessionHandle {
   /// Allocates nothing. False when the run was cancelled, or ended by a step that passed a limit.
   func run() -> Bool {
     guard session.run() else { return false }
-    for index in times.indices {
-      let nanoseconds = session.stepNanoseconds(index) ?? 0
-      let first = times[index].runs == 0
-      times[index].runs &+= 1
-      times[index].last = nanoseconds
-      times[index].least = first ? nanoseconds : min(times[index].least, nanoseconds)
-      times[index].most = max(times[index].most, nanoseconds)
-      times[index].total &+= nanoseconds
+    // Of small networks each step takes less than what arrays would ask here.
+    times.withUnsafeMutableBufferPointer { times in
+      var index = 0
+      while index < times.count {
+        times[index].add(session.stepNanoseconds(index) ?? 0)
+        index &+= 1
+      }
     }
     return true
   }

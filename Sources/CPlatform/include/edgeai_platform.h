@@ -62,6 +62,9 @@ void ep_overflow_text(void *text, size_t capacity, const char *op, int64_t entri
 
 /* Nanoseconds of a monotonic clock; 0 when freestanding. */
 uint64_t ep_nanoseconds(void);
+/* A clock that takes half as long to read, of a fixed rate that nobody knows: the processor's time stamp counter where that never
+ * changes its rate or stops, else ep_nanoseconds. */
+uint64_t ep_ticks(void);
 
 /* Whole files. ep_file_map: read-only image; 0 on success, else errno (EISDIR, EINVAL: no
  * regular file; EFBIG: larger than the address space). Empty files map to NULL with size 0. */
