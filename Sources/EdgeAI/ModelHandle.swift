@@ -25,12 +25,14 @@ final class ModelHandle {
   let unsupported: [UnsupportedOperator]
   let allocator: UnsafePointer<ep_allocator>?
   let log: LogSink
+  /// The graph was validated when its file was read.
+  let isValid: Bool
   private let texts: ModelTexts
   private var metadata: MetadataTexts
 
   private init(
     _ graph: Graph, _ extents: [Extent?], _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
-    _ texts: ModelTexts, _ metadata: MetadataTexts
+    _ isValid: Bool, _ texts: ModelTexts, _ metadata: MetadataTexts
   ) {
     self.graph = graph
     self.extents = extents
@@ -38,18 +40,20 @@ final class ModelHandle {
     self.unsupported = unsupported
     self.allocator = allocator
     self.log = log
+    self.isValid = isValid
     self.texts = texts
     self.metadata = metadata
   }
 
   /// Throws `outOfMemory`, and what `Graph.extents` throws.
   static func make(
-    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
+    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink,
+    isValid: Bool = false
   ) throws(EdgeError) -> ModelHandle {
     let texts = try ModelTexts(graph, unsupported)
     // What could not be imported may stand half in the graph.
     let extents = unsupported.isEmpty ? try graph.extents() : [Extent?](repeating: nil, count: graph.values.count)
-    return ModelHandle(graph, extents, source, unsupported, allocator, log, texts, try MetadataTexts(graph))
+    return ModelHandle(graph, extents, source, unsupported, allocator, log, isValid, texts, try MetadataTexts(graph))
   }
 
   var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }

@@ -55,7 +55,7 @@ final class SessionHandle {
     _ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?
   ) throws(EdgeError) -> SessionHandle {
     try model.requireRunnable()
-    let plan = options.tune ? try Plan.tuned(model.graph, options) : try Plan(model.graph, options)
+    let plan = options.tune ? try Plan.tuned(model.graph, options) : try Plan(model.graph, options, isValid: model.isValid)
     if let caller, caller.count < plan.memoryRequired {
       throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes; \(caller.count) are given")
     }

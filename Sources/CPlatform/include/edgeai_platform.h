@@ -48,7 +48,7 @@ int ep_swift_memalign(void **result, size_t alignment, size_t size);
 void ep_swift_free(void *pointer);
 
 /* Instruction sets of this CPU (and of the operating system's context switch). */
-enum { EP_CPU_AVX2 = 1, EP_CPU_AVX512VNNI = 2, EP_CPU_NEON = 4, EP_CPU_DOTPROD = 8, EP_CPU_AVX512BF16 = 16 };
+enum { EP_CPU_AVX2 = 1, EP_CPU_AVX512VNNI = 2, EP_CPU_NEON = 4, EP_CPU_DOTPROD = 8, EP_CPU_AVX512BF16 = 16, EP_CPU_CRC32C = 32 };
 uint32_t ep_cpu_features(void);
 
 /* Value of an environment variable, or NULL (always NULL when freestanding). */
