@@ -35,6 +35,8 @@ public final class Trainer {
   let kept: [TrainingGraph.KeptInput]
   private let inputCount: Int
   private let firstKept: Int
+  /// Of the step's outputs: loss, logits and size come before.
+  private let firstStateOutput = 3
   private let weights: EffectiveWeights
   private let statistics: [(model: ValueID, state: ValueID)]
   private var evaluator: Evaluator?
@@ -44,7 +46,7 @@ public final class Trainer {
   public static func make(_ model: Graph, _ options: TrainerOptions, methods: [TrainingMethod] = []) throws(EdgeError) -> Trainer {
     try options.check()
     var model = model
-    for method in methods { model = try method.prepare(model) }
+    for method in methods { model = try method.prepare(model, options) }
     model = try model.fusingActivations()
     let step = try TrainingGraph.make(model, options)
     for method in methods { try method.rewrite(step) }
@@ -117,9 +119,11 @@ public final class Trainer {
     session.inputPointer(inputCount)?.copyMemory(from: targets, byteCount: session.inputByteCount(inputCount))
     guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
     let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
-    guard loss.isFinite else {
+    let size = session.outputPointer(2)?.load(as: Float.self) ?? .nan
+    guard loss.isFinite, size.isFinite else {
+      let place = firstInvalid(isNew: loss.isFinite)
       session.discardNewState()
-      throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(firstInvalidParameter())")
+      throw EdgeError(.invalidArgument, loss.isFinite ? "after step \(step) \(place)" : "the loss of step \(step) is \(loss): \(place)")
     }
     step += 1
     evaluator = nil
@@ -140,18 +144,21 @@ public final class Trainer {
     return Double(equalMaxima(outputs, targets, rows: rowCount, classes: classes)) / Double(rowCount)
   }
 
-  /// Where numbers stopped being numbers, for the error.
-  private func firstInvalidParameter() -> Text {
-    for (index, parameter) in parameters.enumerated() {
-      guard let values = parameterPointer(index) else { continue }
-      let count = graph.values[parameter.master].shape.elementCount() ?? 0
-      var place = 0
-      while place < count {
-        if !values[place].isFinite { return Text("parameter '\(parameter.name)' is not finite at element \(place)") }
-        place &+= 1
+  /// Where numbers stopped being numbers, for the error: in the parameters, or in the new ones that a step has made.
+  private func firstInvalid(isNew: Bool) -> Text {
+    for parameter in parameters {
+      for (index, state) in states.enumerated() where state.input == parameter.master {
+        guard let pointer = isNew ? session.outputPointer(firstStateOutput + index) : session.statePointer(index) else { continue }
+        let values = pointer.assumingMemoryBound(to: Float.self)
+        let count = elementCount(parameter.master)
+        var place = 0
+        while place < count {
+          if !values[place].isFinite { return Text("parameter '\(parameter.name)' is not finite at element \(place)") }
+          place &+= 1
+        }
       }
     }
-    return "all parameters are finite; the data or the learning rate are too large"
+    return "all parameters are finite, but the data or the learning rate are too large"
   }
 
   private func writeHyperParameters() {

@@ -69,6 +69,8 @@ public final class TrainingGraph {
   private(set) var targets = Node.noValue
   private(set) var logits = Node.noValue
   private(set) var loss = Node.noValue
+  /// Sum of the squares of all parameters as the optimizer leaves them: finite as long as they are.
+  private(set) var size = Node.noValue
   /// Values whose makers are not differentiated.
   private var detached: [ValueID] = []
   /// See `Graph.differentiated`.
@@ -275,8 +277,7 @@ public final class TrainingGraph {
 
   private func findParameters() throws(EdgeError) {
     var places = [Int](repeating: -1, count: graph.values.count)
-    for (index, node) in graph.nodes.enumerated() {
-      if options.frozen.contains(node.name) { continue }
+    for (index, node) in graph.nodes.enumerated() where !options.frozen.contains(node.name) {
       var groups = 1
       switch node.op {
       case .convolution(let op): groups = op.groups
@@ -445,15 +446,11 @@ public final class TrainingGraph {
     var factor = Node.noValue
     if options.clipNorm > 0 {
       var total = try scalar(0)
-      for parameter in parameters {
-        let axes = Array(shape(parameter.gradient).dims.indices)
-        total = try binary(.add, total, axes.isEmpty
-          ? try binary(.multiply, parameter.gradient, parameter.gradient)
-          : try append(.reduce(.sumSquare, axes: axes, keepDims: false), [parameter.gradient], "norm"))
-      }
+      for parameter in parameters { total = try binary(.add, total, try sumOfSquares(parameter.gradient)) }
       let norm = try unary(.sqrt, total)
       factor = try binary(.divide, try scalar(options.clipNorm), try binary(.maximum, norm, try scalar(options.clipNorm)))
     }
+    size = try scalar(0)
     for index in parameters.indices {
       let parameter = parameters[index]
       var op = OptimizerStep(options.optimizer)
@@ -469,15 +466,21 @@ public final class TrainingGraph {
       for moment in moments.indices { names.append(Text("\(parameter.name)/update \(moment)")) }
       let results = try graph.addNode(.optimizerStep(op), name: names[0], inputs: inputs, outputNames: names)
       parameters[index].update = results[0]
+      size = try binary(.add, size, try sumOfSquares(results[0]))
       for (moment, result) in zip(moments, results.dropFirst()) { setState(moment, to: result) }
     }
   }
 
-  /// The step as a graph: inputs of the model, targets, kept inputs and states; outputs loss, logits and new states.
+  private func sumOfSquares(_ value: ValueID) throws(EdgeError) -> ValueID {
+    let axes = Array(shape(value).dims.indices)
+    return axes.isEmpty ? try binary(.multiply, value, value) : try append(.reduce(.sumSquare, axes: axes, keepDims: false), [value], "norm")
+  }
+
+  /// The step as a graph: inputs of the model, targets, kept inputs and states; outputs loss, logits, `size` and new states.
   func finished() throws(EdgeError) -> Graph {
     for parameter in parameters { setState(parameter.master, to: parameter.update) }
     graph.inputs = modelInputs + [targets] + kept.map { $0.input } + states.map { $0.input }
-    graph.outputs = [loss, logits] + states.map { $0.output }
+    graph.outputs = [loss, logits, size] + states.map { $0.output }
     graph.states = []
     for state in states {
       guard let initial = state.initial else {
@@ -489,8 +492,17 @@ public final class TrainingGraph {
       value.constant = initial
       graph.states.append(graph.addValue(value))
     }
+    nameInputsApart()
     // Here remain the nodes of effective values that layers do not read.
     return try graph.keepingWhatLeadsToOutputs().sorted()
+  }
+
+  /// A graph's inputs have different names; the model's own may be called as what a step adds.
+  private func nameInputsApart() {
+    var names: Set<Text> = []
+    for input in graph.inputs {
+      while !names.insert(graph.values[input].name).inserted { graph.values[input].name = Text("\(graph.values[input].name)/step") }
+    }
   }
 }
 
