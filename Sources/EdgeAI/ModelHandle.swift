@@ -32,12 +32,14 @@ final class ModelHandle {
   let unsupported: [UnsupportedOperator]
   let allocator: UnsafePointer<ep_allocator>?
   let log: LogSink
+  /// The graph was validated when its file was read.
+  let isValid: Bool
   private let texts: ModelTexts
   private var metadata: MetadataTexts
 
   private init(
     _ graph: Graph, _ extents: [Extent?], _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
-    _ texts: ModelTexts, _ metadata: MetadataTexts, _ coded: CodedModel?, _ lock: Storage
+    _ isValid: Bool, _ texts: ModelTexts, _ metadata: MetadataTexts, _ coded: CodedModel?, _ lock: Storage
   ) {
     outline = graph
     self.coded = coded
@@ -47,6 +49,7 @@ final class ModelHandle {
     self.unsupported = unsupported
     self.allocator = allocator
     self.log = log
+    self.isValid = isValid
     self.texts = texts
     self.metadata = metadata
   }
@@ -54,12 +57,13 @@ final class ModelHandle {
   /// Throws `outOfMemory`, and what `Graph.extents` throws.
   static func make(
     _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink,
-    coded: CodedModel? = nil
+    isValid: Bool = false, coded: CodedModel? = nil
   ) throws(EdgeError) -> ModelHandle {
     let texts = try ModelTexts(graph, unsupported)
     // What could not be imported may stand half in the graph.
     let extents = unsupported.isEmpty ? try graph.extents() : [Extent?](repeating: nil, count: graph.values.count)
-    return ModelHandle(graph, extents, source, unsupported, allocator, log, texts, try MetadataTexts(graph), coded, try Storage.allocate(4))
+    return ModelHandle(
+      graph, extents, source, unsupported, allocator, log, isValid, texts, try MetadataTexts(graph), coded, try Storage.allocate(4))
   }
 
   var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }

@@ -138,7 +138,8 @@ private func open(
     if chosen.allow_unsupported == 0, !opened.unsupported.isEmpty { throw unsupportedError(opened.unsupported) }
     let log = LogSink(function: chosen.log, context: chosen.log_context)
     let object = try ModelHandle.make(
-      opened.graph, source: opened.source, unsupported: opened.unsupported, allocator: platformAllocator(hook), log: log, coded: opened.coded)
+      opened.graph, source: opened.source, unsupported: opened.unsupported, allocator: platformAllocator(hook), log: log,
+      isValid: opened.unsupported.isEmpty, coded: opened.coded)
     if log.function != nil {
       log.write(EDGEAI_LOG_INFO, "opened '\(opened.graph.name)': \(opened.graph.nodes.count) operators, \(opened.graph.values.count) tensors")
       for item in opened.unsupported { log.write(EDGEAI_LOG_WARNING, "operator \(item.type) of '\(item.node)' is not supported: \(item.reason)") }

@@ -136,6 +136,8 @@ struct OutputU8 {
   @inline(__always) func store(_ first: VF, _ second: VF, _ quantizer: QuantizerU8, _ p: UnsafeMutablePointer<UInt8>) {
     #if ISA_AVX512VNNI
     narrowBytes(first, second, VF(repeating: Float(high &- zeroPoint)), zeroPoint, low, p)
+    #elseif ISA_NEON || ISA_NEONDOT
+    UnsafeMutableRawPointer(p).storeBytes(of: quantizer.bytes(first, second), as: UInt64.self)
     #else
     narrowBytes(quantizer.quantized(first), quantizer.quantized(second), p)
     #endif
@@ -276,15 +278,28 @@ func multiplyBlockU8(
   let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
-    let panel = PanelProduct(
-      steps: rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps, rows: rows.start, stride: rows.stride,
-      panel: panels + column / panelWidth &* panelBytes, runs: rows.runs)
-    let target = output.moved(rows: 0, columns: column)
     let width = columns &- column
-    if width > lanes {
-      widePanel(rows.count, rows.lines, panel, target, smaller(width, panelWidth), tail)
-    } else {
-      narrowPanel(rows.count, rows.lines, panel, target, width, tail)
+    let packed = panels + column / panelWidth &* panelBytes
+    var rest = rows
+    var target = output.moved(rows: 0, columns: column)
+    #if ISA_NEON || ISA_NEONDOT
+    if width >= panelWidth {
+      let whole = rows.count / tileRows &* tileRows
+      wholeTilesU8(whole, rows.steps, rows.start, rows.stride, packed, target)
+      rest.start += whole &* rows.stride
+      rest.count &-= whole
+      target = target.moved(rows: whole, columns: 0)
+    }
+    #endif
+    if rest.count > 0 {
+      let panel = PanelProduct(
+        steps: rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps, rows: rest.start, stride: rows.stride,
+        panel: packed, runs: rows.runs)
+      if width > lanes {
+        widePanel(rest.count, rows.lines, panel, target, smaller(width, panelWidth), tail)
+      } else {
+        narrowPanel(rest.count, rows.lines, panel, target, width, tail)
+      }
     }
     column &+= panelWidth
   }
@@ -304,7 +319,11 @@ private func widePanel(
       let size = tileSize(count &- row)
       let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
       if size == MainTile<Row>.rows {
+        #if ISA_NEON || ISA_NEONDOT
+        wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
+        #else
         panel.wide(MainTile<Row>.self, row, place)
+        #endif
       } else if size == PartTile<Row>.rows {
         panel.wide(PartTile<Row>.self, row, place)
       } else if size == 2 {
@@ -408,14 +427,27 @@ func sumRowsU8(
   var row = 0
   while row < count {
     let from = (rows + row &* stride).assumingMemoryBound(to: UInt8.self)
-    var total = VI(repeating: 0)
-    var i = 0
     #if ISA_NEONDOT
-    while i &+ 16 <= k {
-      total = en_add_bytes(total, from + i)
-      i &+= 16
+    // Four rows at a time: to add up the lanes of one takes as long as those of four.
+    if row &+ 4 <= count && k % 16 == 0 {
+      let second = from + stride, third = second + stride, fourth = third + stride
+      var (s0, s1, s2, s3) = (VI(repeating: 0), VI(repeating: 0), VI(repeating: 0), VI(repeating: 0))
+      var i = 0
+      while i < k {
+        s0 = en_add_bytes(s0, from + i)
+        s1 = en_add_bytes(s1, second + i)
+        s2 = en_add_bytes(s2, third + i)
+        s3 = en_add_bytes(s3, fourth + i)
+        i &+= 16
+      }
+      let four = vpaddq_s32(vpaddq_s32(s0, s1), vpaddq_s32(s2, s3)) &* VI(repeating: factor)
+      UnsafeMutableRawPointer(sums + row).storeBytes(of: four, as: VI.self)
+      row &+= 4
+      continue
     }
     #endif
+    var total = VI(repeating: 0)
+    var i = 0
     while i &+ lanes <= k {
       total = total &+ widenBytes(from + i)
       i &+= lanes

@@ -61,7 +61,8 @@ public struct Plan {
 
   /// Plans a graph. Throws `invalidArgument` for options out of range, `unsupportedOperator` naming the node that
   /// no kernel can run (or, when strict, that none can run fast), `limitExceeded` when a size overflows.
-  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions()) throws(EdgeError) {
+  /// `isValid`: the graph was validated before.
+  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions(), isValid: Bool = false) throws(EdgeError) {
     guard options.batch >= 1 else { throw EdgeError(.invalidArgument, "batch must be at least 1, not \(options.batch)") }
     guard options.threads >= 1, options.threads <= 256 else {
       throw EdgeError(.invalidArgument, "threads must be 1...256, not \(options.threads)")
@@ -76,7 +77,7 @@ public struct Plan {
       throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
     }
     guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "trace_runs is negative") }
-    try graph.validate()
+    if !isValid { try graph.validate() }
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }

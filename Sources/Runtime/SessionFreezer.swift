@@ -30,6 +30,7 @@ struct SessionFreezer {
         observedCount: plan.options.observed.count,
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
+        clock: StopClock(),
         trace: layout.traceCapacity > 0 ? (block + layout.trace).bindMemory(to: TraceRing.self, capacity: 1) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
@@ -141,14 +142,14 @@ struct SessionFreezer {
   private func writeTrace(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
     let layout = plan.layout
     let threads = plan.options.threads > 1 ? plan.options.threads : 0
-    let lines = block + layout.traceLines
+    let capacity = layout.traceCapacity
+    let shares = (block + layout.traceShares).bindMemory(to: TraceRing.Share.self, capacity: threads &* capacity)
     header.pointee.trace?.initialize(
       to: TraceRing(
-        records: block + layout.traceRecords, lines: lines, capacity: layout.traceCapacity, threads: threads, count: 0, run: 0))
-    guard header.pointee.trace != nil, threads > 0 else { return }
-    for thread in 0..<threads {
-      (lines + thread &* TraceRing.lineBytes).bindMemory(to: TraceRing.Span.self, capacity: 1).initialize(to: TraceRing.Span(begin: 0, end: 0))
-    }
+        records: (block + layout.traceRecords).bindMemory(to: TraceRing.Record.self, capacity: capacity), shares: shares, capacity: capacity,
+        threads: threads))
+    guard header.pointee.trace != nil, threads > 0, let pool = header.pointee.pool else { return }
+    if !isZero { ep_zero(shares, (threads &- 1) &* capacity &* MemoryLayout<TraceRing.Share>.stride) }
     let calls = (block + layout.sharedCalls).bindMemory(to: TraceRing.SharedCall.self, capacity: plan.lowered.count)
     for index in plan.lowered.indices {
       let step = header.pointee.steps + index
@@ -157,7 +158,7 @@ struct SessionFreezer {
       (calls + index).initialize(
         to: TraceRing.SharedCall(
           kernel: step.pointee.run, arguments: step.pointee.arguments, scratch: step.pointee.scratch,
-          scratchStride: step.pointee.scratchStride, lines: lines))
+          scratchStride: step.pointee.scratchStride, number: ThreadPool(state: pool).number, shares: shares, capacity: capacity))
       step.pointee.run = TraceRing.SharedCall.run
       step.pointee.arguments = UnsafeMutableRawPointer(calls + index)
     }
