@@ -39,7 +39,8 @@ struct ConstantDecoder {
     do throws(EdgeError) {
       switch form.kind {
       case .raw: if let from = chunk.baseAddress { storage.base.copyMemory(from: from, byteCount: chunk.count) }
-      case .split: try readSplit(storage, keys, matrix, chunk, offset)
+      case .split: try readSplit(storage, keys, 0..<matrix.count, columns: matrix.columns, chunk, offset)
+      case .sparse: try readSparse(storage, keys, matrix, form, chunk, offset)
       case .list:
         var neighbour: UInt64 = 0
         var index = 0
@@ -61,21 +62,22 @@ struct ConstantDecoder {
     return data
   }
 
+  /// Elements of which the highest byte is coded, into their places of the constant.
   private mutating func readSplit(
-    _ storage: Storage, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ chunk: UnsafeRawBufferPointer, _ offset: Int
+    _ storage: Storage, _ keys: ElementKeys, _ places: Range<Int>, columns: Int, _ chunk: UnsafeRawBufferPointer, _ offset: Int
   ) throws(EdgeError) {
-    let plainBytes = (keys.bytes - 1) * matrix.count
+    let plainBytes = (keys.bytes - 1) * places.count
     guard chunk.count >= plainBytes else {
       throw EdgeError(.truncatedModel, "the constant ends inside its low bytes", byteOffset: offset + chunk.count)
     }
     let coder = try fastCoder()
     let coded = chunk.count - plainBytes
-    coder.begin(UnsafeRawBufferPointer(rebasing: chunk[..<coded]), columns: matrix.columns, symbols: 256, zero: 128, hasFlags: false)
+    coder.begin(UnsafeRawBufferPointer(rebasing: chunk[..<coded]), columns: columns, symbols: 256, zero: 128, hasFlags: false)
     let shift = UInt64(8 * (keys.bytes - 1))
     var at = coded
-    var start = 0
-    while start < matrix.count, !coder.isTruncated {
-      let count = min(matrix.columns, matrix.count - start)
+    var start = places.lowerBound
+    while start < places.upperBound, !coder.isTruncated {
+      let count = min(columns, places.upperBound - start)
       coder.code(symbols, count)
       var column = 0
       while column < count {
@@ -93,6 +95,52 @@ struct ConstantDecoder {
     }
     coder.end()
     try check(coder, offset + coded)
+  }
+
+  /// Elements that are not zero are decoded to the end of the constant and then move, the first ones first, to where their flags are.
+  private mutating func readSparse(
+    _ storage: Storage, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ form: ConstantForm, _ chunk: UnsafeRawBufferPointer, _ offset: Int
+  ) throws(EdgeError) {
+    // A bit for each element.
+    let flags = try Storage.allocate(matrix.count / 8 + 1)
+    ep_zero(flags.base, flags.count)
+    let bits = flags.base.assumingMemoryBound(to: UInt8.self)
+    let coder = try fastCoder()
+    coder.begin(
+      UnsafeRawBufferPointer(rebasing: chunk[..<form.flagBytes]), columns: matrix.columns, symbols: 2, zero: 0, hasFlags: true)
+    var others = 0
+    var start = 0
+    while start < matrix.count {
+      let count = min(matrix.columns, matrix.count - start)
+      coder.code(symbols, count)
+      if coder.isTruncated || coder.isBroken { break }
+      var column = 0
+      while column < count {
+        if symbols[column] != 0 {
+          let place = start &+ column
+          bits[place >> 3] |= 1 << UInt8(truncatingIfNeeded: place & 7)
+          others &+= 1
+        }
+        column &+= 1
+      }
+      start += count
+    }
+    coder.end()
+    try check(coder, offset + form.flagBytes)
+    try readSplit(
+      storage, keys, matrix.count - others..<matrix.count, columns: SymbolAlphabet.longestRow,
+      UnsafeRawBufferPointer(rebasing: chunk[form.flagBytes...]), offset + form.flagBytes)
+    var next = matrix.count - others
+    var place = 0
+    while place < matrix.count {
+      var pattern: UInt64 = 0
+      if bits[place >> 3] >> UInt8(truncatingIfNeeded: place & 7) & 1 != 0 {
+        pattern = keys.pattern(storage.base, next)
+        next &+= 1
+      }
+      keys.store(pattern, storage.base, place)
+      place &+= 1
+    }
   }
 
   private func check(_ coder: any SymbolRows, _ end: Int) throws(EdgeError) {

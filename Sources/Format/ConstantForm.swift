@@ -15,6 +15,8 @@ struct ConstantForm {
     case mixed
     case fast
     case huffman
+    /// Flags say which elements are zero, the others are split.
+    case sparse
   }
 
   /// What values the symbols stand for, in order.
@@ -45,8 +47,10 @@ struct ConstantForm {
   var plan: HuffmanPlan?
   /// Bytes behind the main stream.
   var chunkBytes = 0
+  /// Those of them that hold the flags of a sparse constant.
+  var flagBytes = 0
 
-  var isPalette: Bool { kind.rawValue >= Kind.mixed.rawValue }
+  var isPalette: Bool { kind == .mixed || kind == .fast || kind == .huffman }
 
   init(_ kind: Kind) { self.kind = kind }
 }
@@ -80,6 +84,7 @@ extension FormatByteWriter {
     switch form.kind {
     case .raw, .list, .mixed: return
     case .split: break
+    case .sparse: i64(form.flagBytes)
     case .fast: flag(form.hasFlags)
     case .huffman:
       guard let plan = form.plan else { return }
@@ -123,11 +128,13 @@ extension FormatByteReader {
       guard matrix.count <= most || form.symbols == 1 else { throw malformed("\(matrix.count) elements in a form for small constants") }
       return form
     case .split: break
+    case .sparse: form.flagBytes = try i64()
     case .fast: form.hasFlags = try flag()
     case .huffman: form.plan = try huffmanPlan(form.symbols)
     }
     form.chunkBytes = try i64()
     guard form.chunkBytes >= 0 else { throw malformed("a chunk of \(form.chunkBytes) bytes") }
+    guard form.flagBytes >= 0, form.flagBytes <= form.chunkBytes else { throw malformed("\(form.flagBytes) bytes of flags in a chunk of \(form.chunkBytes)") }
     return form
   }
 

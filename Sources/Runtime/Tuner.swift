@@ -80,13 +80,9 @@ extension Plan {
   /// The least nanoseconds of each step over some runs on zeros, 20 milliseconds or six runs; zeros unless the options ask for
   /// a profile. Throws `outOfMemory`.
   public func leastStepTimes() throws(EdgeError) -> [UInt64] {
-    let block = try Storage.allocate(memoryRequired)
-    let session = try Session(self, memory: block.base, size: memoryRequired)
-    defer {
-      session.destroy()
-      // The session has only its address.
-      withExtendedLifetime(block) {}
-    }
+    let owned = try OwnedSession.make(self)
+    defer { withExtendedLifetime(owned) {} }
+    let session = owned.session
     var least = [UInt64](repeating: 0, count: steps.count)
     // The first run finds cold caches.
     var isComplete = session.run()

@@ -101,11 +101,25 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
   #expect(list.palette == .list && list.isPalette)
   #expect(try form(.float32, [100, 400], bytes(normal)).kind == .split)
   #expect(try form(.float32, [10, 40], bytes(Array(normal[..<400]))).kind == .list)
+  let sparse = normal.map { abs($0) < 0.6 ? 0 : $0 }
+  #expect(try form(.float32, [100, 400], bytes(sparse)).kind == .sparse)
+  #expect(try form(.float32, [100, 400], bytes(sparse), .huffman).kind == .sparse)
+  #expect(try form(.float64, [30_000], bytes(sparse[..<30_000].map { Double($0).squareRoot() })).kind == .sparse)
   let noise = (0..<20_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }
   #expect(try form(.uint32, [20_000], bytes(noise)).kind == .raw)
   let pruned = bytes(normal[..<1000].map { abs($0) < 1 ? Float(0) : $0 < 0 ? -0.5 : 0.25 })
   #expect(try form(.float32, [20, 50], pruned).kind == .mixed)
   #expect(try form(.float32, [20, 50], pruned, .huffman).kind == .huffman)
+}
+
+/// Weights that stay as they are after pruning cost their own bytes and a flag; those that went, less than a bit.
+@Test func prunedWeightsOfManyValuesCostWhatRemains() throws {
+  var random = Random(state: 9)
+  let data = (0..<200_000).map { _ in random.below(100) < 5 ? random.unit() - 0.5 : Float(0) }
+  let kept = data.filter { $0 != 0 }.count
+  // The entropy of a flag at 5 % is 0.29 bits; of a float, sign and exponent take a byte less some bits.
+  let most = Double(kept) * 3.9 + Double(data.count) * 0.30 / 8 + 200
+  #expect(try Double(encoded(graph([(.float32, [400, 500], bytes(data))]), .adaptive).count) < most)
 }
 
 /// The coder learns: columns that are empty cost less than ones that are full here and there.
@@ -161,6 +175,7 @@ private func formsGraph(_ coding: ModelCoding) throws -> Graph {
   }
   try add(.float32, [30, 40], bytes((0..<1200).map { _ in random.unit() }))  // split
   try add(.float32, [6], bytes((0..<6).map { _ in random.unit() }))  // list
+  try add(.float32, [30, 60], bytes((0..<1800).map { _ in random.below(3) == 0 ? random.unit() : 0 }))  // sparse
   try add(.uint32, [1100], bytes((0..<1100).map { _ in UInt32(truncatingIfNeeded: random.next()) }))  // raw
   try add(.int8, [40, 40], (0..<1600).map { _ in UInt8(truncatingIfNeeded: random.next()) })  // fast
   try add(.float32, [20, 30], bytes((0..<600).map { $0 % 7 == 0 ? Float(random.below(5)) * 0.3 : 0 }))  // mixed, a grid
