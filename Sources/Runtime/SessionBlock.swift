@@ -93,6 +93,8 @@ enum SessionBlock {
 struct BlockLayout {
   let steps: Int
   let arguments: Int
+  /// Of steps with chains, one after the other.
+  let chains: Int
   let patches: Int
   let patchCount: Int
   let borders: Int
@@ -119,13 +121,15 @@ struct BlockLayout {
     var cursor = LayoutCursor()
     try cursor.take(1, MemoryLayout<SessionBlock.Header>.stride)
     steps = try cursor.take(lowering.steps.count, MemoryLayout<SessionBlock.Step>.stride)
-    var words = 0
+    var words = 0, chainBytes = 0
     var patchCount = 0
     for step in lowering.steps {
       words = words &+ step.arguments.count
+      if let chain = step.chain { chainBytes = chainBytes &+ ChainCall.byteCount(chain) }
       for use in step.slots where BlockLayout.borderIndex(lowering.buffers[use.place.buffer], lowering.graph) != nil { patchCount += 1 }
     }
     arguments = try cursor.take(words, 8)
+    chains = try cursor.take(chainBytes, 1)
     patches = try cursor.take(patchCount, MemoryLayout<SessionBlock.Patch>.stride)
     self.patchCount = patchCount
     let borderCount = lowering.graph.inputs.count &+ lowering.graph.outputs.count

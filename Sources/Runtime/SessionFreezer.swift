@@ -100,6 +100,8 @@ struct SessionFreezer {
     let pointerSize = MemoryLayout<UnsafeRawPointer?>.size
     var arguments = block + plan.layout.arguments
     var patch = header.pointee.patches
+    var begins: [UnsafeMutableRawPointer] = []
+    var chains = block + plan.layout.chains
     for (index, step) in plan.lowered.enumerated() {
       let bytes = step.arguments.count &* 8
       step.arguments.withUnsafeBytes { source in
@@ -129,12 +131,36 @@ struct SessionFreezer {
         }
       }
       source?.forget()
+      begins.append(arguments)
       (header.pointee.steps + index).initialize(
         to: SessionBlock.Step(
-          run: step.kernel.run, arguments: arguments, units: step.units,
+          run: step.isChained ? nil : step.kernel.run, arguments: arguments, units: step.units,
           scratch: block + plan.layout.arena + step.scratchOffset, scratchStride: (step.scratchBytes &+ 63) & ~63, chunks: UInt32(step.chunks), isLong: step.isLong,
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
+      if let chain = step.chain {
+        write(chain, chains, begins)
+        (header.pointee.steps + index).pointee.run = ChainCall.run
+        (header.pointee.steps + index).pointee.arguments = chains
+        chains += ChainCall.byteCount(chain)
+      }
+    }
+  }
+
+  /// A chain of steps whose arguments begin at `begins`.
+  private func write(_ chain: Chain, _ call: UnsafeMutableRawPointer, _ begins: [UnsafeMutableRawPointer]) {
+    call.initializeMemory(
+      as: ChainCall.self,
+      to: ChainCall(
+        memberCount: chain.members.count, lines: chain.lines, length: chain.length, bandsOfItem: chain.bandsOfItem,
+        arguments: ChainCall.progressBytes(chain.members.count), kernelScratch: chain.kernelScratch))
+    let members = (call + MemoryLayout<ChainCall>.stride).bindMemory(to: ChainCall.Member.self, capacity: chain.members.count)
+    for (index, member) in chain.members.enumerated() {
+      let step = plan.lowered[member.step]
+      (members + index).initialize(
+        to: ChainCall.Member(
+          run: step.kernel.run, units: step.kernel.units, arguments: begins[member.step], byteCount: step.arguments.count &* 8,
+          elementBytes: step.elementBytes, plan: member))
     }
   }
 

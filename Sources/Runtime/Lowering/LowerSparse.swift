@@ -19,7 +19,7 @@ extension Lowering {
   /// The sparse form that is faster than the plain one, or than `dense` of its time; a wanted one where weights allow it.
   func sparseChoice(_ arguments: ek_conv, _ slots: [SlotUse], isInteger: Bool, dense: Float) -> SparseChoice? {
     if precision != .float32 && !isInteger { return nil }
-    let wanted = wish.map { Int32($0 >> 4 & 0xF) }
+    let wanted = wish.map { Int32($0 >> 4 & 0x7) }
     if wanted == 0 { return nil }
     let operation = Int(isInteger ? EK_CONV_SPARSE_U8 : EK_CONV_SPARSE_F32)
     guard let ways = chosen(Int32(operation)), let plainWays = chosen(Int32(isInteger ? EK_CONV_U8 : EK_CONV_F32)),

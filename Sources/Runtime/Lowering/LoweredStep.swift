@@ -87,9 +87,15 @@ struct LoweredStep {
   var target = 0
   /// See `StepChoices`.
   var form: UInt8 = 0
+  /// What the step runs besides itself, band by band.
+  var chain: Chain?
+  /// A later step's chain runs it.
+  var isChained = false
 
   /// Operation number of a step that packs the operands of the next one. See `PackCall`.
   static let packing: Int32 = -2
+  /// Beside the form in a choice: the step is chained.
+  static let chained: UInt8 = 0x80
 
   // Set by `Plan`.
   var identity: UInt32 = 0
