@@ -91,7 +91,8 @@ func checkConvolutionU8(
         : memory.output(of: kernel, bytes: outputBytes, sourceLocation: sourceLocation, build)
     }
   }
-  let expected = call(reference(operation == EK_CONV_SPARSE_U8 ? EK_CONV_U8 : operation), partitions: false)
+  let expected = call(
+    reference(operation == EK_CONV_SPARSE_U8 || operation == EK_CONV_WINOGRAD_U8 ? EK_CONV_U8 : operation), partitions: false)
   for table in simdTables {
     guard let kernel = table.kernel(operation) else { continue }
     // What a kernel does not take it says by having nothing to do.
