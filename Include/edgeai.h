@@ -537,7 +537,9 @@ typedef struct edgeai_step_info {
   int32_t dtype;             /* of the result: EDGEAI_DTYPE_* */
   const char *name;          /* of the operator */
   const char *op;            /* "Convolution", ... */
-  const char *kernel;        /* operation, instruction set and tile */
+  const char *kernel;        /* operation, instruction set and tile; "control" of a step that decides which one is next. Steps
+                              * between which much lies may run together, some lines at a time: the last one of them has the
+                              * kernels of all, joined by " + ", and what they do and read; the others are "chained", with 0 */
   const char *isa;
   const char *note;          /* what was fused, why it runs in float, ...; may be "" */
   int64_t dims[EDGEAI_MAX_RANK];  /* shape of the result */

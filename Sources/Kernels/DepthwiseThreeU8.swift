@@ -43,7 +43,9 @@ struct DepthwiseThreeU8 {
     let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
     let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + 4), w2 = DepthwiseColumnU8.weights(w + 8)
     var rows = self
-    var output = output
+    #if ISA_AVX2
+    let limits = LimitsU8(output)
+    #endif
     // The sums of the pixel whose window ends with the next column, and of the one after it.
     var sums = DepthwiseSumsU8(block), next = sums
     var column = left
@@ -52,8 +54,13 @@ struct DepthwiseThreeU8 {
       let taps = rows.nextColumn(isOutside: column < 0 || column >= width, channels)
       taps.add(&sums, w2)
       if column > left &+ 1 {
-        sums.store(block, output, quantizer, whole: DepthwiseColumnU8.isWhole, channels)
-        output = output.moved(rows: 1, columns: 0)
+        // The place of each pixel on its own: moved from pixel to pixel, its parts would pass through memory and wait there.
+        let place = output.moved(rows: column &- left &- 2, columns: 0)
+        #if ISA_AVX2
+        sums.store(block, place, limits)
+        #else
+        sums.store(block, place, quantizer, whole: DepthwiseColumnU8.isWhole, channels)
+        #endif
       }
       sums = next
       taps.add(&sums, w1)
@@ -157,6 +164,30 @@ private struct DepthwiseColumnU8 {
   }
 }
 #elseif ISA_AVX2
+/// What results are limited by, in registers.
+private struct LimitsU8 {
+  let high: VF, zeroPoint: VF, least: VF
+
+  @inline(__always) init(_ output: OutputU8) {
+    high = VF(repeating: Float(output.high &- output.zeroPoint))
+    zeroPoint = unsafeBitCast(_mm256_set1_epi16(Int16(truncatingIfNeeded: output.zeroPoint)), to: VF.self)
+    least = unsafeBitCast(_mm256_set1_epi16(Int16(truncatingIfNeeded: output.low)), to: VF.self)
+  }
+}
+
+extension DepthwiseSumsU8 {
+  /// Stores a whole block.
+  @inline(__always) fileprivate func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ limits: LimitsU8) {
+    let scales = (block + 4 &* Self.channels).assumingMemoryBound(to: VF.self)
+    var a = toFloat(low) * scales[0], b = toFloat(high) * scales[1]
+    if let residual = output.residual {
+      a += output.residualTerm(widenBytes(residual))
+      b += output.residualTerm(widenBytes(residual + lanes))
+    }
+    narrowBytes(a, b, limits.high, limits.zeroPoint, limits.least, output.y)
+  }
+}
+
 /// vpmaddwd sums two taps: a column is a register of pairs (first and second row) and one of the third row alone, for each half
 /// of the channels.
 private struct DepthwiseColumnU8 {

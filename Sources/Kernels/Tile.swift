@@ -38,8 +38,10 @@ protocol Tile {
   static var rows: Int { get }
   /// Sums that begin with `low` and `high` in every row.
   init(_ low: Operation.Sum, _ high: Operation.Sum)
-  /// One step: `a` is the element of the first row, `stride` the bytes from row to row.
-  mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector)
+  /// One step of any arithmetic with these sums: `a` is the element of the first row, `stride` the bytes from row to row.
+  mutating func step<Step: TileOperation>(
+    _: Step.Type, _ a: UnsafeRawPointer, _ stride: Int, _ low: Step.Vector, _ high: Step.Vector
+  ) where Step.Sum == Operation.Sum
   #if ISA_NEON || ISA_NEONDOT
   /// Where each row begins.
   associatedtype Addresses
@@ -105,6 +107,11 @@ extension Tile {
   }
 
   @inline(__always) init() { self.init(Operation.Sum(), Operation.Sum()) }
+
+  @inline(__always)
+  mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
+    step(Operation.self, a, stride, low, high)
+  }
 }
 
 /// The inner dimension as the runs of memory it is made of: `lines` lines of `taps` taps of `steps` neighbouring
@@ -183,10 +190,12 @@ struct WideRow<Operation: TileOperation>: Tile {
   @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) { self.low = low; self.high = high }
 
   @inline(__always)
-  mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
-    let element = Operation.broadcast(a)
-    Operation.accumulate(&self.low, element, low)
-    Operation.accumulate(&self.high, element, high)
+  mutating func step<Step: TileOperation>(
+    _: Step.Type, _ a: UnsafeRawPointer, _ stride: Int, _ low: Step.Vector, _ high: Step.Vector
+  ) where Step.Sum == Operation.Sum {
+    let element = Step.broadcast(a)
+    Step.accumulate(&self.low, element, low)
+    Step.accumulate(&self.high, element, high)
   }
 
   #if ISA_NEON || ISA_NEONDOT
@@ -223,8 +232,10 @@ struct NarrowRow<Operation: TileOperation>: Tile {
   @inline(__always) init(_ low: Operation.Sum, _: Operation.Sum) { self.low = low }
 
   @inline(__always)
-  mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
-    Operation.accumulate(&self.low, Operation.broadcast(a), low)
+  mutating func step<Step: TileOperation>(
+    _: Step.Type, _ a: UnsafeRawPointer, _ stride: Int, _ low: Step.Vector, _ high: Step.Vector
+  ) where Step.Sum == Operation.Sum {
+    Step.accumulate(&self.low, Step.broadcast(a), low)
   }
 
   #if ISA_NEON || ISA_NEONDOT
@@ -261,9 +272,11 @@ struct TilePair<Top: Tile, Bottom: Tile>: Tile where Top.Operation == Bottom.Ope
   @inline(__always) init(_ low: Operation.Sum, _ high: Operation.Sum) { top = Top(low, high); bottom = Bottom(low, high) }
 
   @inline(__always)
-  mutating func step(_ a: UnsafeRawPointer, _ stride: Int, _ low: Operation.Vector, _ high: Operation.Vector) {
-    top.step(a, stride, low, high)
-    bottom.step(a + Top.rows &* stride, stride, low, high)
+  mutating func step<Step: TileOperation>(
+    _: Step.Type, _ a: UnsafeRawPointer, _ stride: Int, _ low: Step.Vector, _ high: Step.Vector
+  ) where Step.Sum == Operation.Sum {
+    top.step(Step.self, a, stride, low, high)
+    bottom.step(Step.self, a + Top.rows &* stride, stride, low, high)
   }
 
   #if ISA_NEON || ISA_NEONDOT

@@ -222,7 +222,7 @@ public struct Plan {
     info.kernel = kernels + info.kernel
     if !info.notes.isEmpty { info.notes += "; " }
     let lines: StaticString = chain.members[0].kind == .product ? "rows" : "lines"
-    info.notes += Text("after step \(numbers), \(chain.length) \(lines) at a time")
+    info.notes += Text("\(chain.length) \(lines) at a time, with step \(numbers)")
   }
 
   private static func checkStrict(

@@ -234,7 +234,7 @@ import Testing
     }
     let steps = runner.plan.steps
     #expect(steps.map(\.kernel) == ["chained", "chained", "conv_f32_reference + depthwise_f32_reference + conv_f32_reference"])
-    #expect(steps[2].notes.contains("after step 0, 1") && steps[2].notes.contains("lines at a time"))
+    #expect(steps[2].notes.contains("with step 0, 1") && steps[2].notes.contains("lines at a time"))
     #expect(steps[0].multiplyAdds == 0 && steps[2].multiplyAdds == Int64(32 * 16 * 32 * (16 + 9 + 16)))
     // No tensor between: input, residual and output, and the constants.
     #expect(steps[2].byteCount == 4 * (3 * 32 * 16 * 16 + (16 * 32 + 32) + (9 * 32 + 32) + (32 * 16 + 16)))

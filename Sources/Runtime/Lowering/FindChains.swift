@@ -117,24 +117,30 @@ struct ChainFinder {
       window.x_stride == window.c_in,
       // The last line's window begins in the image.
       Int(window.oh &- 1) &* Int(window.stride_h) &- Int(window.pad_top) < Int(window.h),
-      mayWait(depthwise, until: last), isWanted(depthwise, last, caches: 1, of: Int(window.n))
+      mayWait(depthwise, until: last)
     else { return nil }
+    let before = wideLayer(before: depthwise, window, elementBytes, until: last)
+    if !isWanted([depthwise], fits(c, elementBytes) && (before != nil || isSmaller(window, c, elementBytes))) { return nil }
     var needs = LineNeeds()
     (needs.stride, needs.padding, needs.lines) = (Int(window.stride_h), Int(window.pad_top), Int(window.h))
     needs.reach = (Int(window.kh) &- 1) &* Int(window.dilation_h) &+ 1
-    var members = [
+    let members = [
       Chain.Member(step: depthwise, kind: .depthwise, needs: needs, lineBytes: Int(c.w) &* Int(c.c_in) &* elementBytes),
       Chain.Member(step: last, kind: .pointwise),
     ]
-    if let before = maker(of: depthwise), let x = pixels(before), x.n == window.n, x.oh == window.h, x.ow == window.w,
+    return Chain((before ?? []) + members, items: Int(c.n), lines: Int(c.oh))
+  }
+
+  /// The members of a chain that ends with the layer of single pixels before a depthwise convolution; nil where that one should not
+  /// be in the same chain: its result must be four times the cache, and more than threads keep.
+  private func wideLayer(before depthwise: Int, _ window: ek_conv, _ elementBytes: Int, until last: Int) -> [Chain.Member]? {
+    guard let before = maker(of: depthwise), let x = pixels(before), x.n == window.n, x.oh == window.h, x.ow == window.w,
       x.c_out == window.c_in, x.y_stride == x.c_out, lowering.steps[before].elementBytes == elementBytes,
-      isWanted(before, before, caches: 4, of: Int(x.n))
-    {
-      var first = lowering.steps[before].chain?.members ?? [Chain.Member(step: before, kind: .pointwise)]
-      first[first.count - 1].lineBytes = Int(x.ow) &* Int(x.c_out) &* elementBytes
-      if !first.contains(where: { !mayWait($0.step, until: last) }) { members = first + members }
-    }
-    return Chain(members, items: Int(c.n), lines: Int(c.oh))
+      isWanted([before], result(x, elementBytes) >= cacheBytes / 2 &* max(threads, 8) && fits(x, elementBytes))
+    else { return nil }
+    var members = lowering.steps[before].chain?.members ?? [Chain.Member(step: before, kind: .pointwise)]
+    members[members.count - 1].lineBytes = Int(x.ow) &* Int(x.c_out) &* elementBytes
+    return members.contains { !mayWait($0.step, until: last) } ? nil : members
   }
 
   private func attention(_ last: Int) -> Chain? {
@@ -155,7 +161,7 @@ struct ChainFinder {
       isDense(scores, scores.y_group_stride, scores.y_batch_stride), isDense(sums, sums.a_group_stride, sums.a_batch_stride)
     else { return nil }
     let lineBytes = Int(scores.n) &* steps[first].elementBytes
-    if !isWanted([first, middle], bytes: Int(scores.batch) &* Int(scores.m) &* lineBytes, least: cacheBytes / 2) { return nil }
+    if !isWanted([first, middle], Int(scores.batch) &* Int(scores.m) &* lineBytes >= cacheBytes / 2) { return nil }
     return Chain(
       [
         Chain.Member(step: first, kind: .product, lineBytes: lineBytes), Chain.Member(step: middle, kind: .softmax, lineBytes: lineBytes),
@@ -166,19 +172,27 @@ struct ChainFinder {
 
   // MARK: What is worth it
 
-  /// Whether the result of `step` fills so many caches, and the weights that each band reads again, those of `reader`, a quarter of
-  /// one at most.
-  private func isWanted(_ step: Int, _ reader: Int, caches: Int, of images: Int) -> Bool {
-    let c = lowering.steps[step].load(ek_conv.self), weights = lowering.steps[reader].load(ek_conv.self)
-    let elementBytes = lowering.steps[step].elementBytes
-    let fits = Int(weights.c_in) &* Int(weights.c_out) &* elementBytes <= cacheBytes / 4
-    return isWanted([step], bytes: fits ? images &* Int(c.oh) &* Int(c.ow) &* Int(c.c_out) &* elementBytes : 0, least: caches &* cacheBytes)
+  /// Bytes of a convolution's result.
+  private func result(_ c: ek_conv, _ elementBytes: Int) -> Int {
+    Int(c.n) &* Int(c.oh) &* Int(c.ow) &* Int(c.c_out) &* elementBytes
   }
 
-  /// Whether a tuning says that the steps are chained, or else whether what they make is that large.
-  private func isWanted(_ steps: [Int], bytes: Int, least: Int) -> Bool {
+  /// Each band reads the weights of single pixels again, so they must leave room in the cache.
+  private func fits(_ c: ek_conv, _ elementBytes: Int) -> Bool { Int(c.c_in) &* Int(c.c_out) &* elementBytes <= cacheBytes / 4 }
+
+  /// Whether a depthwise convolution's result is larger than the cache, and less is there at once without it: its operand and the
+  /// result of the convolution behind it, and what threads keep. The time is the same.
+  private func isSmaller(_ window: ek_conv, _ pixels: ek_conv, _ elementBytes: Int) -> Bool {
+    let operand = Int(window.n) &* Int(window.h) &* Int(window.w) &* Int(window.c_in) &* elementBytes
+    let between = result(window, elementBytes)
+    let kept = threads &* (cacheBytes / 4)
+    return between >= cacheBytes && min(operand, result(pixels, elementBytes)) &+ kept < between
+  }
+
+  /// Whether a tuning says that the steps are chained, or else the cost model does.
+  private func isWanted(_ steps: [Int], _ isWorthIt: Bool) -> Bool {
     switch lowering.choices {
-    case .planned: return bytes >= least
+    case .planned: return isWorthIt
     case .preferred(let choice): return choice & UInt64(LoweredStep.chained) != 0
     case .given(let words):
       for step in steps {

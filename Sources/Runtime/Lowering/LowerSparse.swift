@@ -100,7 +100,7 @@ extension Lowering {
   }
 
   /// What is known now of a buffer's contents.
-  private func contents(_ place: BufferPlace) -> UnsafeRawPointer? {
+  func contents(_ place: BufferPlace) -> UnsafeRawPointer? {
     switch buffers[place.buffer].kind {
     case .constant(let data): return data.base + place.offset
     case .derived(let storage): return UnsafeRawPointer(storage.base) + place.offset
