@@ -6,11 +6,13 @@ import Graph
 struct ConstantEncoder {
   private let coding: ModelCoding
   private let fast: RansMatrix
+  private let fixed: FixedMatrix
   private let row: Storage
 
   init(_ coding: ModelCoding) throws(EdgeError) {
     self.coding = coding
     fast = try RansMatrix(decoding: false)
+    fixed = try FixedMatrix()
     row = try Storage.allocate(2 * SymbolAlphabet.longestRow)
   }
 
@@ -55,14 +57,30 @@ struct ConstantEncoder {
     fast.begin(UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: form.symbols, zero: form.zero, hasFlags: form.hasFlags)
     code(source, matrix, fast)
     fast.end()
-    // The slow form has to save some 3 %.
-    if mixedBytes < fast.output.count - fast.output.count / 32 {
+    let mayBeFixed = !form.hasFlags && form.symbols <= FixedMatrix.most && matrix.count >= ConstantForm.leastFixedSymbols
+    // The slow form has to save some 3 %, or 6 where a very fast one could be taken.
+    if mixedBytes < fast.output.count - fast.output.count / (mayBeFixed ? 16 : 32) {
       fast.restore(learned)
       return (form, [])
+    }
+    // That one may cost half a percent.
+    if mayBeFixed {
+      let chunk = try fixedChunk(source, matrix)
+      if chunk.count + form.symbols / 2 <= fast.output.count + fast.output.count / 200 {
+        fast.restore(learned)
+        form.kind = .fixed
+        form.chunkBytes = chunk.count
+        return (form, chunk)
+      }
     }
     form.kind = .fast
     form.chunkBytes = fast.output.count
     return (form, fast.output)
+  }
+
+  private func fixedChunk(_ source: SymbolSource, _ matrix: ConstantMatrix) throws(EdgeError) -> [UInt8] {
+    guard fixed.setLevels(FixedMatrix.levels(source.counts)) else { throw EdgeError(.internalError, "a constant without symbols") }
+    return try fixed.encoded(matrix.count, columns: matrix.columns, symbols) { source.fill($0, $1, $2) }
   }
 
   /// A constant of too many values: many of them may be zero, and exponents or highest bytes still say something.
@@ -188,6 +206,7 @@ struct ConstantEncoder {
     for step in source.steps {
       neighbour = main.element(keys.rotated(UInt64(step.bitPattern)), bytes: 4, neighbour: neighbour, isReal: true)
     }
+    if form.kind == .fixed { _ = main.levels(FixedMatrix.levels(source.counts), form.symbols) }
     guard form.kind == .mixed, form.symbols > 1 else { return }
     code(source, matrix, try MixedMatrix(main, columns: matrix.columns, symbols: form.symbols, zero: form.zero))
   }

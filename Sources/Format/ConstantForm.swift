@@ -17,6 +17,8 @@ struct ConstantForm {
     case huffman
     /// Flags say which elements are zero, the others are split.
     case sparse
+    /// Symbols with probabilities that are in the main stream; at most 256 symbols.
+    case fixed
   }
 
   /// What values the symbols stand for, in order.
@@ -35,6 +37,8 @@ struct ConstantForm {
   static let mostListedBytes = 4096
   /// Symbols, with eight more for each that is not zero, that it may code: they take a tenth of a second.
   static let mostMixedSteps = 1 << 20
+  /// Fewer symbols do not pay for a table of probabilities.
+  static let leastFixedSymbols = 4096
 
   var kind: Kind
   var palette = Palette.list
@@ -50,7 +54,7 @@ struct ConstantForm {
   /// Those of them that hold the flags of a sparse constant.
   var flagBytes = 0
 
-  var isPalette: Bool { kind == .mixed || kind == .fast || kind == .huffman }
+  var isPalette: Bool { kind == .mixed || kind == .fast || kind == .huffman || kind == .fixed }
 
   init(_ kind: Kind) { self.kind = kind }
 }
@@ -83,7 +87,7 @@ extension FormatByteWriter {
     }
     switch form.kind {
     case .raw, .list, .mixed: return
-    case .split: break
+    case .split, .fixed: break
     case .sparse: i64(form.flagBytes)
     case .fast: flag(form.hasFlags)
     case .huffman:
@@ -128,6 +132,8 @@ extension FormatByteReader {
       guard matrix.count <= most || form.symbols == 1 else { throw malformed("\(matrix.count) elements in a form for small constants") }
       return form
     case .split: break
+    case .fixed:
+      guard form.symbols <= FixedMatrix.most else { throw malformed("\(form.symbols) symbols in a form for \(FixedMatrix.most)") }
     case .sparse: form.flagBytes = try i64()
     case .fast: form.hasFlags = try flag()
     case .huffman: form.plan = try huffmanPlan(form.symbols)

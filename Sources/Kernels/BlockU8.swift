@@ -44,21 +44,33 @@ struct RowsU8 {
   var runs = RunsU8()
   /// Lines of rows, whose results follow each other.
   var lines = RunsU8()
+  #if ISA_AVX2
+  /// The same rows as bytes, which lie at `start` as words.
+  var bytes: UnsafeRawPointer
+  var byteStride = 0
+  #endif
 
   init(_ start: UnsafeRawPointer, _ count: Int, _ stride: Int, steps: Int) {
     self.start = start
     self.count = count
     self.stride = stride
     self.steps = steps
+    #if ISA_AVX2
+    bytes = start
+    #endif
   }
 }
 
-/// Steps of a row of `k` activations.
+/// Steps of a row of `k` activations, and bytes of a packed panel of so many.
+#if ISA_AVX2
+@inline(__always) func stepsU8(_ k: Int) -> Int { divideUp(k, 4) &* 2 }
+@inline(__always) func panelBytesU8(_ steps: Int) -> Int { MixedPanel.size(steps) }
+#else
 @inline(__always) func stepsU8(_ k: Int) -> Int { divideUp(k, dotGroup) }
-/// Bytes of a packed panel.
 @inline(__always) func panelBytesU8(_ steps: Int) -> Int {
   panelWidth &* (8 &+ steps &* dotGroup &* MemoryLayout<DotWeight>.size)
 }
+#endif
 /// Scratch in which the tail columns of a panel are put together: results, then residuals.
 @inline(__always) var tailBytesU8: Int { 2 &* roundedUp(tileRows &* panelWidth, 64) }
 
@@ -136,6 +148,8 @@ struct OutputU8 {
   @inline(__always) func store(_ first: VF, _ second: VF, _ quantizer: QuantizerU8, _ p: UnsafeMutablePointer<UInt8>) {
     #if ISA_AVX512VNNI
     narrowBytes(first, second, VF(repeating: Float(high &- zeroPoint)), zeroPoint, low, p)
+    #elseif ISA_NEON || ISA_NEONDOT
+    UnsafeMutableRawPointer(p).storeBytes(of: quantizer.bytes(first, second), as: UInt64.self)
     #else
     narrowBytes(quantizer.quantized(first), quantizer.quantized(second), p)
     #endif
@@ -209,6 +223,34 @@ private struct PanelProduct {
   let panel: UnsafeRawPointer
   let runs: RunsU8
 
+  init(_ rows: RowsU8, _ panel: UnsafeRawPointer) {
+    steps = rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps
+    self.rows = rows.start
+    stride = rows.stride
+    self.panel = panel
+    runs = rows.runs
+    #if ISA_AVX2
+    bytes = rows.bytes
+    byteStride = rows.byteStride
+    #endif
+  }
+
+  /// Rows that are multiplied already.
+  @inline(__always) mutating func skip(_ count: Int) {
+    rows += count &* stride
+    #if ISA_AVX2
+    bytes += count &* byteStride
+    #endif
+  }
+
+  #if ISA_AVX2
+  var bytes: UnsafeRawPointer
+  let byteStride: Int
+
+  @inline(__always) func product<T: Tile>(_: T.Type, _ row: Int, _ low: VI, _ high: VI) -> T where T.Operation == DotOperation {
+    MixedPanel(panel, steps).product(T.self, bytes + row &* byteStride, byteStride, rows + row &* stride, stride, low, high)
+  }
+  #else
   @inline(__always) var window: TileWindow {
     var window = TileWindow(steps: steps)
     window.lines = runs.count
@@ -216,24 +258,39 @@ private struct PanelProduct {
     return window
   }
 
+  @inline(__always) func product<T: Tile>(_: T.Type, _ row: Int, _ low: VI, _ high: VI) -> T where T.Operation == DotOperation {
+    T.product(window, rows + row &* stride, stride, weights, low, high)
+  }
+  #endif
+
   @inline(__always) var corrections: UnsafePointer<VI> { panel.assumingMemoryBound(to: VI.self) }
   @inline(__always) var scales: UnsafePointer<VF> {
     (panel + 4 &* panelWidth).assumingMemoryBound(to: VF.self)
   }
+  #if !ISA_AVX2
   @inline(__always) var weights: UnsafePointer<DotOperation.Vector> {
     (panel + 8 &* panelWidth).assumingMemoryBound(to: DotOperation.Vector.self)
   }
+  #endif
 
   @inline(__always) func wide<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8) where T.Operation == DotOperation {
-    T.product(window, rows + row &* stride, stride, weights, corrections[0], corrections[1]).finish(0, WideSinkU8(output, scales))
+    let tile = product(T.self, row, corrections[0], corrections[1])
+    #if ISA_AVX2
+    tile.finish(0, MixedSinkU8(output: output, panel: panel))
+    #else
+    tile.finish(0, WideSinkU8(output, scales))
+    #endif
   }
 
   @inline(__always)
   func narrow<T: Tile>(_: T.Type, _ row: Int, _ output: OutputU8, _ columns: Int) where T.Operation == DotOperation {
-    T.product(window, rows + row &* stride, stride, weights, corrections[0], corrections[0])
-      .finish(0, NarrowSinkU8(output, scales, columns))
+    product(T.self, row, corrections[0], corrections[0]).finish(0, NarrowSinkU8(output, scales, columns))
   }
 
+  #if ISA_AVX2
+  /// What a sum waits for is an addition: the multiplier is not part of it.
+  @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) { wide(WideRow<DotOperation>.self, row, output) }
+  #else
   /// One row has too few sums to hide the latency of the multiplier: four sets of them take turns.
   @inline(__always) func wideRow(_ row: Int, _ output: OutputU8) {
     var line = rows + row &* stride
@@ -265,6 +322,7 @@ private struct PanelProduct {
     WideSinkU8(output, scales)
       .take(0, (s0.low &+ s1.low) &+ (s2.low &+ s3.low), (s0.high &+ s1.high) &+ (s2.high &+ s3.high))
   }
+  #endif
 }
 
 /// Multiplies rows with the panels of `columns` columns.
@@ -276,15 +334,24 @@ func multiplyBlockU8(
   let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
-    let panel = PanelProduct(
-      steps: rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps, rows: rows.start, stride: rows.stride,
-      panel: panels + column / panelWidth &* panelBytes, runs: rows.runs)
-    let target = output.moved(rows: 0, columns: column)
     let width = columns &- column
+    var panel = PanelProduct(rows, panels + column / panelWidth &* panelBytes)
+    // What whole tiles of the fastest kind take.
+    #if ISA_NEON || ISA_NEONDOT
+    let done = width >= panelWidth ? rows.count / tileRows &* tileRows : 0
+    wholeTilesU8(done, rows.steps, rows.start, rows.stride, panel.panel, output.moved(rows: 0, columns: column))
+    #elseif ISA_AVX2
+    let mixed = MixedPanel(panel.panel, rows.steps)
+    let done = width >= panelWidth && mixed.head.pointee.isTame != 0 ? multiplyTamePanel(mixed, rows, output.moved(rows: 0, columns: column)) : 0
+    #else
+    let done = 0
+    #endif
+    panel.skip(done)
+    let target = output.moved(rows: done, columns: column), count = rows.count &- done
     if width > lanes {
-      widePanel(rows.count, rows.lines, panel, target, smaller(width, panelWidth), tail)
+      widePanel(count, rows.lines, panel, target, smaller(width, panelWidth), tail)
     } else {
-      narrowPanel(rows.count, rows.lines, panel, target, width, tail)
+      narrowPanel(count, rows.lines, panel, target, width, tail)
     }
     column &+= panelWidth
   }
@@ -301,15 +368,25 @@ private func widePanel(
   while left > 0 {
     var row = 0
     while row < count {
+      #if ISA_AVX2
+      // Of rows and panels that the largest tile is for, those with a rare kind of results are left.
+      let size = tileSize(smaller(count &- row, PartTile<Row>.rows))
+      #else
       let size = tileSize(count &- row)
+      #endif
       let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
+      #if ISA_NEON || ISA_NEONDOT
       if size == MainTile<Row>.rows {
-        panel.wide(MainTile<Row>.self, row, place)
-      } else if size == PartTile<Row>.rows {
+        wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
+      }
+      #elseif !ISA_AVX2
+      if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
+      #endif
+      if size == PartTile<Row>.rows {
         panel.wide(PartTile<Row>.self, row, place)
       } else if size == 2 {
         panel.wide(Rows2<Row>.self, row, place)
-      } else {
+      } else if size == 1 {
         panel.wideRow(row, place)
       }
       if width < panelWidth { copyTail(place, output, first &+ row, size, width) }
@@ -408,14 +485,27 @@ func sumRowsU8(
   var row = 0
   while row < count {
     let from = (rows + row &* stride).assumingMemoryBound(to: UInt8.self)
-    var total = VI(repeating: 0)
-    var i = 0
     #if ISA_NEONDOT
-    while i &+ 16 <= k {
-      total = en_add_bytes(total, from + i)
-      i &+= 16
+    // Four rows at a time: to add up the lanes of one takes as long as those of four.
+    if row &+ 4 <= count && k % 16 == 0 {
+      let second = from + stride, third = second + stride, fourth = third + stride
+      var (s0, s1, s2, s3) = (VI(repeating: 0), VI(repeating: 0), VI(repeating: 0), VI(repeating: 0))
+      var i = 0
+      while i < k {
+        s0 = en_add_bytes(s0, from + i)
+        s1 = en_add_bytes(s1, second + i)
+        s2 = en_add_bytes(s2, third + i)
+        s3 = en_add_bytes(s3, fourth + i)
+        i &+= 16
+      }
+      let four = vpaddq_s32(vpaddq_s32(s0, s1), vpaddq_s32(s2, s3)) &* VI(repeating: factor)
+      UnsafeMutableRawPointer(sums + row).storeBytes(of: four, as: VI.self)
+      row &+= 4
+      continue
     }
     #endif
+    var total = VI(repeating: 0)
+    var i = 0
     while i &+ lanes <= k {
       total = total &+ widenBytes(from + i)
       i &+= lanes

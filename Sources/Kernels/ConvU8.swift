@@ -8,6 +8,13 @@ import _Builtin_intrinsics.intel
 // pixel block follow each other, so a thread gathers the block's windows once, or copies the image lines that hold them
 // (LinesU8.swift).
 
+/// Panels multiply bytes and words (MixedPanelsU8.swift).
+#if ISA_AVX2
+@inline(__always) private var hasMixedPanels: Bool { true }
+#else
+@inline(__always) private var hasMixedPanels: Bool { false }
+#endif
+
 /// The matrix product behind a convolution and how it is cut into units.
 private struct ConvShapeU8 {
   let rows: Int
@@ -32,15 +39,15 @@ private struct ConvShapeU8 {
   /// Below this many units in one group, channels are divided too.
   private static var enoughUnits: Int { 16 }
   /// Gathered rows stay below this where a single row does.
-  private static var gatherBytes: Int { 384 &* 1024 }
+  private static var gatherBytes: Int { hasMixedPanels ? 144 &* 1024 : 384 &* 1024 }
 
   init(_ a: ek_conv) {
     rows = Int(a.n) &* Int(a.oh) &* Int(a.ow)
     columns = Int(a.c_out / a.groups)
     k = Int(a.kh) &* Int(a.kw) &* Int(a.c_in / a.groups)
     panels = divideUp(columns, panelWidth)
-    inPlace = activationBytes == 1 && a.kh == 1 && a.kw == 1 && a.stride_h == 1 && a.stride_w == 1
-      && a.pad_top == 0 && a.pad_left == 0 && a.oh == a.h && a.ow == a.w && k % dotGroup == 0
+    inPlace = (activationBytes == 1 || hasMixedPanels) && a.kh == 1 && a.kw == 1 && a.stride_h == 1 && a.stride_w == 1
+      && a.pad_top == 0 && a.pad_left == 0 && a.oh == a.h && a.ow == a.w && k % 4 == 0
     weightZeroPoint = dotGroup == 4 ? a.w_zero_point : 0
     lines = LinesU8(a)
     let copied = readsLinesU8 && !inPlace && weightZeroPoint == 0 ? lines.blockLines(a, panels) : 0
@@ -55,7 +62,7 @@ private struct ConvShapeU8 {
       return
     }
     var block = 8 &* tileRows
-    if !inPlace && block &* rowBytes > Self.gatherBytes {
+    if (!inPlace || hasMixedPanels) && block &* rowBytes > Self.gatherBytes {
       block = Self.gatherBytes / rowBytes
       if block > tileRows { block = block / tileRows &* tileRows }
       if block < 1 { block = 1 }
@@ -81,11 +88,18 @@ private struct ConvShapeU8 {
   /// Runs of memory that make a row.
   var runs: Int { blockLines > 0 ? lines.runs : 1 }
   var tailBytes: Int { hasTailU8(columns) ? tailBytesU8 : 0 }
+  /// Orders of four bytes that mixed panels may have: more of them, and more copies of rows, where many panels read them.
+  var orders: Int { panels >= 8 ? 3 : 1 }
+  /// Scratch of mixed panels' rows of bytes, in all their orders, and of rows that are gathered.
+  private var byteRows: Int {
+    if !hasMixedPanels { return 0 }
+    return blockRows &* rowBytes / 2 &* ((orders > 1 ? 3 : 0) &+ (inPlace ? 0 : 1)) &+ 16
+  }
   /// Tail columns, sums of rows, then gathered rows or copied lines and what copying writes too much; never none, so that
-  /// there is an address.
+  /// there is an address. Where panels are mixed, rows of words are always there, and behind them rows of bytes that are not in place.
   var scratchBytes: Int {
-    let copied = inPlace ? 0 : (blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes) &+ 64
-    return larger(tailBytes &+ sumBytes &+ copied, 64)
+    let copied = inPlace && !hasMixedPanels ? 0 : (blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes) &+ 64
+    return larger(tailBytes &+ sumBytes &+ copied &+ byteRows, 64)
   }
 }
 
@@ -125,6 +139,17 @@ private func packPanels(_ args: UnsafePointer<ek_conv>, _ packed: UnsafeMutableR
       panel += panelBytesU8(shape.steps)
       column &+= panelWidth
     }
+    #if ISA_AVX2
+    let first = MixedPanel(packed + group &* shape.packedGroupBytes, shape.steps).head
+    var index = 0
+    while index < shape.panels {
+      let head = MixedPanel(packed + (group &* shape.packedGroupBytes &+ index &* panelBytesU8(shape.steps)), shape.steps).head.pointee
+      first.pointee.anyBytes |= head.bytes
+      first.pointee.anyWords |= head.words
+      first.pointee.anyOrdered |= head.anyOrdered
+      index &+= 1
+    }
+    #endif
     group &+= 1
   }
 }
@@ -135,13 +160,9 @@ private func packPanel(
 ) {
   let corrections = panel.assumingMemoryBound(to: Int32.self)
   let scales = (panel + 4 &* panelWidth).assumingMemoryBound(to: Float.self)
-  let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotWeight.self)
-  let stepWeights = panelWidth &* dotGroup
   let plain = a.weights.assumingMemoryBound(to: Int8.self)
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
   let zero = dotGroup == 4 ? 0 : a.w_zero_point
-  let runs = shape.runs
-  let length = shape.k / runs, steps = shape.steps / runs
   let constant = Int32(truncatingIfNeeded: shape.k) &* a.x_zero_point &* shape.weightZeroPoint
   @inline(__always) func finish(_ column: Int, _ sum: Int32) {
     var correction: Int32 = 0
@@ -155,6 +176,19 @@ private func packPanel(
     scales[column] = scale
   }
   var column = 0
+  #if ISA_AVX2
+  // The sums are made where the corrections will be.
+  MixedPanel(panel, shape.steps).pack(plain + first &* shape.k, count, shape.k, zero: zero, orders: shape.orders, corrections)
+  while column < panelWidth {
+    finish(column, corrections[column])
+    column &+= 1
+  }
+  MixedPanel(panel, shape.steps).setLimits(OutputU8(a))
+  #else
+  let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotWeight.self)
+  let stepWeights = panelWidth &* dotGroup
+  let runs = shape.runs
+  let length = shape.k / runs, steps = shape.steps / runs
   while column < panelWidth {
     #if ISA_AVX512VNNI
     if column &+ 4 <= count {
@@ -234,6 +268,7 @@ private func packPanel(
     finish(column, sum)
     column &+= 1
   }
+  #endif
 }
 
 #if ISA_AVX512VNNI
@@ -304,8 +339,34 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
     let columnsLeft = shape.columns &- firstColumn
     let blockColumns = shape.blockPanels &* panelWidth
     let columns = columnsLeft < blockColumns ? columnsLeft : blockColumns
+    #if ISA_AVX2
+    let firstRow = rowBlock &* shape.blockRows
+    #else
     var firstRow = rowBlock &* shape.blockRows
+    #endif
     var rows = RowsU8(gathered, smaller(shape.blockRows, shape.rows &- firstRow), shape.rowBytes, steps: shape.steps)
+    #if ISA_AVX2
+    let head = MixedPanel(packed + group &* shape.packedGroupBytes, shape.steps).head.pointee
+    let length = shape.rowBytes / 2
+    let ordered = gathered + (shape.blockRows &* shape.rowBytes &+ 64)
+    if shape.inPlace {
+      rows.byteStride = Int(a.x_stride)
+      rows.bytes = x + (firstRow &* rows.byteStride &+ group &* shape.k)
+      if block != blockInScratch && head.anyWords != 0 { widenRowsU8(rows.bytes, rows.byteStride, rows.count, length, gathered) }
+    } else {
+      let bytes = ordered + (shape.orders > 1 ? 3 &* shape.blockRows &* length : 0)
+      (rows.bytes, rows.byteStride) = (UnsafeRawPointer(bytes), length)
+      if block != blockInScratch {
+        WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes).gather(firstRow, rows.count, gathered)
+        if head.anyBytes != 0 { narrowRowsU8(gathered, rows.count &* length, bytes) }
+      }
+    }
+    if head.anyOrdered != 0 {
+      if block != blockInScratch { orderRowsU8(rows.bytes, rows.byteStride, rows.count, length, ordered) }
+      (rows.bytes, rows.byteStride) = (UnsafeRawPointer(ordered), 3 &* length)
+    }
+    blockInScratch = block
+    #else
     if shape.inPlace {
       rows.stride = Int(a.x_stride)
       rows.start = x + (firstRow &* rows.stride &+ group &* shape.k)
@@ -323,6 +384,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
       }
       blockInScratch = block
     }
+    #endif
     var target = output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn)
     if shape.hasRowSums {
       if block != blockOfSums { sumRowsU8(shape.k, rows.start, rows.stride, rows.count, shape.rowFactor, sums) }

@@ -1,7 +1,9 @@
 #if ISA_AVX2
+import CPlatform
 import _Builtin_intrinsics.intel
 
-// AVX2: vpmaddubsw would saturate, so bytes are widened and vpmaddwd sums two Int16 products in a lane.
+// AVX2: vpmaddubsw saturates, so bytes are widened and vpmaddwd sums two Int16 products in a lane, except where weights allow
+// for the former (MixedPanelsU8.swift).
 
 typealias DotWeight = Int16
 @inline(__always) var dotGroup: Int { 2 }
@@ -20,6 +22,17 @@ enum DotOperation: TileOperation {
   }
 }
 
+/// Four bytes times four weights whose pairs do not saturate.
+enum ByteOperation: TileOperation {
+  typealias Sum = VI
+  typealias Vector = VI
+  @inline(__always) static var elementBytes: Int { 4 }
+  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI { DotOperation.broadcast(p) }
+  @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
+    sum = sum &+ lanes32(ea_add_pairs(_mm256_maddubs_epi16(bits(element), bits(panel))))
+  }
+}
+
 @inline(__always) func bits(_ v: VI) -> __m256i { unsafeBitCast(v, to: __m256i.self) }
 @inline(__always) func lanes32(_ v: __m256i) -> VI { unsafeBitCast(v, to: VI.self) }
 
@@ -33,8 +46,10 @@ enum DotOperation: TileOperation {
 /// put in order.
 @inline(__always) private func narrow(_ v: VI, _ w: VI) -> __m128i {
   let words = _mm256_packs_epi32(bits(v), bits(w))
-  let bytes = _mm256_packus_epi16(words, words)
-  return _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)))
+  return inOrder(_mm256_packus_epi16(words, words))
+}
+@inline(__always) private func inOrder(_ bytes: __m256i) -> __m128i {
+  _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)))
 }
 @inline(__always) private func narrow(_ v: VI) -> UInt64 { UInt64(bitPattern: _mm_cvtsi128_si64(narrow(v, v))) }
 @inline(__always) func narrowBytes(_ v: VI, _ p: UnsafeMutablePointer<UInt8>) {
@@ -42,6 +57,28 @@ enum DotOperation: TileOperation {
 }
 @inline(__always) func narrowBytes(_ v: VI, _ w: VI, _ p: UnsafeMutablePointer<UInt8>) {
   UnsafeMutableRawPointer(p).storeBytes(of: narrow(v, w), as: __m128i.self)
+}
+/// Two neighbouring registers of scaled numbers, none of them NaN, to bytes: limited by `high` and by the words `least`, rounded
+/// half to even, with the words `zeroPoint` added. Below, what packing and adding saturates is limited as well.
+@inline(__always) func narrowBytes(_ a: VF, _ b: VF, _ high: VF, _ zeroPoint: VF, _ least: VF, _ p: UnsafeMutablePointer<UInt8>) {
+  let words = _mm256_packs_epi32(bits(toInteger(minimum(a, high))), bits(toInteger(minimum(b, high))))
+  let limited = _mm256_max_epi16(
+    _mm256_adds_epi16(words, unsafeBitCast(zeroPoint, to: __m256i.self)), unsafeBitCast(least, to: __m256i.self))
+  UnsafeMutableRawPointer(p).storeBytes(of: inOrder(_mm256_packus_epi16(limited, limited)), as: __m128i.self)
+}
+/// The same for two rows, a b and c d, of numbers within Int32 that have no limit above but a byte's.
+@inline(__always)
+func narrowBytes(
+  _ a: VF, _ b: VF, _ c: VF, _ d: VF, _ zeroPoint: VF, _ least: VF, _ p: UnsafeMutablePointer<UInt8>, _ q: UnsafeMutablePointer<UInt8>
+) {
+  @inline(__always) func words(_ v: VF, _ w: VF) -> __m256i {
+    let words = _mm256_packs_epi32(bits(toInteger(v)), bits(toInteger(w)))
+    return _mm256_max_epi16(_mm256_adds_epi16(words, unsafeBitCast(zeroPoint, to: __m256i.self)), unsafeBitCast(least, to: __m256i.self))
+  }
+  let bytes = _mm256_permutevar8x32_epi32(
+    _mm256_packus_epi16(words(a, b), words(c, d)), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+  UnsafeMutableRawPointer(p).storeBytes(of: _mm256_castsi256_si128(bytes), as: __m128i.self)
+  unsafeBitCast(bytes, to: SIMD32<UInt8>.self).highHalf.store(q)
 }
 @inline(__always) func widenBytesPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI { widen(loadFewBytes(p, count)) }
 @inline(__always) func narrowBytesPart(_ v: VI, _ p: UnsafeMutablePointer<UInt8>, _ count: Int) {

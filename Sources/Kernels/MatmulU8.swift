@@ -126,7 +126,13 @@ private func packPanel(
   _ args: ek_matmul, _ shape: MatmulShapeU8, _ b: UnsafePointer<UInt8>, _ columns: Int, _ rowShift: Int32,
   _ panel: UnsafeMutableRawPointer
 ) {
+  #if ISA_AVX2
+  let mixed = MixedPanel(panel, shape.steps)
+  mixed.allWords()
+  let weights = UnsafeMutableRawPointer(mixed.weights)
+  #else
   let weights = panel + 8 &* panelWidth
+  #endif
   let rowStride = Int(args.b_row_stride), columnStride = Int(args.b_column_stride)
   if dotGroup == 4 && rowStride == 1 {
     packRuns(b, columnStride, columns, shape.k, weights.assumingMemoryBound(to: UInt32.self))
@@ -156,6 +162,9 @@ private func packPanel(
   let scales = (panel + 4 &* panelWidth).assumingMemoryBound(to: Float.self)
   VF(repeating: args.scale).store(scales)
   VF(repeating: args.scale).store(scales + lanes)
+  #if ISA_AVX2
+  mixed.setLimits(OutputU8(args))
+  #endif
 }
 
 /// What makes four bytes weights: less 128 each flips their top bits, and `dotWeightOffset` may take that back.

@@ -9,6 +9,13 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.conv), run: convRunU8, units: convUnitsU8, scratch_bytes: convScratchU8,
       packed_bytes: convPackedBytesU8, pack: convPackU8))
+  #if ISA_AVX2
+  enter(
+    table, EK_CONV_WINOGRAD_U8,
+    ek_kernel(
+      name: cString(Name.winograd), run: winogradRunU8, units: winogradUnitsU8, scratch_bytes: winogradScratchU8,
+      packed_bytes: winogradPackedBytesU8, pack: winogradPackU8))
+  #endif
   #if !ISA_SSE2 && !ISA_NEONDOT
   enter(
     table, EK_CONV_SPARSE_U8,
@@ -82,6 +89,7 @@ private enum IntegerKernelName {
 #elseif ISA_AVX2
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx2_6x16" }
+  static var winograd: StaticString { "conv_winograd_u8_avx2_6x16" }
   static var sparse: StaticString { "conv_sparse_u8_avx2" }
   static var depthwise: StaticString { "depthwise_u8_avx2_16" }
   static var matmul: StaticString { "matmul_u8_avx2" }

@@ -36,7 +36,7 @@ public struct StepInfo {
 /// from it does not.
 ///
 /// Constants that kernels can read as they are stay where the graph has them: **the plan (or its graph) must
-/// outlive every session made from it.**
+/// outlive every session made from it**, unless the graph's constants are made on demand, which are copied.
 public struct Plan {
   /// Options as asked for, with the instruction set that was chosen and the threads that will run.
   public let options: SessionOptions
@@ -62,7 +62,8 @@ public struct Plan {
 
   /// Plans a graph. Throws `invalidArgument` for options out of range, `unsupportedOperator` naming the node that
   /// no kernel can run (or, when strict, that none can run fast), `limitExceeded` when a size overflows.
-  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions()) throws(EdgeError) {
+  /// `isValid`: the graph was validated before.
+  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions(), isValid: Bool = false) throws(EdgeError) {
     guard options.batch >= 1 else { throw EdgeError(.invalidArgument, "batch must be at least 1, not \(options.batch)") }
     guard options.threads >= 1, options.threads <= 256 else {
       throw EdgeError(.invalidArgument, "threads must be 1...256, not \(options.threads)")
@@ -77,7 +78,7 @@ public struct Plan {
       throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
     }
     guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "trace_runs is negative") }
-    try graph.validate()
+    if !isValid { try graph.validate() }
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }
@@ -88,7 +89,12 @@ public struct Plan {
     let lowering = try Lowering(
       graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, choices: options.choices,
       maximumIterations: Int64(options.maximumIterations), observed: options.observed)
-    try lowering.run()
+    do throws(EdgeError) {
+      try lowering.run()
+    } catch {
+      // What could not be read of a constant may be the reason.
+      throw lowering.source?.failure ?? error
+    }
     for value in options.observed {
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
@@ -110,6 +116,8 @@ public struct Plan {
       steps.append(info)
     }
     if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
+    try lowering.keepConstants()
+    if let failure = lowering.source?.failure { throw failure }
     for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
     if options.traceRuns > 0, options.threads > 1 {
       // A thread is known by its scratch.

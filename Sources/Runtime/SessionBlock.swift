@@ -23,8 +23,9 @@ enum SessionBlock {
     var hasNewState: Bool
     var observed: UnsafeMutablePointer<Observed>
     var observedCount: Int
-    /// Nanoseconds of each step; nil when not profiled.
+    /// Ticks of each step; nil when not profiled.
     var times: UnsafeMutablePointer<UInt64>?
+    var clock: StopClock
     /// nil without a trace.
     var trace: UnsafeMutablePointer<TraceRing>?
     var pool: UnsafeMutableRawPointer?
@@ -100,10 +101,10 @@ struct BlockLayout {
   let states: Int
   let observed: Int
   let times: Int
-  /// The trace's ring, its records, the lines of threads, and what stands in for the kernels of steps that threads share.
+  /// The trace's ring, its records, what threads note of their shares, and what stands in for the kernels of steps that they share.
   let trace: Int
   let traceRecords: Int
-  let traceLines: Int
+  let traceShares: Int
   let traceCapacity: Int
   let sharedCalls: Int
   let pool: Int
@@ -143,8 +144,9 @@ struct BlockLayout {
     // A model without steps has a ring of one record, so that nothing divides by 0.
     traceCapacity = isTraced ? max(records, 1) : 0
     trace = try cursor.take(isTraced ? 1 : 0, MemoryLayout<TraceRing>.stride)
-    traceRecords = try cursor.take(traceCapacity, TraceRing.stride(threads: options.threads))
-    traceLines = try cursor.take(tracedShares ? options.threads : 0, TraceRing.lineBytes)
+    traceRecords = try cursor.take(traceCapacity, MemoryLayout<TraceRing.Record>.stride)
+    traceShares = try cursor.take(
+      tracedShares ? try TraceRing.shareCount(threads: options.threads, capacity: traceCapacity) : 0, MemoryLayout<TraceRing.Share>.stride)
     sharedCalls = try cursor.take(tracedShares ? lowering.steps.count : 0, MemoryLayout<TraceRing.SharedCall>.stride)
     pool = try cursor.take(1, ThreadPool.byteCount(threads: options.threads))
 
@@ -153,8 +155,8 @@ struct BlockLayout {
       lowering.steps[index].packedOffset = try cursor.take(1, lowering.steps[index].packedBytes) &- packed
     }
     for index in lowering.buffers.indices {
-      guard case .derived = lowering.buffers[index].kind, lowering.buffers[index].lastStep >= 0 || lowering.buffers[index].isObserved
-      else { continue }
+      let buffer = lowering.buffers[index]
+      guard buffer.isDerived && (buffer.lastStep >= 0 || buffer.isObserved) || buffer.isKept else { continue }
       lowering.buffers[index].offset = try cursor.take(1, lowering.buffers[index].byteCount) &- packed
     }
     packedBytes = cursor.end &- packed

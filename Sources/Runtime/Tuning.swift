@@ -5,7 +5,7 @@ import Graph
 
 /// Who chooses how a step is computed, where several ways lead to the same result.
 ///
-/// A choice is one number: `form | set << 8 | parts << 16 | identity << 32`. Form: of a float32 convolution in Winograd's form
+/// A choice is one number: `form | set << 8 | parts << 16 | identity << 32`. Form: of a convolution in Winograd's form
 /// the results along the side of a square; of a convolution that leaves out zeros `ek_conv.sparse << 4`; 0 for the plain form
 /// and for all other steps; `LoweredStep.chained` is added where a later step's chain runs the step. Set: the raw value of the kernel's
 /// instruction set. Parts: how many are handed out to the threads. Identity: see `LoweredStep.identity`.
@@ -73,7 +73,7 @@ extension LoweredStep {
     var kind = operation
     switch Int(operation) {
     case Int(EK_CONV_WINOGRAD_F32), Int(EK_CONV_BF16), Int(EK_CONV_SPARSE_F32): kind = Int32(EK_CONV_F32)
-    case Int(EK_CONV_SPARSE_U8): kind = Int32(EK_CONV_U8)
+    case Int(EK_CONV_WINOGRAD_U8), Int(EK_CONV_SPARSE_U8): kind = Int32(EK_CONV_U8)
     default: break
     }
     // What is packed depends on the choice for the next step, of which packing is none.

@@ -9,6 +9,11 @@ enum NumbersU8: CaseIterable {
   case ordinary
   /// Activations 255 and weights of -127, -128 or 127: sums that saturate 16-bit intermediates.
   case saturating
+  /// The same activations and neighbouring weights of one sign that add up to 128, the most that products of bytes can take
+  /// in sixteen bits, and in some columns to 129.
+  case pairs
+  /// Small weights, a few of them large: what is multiplied as bytes and what is not changes within a row.
+  case outliers
   /// Scales of 1/2 and 1/4 and small sums: most results are ties.
   case ties
   /// Scales so large that a result converted before it is clamped would overflow Int32.
@@ -25,7 +30,7 @@ func checkConvolutionU8(
   guard shape.isValid else { return }
   var random = SeededRandom(seed)
   let pixels = shape.n * shape.oh * shape.ow
-  let saturating = numbers == .saturating, ties = numbers == .ties
+  let saturating = numbers == .saturating || numbers == .pairs, ties = numbers == .ties
   func image(_ count: Int, _ channels: Int, _ extra: Int, _ range: ClosedRange<Int>) -> [UInt8] {
     random.bytes(max(0, count * (channels + extra) - extra), range)
   }
@@ -33,7 +38,16 @@ func checkConvolutionU8(
     shape.n * shape.h * shape.w, shape.cIn, shape.extraX, saturating ? 255...255 : ties ? 0...3 : 0...255)
   let taps = shape.depthwise ? shape.kh * shape.kw : shape.terms
   var weights = random.weights(shape.cOut * taps, ties ? -2...2 : -128...127)
-  if saturating {
+  if numbers == .pairs {
+    weights = weights.indices.map { index in
+      let (row, k) = (index / (shape.depthwise ? 1 : taps), index % taps)
+      let pair = k / 2, larger = 64 + (row * 31 + pair * 17) % 64
+      let weight = k % 2 == 0 ? larger : 128 - larger + ((row / 16 + pair) % 5 == 0 && row % 7 == 3 ? 1 : 0)
+      return Int8((row + pair) % 3 == 0 ? -weight : weight)
+    }
+  } else if numbers == .outliers {
+    weights = weights.map { $0 % 31 == 0 ? $0 : $0 % 32 }
+  } else if saturating {
     let extremes: [Int8] = [127, -127, -128, 127]
     let column = random.int(0...3)
     weights = weights.indices.map { extremes[($0 / (shape.depthwise ? 1 : taps) + column) % 4] }
@@ -44,8 +58,8 @@ func checkConvolutionU8(
   let spread = 1 / (60 * Float(taps).squareRoot())
   let scales: [Float] = (0..<shape.cOut).map { channel in
     switch numbers {
-    case .ordinary, .extremeZeroPoints: spread * random.float(0.5...2)
-    case .saturating: 0.5 / (128 * Float(taps))
+    case .ordinary, .outliers, .extremeZeroPoints: spread * random.float(0.5...2)
+    case .saturating, .pairs: 0.5 / (128 * Float(taps))
     case .ties: channel % 2 == 0 ? 0.5 : 0.25
     case .overflowing: [1e30, 3e5, 2147483, 1e10][channel % 4]
     }
@@ -77,7 +91,8 @@ func checkConvolutionU8(
         : memory.output(of: kernel, bytes: outputBytes, sourceLocation: sourceLocation, build)
     }
   }
-  let expected = call(reference(operation == EK_CONV_SPARSE_U8 ? EK_CONV_U8 : operation), partitions: false)
+  let expected = call(
+    reference(operation == EK_CONV_SPARSE_U8 || operation == EK_CONV_WINOGRAD_U8 ? EK_CONV_U8 : operation), partitions: false)
   for table in simdTables {
     guard let kernel = table.kernel(operation) else { continue }
     // What a kernel does not take it says by having nothing to do.

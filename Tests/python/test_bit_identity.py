@@ -112,3 +112,24 @@ def test_environment_chooses_the_instruction_set(quantized: edgeai.Result, monke
     monkeypatch.setenv("EDGEAI_ISA", "z80")
     with pytest.raises(edgeai.EdgeAIError, match="z80"):
         edgeai.Session(quantized.model)
+
+
+@pytest.mark.skipif("avx2" not in edgeai.instruction_sets(), reason="this processor has no AVX2")
+def test_winograds_form_gives_the_bytes_of_the_plain_one() -> None:
+    rng = np.random.default_rng(5)
+    weights = {"w0": rng.standard_normal((32, 16, 3, 3)), "w1": rng.standard_normal((48, 32, 3, 3)), "w2": rng.standard_normal((32, 48, 3, 3))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["c0"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c0"], ["r0"]),
+        helper.make_node("Conv", ["r0", "w1"], ["c1"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["c1", "w2"], ["c2"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["c2", "r0"], ["y"]),
+    ]
+    constants = {name: (array / 20).astype(np.float32) for name, array in weights.items()}
+    model = edgeai.load(small_model(nodes, {"x": ("n", 16, 21, 18)}, ["y"], constants))
+    x = rng.standard_normal((4, 16, 21, 18)).astype(np.float32)
+    quantized = edgeai.quantize(model, x).model
+    session = edgeai.Session(quantized, isa="avx2")
+    kernels = [step.kernel for step in session.plan if "conv" in step.kernel]
+    assert kernels == ["conv_winograd_u8_avx2_6x16"] * 3
+    assert np.array_equal(session(x), edgeai.Session(quantized, isa="reference")(x))

@@ -88,6 +88,7 @@ enum {
   EK_CHANNEL_AFFINE_F32,     /* ek_channel_affine */
   EK_OPTIMIZER_STEP_F32,     /* ek_optimizer_step */
   EK_RANDOM_F32,             /* ek_random */
+  EK_CONV_WINOGRAD_U8,       /* ek_conv      3x3, stride 1, one group; units() is 0 for others, packed_bytes() for weights that are too large. No reference: EK_CONV_U8 is equal */
   EK_OPERATION_COUNT
 };
 
@@ -159,7 +160,7 @@ typedef struct {
   int32_t q_min, q_max;                /* u8: within 0...255 */
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
-  int32_t winograd;                    /* EK_CONV_WINOGRAD_F32: results along the side of a square, 2 or 4 */
+  int32_t winograd;                    /* EK_CONV_WINOGRAD_*: results along the side of a square, 2 or 4 (u8: 4) */
   int32_t planes, y_bits;              /* EK_CONV_BINARY: 2 where a weight may be 0, else 1; whether y is bits */
   int32_t sparse;                      /* EK_CONV_SPARSE_*: EK_SPARSE_PANELS or EK_SPARSE_PIXELS */
 } ek_conv;
@@ -438,7 +439,7 @@ typedef struct {
   void (*run)(const void *args, int64_t begin, int64_t end, void *scratch);
   int64_t (*units)(const void *args);
   int64_t (*scratch_bytes)(const void *args);                    /* for one thread */
-  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights. Sparse kernels count weights here */
+  int64_t (*packed_bytes)(const void *args);                     /* NULL: the kernel reads plain weights. Sparse and Winograd's u8 kernels look at weights here */
   void (*pack)(const void *args, void *packed);                  /* reads weights, bias, scale; packed is 64-byte aligned */
 } ek_kernel;
 

@@ -154,14 +154,16 @@ extension Lowering {
 
     var operation: Int
     var sparse: SparseChoice?
+    // Where it depends on the weights.
+    var packedBytes = 0
     switch kind {
     case .plain:
       var share: Float = 1
-      operation = integer ? Int(EK_CONV_U8) : try chooseForm(node, &arguments, &slots, &share)
+      operation = integer ? chooseIntegerForm(&arguments, slots, &share, &packedBytes) : try chooseForm(node, &arguments, &slots, &share)
       sparse = sparseChoice(arguments, slots, isInteger: integer, dense: share)
       if let sparse {
         operation = sparse.operation
-        (arguments.sparse, arguments.winograd) = (sparse.form, 0)
+        (arguments.sparse, arguments.winograd, packedBytes) = (sparse.form, 0, sparse.packedBytes)
         note = sparse.note
       }
     case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
@@ -178,10 +180,8 @@ extension Lowering {
       steps[steps.count - 1].windowLines = Int64(arguments.n) &* spatial &* Int64(arguments.kh)
     }
     steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd | arguments.sparse << 4)
-    if let sparse {
-      steps[steps.count - 1].packedBytes = sparse.packedBytes
-      steps[steps.count - 1].workShare = sparse.cost
-    }
+    steps[steps.count - 1].packedBytes = packedBytes
+    if let sparse { steps[steps.count - 1].workShare = sparse.cost }
   }
 
   /// Chooses between the plain form, in the session's precision, and Winograd's, the wanted one or that with less to do; the
@@ -201,6 +201,28 @@ extension Lowering {
     slots[1].place = try rounded(node, 1)
     note = "bfloat16, emulated"
     return Int(EK_CONV_F32)
+  }
+
+  /// The same for integers, whose two forms give the same bytes. Winograd's has to know the weights.
+  private func chooseIntegerForm(_ arguments: inout ek_conv, _ slots: [SlotUse], _ share: inout Float, _ packedBytes: inout Int) -> Int {
+    let wanted = wish.map { Int32($0 & 0xF) }
+    guard arguments.kh == 3, arguments.kw == 3, wanted ?? 4 == 4, let ways = chosen(Int32(EK_CONV_WINOGRAD_U8)), let plain = chosen(Int32(EK_CONV_U8)),
+      ways.isa == plain.isa, let weights = slots.first(where: { $0.slot == 1 }).flatMap({ contents($0.place) })
+    else { return Int(EK_CONV_U8) }
+    var known = arguments
+    known.weights = weights
+    known.winograd = 4
+    // Of a product's time: what the transforms of an image square take for each of its inputs and outputs, and a weight that is read.
+    let squares = Int(known.n) &* ((Int(known.oh) &+ 3) / 4) &* ((Int(known.ow) &+ 3) / 4)
+    let (inputs, outputs) = (Int(known.c_in), Int(known.c_out))
+    let work = 36 &* ((squares &+ 6) &* inputs &* outputs &+ squares &* (4 &* inputs &+ 9 &* outputs))
+    let least = Float(work) / Float(max(9 &* (Int(known.n) &* Int(known.oh) &* Int(known.ow) &+ 6) &* inputs &* outputs, 1))
+    guard wanted != nil || least < 1, ways.kernel.units(&known) > 0 else { return Int(EK_CONV_U8) }
+    packedBytes = Int(ways.kernel.packed_bytes(&known))
+    if packedBytes == 0 { return Int(EK_CONV_U8) }
+    arguments.winograd = 4
+    share = least
+    return Int(EK_CONV_WINOGRAD_U8)
   }
 
   /// The form with the least work, as if all could have it, and what that is of the plain form's work. A weight that is read from
@@ -311,15 +333,16 @@ extension Lowering {
   private static func transpose<T: BitwiseCopyable>(
     _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ rows: Int, _ columns: Int, _: T.Type
   ) {
+    let size = MemoryLayout<T>.size
     var to = y
     var column = 0
     while column < columns {
-      var row = 0
-      while row < rows {
-        let element = x.loadUnaligned(fromByteOffset: (row &* columns &+ column) &* MemoryLayout<T>.size, as: T.self)
-        to.storeBytes(of: element, as: T.self)
-        to += MemoryLayout<T>.size
-        row &+= 1
+      var from = x + column &* size
+      let end = to + rows &* size
+      while to < end {
+        to.storeBytes(of: from.loadUnaligned(as: T.self), as: T.self)
+        from += columns &* size
+        to += size
       }
       column &+= 1
     }

@@ -77,7 +77,7 @@ extension Lowering {
   /// A quarter of the weights are zero, of those that tell: some evenly spaced ones, so that looking costs nothing where nothing
   /// was pruned.
   private static func hasManyZeros(_ weights: UnsafeRawPointer, _ count: Int, _ isInteger: Bool) -> Bool {
-    let step = (count / 2048) | 1
+    let step = (count / 512) | 1
     return 4 &* zeros(weights, count, step, isInteger) >= (count &+ step &- 1) / step
   }
 
@@ -100,7 +100,7 @@ extension Lowering {
   }
 
   /// What is known now of a buffer's contents.
-  private func contents(_ place: BufferPlace) -> UnsafeRawPointer? {
+  func contents(_ place: BufferPlace) -> UnsafeRawPointer? {
     switch buffers[place.buffer].kind {
     case .constant(let data): return data.base + place.offset
     case .derived(let storage): return UnsafeRawPointer(storage.base) + place.offset

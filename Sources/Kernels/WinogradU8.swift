@@ -1,0 +1,476 @@
+#if ISA_AVX2
+import CPlatform
+
+// 3x3 convolution of bytes with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015) in integers, which gives the plain
+// form's sums exactly: squares of 4 x 4 results take 36 products for each pair of channels instead of 144. The points are 0, 1,
+// -1, 2, -2 and infinity. Along one axis, of inputs d, weights g and results y:
+//
+//     v = B d      4 0 -5 0 1 0;  0 -4 -4 1 1 0;  0 4 -4 -1 1 0;  0 -2 -1 2 1 0;  0 2 -1 -2 1 0;  0 4 0 -5 0 1
+//     u = G g      6 0 0;  1 1 1;  1 -1 1;  1 2 4;  1 -2 4;  0 0 6
+//     m = u v      summed over input channels
+//     24 y0 = m0 - 4 (m1 + m2) + (m3 + m4)        12 y1 = (m3 - m4) - 2 (m1 - m2)
+//      6 y2 = (m3 + m4) - (m1 + m2)                6 y3 = 2 (m3 - m4) - (m1 - m2) + m5
+//
+// G is the usual one times 4, -6, -6, 24, 24, 1 for its rows, of which the first and the last were then multiplied by 6; the
+// results' factors make up for it.
+//
+// Why it is exact: activations less their zero point and weights less theirs are at most 255 in magnitude. A row of B has
+// magnitudes that add up to 10, of G to 7: transformed along both axes they are at most 100 * 255 = 25500 and 49 * 255 = 12495,
+// which fit in Int16, and two products of them in Int32. Sums over channels and the results' transform wrap around: they are
+// right modulo 2^32. So is 9 * 2^b y, with b = 3, 2, 1, 1 along each axis for y0 to y3, and, multiplied by the inverse of 9, 2^b y.
+// That is y itself, shifted, where the magnitude of y is below 2^25 (b is 6 at most). The magnitude of a result is at most the
+// larger distance of 0 and 255 from the activations' zero point times the sum of a channel's magnitudes of weights: layers
+// where that is not below 2^25 are not taken.
+
+private typealias Words = SIMD16<Int16>
+
+/// Squares, blocks and memory of one convolution.
+private struct WinogradPlanU8 {
+  let args: UnsafePointer<ek_conv>
+  let depth: Int, columns: Int, panels: Int
+  /// Squares across and down an image, and in all.
+  let across: Int, down: Int, squares: Int
+  let blockSquares: Int, squareBlocks: Int, blockPanels: Int, panelBlocks: Int
+
+  /// The side of an image square, and its places.
+  @inline(__always) static var side: Int { 6 }
+  @inline(__always) static var places: Int { 36 }
+  @inline(__always) static var results: Int { 4 }
+
+  init(_ pointer: UnsafeRawPointer) {
+    args = pointer.assumingMemoryBound(to: ek_conv.self)
+    let c = args.pointee
+    depth = Int(c.c_in)
+    columns = Int(c.c_out)
+    panels = divideUp(columns, panelWidth)
+    across = divideUp(Int(c.ow), Self.results)
+    down = divideUp(Int(c.oh), Self.results)
+    squares = Int(c.n) &* across &* down
+    // Squares and their products in the second level cache; where weights are more than that, they are read again for each block.
+    let memory = smaller(larger(Self.places &* depth &* columns, 384 << 10), 2 << 20)
+    let fitting = larger(memory / (Self.places &* (2 &* depth &+ 4 &* columns)) / tileRows, 2) &* tileRows
+    squareBlocks = larger(divideUp(squares, fitting), 1)
+    blockSquares = divideUp(squares, squareBlocks)
+    panelBlocks = larger(smaller(divideUp(4, squareBlocks), panels), 1)
+    blockPanels = divideUp(panels, panelBlocks)
+  }
+
+  /// What this kernel takes. Whether it is the fastest is the planner's question.
+  var fits: Bool {
+    let c = args.pointee
+    return c.kh == 3 && c.kw == 3 && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
+      && c.winograd == 4 && depth > 0 && depth % 16 == 0 && columns > 0 && columns % panelWidth == 0
+  }
+
+  /// No result of these weights can be 2^25 or more.
+  private var isExact: Bool {
+    let c = args.pointee
+    guard let source = c.weights else { return false }
+    let distance = larger(Int(c.x_zero_point), 255 &- Int(c.x_zero_point)), limit = ((1 << 25) &- 1) / larger(distance, 1)
+    // The largest weights there can be need not be looked at.
+    if 9 &* depth &* 255 <= limit { return true }
+    let zero = Words(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), ones = Words(repeating: 1)
+    var row = source.assumingMemoryBound(to: Int8.self)
+    var left = columns
+    while left > 0 {
+      var sum = VI(repeating: 0)
+      var i = 0
+      while i < 9 &* depth {
+        let weights = words(row + i) &- zero
+        let magnitudes = weights.replacing(with: 0 &- weights, where: weights .< 0)
+        DotOperation.accumulate(&sum, unsafeBitCast(magnitudes, to: VI.self), unsafeBitCast(ones, to: VI.self))
+        i &+= 16
+      }
+      if Int(sum.laneSum) > limit { return false }
+      row += 9 &* depth
+      left &-= 1
+    }
+    return true
+  }
+
+  var units: Int { fits ? squareBlocks &* panelBlocks : 0 }
+
+  // Scratch: lines between the two steps of a transform, transformed squares, their products, and one padded square. Tiles
+  // take whole rows behind the last. Places lie an odd number of cache lines apart: at a power of two they would drive each
+  // other out of the cache.
+  var lineBytes: Int { 2048 }
+  var blockRows: Int { roundedUp(blockSquares, tileRows) }
+  var rowBytes: Int { 2 &* depth }
+  var inputPlace: Int { roundedUp(blockRows &* rowBytes, 128) &+ 64 }
+  var productStride: Int { blockPanels &* panelWidth }
+  /// In sums.
+  var productPlace: Int { roundedUp(blockRows &* productStride, 32) &+ 16 }
+  var scratchBytes: Int { lineBytes &+ Self.places &* (inputPlace &+ 4 &* productPlace &+ depth) }
+
+  // Packed: the same lines, used while packing, bias and scales, then for each block of panels and place its panels: one stretch of memory for a unit.
+  var headBytes: Int { lineBytes &+ roundedUp(8 &* columns, 64) }
+  /// Steps are pairs of channels.
+  var steps: Int { depth / 2 }
+  var panelBytes: Int { steps &* panelWidth &* 4 }
+  var placeBytes: Int { blockPanels &* panelBytes }
+  /// 0 for weights that are not taken.
+  var packedBytes: Int { !isExact ? 0 : headBytes &+ panelBlocks &* Self.places &* placeBytes }
+  /// Where the first place of a panel starts.
+  func panelStart(_ panel: Int) -> Int {
+    headBytes &+ panel / blockPanels &* Self.places &* placeBytes &+ panel % blockPanels &* panelBytes
+  }
+}
+
+@inline(__always) private func words(_ p: UnsafePointer<UInt8>) -> Words { Words(truncatingIfNeeded: SIMD16<UInt8>.load(p)) }
+@inline(__always) private func words(_ p: UnsafePointer<Int8>) -> Words {
+  Words(truncatingIfNeeded: UnsafeRawPointer(p).loadUnaligned(as: SIMD16<Int8>.self))
+}
+
+func winogradUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return Int64(WinogradPlanU8(args).units)
+}
+
+func winogradScratchU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return Int64(WinogradPlanU8(args).scratchBytes)
+}
+
+func winogradPackedBytesU8(_ args: UnsafeRawPointer?) -> Int64 {
+  guard let args else { return 0 }
+  return Int64(WinogradPlanU8(args).packedBytes)
+}
+
+/// Weights [c_out][3][3][c_in] become panels of transformed pairs.
+func winogradPackU8(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
+  guard let args, let packed else { return }
+  let plan = WinogradPlanU8(args)
+  let c = plan.args.pointee
+  guard let source = c.weights else { return }
+  let weights = source.assumingMemoryBound(to: Int8.self)
+  let bias = (packed + plan.lineBytes).assumingMemoryBound(to: Int32.self), plain = c.bias?.assumingMemoryBound(to: Int32.self)
+  let scales = (packed + (plan.lineBytes &+ 4 &* plan.columns)).assumingMemoryBound(to: Float.self)
+  var column = 0
+  while column < plan.columns {
+    bias[column] = plain?[column] ?? 0
+    scales[column] = c.scale[column]
+    column &+= 1
+  }
+  // All columns of a panel for a few channels: they share the lines of memory that are written.
+  var panel = 0
+  while panel < plan.panels {
+    var channel = 0
+    while channel < plan.depth {
+      let to = packed + (plan.panelStart(panel) &+ channel &* 2 &* panelWidth)
+      var own = 0
+      while own < panelWidth {
+        packChannels(
+          weights + ((panel &* panelWidth &+ own) &* 9 &* plan.depth &+ channel), plan.depth,
+          Words(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), to + 4 &* own, plan.placeBytes,
+          packed.assumingMemoryBound(to: Words.self))
+        own &+= 1
+      }
+      channel &+= 16
+    }
+    panel &+= 1
+  }
+}
+
+/// Sixteen input channels of one output channel: eight steps of each place.
+@inline(never)
+private func packChannels(
+  _ weights: UnsafePointer<Int8>, _ depth: Int, _ zero: Words, _ panel: UnsafeMutableRawPointer, _ place: Int,
+  _ lines: UnsafeMutablePointer<Words>
+) {
+  @inline(__always) func along(_ a: Words, _ b: Words, _ c: Words, _ store: (Int, Words) -> Void) {
+    let triple = a &+ a &+ a, last = c &+ c &+ c
+    let outer = a &+ c, twice = b &+ b, wide = a &+ c &+ c &+ c &+ c
+    var i = 0
+    while i < 6 {
+      let v =
+        switch i {
+        case 0: triple &+ triple
+        case 1: outer &+ b
+        case 2: outer &- b
+        case 3: wide &+ twice
+        case 4: wide &- twice
+        default: last &+ last
+        }
+      store(i, v)
+      i &+= 1
+    }
+  }
+  var x = 0
+  while x < 3 {
+    let column = weights + x &* depth
+    along(words(column) &- zero, words(column + 3 &* depth) &- zero, words(column + 6 &* depth) &- zero) { lines[$0 &* 3 &+ x] = $1 }
+    x &+= 1
+  }
+  var y = 0
+  while y < 6 {
+    along(lines[y &* 3], lines[y &* 3 &+ 1], lines[y &* 3 &+ 2]) { x, v in
+      let pairs = unsafeBitCast(v, to: SIMD8<Int32>.self)
+      let to = panel + (y &* 6 &+ x) &* place
+      var i = 0
+      while i < 8 {
+        (to + i &* 4 &* panelWidth).storeBytes(of: pairs[i], as: Int32.self)
+        i &+= 1
+      }
+    }
+    y &+= 1
+  }
+}
+
+func winogradRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
+  guard let args, let scratch else { return }
+  let plan = WinogradPlanU8(args)
+  guard let packed = plan.args.pointee.packed else { return }
+  let input = scratch + plan.lineBytes
+  let products = (input + WinogradPlanU8.places &* plan.inputPlace).assumingMemoryBound(to: Int32.self)
+  var prepared = -1
+  var unit = Int(begin)
+  while unit < Int(end) {
+    let block = unit / plan.panelBlocks
+    let first = block &* plan.blockSquares
+    let count = smaller(plan.blockSquares, plan.squares &- first)
+    if prepared != block {
+      prepare(plan, first, count, scratch)
+      prepared = block
+    }
+    let panel = unit % plan.panelBlocks &* plan.blockPanels
+    let panels = smaller(plan.blockPanels, plan.panels &- panel)
+    var place = 0
+    while place < WinogradPlanU8.places {
+      multiply(
+        plan, count, panels, input + place &* plan.inputPlace, packed + (plan.panelStart(panel) &+ place &* plan.placeBytes),
+        products + place &* plan.productPlace)
+      place &+= 1
+    }
+    var square = 0
+    while square < count {
+      finish(plan, first &+ square, products + square &* plan.productStride, panel, panels, packed, scratch)
+      square &+= 1
+    }
+    unit &+= 1
+  }
+}
+
+/// Stores sums as they are.
+private struct SumSink: TileSink {
+  let to: UnsafeMutablePointer<Int32>
+  let stride: Int
+
+  @inline(__always) func take(_ row: Int, _ low: VI, _ high: VI) {
+    low.store(to + row &* stride)
+    high.store(to + (row &* stride &+ lanes))
+  }
+}
+
+/// Products of one place. Tiles are whole: what rows behind the last hold does not matter.
+@inline(never)
+private func multiply(
+  _ plan: WinogradPlanU8, _ count: Int, _ panels: Int, _ rows: UnsafeRawPointer, _ weights: UnsafeRawPointer,
+  _ to: UnsafeMutablePointer<Int32>
+) {
+  typealias Row = WideRow<DotOperation>
+  let stride = plan.rowBytes, steps = plan.steps
+  var panel = 0
+  while panel < panels {
+    let w = (weights + panel &* plan.panelBytes).assumingMemoryBound(to: VI.self)
+    var row = 0
+    while row < count {
+      let sink = SumSink(to: to + (row &* plan.productStride &+ panel &* panelWidth), stride: plan.productStride)
+      let a = rows + row &* stride
+      if count &- row <= MiddleTile<Row>.rows {
+        MiddleTile<Row>.product(steps, a, stride, w, VI(repeating: 0), VI(repeating: 0)).finish(0, sink)
+        break
+      }
+      MainTile<Row>.product(steps, a, stride, w, VI(repeating: 0), VI(repeating: 0)).finish(0, sink)
+      row &+= tileRows
+    }
+    panel &+= 1
+  }
+}
+
+/// Transforms the image squares of a block: [place][square][channel].
+private func prepare(_ plan: WinogradPlanU8, _ first: Int, _ count: Int, _ scratch: UnsafeMutableRawPointer) {
+  let c = plan.args.pointee
+  guard let base = c.x else { return }
+  let image = base.assumingMemoryBound(to: UInt8.self)
+  let (h, w, pixel, depth) = (Int(c.h), Int(c.w), Int(c.x_stride), plan.depth)
+  let side = WinogradPlanU8.side, places = WinogradPlanU8.places
+  let zero = UInt8(truncatingIfNeeded: c.x_zero_point)
+  let lines = scratch.assumingMemoryBound(to: Words.self)
+  let transformed = scratch + plan.lineBytes
+  let patch = (transformed + places &* (plan.inputPlace &+ 4 &* plan.productPlace)).assumingMemoryBound(to: UInt8.self)
+  var square = 0
+  while square < count {
+    let index = first &+ square
+    let top = index / plan.across % plan.down &* WinogradPlanU8.results &- Int(c.pad_top)
+    let left = index % plan.across &* WinogradPlanU8.results &- Int(c.pad_left)
+    var from = image + ((index / (plan.across &* plan.down) &* h &+ top) &* w &+ left) &* pixel
+    var (line, step) = (w &* pixel, pixel)
+    if top < 0 || left < 0 || top &+ side > h || left &+ side > w {
+      // A square that reaches over the image's border has zero points there.
+      var out = patch
+      var y = top
+      while y < top &+ side {
+        var x = left
+        while x < left &+ side {
+          let isInside = y >= 0 && y < h && x >= 0 && x < w
+          let pixel = from + ((y &- top) &* line &+ (x &- left) &* step)
+          var i = 0
+          while i < depth {
+            (isInside ? SIMD16<UInt8>.load(pixel + i) : SIMD16<UInt8>(repeating: zero)).store(out + i)
+            i &+= 16
+          }
+          out += depth
+          x &+= 1
+        }
+        y &+= 1
+      }
+      (from, line, step) = (UnsafePointer(patch), side &* depth, depth)
+    }
+    var channel = 0
+    while channel < depth {
+      transformSquare(
+        from + channel, line, step, Words(repeating: Int16(zero)), transformed + (square &* plan.rowBytes &+ 2 &* channel), plan.inputPlace,
+        lines)
+      channel &+= 16
+    }
+    square &+= 1
+  }
+}
+
+/// Sixteen channels of a square.
+@inline(never)
+private func transformSquare(
+  _ from: UnsafePointer<UInt8>, _ line: Int, _ pixel: Int, _ zero: Words, _ to: UnsafeMutableRawPointer, _ place: Int,
+  _ lines: UnsafeMutablePointer<Words>
+) {
+  var x = 0
+  while x < 6 {
+    let column = from + x &* pixel
+    let v = InputLine(
+      words(column) &- zero, words(column + line) &- zero, words(column + 2 &* line) &- zero, words(column + 3 &* line) &- zero,
+      words(column + 4 &* line) &- zero, words(column + 5 &* line) &- zero)
+    lines[x] = v.v0
+    lines[6 &+ x] = v.v1
+    lines[12 &+ x] = v.v2
+    lines[18 &+ x] = v.v3
+    lines[24 &+ x] = v.v4
+    lines[30 &+ x] = v.v5
+    x &+= 1
+  }
+  var to = to
+  var line = lines
+  var y = 0
+  while y < 6 {
+    let v = InputLine(line[0], line[1], line[2], line[3], line[4], line[5])
+    to.storeBytes(of: v.v0, as: Words.self)
+    (to + place).storeBytes(of: v.v1, as: Words.self)
+    (to + 2 &* place).storeBytes(of: v.v2, as: Words.self)
+    (to + 3 &* place).storeBytes(of: v.v3, as: Words.self)
+    (to + 4 &* place).storeBytes(of: v.v4, as: Words.self)
+    (to + 5 &* place).storeBytes(of: v.v5, as: Words.self)
+    to += 6 &* place
+    line += 6
+    y &+= 1
+  }
+}
+
+/// Six inputs times B.
+private struct InputLine {
+  let v0: Words, v1: Words, v2: Words, v3: Words, v4: Words, v5: Words
+
+  @inline(__always) init(_ p: Words, _ q: Words, _ r: Words, _ s: Words, _ t: Words, _ u: Words) {
+    let f = t &- r, h = s &- q
+    let first = (p &- r) &+ (p &- r), h2 = h &+ h
+    v0 = first &+ first &+ f
+    v5 = (u &- s) &- (h2 &+ h2)
+    let r2 = r &+ r, q2 = q &+ q
+    let e = t &- (r2 &+ r2), o = s &- (q2 &+ q2)
+    v1 = e &+ o
+    v2 = e &- o
+    v3 = f &+ h2
+    v4 = f &- h2
+  }
+}
+
+/// Four results of six sums, times their factors.
+private struct OutputLine {
+  let y0: VI, y1: VI, y2: VI, y3: VI
+
+  @inline(__always) init(_ m0: VI, _ m1: VI, _ m2: VI, _ m3: VI, _ m4: VI, _ m5: VI) {
+    let sum = m1 &+ m2, difference = m1 &- m2, wideSum = m3 &+ m4, wideDifference = m3 &- m4
+    let twice = sum &+ sum
+    y0 = m0 &- (twice &+ twice) &+ wideSum
+    y1 = wideDifference &- (difference &+ difference)
+    y2 = wideSum &- sum
+    y3 = wideDifference &+ wideDifference &- difference &+ m5
+  }
+}
+
+/// Results of one square from its products with the panels of a unit.
+@inline(never)
+private func finish(
+  _ plan: WinogradPlanU8, _ index: Int, _ products: UnsafePointer<Int32>, _ firstPanel: Int, _ panels: Int, _ packed: UnsafeRawPointer,
+  _ scratch: UnsafeMutableRawPointer
+) {
+  let c = plan.args.pointee
+  let lines = scratch.assumingMemoryBound(to: VI.self)
+  let top = index / plan.across % plan.down &* 4, left = index % plan.across &* 4
+  let pixel = (index / (plan.across &* plan.down) &* Int(c.oh) &+ top) &* Int(c.ow) &+ left
+  let height = smaller(4, Int(c.oh) &- top), width = smaller(4, Int(c.ow) &- left)
+  let whole = OutputU8(c).moved(rows: pixel, columns: firstPanel &* panelWidth)
+  let quantizer = whole.quantizer
+  var panel = 0
+  while panel < panels {
+    let column = panel &* panelWidth
+    var half = 0
+    while half < 2 {
+      var x = 0
+      while x < 6 {
+        let from = products + (x &* plan.productPlace &+ column &+ half &* lanes), step = 6 &* plan.productPlace
+        let v = OutputLine(
+          VI.load(from), VI.load(from + step), VI.load(from + 2 &* step), VI.load(from + 3 &* step), VI.load(from + 4 &* step),
+          VI.load(from + 5 &* step))
+        let to = lines + (half &* 24 &+ x)
+        to[0] = v.y0
+        to[6] = v.y1
+        to[12] = v.y2
+        to[18] = v.y3
+        x &+= 1
+      }
+      half &+= 1
+    }
+    let heads = (packed + plan.lineBytes).assumingMemoryBound(to: Int32.self) + (firstPanel &* panelWidth &+ column)
+    let scales = UnsafeRawPointer(heads + plan.columns).assumingMemoryBound(to: VF.self)
+    let bias = UnsafeRawPointer(heads).assumingMemoryBound(to: VI.self)
+    var y = 0
+    while y < height {
+      let low = lines + 6 &* y, high = low + 24
+      let l = OutputLine(low[0], low[1], low[2], low[3], low[4], low[5]), h = OutputLine(high[0], high[1], high[2], high[3], high[4], high[5])
+      var output = whole.moved(rows: y &* Int(c.ow), columns: column)
+      var x = 0
+      while x < width {
+        let (first, second) =
+          switch x {
+          case 0: (l.y0, h.y0)
+          case 1: (l.y1, h.y1)
+          case 2: (l.y2, h.y2)
+          default: (l.y3, h.y3)
+          }
+        // 2^b times what they are.
+        let shift = VI(repeating: Int32(truncatingIfNeeded: larger(3 &- y, 1) &+ larger(3 &- x, 1)))
+        let ninth = VI(repeating: 954_437_177)  // modulo 2^32
+        var a = toFloat((first &* ninth) &>> shift &+ bias[0]) * scales[0], b = toFloat((second &* ninth) &>> shift &+ bias[1]) * scales[1]
+        if let residual = output.residual {
+          a += output.residualTerm(widenBytes(residual))
+          b += output.residualTerm(widenBytes(residual + lanes))
+        }
+        output.store(a, b, quantizer, output.y)
+        output = output.moved(rows: 1, columns: 0)
+        x &+= 1
+      }
+      y &+= 1
+    }
+    panel &+= 1
+  }
+}
+#endif

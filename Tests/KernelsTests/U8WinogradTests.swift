@@ -1,0 +1,117 @@
+import CPlatform
+import Testing
+
+/// 3x3 convolutions of bytes in Winograd's form give the bytes of the plain one.
+@Suite struct U8WinogradTests {
+  private func same(_ size: Int, _ cIn: Int, _ cOut: Int) -> ConvCase {
+    ConvCase(h: size, w: size, cIn: cIn, cOut: cOut, kh: 3, kw: 3, padTop: 1, padLeft: 1, padBottom: 1, padRight: 1, winograd: 4)
+  }
+
+  private func check(_ shape: ConvCase, _ numbers: NumbersU8 = .ordinary, seed: UInt64 = 1) {
+    for table in simdTables {
+      guard let kernel = table.kernel(EK_CONV_WINOGRAD_U8) else { continue }
+      var arguments = shape.arguments()
+      #expect(kernel.units(&arguments) > 0, "\(table.isa) \(shape)")
+    }
+    checkConvolutionU8(EK_CONV_WINOGRAD_U8, shape, numbers, seed: seed)
+  }
+
+  @Test(arguments: plainTables) func isPresent(_ table: KernelTable) {
+    #expect((table.kernel(EK_CONV_WINOGRAD_U8) != nil) == (table.isa == "avx2"))
+  }
+
+  /// Squares that reach over each border by every number of pixels, images that are smaller than one.
+  @Test func borders() {
+    for height in [1, 2, 3, 4, 5, 9, 10, 11, 12] {
+      for width in [1, 4, 7, 8, 9, 10] {
+        var shape = same(0, 16, 16)
+        (shape.h, shape.w) = (height, width)
+        check(shape, seed: UInt64(height * 16 + width))
+        (shape.padTop, shape.padLeft, shape.padBottom, shape.padRight) = (0, 2, 2, 0)
+        if shape.isValid { check(shape, seed: UInt64(height * 16 + width + 1)) }
+      }
+    }
+  }
+
+  /// All kinds of numbers, channels around blocks of panels, pixels apart, residual, weights with a zero point (odd seeds).
+  @Test(arguments: NumbersU8.allCases) func numbers(_ numbers: NumbersU8) {
+    for (seed, channels) in [(16, 48), (32, 32), (48, 16), (48, 112)].enumerated() {
+      var shape = same(11, channels.0, channels.1)
+      (shape.n, shape.extraX, shape.extraY, shape.extraResidual) = (2, 3, 5, 1)
+      check(shape, numbers, seed: UInt64(seed))
+      (shape.residual, shape.bias) = (true, false)
+      check(shape, numbers, seed: UInt64(seed + 11))
+    }
+  }
+
+  /// Shapes of real networks: several blocks of squares, several of panels, the last tile of every size.
+  @Test func networkShapes() {
+    for (size, cIn, cOut) in [(56, 64, 64), (28, 128, 96), (14, 256, 256), (7, 512, 160), (17, 80, 64)] {
+      check(same(size, cIn, cOut), .ties, seed: 2)
+    }
+  }
+
+  /// The largest results there can be are exact; weights that could give larger ones are not taken.
+  @Test func takesWeightsUpToTheBound() {
+    guard let kernel = simdTables.first(where: { $0.isa == "avx2" })?.kernel(EK_CONV_WINOGRAD_U8) else {
+      print("takesWeightsUpToTheBound is skipped: the processor has no AVX2")
+      return
+    }
+    let depth = 128, columns = 16, size = 6
+    // 2^25 - 1 divided by 255 is 131586.
+    for (total, isTaken) in [(131_586, true), (131_587, false)] {
+      for sign in [1, -1] {
+        var row = [Int8](repeating: Int8(114 * sign), count: 9 * depth)
+        for i in 0..<(total - 9 * depth * 114) { row[i] += Int8(sign) }
+        withTestMemory { memory in
+          func call(_ kernel: ek_kernel) -> [UInt8] {
+            memory.outputOfAnyPartition(of: kernel, bytes: size * size * columns) { y in
+              var a = same(size, depth, columns).arguments()
+              a.x = memory.input([UInt8](repeating: 255, count: size * size * depth))
+              a.weights = memory.input([Int8](repeating: 0, count: 15 * row.count) + row)
+              // What is left is the last digits of the largest sum.
+              a.bias = memory.input([Int32](repeating: Int32(-sign * 33_554_380), count: columns))
+              a.scale = memory.floats([Float](repeating: 1, count: columns))
+              a.y_zero_point = 128
+              a.q_max = 255
+              a.y = y
+              return a
+            }
+          }
+          var a = same(size, depth, columns).arguments()
+          let weights = [Int8](repeating: 0, count: 15 * row.count) + row
+          a.weights = memory.input(weights)
+          #expect((kernel.packed_bytes(&a) > 0) == isTaken)
+          if isTaken { expectEqualBytes(call(kernel), call(reference(EK_CONV_U8)), "sum \(sign * total)") }
+        }
+      }
+    }
+  }
+
+  /// Nothing of another form is taken.
+  @Test func leavesTheRest() {
+    var shapes: [ConvCase] = []
+    for change in 0..<9 {
+      var shape = same(28, 64, 64)
+      switch change {
+      case 0: (shape.strideH, shape.strideW) = (2, 2)
+      case 1: (shape.dilationH, shape.dilationW) = (2, 2)
+      case 2: shape.groups = 2
+      case 3: (shape.kh, shape.kw) = (5, 5)
+      case 4: shape.cIn = 40
+      case 5: shape.cOut = 72
+      case 6: shape.winograd = 0
+      case 7: shape.winograd = 2
+      default: shape.kw = 1
+      }
+      shapes.append(shape)
+    }
+    for table in simdTables {
+      guard let kernel = table.kernel(EK_CONV_WINOGRAD_U8) else { continue }
+      for shape in shapes {
+        var arguments = shape.arguments()
+        #expect(kernel.units(&arguments) == 0, "\(table.isa) \(shape)")
+      }
+    }
+  }
+}
