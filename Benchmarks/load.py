@@ -9,6 +9,7 @@ counts. The file is in the page cache.
 
 - load: milliseconds of processor time from opening the file to a session that is ready to run, without starting Python
   and importing. Nothing waits for a disk here, so this is the time on a machine that does nothing else.
+- first: the same until the first run has ended.
 - peak: the greatest resident memory of a process that loads and runs once, less that of one that only imports, in
   megabytes. Pages of the file that a library maps and reads count too.
 
@@ -45,7 +46,7 @@ def peak_kilobytes() -> int:
 
 
 def worker(engine: str, path: str) -> None:
-    """Prints milliseconds to load and kilobytes at most; "-" loads nothing."""
+    """Prints milliseconds of the first run, milliseconds to load and kilobytes at most; "-" loads nothing."""
     import numpy as np
 
     run: Any
@@ -75,39 +76,45 @@ def worker(engine: str, path: str) -> None:
             interpreter.allocate_tensors()
             return interpreter.invoke
 
-    elapsed = 0.0
+    start = ready = end = time.process_time()
     if path != "-":
-        start = time.process_time()
         run = load()
-        elapsed = 1e3 * (time.process_time() - start)
+        ready = time.process_time()
         run()
-    print(f"{elapsed:.4f} {peak_kilobytes()}")
+        end = time.process_time()
+    print(f"{1e3 * (end - ready):.4f} {1e3 * (ready - start):.4f} {peak_kilobytes()}")
 
 
 # All of them.
 
 
-def measure(command: list[str]) -> tuple[float, int]:
+def measure(command: list[str]) -> tuple[float, float, int]:
+    """Milliseconds to load, until the first run has ended, and kilobytes."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)}: {result.stderr.strip().splitlines()[-1] if result.stderr.strip() else result.returncode}")
-    elapsed, kilobytes = result.stdout.split()[-2:]
-    return float(elapsed), int(kilobytes)
+    ran, elapsed, kilobytes = result.stdout.split()[-3:]
+    return float(elapsed), float(elapsed) + float(ran), int(kilobytes)
 
 
 def compare(contenders: dict[str, list[str]], rounds: int) -> dict[str, dict[str, float]]:
     """Least milliseconds, and megabytes beyond the same command with "-" for its file."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
+    firsts: dict[str, list[float]] = {name: [] for name in contenders}
     peaks: dict[str, list[int]] = {name: [] for name in contenders}
     idle: dict[str, list[int]] = {name: [] for name in contenders}
     for turn in range(rounds):
         for name, command in contenders.items():
             if turn < 3:
-                idle[name].append(measure([*command[:-1], "-"])[1])
-            elapsed, kilobytes = measure(command)
+                idle[name].append(measure([*command[:-1], "-"])[2])
+            elapsed, first, kilobytes = measure(command)
             times[name].append(elapsed)
+            firsts[name].append(first)
             peaks[name].append(kilobytes)
-    return {name: {"load_ms": min(times[name]), "peak_mb": (min(peaks[name]) - min(idle[name])) / 1024} for name in contenders}
+    return {
+        name: {"load_ms": min(times[name]), "first_ms": min(firsts[name]), "peak_mb": (min(peaks[name]) - min(idle[name])) / 1024}
+        for name in contenders
+    }
 
 
 def c_program(folder: Path) -> Path | None:
@@ -186,7 +193,7 @@ def main() -> int:
             size = path.stat().st_size / 2**20
             print(f"{path.name} ({size:.2f} MB)")
             for name, numbers in found.items():
-                print(f"  {NAMES[name]:20} load {numbers['load_ms']:9.2f} ms, peak {numbers['peak_mb']:8.2f} MB")
+                print(f"  {NAMES[name]:20} load {numbers['load_ms']:9.2f} ms, first {numbers['first_ms']:9.2f} ms, peak {numbers['peak_mb']:8.2f} MB")
             sys.stdout.flush()
             rows.append({"file": path.name, "size_mb": size, **{f"{n}_{k}": v for n, m in found.items() for k, v in m.items()}})
     (OUT / "load.json").write_text(json.dumps(rows, indent=1) + "\n")

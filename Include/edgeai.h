@@ -252,6 +252,8 @@ typedef struct edgeai_model_options {
   void *log_context;
   const edgeai_input_binding *bindings;  /* optional: shapes and values of inputs */
   uint64_t binding_count;
+  int32_t decode_on_demand;    /* 1: coded constants of a `.edgeai` file are decoded when they are needed: see below */
+  int32_t reserved;            /* 0 */
 } edgeai_model_options;
 
 /* Defaults: edgeai_model_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -263,6 +265,14 @@ EDGEAI_API void edgeai_model_options_init(edgeai_model_options *options, size_t 
  * are used in place: do not change it while the model lives (replacing it by a rename is fine).
  * options: optional. Memory: the model and its tables.
  * Opening a file again with other bindings is how a network is planned for another shape.
+ * decode_on_demand, for a device that cannot hold the decoded model and a session's packed weights both: of a `.edgeai` file
+ * with coded constants everything else is read and checked, and the constants stay coded. edgeai_session_create decodes
+ * one after the other into one buffer and packs it into the session's block; constants that runs read as they are stand in the block
+ * too (edgeai_session_memory_required says so). In memory there are then the file, the block, the largest constant, 1 MB of
+ * tables, and what planning lays out anew (weights of depthwise layers), until the session is there. That takes the constants'
+ * time to decode twice. Everything else that needs constants decodes all of them, each time; edgeai_model_tensor_data keeps them.
+ * What is wrong with coded constants is an error of these functions. Constants in another order than the nodes that read them
+ * take the memory of all. Without effect for other files.
  * Errors: IO, LIMIT_EXCEEDED, any 2xx, FREE_SHAPE (the message lists the open dimensions by name, or says which node needs a fixed batch), INVALID_ARGUMENT,
  * SHAPE_MISMATCH or DTYPE_MISMATCH for a binding that does not fit the file or another binding, UNSUPPORTED_OPERATOR (the message lists all of them),
  * UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
@@ -527,7 +537,9 @@ typedef struct edgeai_step_info {
   int32_t dtype;             /* of the result: EDGEAI_DTYPE_* */
   const char *name;          /* of the operator */
   const char *op;            /* "Convolution", ... */
-  const char *kernel;        /* operation, instruction set and tile */
+  const char *kernel;        /* operation, instruction set and tile; "control" of a step that decides which one is next. Steps
+                              * between which much lies may run together, some lines at a time: the last one of them has the
+                              * kernels of all, joined by " + ", and what they do and read; the others are "chained", with 0 */
   const char *isa;
   const char *note;          /* what was fused, why it runs in float, ...; may be "" */
   int64_t dims[EDGEAI_MAX_RANK];  /* shape of the result */

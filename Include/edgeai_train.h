@@ -88,8 +88,8 @@ EDGEAI_API edgeai_status edgeai_model_create(const edgeai_architecture_options *
                                               * computed in float: it shows what 8-bit hardware would learn */
 
 #define EDGEAI_TRAINING_BINARY 0  /* a sign times the mean magnitude */
-#define EDGEAI_TRAINING_XNOR 1    /* the same, and what these layers read becomes signs too, also in the exported model. A batch
-                                   * normalization should stand in front of each */
+#define EDGEAI_TRAINING_XNOR 1    /* the same, and what these layers read becomes signs too, in place of a ReLU there, also in the
+                                   * exported model. A batch normalization should stand in front of each */
 #define EDGEAI_TRAINING_TERNARY 2 /* zero below 0.7 times the mean magnitude (Li et al. 2016) */
 
 /* A method and its numbers. Methods are applied in their order; each finds the weights as the one before left them. Numbers that
@@ -233,8 +233,9 @@ EDGEAI_API void edgeai_trainer_destroy(edgeai_trainer *trainer);
  * inputs: one span for each input of the model, in order, each holding exactly so many samples in the input's element type.
  * targets: float32, of the output's shape; with CROSS_ENTROPY probabilities of the classes. metrics: optional.
  * Allocates nothing, apart from the steps in which a pruning method changes its masks: those take 4 bytes for each of the weights.
- * Errors: SHAPE_MISMATCH (a number of inputs or bytes), INVALID_ARGUMENT (NULL; a loss that is not finite: the message says which
- * parameter is not, or that the data or the learning rate are too large), CANCELLED. After an error the parameters are as before
+ * Errors: SHAPE_MISMATCH (a number of inputs or bytes), INVALID_ARGUMENT (NULL; a loss, or a sum of the squares of all parameters
+ * after the step, that is not finite: the message says which parameter it is, or that the data or the learning rate are too large),
+ * CANCELLED. After an error the parameters are as before
  * the step, and it may be tried again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_trainer_step(edgeai_trainer *trainer, const edgeai_span *inputs, size_t input_count,
                                              const edgeai_span *targets, edgeai_training_metrics *metrics, edgeai_error *error);

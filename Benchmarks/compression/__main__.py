@@ -17,7 +17,7 @@ import sys
 
 FOLDER = pathlib.Path(__file__).parent
 #: Each has cases(data): an iterator of rows, as they are measured.
-MODULES = ["coding", "sharing", "pruning", "channels", "sparse", "binary", "search"]
+MODULES = ["coding", "sharing", "pruning", "channels", "sparse", "binary", "search", "peer"]
 
 
 def main() -> None:

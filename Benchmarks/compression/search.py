@@ -13,7 +13,7 @@ import numpy as np
 def cases(data: pathlib.Path | None) -> Iterator[dict[str, Any]]:
     if data is None:
         return
-    from sharing import efficientnet_photos
+    from peer import efficientnet_photos
 
     model = edgeai.load(data / "models" / "efficientnet_lite0_imagenet.onnx")
     photos, labels = efficientnet_photos(data)

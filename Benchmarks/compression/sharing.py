@@ -6,23 +6,16 @@ larger file counts. Labels are never used for calibration. One photo is half a p
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
 import pathlib
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import releases
-from PIL import Image
 
 import edgeai
 
 NET = "models/deep-compression/compressed_SqueezeNet.net"
-EFFICIENTNET = "models/efficientnet_lite0_imagenet.onnx"
 #: Prices to try, dear bits first; each about a fifth more or less than the next.
 PRICES = [0.02, 0.016, 0.0128, 0.01, 0.008, 0.0064, 0.005, 0.004, 0.0032, 0.0025, 0.002, 0.0016, 0.0012, 0.001, 0.0008, 0.0006, 0.0005]
 
@@ -100,53 +93,9 @@ def surgery(data: pathlib.Path, name: str, case: str, make: Callable[[pathlib.Pa
     }  # fmt: skip
 
 
-def efficientnet_photos(data: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-    images, classes = [], []
-    for file in sorted((data / "images/imagenet200").glob("*.jpg")):
-        picture = Image.open(file).convert("RGB")
-        left, top = ((side - 224) // 2 for side in picture.size)
-        images.append(np.asarray(picture.crop((left, top, left + 224, top + 224)), np.float32))
-        classes.append(int(file.name.split("_")[0]))
-    return np.ascontiguousarray((np.stack(images).transpose(0, 3, 1, 2) - 127) / 128, np.float32), np.array(classes)
-
-
-def peer_sizes(data: pathlib.Path, qps: list[int]) -> Iterator[tuple[int, int, edgeai.Model]]:
-    """nncodec's bytes and decoded network for each quality, by an interpreter that EDGEAI_NNCODEC_PYTHON names or this one."""
-    python = os.environ.get("EDGEAI_NNCODEC_PYTHON", sys.executable)
-    worker = pathlib.Path(__file__).with_name("nncodec_worker.py")
-    for qp in qps:
-        out = subprocess.run([python, worker, data / EFFICIENTNET, str(qp)], capture_output=True, check=True)
-        header, _, network = out.stdout.partition(b"\n")
-        yield qp, json.loads(header)["bytes"], edgeai.load(network)
-
-
-def peer(data: pathlib.Path) -> Iterator[dict[str, Any]]:
-    if "EDGEAI_NNCODEC_PYTHON" not in os.environ and importlib.util.find_spec("nncodec") is None:
-        print("nncodec is not installed and EDGEAI_NNCODEC_PYTHON is not set: the comparison with it is left out")
-        return
-    images, classes = efficientnet_photos(data)
-    model = edgeai.load(data / EFFICIENTNET)
-    yield {
-        "case": "efficientnet_top1", "value": right(model, images, classes) * 100 / len(images), "unit": "%",
-        "how": f"EfficientNet-Lite0 in float32 on {len(images)} photos",
-    }  # fmt: skip
-    for qp, bytes_, decoded in peer_sizes(data, [-44, -40, -38]):
-        theirs = right(decoded, images, classes)
-        price, ours, correct = cheapest(model, images, classes, theirs, PRICES)
-        yield {
-            "case": f"nncodec_qp{-qp}_bytes", "value": bytes_, "unit": "bytes",
-            "how": f"nncodec {qp}, dependent quantization: {theirs} of {len(images)} photos right",
-        }  # fmt: skip
-        yield {
-            "case": f"nncodec_qp{-qp}_ours_bytes", "value": ours, "unit": "bytes",
-            "how": f"our file at price {price:g}: {correct} right, cross-validated",
-        }  # fmt: skip
-
-
 def cases(data: pathlib.Path | None) -> Iterator[dict[str, Any]]:
     if data is None:
         return
     yield from surgery(data, "lenet300100", "lenet300", releases.lenet_300_100)
     yield from surgery(data, "lenet5", "lenet5", releases.lenet_5)
     yield from squeezenet(data)
-    yield from peer(data)

@@ -5,21 +5,27 @@
 
 /* Asked of the processor itself: the compiler's __builtin_cpu_supports brings a table of every processor there is. */
 static uint32_t ask(void) {
-  uint32_t a, b, c, d, state, high, set = 0;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+  uint32_t most, a, b, c, d, state, high, set = 0;
+  __cpuid(0, most, b, c, d);
+  __cpuid(1, a, b, c, d);
+  if (c & bit_SSE4_2) set |= EP_CPU_CRC32C;
   const uint32_t needed = bit_OSXSAVE | bit_AVX | bit_FMA;
-  if ((c & needed) != needed) return 0;
+  if ((c & needed) != needed || most < 7) return set;
   /* XCR0: which registers the operating system saves. */
   __asm__("xgetbv" : "=a"(state), "=d"(high) : "c"(0));
-  if ((state & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+  if ((state & 0x06) != 0x06) return set;
+  __cpuid_count(7, 0, a, b, c, d);
+  most = a; /* of leaf 7 */
   if (b & bit_AVX2) set |= EP_CPU_AVX2;
   const uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
   if ((state & 0xe0) == 0xe0 && (b & wide) == wide && (c & bit_AVX512VNNI)) {
     set |= EP_CPU_AVX512VNNI;
     /* Binary kernels count bits with AVX-512 VPOPCNTDQ. Zen 4, Sapphire Rapids and later have both; Cooper Lake, without it,
      * takes the kernels of AVX-512 VNNI. */
-    const int counts = (c & bit_AVX512VPOPCNTDQ) != 0;
-    if (counts && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16)) set |= EP_CPU_AVX512BF16;
+    if ((c & bit_AVX512VPOPCNTDQ) && most >= 1) {
+      __cpuid_count(7, 1, a, b, c, d);
+      if (a & bit_AVX512BF16) set |= EP_CPU_AVX512BF16;
+    }
   }
   return set;
 }

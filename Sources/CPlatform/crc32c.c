@@ -1,4 +1,5 @@
 #include "edgeai_crc32c.h"
+#include "edgeai_platform.h"
 #include <string.h>
 
 /* Sixteen entries, a nibble at a time: small enough for a microcontroller's flash. */
@@ -17,8 +18,6 @@ static uint32_t portable(uint32_t crc, const uint8_t *p, size_t n) {
 }
 
 #if defined(__x86_64__)
-#include <cpuid.h>
-
 /* Three checksums of `words` words each, one behind the other: the instruction takes three cycles, but one begins in each. */
 __attribute__((target("sse4.2"))) static void three(uint64_t c[3], const uint8_t *p, size_t words) {
   uint64_t c0 = c[0], c1 = c[1], c2 = c[2], a, b, d;
@@ -71,17 +70,7 @@ __attribute__((target("sse4.2"))) static uint32_t hardware(uint32_t crc, const u
   for (; n > 0; n--, p++) crc = __builtin_ia32_crc32qi(crc, *p);
   return crc;
 }
-/* A virtual machine answers cpuid by leaving the machine: once is enough. Threads that ask at once find the same. */
-static int has_hardware(void) {
-  static int known;
-  int found = __atomic_load_n(&known, __ATOMIC_RELAXED);
-  if (!found) {
-    uint32_t a, b, c, d;
-    found = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) ? 1 : -1;
-    __atomic_store_n(&known, found, __ATOMIC_RELAXED);
-  }
-  return found > 0;
-}
+static int has_hardware(void) { return (ep_cpu_features() & EP_CPU_CRC32C) != 0; }
 #else
 static uint32_t hardware(uint32_t crc, const uint8_t *p, size_t n) { return portable(crc, p, n); }
 static int has_hardware(void) { return 0; }

@@ -3,26 +3,22 @@ import Graph
 import Runtime
 #endif
 
-/// Runs a graph one sample at a time and gives access to chosen values. Owns the session and its memory.
+/// Runs a graph one sample at a time and gives access to chosen values.
 final class GraphRunner {
   private let graph: Graph
-  /// Keeps the constants alive that kernels read in place.
-  private let plan: Plan
-  private let memory: Storage
-  private let session: Session
+  private let owned: OwnedSession
+  private var session: Session { owned.session }
   private let inputBytes: [Int]
   private let pointers: [UnsafeRawPointer?]
 
-  private init(_ graph: Graph, _ plan: Plan, _ memory: Storage, _ session: Session, observed: [ValueID]) {
+  private init(_ graph: Graph, _ owned: OwnedSession, observed: [ValueID]) {
     self.graph = graph
-    self.plan = plan
-    self.memory = memory
-    self.session = session
+    self.owned = owned
     var bytes: [Int] = []
     for input in graph.callerInputs { bytes.append(graph.values[input].byteCount() ?? 0) }
     inputBytes = bytes
     var pointers = [UnsafeRawPointer?](repeating: nil, count: graph.values.count)
-    for value in observed { pointers[value] = session.pointer(of: value) }
+    for value in observed { pointers[value] = owned.session.pointer(of: value) }
     self.pointers = pointers
   }
 
@@ -35,13 +31,8 @@ final class GraphRunner {
     options.observed = observed
     // No value is smaller than its shape in the graph says.
     options.maximumExtent = Int.max
-    let plan = try Plan(graph, options)
-    let memory = try Storage.allocate(plan.memoryRequired)
-    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired)
-    return GraphRunner(graph, plan, memory, session, observed: observed)
+    return GraphRunner(graph, try OwnedSession.make(graph, options), observed: observed)
   }
-
-  deinit { session.destroy() }
 
   /// Graph inputs and the results of nodes that every run computes once, in that order, each once.
   static func computedValues(_ graph: Graph) throws(EdgeError) -> [ValueID] {
@@ -80,7 +71,7 @@ final class GraphRunner {
     guard let step = session.exceededStep else { throw EdgeError(.cancelled, "the run was cancelled") }
     throw EdgeError(
       .limitExceeded, session.overflow(step) == nil ? "a loop has too many iterations" : "a dimension has more entries than its bound",
-      node: plan.steps[step].node, nodeIndex: plan.steps[step].nodeIndex)
+      node: owned.plan.steps[step].node, nodeIndex: owned.plan.steps[step].nodeIndex)
   }
 
   /// Contents of an observed value after a run.

@@ -1,6 +1,6 @@
-/// ln(x) for a positive, finite, normal x, within 2 units in the last place. Own code, so that calibration gives the
-/// same ranges with every C library: x = m 2^e with m near 1, ln m = 2 artanh((m - 1) / (m + 1)) as a series.
-func naturalLogarithm(_ x: Double) -> Double {
+/// ln(x) for a positive, finite, normal x, within 2 units in the last place. Own code, so that calibration and
+/// training give the same with every C library: x = m 2^e with m near 1, ln m = 2 artanh((m - 1) / (m + 1)) as a series.
+public func naturalLogarithm(_ x: Double) -> Double {
   var mantissa = x.significand
   var exponent = Double(x.exponent)
   if mantissa > 1.4142135623730951 {

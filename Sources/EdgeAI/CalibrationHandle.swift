@@ -53,22 +53,23 @@ final class CalibrationHandle {
     quantizer.strict = options.strict != 0
     quantizer.floatNames = try names(options.float_names, options.float_name_count, "float_names")
     quantizer.floatTypes = try names(options.float_types, options.float_type_count, "float_types")
-    try quantizer.validate(for: model.graph)
+    let graph = try model.graph
+    try quantizer.validate(for: graph)
     var kept: [Storage] = []
-    for id in model.graph.callerInputs {
-      let (bytes, overflow) = (try sampleBytes(model.graph, id)).multipliedReportingOverflow(by: Int(options.report_samples))
+    for id in model.outline.callerInputs {
+      let (bytes, overflow) = (try sampleBytes(model.outline, id)).multipliedReportingOverflow(by: Int(options.report_samples))
       guard !overflow else { throw EdgeError(.limitExceeded, "report_samples is too large") }
       kept.append(try Storage.allocate(bytes))
     }
     return CalibrationHandle(
-      model, quantizer, try Calibration.make(model.graph, settings), progress, threads: Int(options.threads), kept: kept,
+      model, quantizer, try Calibration.make(graph, settings), progress, threads: Int(options.threads), kept: kept,
       keptCapacity: Int(options.report_samples))
   }
 
   var sampleCount: Int { calibration.sampleCount }
 
   func feed(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int) throws(EdgeError) {
-    let batch = try SampleBatch(model.graph, inputs, count)
+    let batch = try SampleBatch(model.outline, inputs, count)
     let before = calibration.sampleCount
     do throws(EdgeError) {
       try calibration.feed(inputs: batch.pointers, samples: batch.samples)
@@ -83,8 +84,8 @@ final class CalibrationHandle {
   private func keep(_ batch: SampleBatch, _ counted: Int) throws(EdgeError) {
     let fresh = min(keptCapacity - keptCount, counted)
     guard fresh > 0 else { return }
-    for (index, id) in model.graph.callerInputs.enumerated() {
-      let bytes = try sampleBytes(model.graph, id)
+    for (index, id) in model.outline.callerInputs.enumerated() {
+      let bytes = try sampleBytes(model.outline, id)
       (kept[index].base + keptCount * bytes).copyMemory(from: batch.pointers[index], byteCount: fresh * bytes)
     }
     keptCount += fresh

@@ -61,9 +61,10 @@ func giveModel(
 ) throws(EdgeError) {
   let made = try ModelHandle.make(graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
   if let report {
-    var measured = CompressionReport(source.graph, graph)
+    let original = try source.graph
+    var measured = CompressionReport(original, graph)
     if let samples {
-      let comparison = try Comparison.make(source.graph, graph, threads: threads)
+      let comparison = try Comparison.make(original, graph, threads: threads)
       var left = Int(most)
       try samples.forEachBatch { inputs, count throws(EdgeError) in
         try comparison.feed(inputs: inputs, samples: min(count, left), progress: progress)
@@ -71,7 +72,7 @@ func giveModel(
       }
       measured = comparison.report()
     }
-    report.pointee = handle(try ReportHandle.make(&measured, source.graph, graph, source.allocator))
+    report.pointee = handle(try ReportHandle.make(&measured, original, graph, source.allocator))
   }
   model.pointee = handle(made)
 }

@@ -90,13 +90,14 @@ public func edgeai_compress(
         return value
       }
     }
-    guard let samples = try callerSamples(source.graph, data, context) else { throw EdgeError(.invalidArgument, "data is NULL") }
-    let result = try source.graph.compressed(goal, search, samples)
+    guard let samples = try callerSamples(source.outline, data, context) else { throw EdgeError(.invalidArgument, "data is NULL") }
+    let original = try source.graph
+    let result = try original.compressed(goal, search, samples)
     let model = try ModelHandle.make(result, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
     if let report {
       var measured = try CompressionReport.following(
-        source.graph, [(name: "compressed", graph: result)], samples, threads: search.threads, progress: search.progress)
-      report.pointee = handle(try ReportHandle.make(&measured, source.graph, result, source.allocator))
+        original, [(name: "compressed", graph: result)], samples, threads: search.threads, progress: search.progress)
+      report.pointee = handle(try ReportHandle.make(&measured, original, result, source.allocator))
     }
     compressed.pointee = handle(model)
   }
@@ -119,10 +120,11 @@ public func edgeai_report_stages(
     for index in 0..<stage_count {
       let stage = try object(models[index], ModelHandle.self, "models")
       try stage.requireRunnable()
-      stages.append((try text(names[index], "names"), stage.graph))
+      stages.append((try text(names[index], "names"), try stage.graph))
     }
-    guard let samples = try callerSamples(source.graph, data, context) else { throw EdgeError(.invalidArgument, "data is NULL") }
-    var measured = try CompressionReport.following(source.graph, stages, samples, threads: 1, progress: nil)
-    report.pointee = handle(try ReportHandle.make(&measured, source.graph, stages[stage_count - 1].graph, source.allocator))
+    guard let samples = try callerSamples(source.outline, data, context) else { throw EdgeError(.invalidArgument, "data is NULL") }
+    let original = try source.graph
+    var measured = try CompressionReport.following(original, stages, samples, threads: 1, progress: nil)
+    report.pointee = handle(try ReportHandle.make(&measured, original, stages[stage_count - 1].graph, source.allocator))
   }
 }

@@ -45,7 +45,7 @@ public func edgeai_factorize(
     factorizing.progress = progressHook(chosen.progress, chosen.progress_context)
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
-    let samples = try callerSamples(model.graph, data, context)
+    let samples = try callerSamples(model.outline, data, context)
     let graph = try model.graph.factorized(factorizing, samples: samples)
     try giveModel(
       graph, from: model, samples, most: most, threads: factorizing.threads, progress: factorizing.progress, factorized, report)

@@ -1,6 +1,7 @@
 import CEdgeAI
 import CPlatform
 #if !EDGEAI_SINGLE_MODULE
+import Format
 import Graph
 import Import
 #endif
@@ -18,38 +19,51 @@ struct LogSink {
 
 /// What an `edgeai_model *` points to.
 final class ModelHandle {
-  private(set) var graph: Graph
+  /// What is known without constants: names, shapes, operators, metadata. Contents of constants may be missing.
+  private(set) var outline: Graph
+  /// The file, where constants are decoded on demand; else all are in the outline.
+  private let coded: CodedModel?
+  /// With all constants, once they were decoded to stay; `lock` is a word that is 1 while somebody looks at it.
+  private var decoded: Graph?
+  private let lock: Storage
   /// Dimensions that depend on data, by value.
   let extents: [Extent?]
   let source: Int32
   let unsupported: [UnsupportedOperator]
   let allocator: UnsafePointer<ep_allocator>?
   let log: LogSink
+  /// The graph was validated when its file was read.
+  let isValid: Bool
   private let texts: ModelTexts
   private var metadata: MetadataTexts
 
   private init(
     _ graph: Graph, _ extents: [Extent?], _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
-    _ texts: ModelTexts, _ metadata: MetadataTexts
+    _ isValid: Bool, _ texts: ModelTexts, _ metadata: MetadataTexts, _ coded: CodedModel?, _ lock: Storage
   ) {
-    self.graph = graph
+    outline = graph
+    self.coded = coded
+    self.lock = lock
     self.extents = extents
     self.source = source
     self.unsupported = unsupported
     self.allocator = allocator
     self.log = log
+    self.isValid = isValid
     self.texts = texts
     self.metadata = metadata
   }
 
   /// Throws `outOfMemory`, and what `Graph.extents` throws.
   static func make(
-    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink
+    _ graph: Graph, source: Int32, unsupported: [UnsupportedOperator] = [], allocator: UnsafePointer<ep_allocator>?, log: LogSink,
+    isValid: Bool = false, coded: CodedModel? = nil
   ) throws(EdgeError) -> ModelHandle {
     let texts = try ModelTexts(graph, unsupported)
     // What could not be imported may stand half in the graph.
     let extents = unsupported.isEmpty ? try graph.extents() : [Extent?](repeating: nil, count: graph.values.count)
-    return ModelHandle(graph, extents, source, unsupported, allocator, log, texts, try MetadataTexts(graph))
+    return ModelHandle(
+      graph, extents, source, unsupported, allocator, log, isValid, texts, try MetadataTexts(graph), coded, try Storage.allocate(4))
   }
 
   var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }
@@ -63,15 +77,53 @@ final class ModelHandle {
   func metadataText(_ index: Int) -> (key: UnsafePointer<CChar>?, value: UnsafePointer<CChar>?) { metadata[index] }
 
   func setMetadata(_ key: Text, _ value: Text?) throws(EdgeError) {
-    var changed = graph
+    var changed = outline
     if let index = changed.metadata.firstIndex(where: { $0.key == key }) {
       if let value { changed.metadata[index].value = value } else { changed.metadata.remove(at: index) }
     } else if let value {
       changed.metadata.append((key: key, value: value))
     }
     let texts = try MetadataTexts(changed)
-    graph = changed
+    outline = changed
     metadata = texts
+  }
+
+  /// The graph with all its constants, which are decoded anew each time where that is done on demand.
+  var graph: Graph {
+    get throws(EdgeError) {
+      guard let coded else { return outline }
+      if var known = keep(nil) {
+        known.metadata = outline.metadata
+        return known
+      }
+      var graph = try coded.whole()
+      graph.metadata = outline.metadata
+      return graph
+    }
+  }
+
+  /// The same, with constants that stay in memory as long as the model lives. For the last thing of a call: what it makes is
+  /// there for other calls.
+  func keptGraph() throws(EdgeError) -> Graph {
+    guard let coded else { return outline }
+    if let known = keep(nil) { return known }
+    let made = try coded.whole()
+    return keep(made) ?? made
+  }
+
+  /// The decoded graph that stays: this one, if there is none yet. Several threads may ask at once.
+  private func keep(_ graph: Graph?) -> Graph? {
+    let word = lock.base.assumingMemoryBound(to: UInt32.self)
+    while ep_atomic_exchange(word, 1) != 0 {}
+    if decoded == nil { decoded = graph }
+    let kept = decoded
+    ep_atomic_store(word, 0)
+    return kept
+  }
+
+  /// The graph for a session, whose constants may be decoded when they are read. It belongs to one call.
+  var sessionGraph: Graph {
+    get throws(EdgeError) { try coded?.graph() ?? outline }
   }
 
   /// Throws when sessions cannot run the model.

@@ -5,7 +5,7 @@ import Graph
 
 @_cdecl("edgeai_model_metadata_count") @implementation
 public func edgeai_model_metadata_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.metadata.count
+  model == nil ? 0 : object(model, ModelHandle.self).outline.metadata.count
 }
 
 @_cdecl("edgeai_model_metadata_at") @implementation
@@ -17,7 +17,7 @@ public func edgeai_model_metadata_at(
     let model = try object(model, ModelHandle.self, "model")
     let key = try required(key, "key")
     let value = try required(value, "value")
-    let texts = model.metadataText(try checked(index, below: model.graph.metadata.count, "index"))
+    let texts = model.metadataText(try checked(index, below: model.outline.metadata.count, "index"))
     key.pointee = texts.key
     value.pointee = texts.value
   }
@@ -27,7 +27,7 @@ public func edgeai_model_metadata_at(
 public func edgeai_model_metadata_find(_ model: OpaquePointer!, _ key: UnsafePointer<CChar>!) -> UnsafePointer<CChar>! {
   guard let model, let key else { return nil }
   let object = object(model, ModelHandle.self)
-  for index in 0..<object.graph.metadata.count {
+  for index in 0..<object.outline.metadata.count {
     let texts = object.metadataText(index)
     if let known = texts.key, equal(known, key) { return texts.value }
   }

@@ -88,11 +88,11 @@ public func edgeai_model_open_file(
   _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<edgeai_model_options>!, _ model: UnsafeMutablePointer<OpaquePointer?>!,
   _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  open(options, model, error) { (limits, bindings) throws(EdgeError) in
+  open(options, model, error) { (limits, bindings, onDemand) throws(EdgeError) in
     let path = try required(path, "path")
     let file = try MappedFile.open(path, limits: limits)
     let companions = CompanionFiles(besideFile: Text(cString: path), limits: limits)
-    let opened = try read(file.bytes, owner: file, limits, bindings) { (location) throws(EdgeError) in try companions.contents(location) }
+    let opened = try read(file.bytes, owner: file, limits, bindings, onDemand) { (location) throws(EdgeError) in try companions.contents(location) }
     // Most weights are copies in the kernels' layout by now; of those used in place, what is read again comes back.
     if opened.source != EDGEAI_SOURCE_EDGEAI { file.rest() }
     return opened
@@ -104,18 +104,20 @@ public func edgeai_model_open_memory(
   _ data: UnsafeRawPointer!, _ size: Int, _ options: UnsafePointer<edgeai_model_options>!,
   _ model: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<edgeai_error>!
 ) -> edgeai_status {
-  open(options, model, error) { (limits, bindings) throws(EdgeError) in
+  open(options, model, error) { (limits, bindings, onDemand) throws(EdgeError) in
     let data = try required(data, "data")
     guard size >= 0 else { throw EdgeError(.invalidArgument, "size is more than an object can have") }
     guard size <= limits.maximumFileBytes else {
       throw EdgeError(.limitExceeded, "the model has \(size) bytes; the limit is \(limits.maximumFileBytes)")
     }
-    return try read(UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits, bindings, externalData: nil)
+    return try read(UnsafeRawBufferPointer(start: data, count: size), owner: nil, limits, bindings, onDemand, externalData: nil)
   }
 }
 
 private struct Opened {
   var graph: Graph
+  /// Nil where all constants are in the graph.
+  var coded: CodedModel?
   var source: Int32
   var unsupported: [UnsupportedOperator] = []
 }
@@ -123,7 +125,7 @@ private struct Opened {
 /// What both ways of opening have in common: options, allocator, handle.
 private func open(
   _ caller: UnsafePointer<edgeai_model_options>?, _ model: UnsafeMutablePointer<OpaquePointer?>?,
-  _ error: UnsafeMutablePointer<edgeai_error>?, _ body: (Limits, [InputBinding]) throws(EdgeError) -> Opened
+  _ error: UnsafeMutablePointer<edgeai_error>?, _ body: (Limits, [InputBinding], Bool) throws(EdgeError) -> Opened
 ) -> edgeai_status {
   // The allocator must be known before anything is allocated, so it is looked at first, by itself.
   var hook: UnsafePointer<edgeai_allocator>?
@@ -132,11 +134,12 @@ private func open(
   return call(error, allocator: platformAllocator(hook)) { () throws(EdgeError) in
     let model = try required(model, "model")
     let chosen = try options(caller, defaultModelOptions(), "edgeai_model_options")
-    let opened = try body(Limits(chosen), try inputBindings(chosen))
+    let opened = try body(Limits(chosen), try inputBindings(chosen), chosen.decode_on_demand != 0)
     if chosen.allow_unsupported == 0, !opened.unsupported.isEmpty { throw unsupportedError(opened.unsupported) }
     let log = LogSink(function: chosen.log, context: chosen.log_context)
     let object = try ModelHandle.make(
-      opened.graph, source: opened.source, unsupported: opened.unsupported, allocator: platformAllocator(hook), log: log)
+      opened.graph, source: opened.source, unsupported: opened.unsupported, allocator: platformAllocator(hook), log: log,
+      isValid: opened.unsupported.isEmpty, coded: opened.coded)
     if log.function != nil {
       log.write(EDGEAI_LOG_INFO, "opened '\(opened.graph.name)': \(opened.graph.nodes.count) operators, \(opened.graph.values.count) tensors")
       for item in opened.unsupported { log.write(EDGEAI_LOG_WARNING, "operator \(item.type) of '\(item.node)' is not supported: \(item.reason)") }
@@ -147,13 +150,16 @@ private func open(
 
 /// The graph of a file's bytes, whichever format they have.
 private func read(
-  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, _ bindings: [InputBinding],
+  _ bytes: UnsafeRawBufferPointer, owner: AnyObject?, _ limits: Limits, _ bindings: [InputBinding], _ onDemand: Bool,
   externalData: ((Text) throws(EdgeError) -> Storage)?
 ) throws(EdgeError) -> Opened {
   guard bytes.count > 0 else { throw EdgeError(.truncatedModel, "the model is empty", byteOffset: 0) }
   let isOwn = isEdgeAIModel(bytes)
   guard bindings.isEmpty || !(isOwn || isTfliteModel(bytes)) else {
     throw EdgeError(.unsupportedFeature, "shapes and values of inputs can be given to ONNX models only; save the model for the shape you need")
+  }
+  if onDemand, let coded = CodedModel(bytes, owner: owner, limits: limits) {
+    return Opened(graph: try coded.outline(), coded: coded, source: EDGEAI_SOURCE_EDGEAI)
   }
   if isOwn { return Opened(graph: try decodeModel(bytes, owner: owner, limits: limits), source: EDGEAI_SOURCE_EDGEAI) }
   if isTfliteModel(bytes) {

@@ -46,7 +46,7 @@ public func edgeai_model_describe(
     var answer = edgeai_model_info()
     answer.source = model.source
     answer.name = model.name
-    let graph = model.graph
+    let graph = model.outline
     for value in graph.values {
       if let constant = value.constant { answer.constant_bytes &+= UInt64(constant.byteCount) }
     }
@@ -70,16 +70,16 @@ private func describe(
 ) -> edgeai_status {
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
-    let ids = list(model.graph)
-    let index = try checked(index, below: ids?.count ?? model.graph.values.count, "index")
+    let ids = list(model.outline)
+    let index = try checked(index, below: ids?.count ?? model.outline.values.count, "index")
     let id = ids?[index] ?? index
-    try fill(info, "edgeai_tensor_info", try tensorInfo(model.graph.values[id], name: model.valueName(id), extent: model.extents[id]))
+    try fill(info, "edgeai_tensor_info", try tensorInfo(model.outline.values[id], name: model.valueName(id), extent: model.extents[id]))
   }
 }
 
 @_cdecl("edgeai_model_input_count") @implementation
 public func edgeai_model_input_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.callerInputs.count
+  model == nil ? 0 : object(model, ModelHandle.self).outline.callerInputs.count
 }
 
 @_cdecl("edgeai_model_input_info") @implementation
@@ -91,7 +91,7 @@ public func edgeai_model_input_info(
 
 @_cdecl("edgeai_model_output_count") @implementation
 public func edgeai_model_output_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.callerOutputs.count
+  model == nil ? 0 : object(model, ModelHandle.self).outline.callerOutputs.count
 }
 
 @_cdecl("edgeai_model_output_info") @implementation
@@ -103,7 +103,7 @@ public func edgeai_model_output_info(
 
 @_cdecl("edgeai_model_tensor_count") @implementation
 public func edgeai_model_tensor_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.values.count
+  model == nil ? 0 : object(model, ModelHandle.self).outline.values.count
 }
 
 @_cdecl("edgeai_model_tensor_info") @implementation
@@ -122,8 +122,11 @@ public func edgeai_model_tensor_data(
     let model = try object(model, ModelHandle.self, "model")
     let data = try required(data, "data")
     let bytes = try required(bytes, "bytes")
-    let value = model.graph.values[try checked(index, below: model.graph.values.count, "index")]
-    guard let constant = value.constant else { throw EdgeError(.invalidArgument, "the tensor is not constant", tensor: value.name) }
+    let index = try checked(index, below: model.outline.values.count, "index")
+    let value = model.outline.values[index]
+    guard value.constant != nil, let constant = try model.keptGraph().values[index].constant else {
+      throw EdgeError(.invalidArgument, "the tensor is not constant", tensor: value.name)
+    }
     data.pointee = constant.base
     bytes.pointee = constant.byteCount
   }
@@ -136,7 +139,7 @@ public func edgeai_model_tensor_scales(
 ) -> edgeai_status {
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
-    let value = model.graph.values[try checked(index, below: model.graph.values.count, "index")]
+    let value = model.outline.values[try checked(index, below: model.outline.values.count, "index")]
     guard let quantization = value.quantization else {
       throw EdgeError(.invalidArgument, "the tensor is not quantized", tensor: value.name)
     }
@@ -153,7 +156,7 @@ public func edgeai_model_tensor_scales(
 
 @_cdecl("edgeai_model_op_count") @implementation
 public func edgeai_model_op_count(_ model: OpaquePointer!) -> Int {
-  model == nil ? 0 : object(model, ModelHandle.self).graph.nodes.count
+  model == nil ? 0 : object(model, ModelHandle.self).outline.nodes.count
 }
 
 @_cdecl("edgeai_model_op_info") @implementation
@@ -162,14 +165,14 @@ public func edgeai_model_op_info(
 ) -> edgeai_status {
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
-    let index = try checked(index, below: model.graph.nodes.count, "index")
-    let node = model.graph.nodes[index]
+    let index = try checked(index, below: model.outline.nodes.count, "index")
+    let node = model.outline.nodes[index]
     var answer = edgeai_op_info()
     answer.index = Int32(clamping: index)
     answer.name = model.nodeName(index)
     answer.type = model.nodeType(index)
-    answer.parameters = model.graph.parameters(of: node)
-    answer.multiply_adds = model.graph.multiplyAdds(of: node)
+    answer.parameters = model.outline.parameters(of: node)
+    answer.multiply_adds = model.outline.multiplyAdds(of: node)
     answer.input_count = Int32(clamping: node.inputs.count)
     answer.output_count = Int32(clamping: node.outputs.count)
     try fill(info, "edgeai_op_info", answer)
@@ -184,7 +187,7 @@ private func operand(
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
     let tensor = try required(tensor, "tensor")
-    let ids = list(model.graph.nodes[try checked(op, below: model.graph.nodes.count, "op")])
+    let ids = list(model.outline.nodes[try checked(op, below: model.outline.nodes.count, "op")])
     tensor.pointee = Int64(ids[try checked(position, below: ids.count, "position")])
   }
 }

@@ -9,9 +9,9 @@ import Graph
 private func image(_ model: OpaquePointer?, _ number: Int32?) throws(EdgeError) -> Storage {
   let model = try object(model, ModelHandle.self, "model")
   try model.requireRunnable()
-  guard let number else { return try exportOnnx(model.graph) }
+  guard let number else { return try exportOnnx(try model.graph) }
   guard let coding = ModelCoding(rawValue: number) else { throw EdgeError(.invalidArgument, "coding is \(number)") }
-  return try encodeModel(model.graph, coding)
+  return try encodeModel(try model.graph, coding)
 }
 
 private func saveFile(

@@ -81,7 +81,7 @@ public func edgeai_prune(
     let pruning = try pruneOptions(chosen)
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
-    let samples = try callerSamples(model.graph, data, context)
+    let samples = try callerSamples(model.outline, data, context)
     let graph = try model.graph.pruned(pruning, samples: samples)
     try giveModel(graph, from: model, samples, most: most, threads: pruning.threads, progress: pruning.progress, pruned, report)
   }
@@ -100,7 +100,7 @@ public func edgeai_sensitivity(
     guard fraction_count > 0, fraction_count <= 1000 else { throw EdgeError(.invalidArgument, "there must be 1 to 1000 fractions") }
     let pruning = try pruneOptions(try options(caller, defaultPruneOptions(), "edgeai_prune_options"))
     try model.requireRunnable()
-    guard let samples = try callerSamples(model.graph, try required(data, "data"), context) else { return }
+    guard let samples = try callerSamples(model.outline, try required(data, "data"), context) else { return }
     var shares: [Double] = []
     for index in 0..<fraction_count { shares.append(fractions[index]) }
     try model.graph.pruningSensitivity(pruning, fractions: shares, samples: samples) { measured in

@@ -134,12 +134,13 @@ private func prune(
     let chosen = try options(caller, defaultPruneChannelsOptions(), "edgeai_prune_channels_options")
     try source.requireRunnable()
     let settings = try channelOptions(chosen)
+    let original = try source.graph
     var measured: ChannelActivations?
     if settings.criterion == .activation, settings.chosen.isEmpty {
       try settings.validate()
-      measured = try activations(source.graph, try required(data, "data"), context)
+      measured = try activations(original, try required(data, "data"), context)
     }
-    let result = try source.graph.channelsPruned(settings, activations: measured)
+    let result = try original.channelsPruned(settings, activations: measured)
     let made = try ModelHandle.make(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
     let layers = try ChannelReportHandle(result.layers, source.allocator)
     if let report { report.pointee = handle(layers) }

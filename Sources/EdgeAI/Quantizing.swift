@@ -83,17 +83,18 @@ public func edgeai_quantize(
     let quantized = try required(quantized, "quantized")
     guard let ranges = calibration.result else { throw EdgeError(.invalidArgument, "the calibration is not finished") }
     let source = calibration.model
-    let result = try source.graph.quantized(ranges, calibration.quantizer)
+    let original = try source.graph
+    let result = try original.quantized(ranges, calibration.quantizer)
     let model = try ModelHandle.make(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
     for warning in result.warnings { source.log.write(EDGEAI_LOG_WARNING, warning) }
     if let report {
-      let comparison = try Comparison.make(source.graph, result.graph, reasons: result.reasons, threads: calibration.threads)
+      let comparison = try Comparison.make(original, result.graph, reasons: result.reasons, threads: calibration.threads)
       var inputs: [UnsafeRawPointer] = []
       for storage in calibration.kept { inputs.append(UnsafeRawPointer(storage.base)) }
       try comparison.feed(inputs: inputs, samples: calibration.keptCount, progress: calibration.progress)
       var measured = comparison.report()
       measured.warnings = result.warnings
-      report.pointee = handle(try ReportHandle.make(&measured, source.graph, result.graph, source.allocator))
+      report.pointee = handle(try ReportHandle.make(&measured, original, result.graph, source.allocator))
     }
     quantized.pointee = handle(model)
   }
@@ -111,11 +112,12 @@ public func edgeai_compare(
     let report = try required(report, "report")
     try model.requireRunnable()
     try other.requireRunnable()
-    let comparison = try Comparison.make(model.graph, other.graph)
-    try forEachBatch(model.graph, next, context) { (batch) throws(EdgeError) in
+    let (graph, otherGraph) = (try model.graph, try other.graph)
+    let comparison = try Comparison.make(graph, otherGraph)
+    try forEachBatch(graph, next, context) { (batch) throws(EdgeError) in
       try comparison.feed(inputs: batch.pointers, samples: batch.samples)
     }
     var measured = comparison.report()
-    report.pointee = handle(try ReportHandle.make(&measured, model.graph, other.graph, model.allocator))
+    report.pointee = handle(try ReportHandle.make(&measured, graph, otherGraph, model.allocator))
   }
 }

@@ -51,7 +51,7 @@ public func edgeai_quantize_weights(
     settings.progress = progressHook(chosen.progress, chosen.progress_context)
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
-    let samples = try callerSamples(model.graph, data, context)
+    let samples = try callerSamples(model.outline, data, context)
     let graph = try model.graph.weightsQuantized(settings, samples: samples)
     try giveModel(graph, from: model, samples, most: most, threads: settings.threads, progress: settings.progress, quantized, report)
   }

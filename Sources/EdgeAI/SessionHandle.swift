@@ -26,13 +26,26 @@ final class SessionHandle {
 
   struct StepTimes {
     var runs: UInt64 = 0, last: UInt64 = 0, least: UInt64 = 0, most: UInt64 = 0, total: UInt64 = 0
+
+    mutating func add(_ nanoseconds: UInt64) {
+      last = nanoseconds
+      least = runs == 0 ? nanoseconds : min(least, nanoseconds)
+      most = max(most, nanoseconds)
+      total &+= nanoseconds
+      runs &+= 1
+    }
   }
 
   private init(
     _ model: ModelHandle, _ plan: Plan, _ texts: PlanTexts, _ times: [StepTimes], _ session: Session, _ block: Storage?
   ) {
     self.model = model
-    graph = plan.graph
+    var graph = plan.graph
+    if graph.source != nil {
+      // The block has all that was made on demand: what made it goes.
+      for id in graph.values.indices { graph.values[id].constant = model.outline.values[id].constant }
+    }
+    self.graph = graph
     extents = plan.extents
     options = plan.options
     self.plan = texts
@@ -47,7 +60,8 @@ final class SessionHandle {
     _ model: ModelHandle, _ options: SessionOptions, memory caller: UnsafeMutableRawBufferPointer?
   ) throws(EdgeError) -> SessionHandle {
     try model.requireRunnable()
-    let plan = options.tune ? try Plan.tuned(model.graph, options) : try Plan(model.graph, options)
+    let chosen = options.tune ? try Plan.tuned(try model.graph, options).options : options
+    let plan = try Plan(try model.sessionGraph, chosen, isValid: model.isValid)
     if let caller, caller.count < plan.memoryRequired {
       throw EdgeError(.bufferTooSmall, "the session needs \(plan.memoryRequired) bytes; \(caller.count) are given")
     }
@@ -56,7 +70,7 @@ final class SessionHandle {
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO,
-        "session of '\(model.graph.name)': \(plan.steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
+        "session of '\(model.outline.name)': \(plan.steps.count) steps on \(plan.options.isa?.name ?? "reference"), \(plan.memoryRequired) bytes")
     }
     if let base = caller?.baseAddress {
       return SessionHandle(model, plan, texts, times, try Session(plan, memory: base, size: plan.memoryRequired), nil)
@@ -97,14 +111,13 @@ final class SessionHandle {
   /// Allocates nothing. False when the run was cancelled, or ended by a step that passed a limit.
   func run() -> Bool {
     guard session.run() else { return false }
-    for index in times.indices {
-      let nanoseconds = session.stepNanoseconds(index) ?? 0
-      let first = times[index].runs == 0
-      times[index].runs &+= 1
-      times[index].last = nanoseconds
-      times[index].least = first ? nanoseconds : min(times[index].least, nanoseconds)
-      times[index].most = max(times[index].most, nanoseconds)
-      times[index].total &+= nanoseconds
+    // Of small networks each step takes less than what arrays would ask here.
+    times.withUnsafeMutableBufferPointer { times in
+      var index = 0
+      while index < times.count {
+        times[index].add(session.stepNanoseconds(index) ?? 0)
+        index &+= 1
+      }
     }
     return true
   }

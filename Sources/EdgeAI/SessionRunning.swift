@@ -28,12 +28,12 @@ func allocator(ofSession session: OpaquePointer?) -> UnsafePointer<ep_allocator>
 
 @_cdecl("edgeai_session_input_count") @implementation
 public func edgeai_session_input_count(_ session: OpaquePointer!) -> Int {
-  session == nil ? 0 : object(session, SessionHandle.self).model.graph.callerInputs.count
+  session == nil ? 0 : object(session, SessionHandle.self).model.outline.callerInputs.count
 }
 
 @_cdecl("edgeai_session_output_count") @implementation
 public func edgeai_session_output_count(_ session: OpaquePointer!) -> Int {
-  session == nil ? 0 : object(session, SessionHandle.self).model.graph.callerOutputs.count
+  session == nil ? 0 : object(session, SessionHandle.self).model.outline.callerOutputs.count
 }
 
 @_cdecl("edgeai_session_input_info") @implementation
@@ -65,7 +65,7 @@ public func edgeai_session_input_buffer(
 ) -> edgeai_status {
   guard let session, let data else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or data is NULL") }
   let object = object(session, SessionHandle.self)
-  guard let size = byteCount(object, object.model.graph.callerInputs, index) else {
+  guard let size = byteCount(object, object.model.outline.callerInputs, index) else {
     return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no input of that index")
   }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
@@ -81,7 +81,7 @@ public func edgeai_session_output_buffer(
 ) -> edgeai_status {
   guard let session, let data else { return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "session or data is NULL") }
   let object = object(session, SessionHandle.self)
-  guard let size = byteCount(object, object.model.graph.callerOutputs, index) else {
+  guard let size = byteCount(object, object.model.outline.callerOutputs, index) else {
     return report(error, EDGEAI_ERROR_INVALID_ARGUMENT, "the session has no output of that index")
   }
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
@@ -114,7 +114,7 @@ public func edgeai_session_bind_input(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try checkBinding(session, session.model.graph.callerInputs, index, UnsafeRawPointer(data), bytes)
+    try checkBinding(session, session.model.outline.callerInputs, index, UnsafeRawPointer(data), bytes)
     try session.session.bindInput(index, data, bytes: bytes)
   }
 }
@@ -125,7 +125,7 @@ public func edgeai_session_bind_output(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try checkBinding(session, session.model.graph.callerOutputs, index, UnsafeRawPointer(data), bytes)
+    try checkBinding(session, session.model.outline.callerOutputs, index, UnsafeRawPointer(data), bytes)
     try session.session.bindOutput(index, data, bytes: bytes)
   }
 }
@@ -137,7 +137,7 @@ private func checkBinding(
   guard data != nil || bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0") }
   guard ids.indices.contains(index) else { throw EdgeError(.invalidArgument, "the session has no tensor of that index") }
   guard data != nil, let needed = byteCount(session, ids, index), needed != bytes else { return }
-  let value = session.model.graph.values[ids[index]]
+  let value = session.model.outline.values[ids[index]]
   let count = needed / value.dtype.byteCount
   var given: Text = ""
   for other in [DType.float32, .float64, .float16, .uint8] where count > 0 && count &* other.byteCount == bytes {

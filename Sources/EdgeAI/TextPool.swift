@@ -5,31 +5,33 @@ import Graph
 
 /// C strings that live as long as a handle: collected while it is made, then frozen in one block.
 struct TextPool {
-  private var bytes: [UInt8] = []
+  private var texts: [Text] = []
+  /// Bytes of all of them; offset 0 is the empty string.
+  private var byteCount = 1
   private var block: Storage?
-
-  init() {
-    // Offset 0 is the empty string.
-    bytes.append(0)
-  }
 
   /// Adds a string and returns its offset. A zero byte inside ends it.
   mutating func add(_ text: Text) -> Int {
     if text.isEmpty { return 0 }
-    let offset = bytes.count
-    bytes.append(contentsOf: text.utf8)
-    bytes.append(0)
+    let offset = byteCount
+    texts.append(text)
+    byteCount += text.utf8.count + 1
     return offset
   }
 
   /// Moves the strings to their final place; nothing may be added afterwards.
   mutating func freeze() throws(EdgeError) {
-    let storage = try Storage.allocate(bytes.count)
-    bytes.withUnsafeBytes { source in
-      if let start = source.baseAddress { storage.base.copyMemory(from: start, byteCount: source.count) }
+    // Zeros, of which one stands behind each string.
+    let storage = try Storage.allocate(byteCount)
+    var place = storage.base + 1
+    for text in texts {
+      text.utf8.withUnsafeBytes { source in
+        if let start = source.baseAddress { place.copyMemory(from: start, byteCount: source.count) }
+      }
+      place += text.utf8.count + 1
     }
     block = storage
-    bytes = []
+    texts = []
   }
 
   /// The string at an offset that `add` returned.

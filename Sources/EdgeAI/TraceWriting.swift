@@ -20,7 +20,7 @@ extension SessionHandle {
       open("step", event.step, thread: 0, (event.begin, event.end), since: start, &json)
       writeArguments(event, &json)
       for thread in 0..<event.threads {
-        guard let share = event.share(thread) else { continue }
+        guard let share = session.share(event, thread: thread) else { continue }
         open("share", event.step, thread: thread, share, since: start, &json)
         json.close("}")
       }

@@ -28,35 +28,35 @@ final class TrainerHandle {
     self.classes = classes
     self.rows = rows
     self.labelled = labelled
-    pointers = [UnsafeRawPointer](repeating: UnsafeRawPointer(labelled.base), count: model.graph.inputs.count)
+    pointers = [UnsafeRawPointer](repeating: UnsafeRawPointer(labelled.base), count: model.outline.inputs.count)
   }
 
   /// Throws `invalidArgument` for an option, and what `Trainer` throws.
   static func make(_ model: ModelHandle, _ chosen: edgeai_trainer_options) throws(EdgeError) -> TrainerHandle {
     try model.requireRunnable()
-    let options = try trainerOptions(chosen, model.graph)
+    let options = try trainerOptions(chosen, model.outline)
     let methods = try trainingMethods(chosen.methods, chosen.method_count)
-    let trainer = try Trainer.make(model.graph, options, methods: methods)
-    let output = model.graph.outputs[0]
-    let shape = model.graph.values[output].shape
+    let trainer = try Trainer.make(try model.graph, options, methods: methods)
+    let output = model.outline.outputs[0]
+    let shape = model.outline.values[output].shape
     let classes = max(shape.dims.last ?? 1, 1)
-    guard let elements = shape.withBatch(1).elementCount(), let bytes = model.graph.values[output].byteCount(batch: options.batch), elements > 0
-    else { throw EdgeError(.shapeMismatch, "the output has no elements", tensor: model.graph.values[output].name) }
+    guard let elements = shape.withBatch(1).elementCount(), let bytes = model.outline.values[output].byteCount(batch: options.batch), elements > 0
+    else { throw EdgeError(.shapeMismatch, "the output has no elements", tensor: model.outline.values[output].name) }
     let labelled = try Storage.allocate(bytes)
     let handle = TrainerHandle(
       model, trainer, try PlanTexts(trainer.steps), output: output, classes: classes, rows: elements / classes, labelled)
     if model.log.function != nil {
       model.log.write(
-        EDGEAI_LOG_INFO, "trainer of '\(model.graph.name)': \(trainer.steps.count) steps, \(trainer.memoryRequired) bytes")
+        EDGEAI_LOG_INFO, "trainer of '\(model.outline.name)': \(trainer.steps.count) steps, \(trainer.memoryRequired) bytes")
     }
     return handle
   }
 
   /// Samples of a step.
-  private var batch: Int { model.graph.values[output].shape.hasBatch ? trainer.options.batch : 1 }
+  private var batch: Int { model.outline.values[output].shape.hasBatch ? trainer.options.batch : 1 }
 
   private func bytes(_ value: ValueID, _ samples: Int) -> Int {
-    guard let one = model.graph.values[value].byteCount(batch: 1) else { return Int.max }
+    guard let one = model.outline.values[value].byteCount(batch: 1) else { return Int.max }
     let (product, overflow) = one.multipliedReportingOverflow(by: samples)
     return overflow ? Int.max : product
   }
@@ -77,17 +77,17 @@ final class TrainerHandle {
   /// The pointers of a step's inputs.
   private func take(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int) throws(EdgeError) {
     let inputs = try required(inputs, "inputs")
-    let ids = model.graph.inputs
+    let ids = model.outline.inputs
     guard count == ids.count else { throw EdgeError(.shapeMismatch, "the model has \(ids.count) inputs; \(count) are given") }
     for index in 0..<count {
       let needed = bytes(ids[index], batch)
       guard let data = inputs[index].data else {
-        throw EdgeError(.invalidArgument, "an input's data is NULL", tensor: model.graph.values[ids[index]].name)
+        throw EdgeError(.invalidArgument, "an input's data is NULL", tensor: model.outline.values[ids[index]].name)
       }
       guard inputs[index].bytes == needed else {
         throw EdgeError(
-          .shapeMismatch, "a step takes \(batch) samples, \(needed) bytes of \(model.graph.values[ids[index]].dtype.name); \(inputs[index].bytes) are given",
-          tensor: model.graph.values[ids[index]].name)
+          .shapeMismatch, "a step takes \(batch) samples, \(needed) bytes of \(model.outline.values[ids[index]].dtype.name); \(inputs[index].bytes) are given",
+          tensor: model.outline.values[ids[index]].name)
       }
       pointers[index] = data
     }
@@ -140,14 +140,14 @@ final class TrainerHandle {
   // MARK: Evaluation
 
   func evaluate(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int, _ targets: UnsafePointer<edgeai_span>?) throws(EdgeError) -> Trainer.Metrics {
-    let batch = try SampleBatch(model.graph, inputs, count)
+    let batch = try SampleBatch(model.outline, inputs, count)
     let targets = try checkedTargets(targets, batch.samples)
     return try trainer.evaluate(batch.pointers, targets: targets, samples: batch.samples)
   }
 
   /// In pieces of a batch, for whose targets there is room.
   func evaluate(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int, labels: UnsafePointer<Int32>?, _ labelCount: Int) throws(EdgeError) -> Trainer.Metrics {
-    var given = try SampleBatch(model.graph, inputs, count)
+    var given = try SampleBatch(model.outline, inputs, count)
     try checkLabels(labels, labelCount, given.samples)
     var total = Trainer.Metrics()
     while total.samples < given.samples {
@@ -156,7 +156,7 @@ final class TrainerHandle {
       total.loss += part.loss * Double(samples)
       total.accuracy += part.accuracy * Double(samples)
       total.samples += samples
-      for (index, id) in model.graph.inputs.enumerated() { given.pointers[index] += bytes(id, samples) }
+      for (index, id) in model.outline.inputs.enumerated() { given.pointers[index] += bytes(id, samples) }
     }
     total.loss /= Double(total.samples)
     total.accuracy /= Double(total.samples)

@@ -67,7 +67,7 @@ func trainerOptions(_ chosen: edgeai_trainer_options, _ model: Graph) throws(Edg
   if let teacher = chosen.teacher {
     let teacher = object(teacher, ModelHandle.self)
     try teacher.requireRunnable()
-    result.teacher = teacher.graph
+    result.teacher = try teacher.graph
   }
   result.teacherShare = chosen.teacher_share
   result.temperature = chosen.temperature

@@ -13,6 +13,53 @@ func isCompactModel(_ bytes: UnsafeRawBufferPointer) -> Bool {
 /// The graph of a file of version 2. Memory for a constant is taken after its size was compared with the limits: of one
 /// tensor, and of a file for all together.
 func decodeCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeError) -> Graph {
+  var (graph, stream) = try openCompact(bytes, limits)
+  for id in graph.values.indices where graph.values[id].constant != nil {
+    let storage = try Storage.allocate(graph.values[id].byteCount() ?? 0)
+    try stream.read(graph.values[id], to: storage.base)
+    graph.values[id].constant = TensorData(storage, offset: 0, byteCount: storage.count)
+  }
+  try graph.validate()
+  return graph
+}
+
+/// The constants of a file of version 2, one after the other.
+struct CompactStream {
+  private let bytes: UnsafeRawBufferPointer
+  private let main: MixingCoder
+  private let mainEnd: Int
+  private let forms: [ConstantForm]
+  private var decoder: ConstantDecoder
+  /// The number of the next constant, and where its chunk begins.
+  private(set) var next = 0
+  private var offset: Int
+
+  fileprivate init(_ bytes: UnsafeRawBufferPointer, _ main: MixingCoder, _ mainEnd: Int, _ forms: [ConstantForm]) throws(EdgeError) {
+    self.bytes = bytes
+    self.main = main
+    self.mainEnd = mainEnd
+    self.forms = forms
+    decoder = try ConstantDecoder(main, streamEnd: mainEnd)
+    offset = mainEnd
+    if forms.isEmpty { try checkEnd() }
+  }
+
+  /// Writes the next constant, which is that of this value, to memory for all of it.
+  mutating func read(_ value: Value, to: UnsafeMutableRawPointer) throws(EdgeError) {
+    let form = forms[next]
+    next += 1
+    try decoder.read(value, form, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + form.chunkBytes]), offset, to: to)
+    offset += form.chunkBytes
+    if next == forms.count { try checkEnd() }
+  }
+
+  private func checkEnd() throws(EdgeError) {
+    guard main.isAtEnd else { throw EdgeError(.malformedModel, "bytes are left over in the main stream", byteOffset: mainEnd) }
+  }
+}
+
+/// The graph of a file of version 2, with constants that are empty yet, and where these come from.
+func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeError) -> (graph: Graph, stream: CompactStream) {
   var header = FormatByteReader(bytes, origin: 0, isCompact: true)
   _ = try header.integer(UInt64.self)
   _ = try header.integer(UInt16.self)
@@ -75,45 +122,46 @@ func decodeCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(Edg
   }
   try readEachNode(&reader, &graph, limits)
   try readGraph(reader, &graph, limits)
+  // Each file has one way to be written.
+  let isFixed = forms.contains { $0.kind == .fixed }
+  guard isFixed == (minor > 0) else {
+    throw EdgeError(.malformedModel, "the file says it is of format version 2.\(minor), which its constants are not", byteOffset: 10)
+  }
   guard chunkBytes == end else {
     throw EdgeError(.malformedModel, "\(end - chunkBytes) bytes belong to no constant", byteOffset: bytes.count - (end - chunkBytes))
   }
 
-  try readScales(&graph, reader.scaleCounts, main, mainOffset + mainBytes)
-  var decoder = try ConstantDecoder(main, streamEnd: mainOffset + mainBytes)
-  var offset = mainOffset + mainBytes
-  var entry = 0
-  for id in graph.values.indices where graph.values[id].constant != nil {
-    let form = forms[entry]
-    entry += 1
-    graph.values[id].constant = try decoder.constant(
-      graph.values[id], form, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + form.chunkBytes]), offset)
-    offset += form.chunkBytes
-  }
-  guard main.isAtEnd else {
-    throw EdgeError(.malformedModel, "bytes are left over in the main stream", byteOffset: mainOffset + mainBytes)
-  }
-  try graph.validate()
-  return graph
+  try readScales(&graph, reader.scaleCounts, isFixed, main, mainOffset + mainBytes)
+  return (graph, try CompactStream(bytes, main, mainOffset + mainBytes, forms))
 }
 
 /// The scales of all quantized values. None is 0, so each takes bytes of the stream: the counts need no limit of their own.
-private func readScales(_ graph: inout Graph, _ counts: [Int], _ main: MixingCoder, _ end: Int) throws(EdgeError) {
+private func readScales(
+  _ graph: inout Graph, _ counts: [Int], _ hasProducts: Bool, _ main: MixingCoder, _ end: Int
+) throws(EdgeError) {
   let keys = ElementKeys(.float32)
   var neighbour: UInt64 = 0
-  var entry = 0
-  for id in graph.values.indices {
-    guard var quantization = graph.values[id].quantization else { continue }
-    while quantization.scales.count < counts[entry] {
-      neighbour = main.element(0, bytes: 4, neighbour: neighbour, isReal: true)
-      if main.isTruncated { throw truncated(end) }
-      guard neighbour != 0 else { throw EdgeError(.malformedModel, "a scale is 0", tensor: graph.values[id].name, byteOffset: end) }
-      quantization.scales.append(Float(bitPattern: UInt32(truncatingIfNeeded: keys.unrotated(neighbour))))
+  // Products follow when all that they are made of is known.
+  let biases = hasProducts ? BiasScales.find(graph) : [BiasScales?](repeating: nil, count: graph.values.count)
+  for areBiases in hasProducts ? [false, true] : [false] {
+    var entry = -1
+    for id in graph.values.indices {
+      guard var quantization = graph.values[id].quantization else { continue }
+      entry += 1
+      guard areBiases == (biases[id] != nil) else { continue }
+      if let products = biases[id]?.products(graph, graph.values[id], counts[entry]), main.isProduct(false) {
+        quantization.scales = products
+      }
+      while quantization.scales.count < counts[entry] {
+        neighbour = main.element(0, bytes: 4, neighbour: neighbour, isReal: true)
+        if main.isTruncated { throw truncated(end) }
+        guard neighbour != 0 else { throw EdgeError(.malformedModel, "a scale is 0", tensor: graph.values[id].name, byteOffset: end) }
+        quantization.scales.append(Float(bitPattern: UInt32(truncatingIfNeeded: keys.unrotated(neighbour))))
+      }
+      let zeroPoints = quantization.zeroPoints
+      if zeroPoints.count == 1 { quantization.zeroPoints = [Int32](repeating: zeroPoints[0], count: counts[entry]) }
+      graph.values[id].quantization = quantization
     }
-    let zeroPoints = quantization.zeroPoints
-    if zeroPoints.count == 1 { quantization.zeroPoints = [Int32](repeating: zeroPoints[0], count: counts[entry]) }
-    graph.values[id].quantization = quantization
-    entry += 1
   }
 }
 

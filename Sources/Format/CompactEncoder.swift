@@ -36,14 +36,8 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeErr
   description.bytes.withUnsafeMutableBufferPointer { bytes in
     if let start = bytes.baseAddress { main.text(start, bytes.count) }
   }
-  var neighbour: UInt64 = 0
-  let keys = ElementKeys(.float32)
-  for value in graph.values {
-    guard let quantization = value.quantization else { continue }
-    for scale in quantization.scales {
-      neighbour = main.element(keys.rotated(UInt64(scale.bitPattern)), bytes: 4, neighbour: neighbour, isReal: true)
-    }
-  }
+  let isFixed = forms.contains { $0.form.kind == .fixed }
+  writeScales(graph, isFixed, main)
   for entry in forms {
     if let constant = graph.values[entry.value].constant { try encoder.writeMain(graph.values[entry.value], constant, entry.form, main) }
   }
@@ -57,7 +51,7 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeErr
   var file = FormatByteWriter(isCompact: true)
   file.bytes = FormatLayout.magic
   file.integer(FormatLayout.compactMajorVersion)
-  file.integer(FormatLayout.compactMinorVersion)
+  file.integer(isFixed ? FormatLayout.compactMinorVersion : 0)
   let checksumOffset = file.bytes.count
   file.integer(UInt32(0))
   file.i64(rest)
@@ -71,4 +65,19 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeErr
   let checksum = ep_crc32c(0, storage.base + FormatLayout.compactChecksumEnd, storage.count - FormatLayout.compactChecksumEnd)
   storage.base.storeBytes(of: checksum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
   return storage
+}
+
+private func writeScales(_ graph: Graph, _ hasProducts: Bool, _ main: MixingCoder) {
+  let keys = ElementKeys(.float32)
+  var neighbour: UInt64 = 0
+  let biases = hasProducts ? BiasScales.find(graph) : [BiasScales?](repeating: nil, count: graph.values.count)
+  for areBiases in hasProducts ? [false, true] : [false] {
+    for (id, value) in graph.values.enumerated() where areBiases == (biases[id] != nil) {
+      guard let quantization = value.quantization else { continue }
+      if let products = biases[id]?.products(graph, value, quantization.scales.count), main.isProduct(products == quantization.scales) { continue }
+      for scale in quantization.scales {
+        neighbour = main.element(keys.rotated(UInt64(scale.bitPattern)), bytes: 4, neighbour: neighbour, isReal: true)
+      }
+    }
+  }
 }

@@ -3,11 +3,12 @@ import CPlatform
 import Graph
 #endif
 
-/// Decodes constants, one after the other, into memory of their own; beyond that it needs tables of a fixed size.
+/// Decodes constants, one after the other, into given memory; beyond that it needs tables of a fixed size.
 struct ConstantDecoder {
   private let main: MixingCoder
   private let streamEnd: Int
   private var fast: RansMatrix?
+  private var fixed: FixedMatrix?
   private let row: Storage
   /// Patterns of the symbols.
   private let palette: Storage
@@ -29,26 +30,34 @@ struct ConstantDecoder {
     return coder
   }
 
-  /// The elements of `value`, coded in this form; `chunk` is what it has behind the main stream, at `offset` in the file.
-  mutating func constant(
-    _ value: Value, _ form: ConstantForm, _ chunk: UnsafeRawBufferPointer, _ offset: Int
-  ) throws(EdgeError) -> TensorData {
+  private mutating func fixedCoder() throws(EdgeError) -> FixedMatrix {
+    if let fixed { return fixed }
+    let coder = try FixedMatrix()
+    fixed = coder
+    return coder
+  }
+
+  /// Writes the elements of `value`, coded in this form, to memory for all of them; `chunk` is what it has behind the main stream,
+  /// at `offset` in the file.
+  mutating func read(
+    _ value: Value, _ form: ConstantForm, _ chunk: UnsafeRawBufferPointer, _ offset: Int, to: UnsafeMutableRawPointer
+  ) throws(EdgeError) {
     let matrix = ConstantMatrix(value.shape)
     let keys = ElementKeys(value.dtype)
-    let storage = try Storage.allocate(matrix.count * keys.bytes)
     do throws(EdgeError) {
       switch form.kind {
-      case .raw: if let from = chunk.baseAddress { storage.base.copyMemory(from: from, byteCount: chunk.count) }
-      case .split: try readSplit(storage, keys, matrix, chunk, offset)
+      case .raw: if let from = chunk.baseAddress { to.copyMemory(from: from, byteCount: chunk.count) }
+      case .split: try readSplit(to, keys, 0..<matrix.count, columns: matrix.columns, chunk, offset)
+      case .sparse: try readSparse(to, keys, matrix, form, chunk, offset)
       case .list:
         var neighbour: UInt64 = 0
         var index = 0
         while index < matrix.count, !main.isTruncated {
           neighbour = main.element(0, bytes: keys.bytes, neighbour: neighbour, isReal: value.dtype.isFloatingPoint)
-          keys.store(keys.unrotated(neighbour), storage.base, index)
+          keys.store(keys.unrotated(neighbour), to, index)
           index &+= 1
         }
-      case .mixed, .fast, .huffman: try readSymbols(storage, value.dtype, keys, matrix, form, chunk, offset)
+      case .mixed, .fast, .huffman, .fixed: try readSymbols(to, value.dtype, keys, matrix, form, chunk, offset)
       }
       if main.isTruncated { throw EdgeError(.truncatedModel, "the main stream ends early", byteOffset: streamEnd) }
     } catch {
@@ -56,26 +65,24 @@ struct ConstantDecoder {
       placed.tensor = value.name
       throw placed
     }
-    // The storage is as large as the constant.
-    guard let data = TensorData(storage, offset: 0, byteCount: storage.count) else { throw EdgeError(.internalError, "a constant's size") }
-    return data
   }
 
+  /// Elements of which the highest byte is coded, into their places of the constant.
   private mutating func readSplit(
-    _ storage: Storage, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ chunk: UnsafeRawBufferPointer, _ offset: Int
+    _ to: UnsafeMutableRawPointer, _ keys: ElementKeys, _ places: Range<Int>, columns: Int, _ chunk: UnsafeRawBufferPointer, _ offset: Int
   ) throws(EdgeError) {
-    let plainBytes = (keys.bytes - 1) * matrix.count
+    let plainBytes = (keys.bytes - 1) * places.count
     guard chunk.count >= plainBytes else {
       throw EdgeError(.truncatedModel, "the constant ends inside its low bytes", byteOffset: offset + chunk.count)
     }
     let coder = try fastCoder()
     let coded = chunk.count - plainBytes
-    coder.begin(UnsafeRawBufferPointer(rebasing: chunk[..<coded]), columns: matrix.columns, symbols: 256, zero: 128, hasFlags: false)
+    coder.begin(UnsafeRawBufferPointer(rebasing: chunk[..<coded]), columns: columns, symbols: 256, zero: 128, hasFlags: false)
     let shift = UInt64(8 * (keys.bytes - 1))
     var at = coded
-    var start = 0
-    while start < matrix.count, !coder.isTruncated {
-      let count = min(matrix.columns, matrix.count - start)
+    var start = places.lowerBound
+    while start < places.upperBound, !coder.isTruncated {
+      let count = min(columns, places.upperBound - start)
       coder.code(symbols, count)
       var column = 0
       while column < count {
@@ -86,7 +93,7 @@ struct ConstantDecoder {
           at &+= 1
           plane &+= 8
         }
-        keys.store(keys.unrotated(pattern), storage.base, start &+ column)
+        keys.store(keys.unrotated(pattern), to, start &+ column)
         column &+= 1
       }
       start += count
@@ -95,13 +102,59 @@ struct ConstantDecoder {
     try check(coder, offset + coded)
   }
 
+  /// Elements that are not zero are decoded to the end of the constant and then move, the first ones first, to where their flags are.
+  private mutating func readSparse(
+    _ to: UnsafeMutableRawPointer, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ form: ConstantForm, _ chunk: UnsafeRawBufferPointer, _ offset: Int
+  ) throws(EdgeError) {
+    // A bit for each element.
+    let flags = try Storage.allocate(matrix.count / 8 + 1)
+    ep_zero(flags.base, flags.count)
+    let bits = flags.base.assumingMemoryBound(to: UInt8.self)
+    let coder = try fastCoder()
+    coder.begin(
+      UnsafeRawBufferPointer(rebasing: chunk[..<form.flagBytes]), columns: matrix.columns, symbols: 2, zero: 0, hasFlags: true)
+    var others = 0
+    var start = 0
+    while start < matrix.count {
+      let count = min(matrix.columns, matrix.count - start)
+      coder.code(symbols, count)
+      if coder.isTruncated || coder.isBroken { break }
+      var column = 0
+      while column < count {
+        if symbols[column] != 0 {
+          let place = start &+ column
+          bits[place >> 3] |= 1 << UInt8(truncatingIfNeeded: place & 7)
+          others &+= 1
+        }
+        column &+= 1
+      }
+      start += count
+    }
+    coder.end()
+    try check(coder, offset + form.flagBytes)
+    try readSplit(
+      to, keys, matrix.count - others..<matrix.count, columns: SymbolAlphabet.longestRow,
+      UnsafeRawBufferPointer(rebasing: chunk[form.flagBytes...]), offset + form.flagBytes)
+    var next = matrix.count - others
+    var place = 0
+    while place < matrix.count {
+      var pattern: UInt64 = 0
+      if bits[place >> 3] >> UInt8(truncatingIfNeeded: place & 7) & 1 != 0 {
+        pattern = keys.pattern(to, next)
+        next &+= 1
+      }
+      keys.store(pattern, to, place)
+      place &+= 1
+    }
+  }
+
   private func check(_ coder: any SymbolRows, _ end: Int) throws(EdgeError) {
     if coder.isTruncated { throw EdgeError(.truncatedModel, "the coded constant ends early", byteOffset: end) }
     if coder.isBroken { throw EdgeError(.malformedModel, "the code of the constant makes no sense", byteOffset: end) }
   }
 
   private mutating func readSymbols(
-    _ storage: Storage, _ dtype: DType, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ form: ConstantForm,
+    _ to: UnsafeMutableRawPointer, _ dtype: DType, _ keys: ElementKeys, _ matrix: ConstantMatrix, _ form: ConstantForm,
     _ chunk: UnsafeRawBufferPointer, _ offset: Int
   ) throws(EdgeError) {
     let steps = try readPalette(dtype, keys, matrix, form)
@@ -112,6 +165,13 @@ struct ConstantDecoder {
       let fast = try fastCoder()
       fast.begin(chunk, columns: matrix.columns, symbols: form.symbols, zero: form.zero, hasFlags: form.hasFlags)
       coder = fast
+    case .fixed:
+      let fixed = try fixedCoder()
+      guard fixed.setLevels(main.levels([], form.symbols)) else {
+        throw EdgeError(.malformedModel, "no symbol of the constant occurs", byteOffset: streamEnd)
+      }
+      fixed.begin(chunk)
+      coder = fixed
     case .huffman:
       guard let plan = form.plan else { throw EdgeError(.internalError, "no Huffman code") }
       coder = HuffmanMatrix(plan, zero: form.zero, decoding: chunk)
@@ -127,9 +187,9 @@ struct ConstantDecoder {
         if coder.isTruncated || coder.isBroken { break }
       }
       if form.palette == .rows {
-        fillRow(storage, start, count, steps[start / matrix.columns], form.lowest)
+        fillRow(to, start, count, steps[start / matrix.columns], form.lowest)
       } else {
-        fill(storage, keys, start, count)
+        fill(to, keys, start, count)
       }
       start += count
     }
@@ -169,11 +229,11 @@ struct ConstantDecoder {
     return []
   }
 
-  private func fill(_ storage: Storage, _ keys: ElementKeys, _ start: Int, _ count: Int) {
+  private func fill(_ to: UnsafeMutableRawPointer, _ keys: ElementKeys, _ start: Int, _ count: Int) {
     let (symbols, patterns) = (symbols, patterns)
     var column = 0
     if keys.bytes == 4 {
-      let to = storage.base.assumingMemoryBound(to: UInt32.self) + start
+      let to = to.assumingMemoryBound(to: UInt32.self) + start
       while column < count {
         to[column] = UInt32(truncatingIfNeeded: patterns[Int(symbols[column])])
         column &+= 1
@@ -181,7 +241,7 @@ struct ConstantDecoder {
       return
     }
     if keys.bytes == 1 {
-      let to = storage.base.assumingMemoryBound(to: UInt8.self) + start
+      let to = to.assumingMemoryBound(to: UInt8.self) + start
       while column < count {
         to[column] = UInt8(truncatingIfNeeded: patterns[Int(symbols[column])])
         column &+= 1
@@ -189,13 +249,13 @@ struct ConstantDecoder {
       return
     }
     while column < count {
-      keys.store(patterns[Int(symbols[column])], storage.base, start &+ column)
+      keys.store(patterns[Int(symbols[column])], to, start &+ column)
       column &+= 1
     }
   }
 
-  private func fillRow(_ storage: Storage, _ start: Int, _ count: Int, _ step: Float, _ lowest: Int) {
-    let to = storage.base.assumingMemoryBound(to: Float.self) + start
+  private func fillRow(_ to: UnsafeMutableRawPointer, _ start: Int, _ count: Int, _ step: Float, _ lowest: Int) {
+    let to = to.assumingMemoryBound(to: Float.self) + start
     var column = 0
     while column < count {
       to[column] = Float(lowest &+ Int(symbols[column])) * step

@@ -6,11 +6,13 @@ import Graph
 struct ConstantEncoder {
   private let coding: ModelCoding
   private let fast: RansMatrix
+  private let fixed: FixedMatrix
   private let row: Storage
 
   init(_ coding: ModelCoding) throws(EdgeError) {
     self.coding = coding
     fast = try RansMatrix(decoding: false)
+    fixed = try FixedMatrix()
     row = try Storage.allocate(2 * SymbolAlphabet.longestRow)
   }
 
@@ -55,56 +57,103 @@ struct ConstantEncoder {
     fast.begin(UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: form.symbols, zero: form.zero, hasFlags: form.hasFlags)
     code(source, matrix, fast)
     fast.end()
-    // The slow form has to save some 3 %.
-    if mixedBytes < fast.output.count - fast.output.count / 32 {
+    let mayBeFixed = !form.hasFlags && form.symbols <= FixedMatrix.most && matrix.count >= ConstantForm.leastFixedSymbols
+    // The slow form has to save some 3 %, or 6 where a very fast one could be taken.
+    if mixedBytes < fast.output.count - fast.output.count / (mayBeFixed ? 16 : 32) {
       fast.restore(learned)
       return (form, [])
+    }
+    // That one may cost half a percent.
+    if mayBeFixed {
+      let chunk = try fixedChunk(source, matrix)
+      if chunk.count + form.symbols / 2 <= fast.output.count + fast.output.count / 200 {
+        fast.restore(learned)
+        form.kind = .fixed
+        form.chunkBytes = chunk.count
+        return (form, chunk)
+      }
     }
     form.kind = .fast
     form.chunkBytes = fast.output.count
     return (form, fast.output)
   }
 
-  /// A constant of too many values: its exponents or highest bytes may still say something.
+  private func fixedChunk(_ source: SymbolSource, _ matrix: ConstantMatrix) throws(EdgeError) -> [UInt8] {
+    guard fixed.setLevels(FixedMatrix.levels(source.counts)) else { throw EdgeError(.internalError, "a constant without symbols") }
+    return try fixed.encoded(matrix.count, columns: matrix.columns, symbols) { source.fill($0, $1, $2) }
+  }
+
+  /// A constant of too many values: many of them may be zero, and exponents or highest bytes still say something.
   private func unstructured(
     _ value: Value, _ constant: TensorData, _ matrix: ConstantMatrix
   ) throws(EdgeError) -> (form: ConstantForm, chunk: [UInt8]) {
     if constant.byteCount <= ConstantForm.mostListedBytes { return (ConstantForm(.list), []) }
     let keys = ElementKeys(value.dtype)
-    var form = ConstantForm(.split)
-    let learned = try fast.snapshot()
-    fast.begin(UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: 256, zero: 128, hasFlags: false)
-    let shift = UInt64(8 * (keys.bytes - 1))
-    var start = 0
-    while start < matrix.count {
-      let count = min(matrix.columns, matrix.count - start)
-      var column = 0
-      while column < count {
-        symbols[column] = UInt16(truncatingIfNeeded: keys.rotated(keys.pattern(constant.base, start &+ column)) >> shift)
-        column &+= 1
-      }
-      fast.code(symbols, count)
-      start += count
+    var zeros = 0
+    var index = 0
+    while index < matrix.count {
+      if keys.pattern(constant.base, index) == 0 { zeros &+= 1 }
+      index &+= 1
     }
-    fast.end()
-    form.chunkBytes = fast.output.count + (keys.bytes - 1) * matrix.count
-    guard form.chunkBytes < constant.byteCount - constant.byteCount / 64 else {
+    let learned = try fast.snapshot()
+    var form = ConstantForm(.split)
+    var chunk: [UInt8]
+    if zeros > matrix.count / 16 {
+      form.kind = .sparse
+      chunk = flags(keys, constant.base, matrix)
+      form.flagBytes = chunk.count
+      let others = try elements(keys, constant.base, matrix.count, zeros: zeros)
+      chunk += split(keys, others.base, matrix.count - zeros, columns: SymbolAlphabet.longestRow)
+    } else {
+      chunk = split(keys, constant.base, matrix.count, columns: matrix.columns)
+    }
+    if chunk.count >= constant.byteCount - constant.byteCount / 64 {
       fast.restore(learned)
       form = ConstantForm(.raw)
-      form.chunkBytes = constant.byteCount
-      return (form, [UInt8](constant.bytes))
+      chunk = [UInt8](constant.bytes)
     }
-    // Behind the coded bytes: the others of each element, the lowest first.
+    form.chunkBytes = chunk.count
+    return (form, chunk)
+  }
+
+  /// Which elements are not zero, fast-coded.
+  private func flags(_ keys: ElementKeys, _ base: UnsafeRawPointer, _ matrix: ConstantMatrix) -> [UInt8] {
+    fast.begin(UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: 2, zero: 0, hasFlags: true)
+    codeRows(matrix.count, matrix.columns) { keys.pattern(base, $0) == 0 ? 0 : 1 }
+    return fast.output
+  }
+
+  /// The elements that are not zero, one after the other.
+  private func elements(_ keys: ElementKeys, _ base: UnsafeRawPointer, _ count: Int, zeros: Int) throws(EdgeError) -> Storage {
+    let others = try Storage.allocate((count - zeros) * keys.bytes)
+    var (index, place) = (0, 0)
+    while index < count {
+      let pattern = keys.pattern(base, index)
+      if pattern != 0 {
+        keys.store(pattern, others.base, place)
+        place &+= 1
+      }
+      index &+= 1
+    }
+    return others
+  }
+
+  /// The highest byte of each element, fast-coded, and behind them the others, the lowest first.
+  private func split(_ keys: ElementKeys, _ base: UnsafeRawPointer, _ count: Int, columns: Int) -> [UInt8] {
+    fast.begin(UnsafeRawBufferPointer(start: nil, count: 0), columns: columns, symbols: 256, zero: 128, hasFlags: false)
+    let shift = UInt64(8 * (keys.bytes - 1))
+    codeRows(count, columns) { UInt16(truncatingIfNeeded: keys.rotated(keys.pattern(base, $0)) >> shift) }
     let output = fast.output
-    let chunk = [UInt8](unsafeUninitializedCapacity: form.chunkBytes) { bytes, written in
+    let size = output.count + (keys.bytes - 1) * count
+    return [UInt8](unsafeUninitializedCapacity: size) { bytes, written in
       var at = 0
       while at < output.count {
         bytes[at] = output[at]
         at &+= 1
       }
       var index = 0
-      while index < matrix.count {
-        var rest = keys.rotated(keys.pattern(constant.base, index))
+      while index < count {
+        var rest = keys.rotated(keys.pattern(base, index))
         var plane = 1
         while plane < keys.bytes {
           bytes[at] = UInt8(truncatingIfNeeded: rest)
@@ -116,7 +165,21 @@ struct ConstantEncoder {
       }
       written = at
     }
-    return (form, chunk)
+  }
+
+  private func codeRows(_ count: Int, _ columns: Int, _ symbol: (Int) -> UInt16) {
+    var start = 0
+    while start < count {
+      let length = min(columns, count - start)
+      var column = 0
+      while column < length {
+        symbols[column] = symbol(start &+ column)
+        column &+= 1
+      }
+      fast.code(symbols, length)
+      start += length
+    }
+    fast.end()
   }
 
   /// What of a constant stands in the main stream.
@@ -143,6 +206,7 @@ struct ConstantEncoder {
     for step in source.steps {
       neighbour = main.element(keys.rotated(UInt64(step.bitPattern)), bytes: 4, neighbour: neighbour, isReal: true)
     }
+    if form.kind == .fixed { _ = main.levels(FixedMatrix.levels(source.counts), form.symbols) }
     guard form.kind == .mixed, form.symbols > 1 else { return }
     code(source, matrix, try MixedMatrix(main, columns: matrix.columns, symbols: form.symbols, zero: form.zero))
   }

@@ -15,6 +15,10 @@ struct ConstantForm {
     case mixed
     case fast
     case huffman
+    /// Flags say which elements are zero, the others are split.
+    case sparse
+    /// Symbols with probabilities that are in the main stream; at most 256 symbols.
+    case fixed
   }
 
   /// What values the symbols stand for, in order.
@@ -33,6 +37,8 @@ struct ConstantForm {
   static let mostListedBytes = 4096
   /// Symbols, with eight more for each that is not zero, that it may code: they take a tenth of a second.
   static let mostMixedSteps = 1 << 20
+  /// Fewer symbols do not pay for a table of probabilities.
+  static let leastFixedSymbols = 4096
 
   var kind: Kind
   var palette = Palette.list
@@ -45,8 +51,10 @@ struct ConstantForm {
   var plan: HuffmanPlan?
   /// Bytes behind the main stream.
   var chunkBytes = 0
+  /// Those of them that hold the flags of a sparse constant.
+  var flagBytes = 0
 
-  var isPalette: Bool { kind.rawValue >= Kind.mixed.rawValue }
+  var isPalette: Bool { kind == .mixed || kind == .fast || kind == .huffman || kind == .fixed }
 
   init(_ kind: Kind) { self.kind = kind }
 }
@@ -79,7 +87,8 @@ extension FormatByteWriter {
     }
     switch form.kind {
     case .raw, .list, .mixed: return
-    case .split: break
+    case .split, .fixed: break
+    case .sparse: i64(form.flagBytes)
     case .fast: flag(form.hasFlags)
     case .huffman:
       guard let plan = form.plan else { return }
@@ -123,11 +132,15 @@ extension FormatByteReader {
       guard matrix.count <= most || form.symbols == 1 else { throw malformed("\(matrix.count) elements in a form for small constants") }
       return form
     case .split: break
+    case .fixed:
+      guard form.symbols <= FixedMatrix.most else { throw malformed("\(form.symbols) symbols in a form for \(FixedMatrix.most)") }
+    case .sparse: form.flagBytes = try i64()
     case .fast: form.hasFlags = try flag()
     case .huffman: form.plan = try huffmanPlan(form.symbols)
     }
     form.chunkBytes = try i64()
     guard form.chunkBytes >= 0 else { throw malformed("a chunk of \(form.chunkBytes) bytes") }
+    guard form.flagBytes >= 0, form.flagBytes <= form.chunkBytes else { throw malformed("\(form.flagBytes) bytes of flags in a chunk of \(form.chunkBytes)") }
     return form
   }
 

@@ -120,6 +120,21 @@ struct FormatByteReader {
     return values
   }
 
+  /// Whether these words are next; then they are read.
+  mutating func skip(_ words: [Int32]) throws(EdgeError) -> Bool {
+    let byteCount = 4 &* words.count
+    guard byteCount <= remaining else { return false }
+    let isSame = words.withUnsafeBufferPointer { words in
+      var index = 0
+      while index < words.count,
+        words[index] == Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: position &+ 4 &* index, as: Int32.self))
+      { index &+= 1 }
+      return index == words.count
+    }
+    if isSame { position += byteCount }
+    return isSame
+  }
+
   /// `count` numbers of four bytes, of which tables have many: they are copied together.
   mutating func words<T: BitwiseCopyable>(_ count: Int, as: T.Type) throws(EdgeError) -> [T] {
     guard count <= remaining / 4 else {

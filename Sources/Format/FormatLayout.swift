@@ -6,7 +6,8 @@ enum FormatLayout {
   static let minorVersion: UInt16 = 0
   /// Files with coded constants.
   static let compactMajorVersion: UInt16 = 2
-  static let compactMinorVersion: UInt16 = 0
+  /// 1 where a constant has fixed probabilities: the scales of biases are then products where they can be.
+  static let compactMinorVersion: UInt16 = 1
   /// Magic, version and checksum of a compact file; what follows is what the checksum is of.
   static let compactChecksumEnd = 16
   /// A compact description is read by a slow coder, and has its own limit.

@@ -6,6 +6,7 @@ import Graph
 
 /// Contexts of the mixing coder have their kind in the four bits above 2^16.
 enum MixingContext {
+  static func level(_ kind: Int, _ content: Int) -> Int { kind << 14 | content & 0x3FFF }
   static func text(_ order: Int, _ hash: Int) -> Int { order << 16 | hash & 0xFFFF }
   static func list(_ kind: Int, _ content: Int) -> Int { (5 &+ kind) << 16 | content & 0xFFFF }
   static func matrix(_ kind: Int, _ content: Int) -> Int { (8 &+ kind) << 16 | content & 0xFFFF }
@@ -15,6 +16,7 @@ enum MixingContext {
   static let listWeights = 8
   static let flagWeights = 80
   static let symbolWeights = 96
+  static let levelWeights = 104
 }
 
 extension MixingCoder {
@@ -53,6 +55,27 @@ extension MixingCoder {
         MixingContext.list(1, place << 8 | Int(neighbour >> shift & 0xFF)), MixingContext.list(1, 1 << 15 | bytes),
         set: MixingContext.listWeights &+ 8 &* plane)
       found = found << 8 | UInt64(byte)
+    }
+    return found
+  }
+
+  /// Whether the scales of a bias are products (`BiasScales`).
+  func isProduct(_ value: Bool) -> Bool {
+    let context = MixingContext.level(3, 1)
+    return number(value ? 1 : 0, bits: 1, context, context, context, context, set: MixingContext.levelWeights) != 0
+  }
+
+  /// Levels of symbols' shares (`FixedMatrix`), each predicted from the two before it.
+  func levels(_ levels: [Int], _ count: Int) -> [Int] {
+    var (before, earlier) = (0, 0)
+    var found: [Int] = []
+    while found.count < count, !isTruncated {
+      let level = number(
+        found.count < levels.count ? levels[found.count] : 0, bits: FixedMatrix.levelBits, MixingContext.level(0, before),
+        MixingContext.level(1, earlier << 7 | before), MixingContext.level(2, (before &+ earlier) >> 1), MixingContext.level(3, 0),
+        set: MixingContext.levelWeights)
+      (earlier, before) = (before, level)
+      found.append(level)
     }
     return found
   }

@@ -57,11 +57,10 @@ final class MixedMatrix: SymbolRows {
       let corner = column > 0 ? Int(above[column &- 1]) : zero
       let around = before & 7 | Int(lately & 3) << 3 | right << 5 | (corner != zero ? 64 : 0)
       var symbol = Int(row[column])
-      let flag = coder.bit(
-        symbol != zero ? 1 : 0, MixingCoder.slot(MixingContext.matrix(0, fullRow << 4 | fullColumn), 1),
-        MixingCoder.slot(MixingContext.matrix(1, around), 1),
-        MixingCoder.slot(MixingContext.matrix(2, fullColumn << 4 | nearColumn), 1),
-        MixingCoder.slot(MixingContext.matrix(3, fullRow << 4 | near), 1), set: MixingContext.flagWeights &+ fullColumn)
+      let flag = coder.number(
+        symbol != zero ? 1 : 0, bits: 1, MixingContext.matrix(0, fullRow << 4 | fullColumn), MixingContext.matrix(1, around),
+        MixingContext.matrix(2, fullColumn << 4 | nearColumn), MixingContext.matrix(3, fullRow << 4 | near),
+        set: MixingContext.flagWeights &+ fullColumn)
       if flag == 0 {
         symbol = zero
       } else {

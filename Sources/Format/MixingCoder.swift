@@ -33,6 +33,10 @@ final class MixingCoder {
   /// The probability, of 16 bits, of odds' logarithm.
   private let squashed: UnsafeMutablePointer<UInt16>
   private let rates: UnsafeMutablePointer<UInt16>
+  /// Of the number at hand: its four contexts times a factor, and the four estimates of a bit.
+  private let contexts: UnsafeMutablePointer<UInt32>
+  /// Four. Of a loop that it knows to be so short the compiler makes four pieces, and of what they have in common functions.
+  private var ways = 4
 
   /// An encoder, or a decoder of `input`. Throws `outOfMemory`.
   init(decoding input: UnsafeRawBufferPointer?) throws(EdgeError) {
@@ -41,12 +45,13 @@ final class MixingCoder {
     let slotCount = 1 << MixingCoder.slotBits
     let squashCount = 2 * MixingCoder.bound + 2
     let weightCount = 4 * MixingCoder.sets
-    memory = try Storage.allocate(4 * slotCount + 4 * weightCount + 2 * 4096 + 2 * squashCount + 2 * 256)
+    memory = try Storage.allocate(4 * slotCount + 4 * weightCount + 2 * 4096 + 2 * squashCount + 2 * 256 + 4 * 8)
     slots = memory.base.assumingMemoryBound(to: UInt32.self)
     weights = (memory.base + 4 * slotCount).assumingMemoryBound(to: Int32.self)
     stretched = (memory.base + 4 * (slotCount + weightCount)).assumingMemoryBound(to: Int16.self)
     squashed = (memory.base + 4 * (slotCount + weightCount) + 2 * 4096).assumingMemoryBound(to: UInt16.self)
     rates = squashed + squashCount
+    contexts = UnsafeMutableRawPointer(rates + 256).assumingMemoryBound(to: UInt32.self)
     var index = 0
     while index < slotCount {
       slots[index] = 1 << 31
@@ -60,7 +65,10 @@ final class MixingCoder {
     }
     fillTables()
     if isDecoding {
-      for _ in 0..<4 { code = code << 8 | nextByte() }
+      while position < 4 {
+        code = code << 8 | (position < self.input.count ? UInt32(self.input[position]) : 0)
+        position += 1
+      }
     }
   }
 
@@ -105,96 +113,107 @@ final class MixingCoder {
   /// Everything was read.
   var isAtEnd: Bool { position >= input.count }
 
-  private func nextByte() -> UInt32 {
-    let at = position
-    position &+= 1
-    return at < input.count ? UInt32(input[at]) : 0
-  }
-
-  /// Codes one bit and gives it back: an encoder writes `bit`, a decoder ignores it. The four contexts are places that
-  /// `slot` gives; `set` chooses the weights, below 128.
+  /// Codes a number of `bits` bits, the highest first, and gives it back: an encoder writes `value`, a decoder ignores it. It is
+  /// a way through a binary tree in each of four contexts, below 2^20; `set` chooses the weights of the last bit, and `set + 7`
+  /// at most, below 128, those of bits before it.
+  ///
+  /// The one loop in which the time of a description, of lists and of small layers goes: it makes no calls but where a byte
+  /// is complete, and nothing in it is guessed.
   @inline(never)
-  func bit(_ bit: Int, _ a: Int, _ b: Int, _ c: Int, _ d: Int, set: Int) -> Int {
-    let (sa, sb, sc, sd) = (slots + a, slots + b, slots + c, slots + d)
-    let ta = Int64(stretched[Int(sa.pointee >> 20)])
-    let tb = Int64(stretched[Int(sb.pointee >> 20)])
-    let tc = Int64(stretched[Int(sc.pointee >> 20)])
-    let td = Int64(stretched[Int(sd.pointee >> 20)])
-    let w = weights + 4 &* set
-    let bound = Int64(MixingCoder.bound)
-    var sum = Int64(w[0]) &* ta &+ Int64(w[1]) &* tb
-    sum = (sum &+ Int64(w[2]) &* tc &+ Int64(w[3]) &* td) >> 16
-    if sum > bound { sum = bound }
-    if sum < -bound { sum = -bound }
-    let probability = squashed[Int(sum &+ bound)]
+  func number(_ value: Int, bits: Int, _ a: Int, _ b: Int, _ c: Int, _ d: Int, set: Int) -> Int {
+    // The place of a node is the upper part of (context << 12 | node) x factor: of a sum, because nodes are below 2^12.
+    let factor: UInt32 = 0x9E37_79B1
+    let shift = UInt32(32 - MixingCoder.slotBits)
+    let (contexts, slots, weights, stretched, rates) = (contexts, slots, weights, stretched, rates)
+    contexts[0] = UInt32(truncatingIfNeeded: a << 12) &* factor
+    contexts[1] = UInt32(truncatingIfNeeded: b << 12) &* factor
+    contexts[2] = UInt32(truncatingIfNeeded: c << 12) &* factor
+    contexts[3] = UInt32(truncatingIfNeeded: d << 12) &* factor
+    let squashed = squashed + MixingCoder.bound
+    let isDecoding = isDecoding
+    let ways = ways
+    var (low, high, code) = (low, high, code)
+    var node = 1
+    var place = factor
+    var left = bits
+    while left > 0 {
+      left &-= 1
+      let w = weights + 4 &* (set &+ (left < 7 ? left : 7))
+      var sum: Int64 = 0
+      var way = 0
+      while way < ways {
+        let estimate = stretched[Int(slots[Int((contexts[way] &+ place) >> shift)] >> 20)]
+        contexts[4 &+ way] = UInt32(bitPattern: Int32(estimate))
+        sum &+= Int64(w[way]) &* Int64(estimate)
+        way &+= 1
+      }
+      var odds = Int(truncatingIfNeeded: sum >> 16)
+      odds = odds > MixingCoder.bound ? MixingCoder.bound : odds
+      odds = odds < -MixingCoder.bound ? -MixingCoder.bound : odds
+      let probability = squashed[odds]
 
-    let isOne = split(low &+ UInt32(truncatingIfNeeded: (UInt64(high &- low) &* UInt64(probability)) >> 16), bit != 0)
-    let miss = (isOne ? 65_536 : 0) &- Int64(probability)
-    adjust(w, ta, miss)
-    adjust(w + 1, tb, miss)
-    adjust(w + 2, tc, miss)
-    adjust(w + 3, td, miss)
-    learn(sa, isOne)
-    learn(sb, isOne)
-    learn(sc, isOne)
-    learn(sd, isOne)
-    return isOne ? 1 : 0
+      let middle = low &+ UInt32(truncatingIfNeeded: (UInt64(high &- low) &* UInt64(probability)) >> 16)
+      let one: UInt32 = isDecoding ? (code <= middle ? 1 : 0) : UInt32(truncatingIfNeeded: value &>> left) & 1
+      // All ones for a one.
+      let mask = 0 &- one
+      high = (middle & mask) | (high & ~mask)
+      low = (low & mask) | ((middle &+ 1) & ~mask)
+      while (low ^ high) >> 24 == 0 { renormalize(&low, &high, &code) }
+
+      let miss = Int(one << 16) &- Int(probability)
+      let target = Int64(mask >> 10)
+      way = 0
+      while way < ways {
+        var weight = Int(w[way]) &+ (Int(Int32(bitPattern: contexts[4 &+ way])) &* miss &+ 8192) >> 14
+        weight = weight > 1 << 20 ? 1 << 20 : weight
+        weight = weight < -1 << 20 ? -1 << 20 : weight
+        w[way] = Int32(truncatingIfNeeded: weight)
+        // The mean of what was seen, then one that forgets slowly. Two ways may have the same slot.
+        let slot = slots + Int((contexts[way] &+ place) >> shift)
+        let count = slot.pointee & 1023
+        let estimate = Int64(slot.pointee >> 10)
+        let moved = estimate &+ ((target &- estimate) &* Int64(rates[Int(count)])) >> 16
+        slot.pointee = UInt32(truncatingIfNeeded: moved) << 10 | (count < 255 ? count &+ 1 : count)
+        way &+= 1
+      }
+      node = node << 1 | Int(one)
+      place = place << 1 &+ (factor & mask)
+    }
+    (self.low, self.high, self.code) = (low, high, code)
+    return node &- (1 << bits)
   }
 
-  /// Takes the part up to `middle` for a one, the part above it for a zero.
-  private func split(_ middle: UInt32, _ bit: Bool) -> Bool {
-    let isOne = isDecoding ? code <= middle : bit
-    if isOne { high = middle } else { low = middle &+ 1 }
-    while (low ^ high) >> 24 == 0 {
-      if isDecoding { code = code << 8 | nextByte() } else { output.append(UInt8(truncatingIfNeeded: high >> 24)) }
-      low <<= 8
-      high = high << 8 | 255
+  /// The highest byte of the bounds is certain: it is written, or the next one read.
+  private func renormalize(_ low: inout UInt32, _ high: inout UInt32, _ code: inout UInt32) {
+    if isDecoding {
+      let next: UInt32 = position < input.count ? UInt32(input[position]) : 0
+      position &+= 1
+      code = code << 8 | next
+    } else {
+      output.append(UInt8(truncatingIfNeeded: high >> 24))
     }
-    return isOne
+    low <<= 8
+    high = high << 8 | 255
   }
 
   /// Bits that are as likely one as zero.
   func evenBits(_ value: Int, _ bits: Int) -> Int {
+    let isDecoding = isDecoding
+    var (low, high, code) = (low, high, code)
     var found = 0
     var left = bits
     while left > 0 {
       left &-= 1
-      found = found << 1 | (split(low &+ (high &- low) >> 1, value >> left & 1 != 0) ? 1 : 0)
+      let middle = low &+ (high &- low) >> 1
+      let one: UInt32 = isDecoding ? (code <= middle ? 1 : 0) : UInt32(truncatingIfNeeded: value >> left) & 1
+      let mask = 0 &- one
+      high = (middle & mask) | (high & ~mask)
+      low = (low & mask) | ((middle &+ 1) & ~mask)
+      while (low ^ high) >> 24 == 0 { renormalize(&low, &high, &code) }
+      found = found << 1 | Int(one)
     }
+    (self.low, self.high, self.code) = (low, high, code)
     return found
-  }
-
-  private func adjust(_ weight: UnsafeMutablePointer<Int32>, _ input: Int64, _ miss: Int64) {
-    let changed = Int64(weight.pointee) &+ ((input &* miss &+ 8192) >> 14)
-    weight.pointee = Int32(truncatingIfNeeded: max(min(changed, 1 << 20), -1 << 20))
-  }
-
-  /// The mean of what was seen, then one that forgets slowly.
-  private func learn(_ slot: UnsafeMutablePointer<UInt32>, _ isOne: Bool) {
-    let state = slot.pointee
-    let count = state & 1023
-    let probability = Int64(state >> 10)
-    let moved = probability &+ (((isOne ? 4_194_303 : 0) &- probability) &* Int64(rates[Int(count)])) >> 16
-    slot.pointee = UInt32(truncatingIfNeeded: moved) << 10 | (count < 255 ? count &+ 1 : count)
-  }
-
-  /// Where a context, below 2^20, has its estimate for a node of a tree of up to 12 bits.
-  static func slot(_ context: Int, _ node: Int) -> Int {
-    Int((UInt32(truncatingIfNeeded: context << 12 | node) &* 0x9E37_79B1) >> UInt32(32 - slotBits))
-  }
-
-  /// A number of `bits` bits, the highest first: a way through a binary tree in each of four contexts.
-  func number(_ value: Int, bits: Int, _ a: Int, _ b: Int, _ c: Int, _ d: Int, set: Int) -> Int {
-    var node = 1
-    var left = bits
-    while left > 0 {
-      left &-= 1
-      let found = bit(
-        value >> left & 1, MixingCoder.slot(a, node), MixingCoder.slot(b, node), MixingCoder.slot(c, node), MixingCoder.slot(d, node),
-        set: set &+ min(left, 7))
-      node = node << 1 | found
-    }
-    return node &- (1 << bits)
   }
 
   /// Writes the shortest end that a decoder, which reads zeros behind it, takes for what was coded. No bit may follow.

@@ -177,6 +177,7 @@ func readEachValue(
     throw EdgeError(.limitExceeded, "\(count) values; the limit is \(limits.maximumValues)", byteOffset: first)
   }
   graph.values.reserveCapacity(count)
+  var known: [[Int32]] = []
   for _ in 0..<count {
     let start = reader.fileOffset
     let name = try reader.string(limit: limits.maximumNameBytes)
@@ -195,7 +196,7 @@ func readEachValue(
       dims.append(dim)
     }
     var value = Value(name: name, dtype: dtype, shape: Shape(dims))
-    if isQuantized { value.quantization = try readQuantization(&reader) }
+    if isQuantized { value.quantization = try readQuantization(&reader, &known) }
     guard let bytes = value.byteCount(batch: 1), bytes <= limits.maximumTensorBytes else {
       throw EdgeError(.limitExceeded, "a tensor of shape \(value.shape.text) passes the limit", tensor: name, byteOffset: start)
     }
@@ -204,13 +205,23 @@ func readEachValue(
   }
 }
 
-private func readQuantization(_ reader: inout FormatByteReader) throws(EdgeError) -> Quantization {
+/// `known`: the latest zero points of some values. They are nearly always the same for as many channels, and then the same array.
+private func readQuantization(_ reader: inout FormatByteReader, _ known: inout [[Int32]]) throws(EdgeError) -> Quantization {
   let axis = try reader.i32()
   var quantization = Quantization(scales: [], zeroPoints: [], axis: axis == -1 ? nil : axis)
   if try reader.compactZeroPoints(&quantization) { return quantization }
   let count = try reader.count(recordBytes: 8)
   quantization.scales = try reader.words(count, as: Float.self)
+  if let index = known.firstIndex(where: { $0.count == count }) {
+    if try reader.skip(known[index]) {
+      quantization.zeroPoints = known[index]
+      return quantization
+    }
+    known.remove(at: index)
+  }
   quantization.zeroPoints = try reader.words(count, as: Int32.self)
+  if known.count == 32 { known.removeFirst() }
+  known.append(quantization.zeroPoints)
   return quantization
 }
 

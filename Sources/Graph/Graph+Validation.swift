@@ -162,16 +162,17 @@ extension Graph {
       throw failure("\(quantization.scales.count) scales without an axis")
     }
     // A network has tens of thousands of them.
-    let isFine = quantization.scales.withUnsafeBufferPointer { scales in
+    let isFine = quantization.scales.withUnsafeBytes { scales in
+      // Less 1, the bits of what is positive and finite are below those of infinity, and no others.
       var i = 0
-      while i < scales.count, scales[i] > 0, scales[i] < .infinity { i &+= 1 }
-      return i == scales.count
+      while i < scales.count, scales.load(fromByteOffset: i, as: UInt32.self) &- 1 < Float.infinity.bitPattern &- 1 { i &+= 4 }
+      return i >= scales.count
     }
     guard isFine else { throw failure("a scale is not finite and positive") }
-    let (least, most) = (range.lowerBound, range.upperBound)
+    let least = UInt32(bitPattern: range.lowerBound), span = UInt32(bitPattern: range.upperBound &- range.lowerBound)
     let wrong = quantization.zeroPoints.withUnsafeBufferPointer { zeroPoints in
       var i = 0
-      while i < zeroPoints.count, zeroPoints[i] >= least, zeroPoints[i] <= most { i &+= 1 }
+      while i < zeroPoints.count, UInt32(bitPattern: zeroPoints[i]) &- least <= span { i &+= 1 }
       return i
     }
     guard wrong == quantization.zeroPoints.count else {

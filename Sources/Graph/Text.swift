@@ -126,6 +126,9 @@ public struct Text: Hashable, Sendable {
   private static func isUtf8(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var index = 0
     while index < bytes.count {
+      // Names are ASCII, nearly all of them.
+      while index &+ 8 <= bytes.count, bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 { index &+= 8 }
+      if index == bytes.count { break }
       let lead = bytes[index]
       index &+= 1
       if lead < 0x80 { continue }

@@ -148,6 +148,8 @@ struct OutputU8 {
   @inline(__always) func store(_ first: VF, _ second: VF, _ quantizer: QuantizerU8, _ p: UnsafeMutablePointer<UInt8>) {
     #if ISA_AVX512VNNI
     narrowBytes(first, second, VF(repeating: Float(high &- zeroPoint)), zeroPoint, low, p)
+    #elseif ISA_NEON || ISA_NEONDOT
+    UnsafeMutableRawPointer(p).storeBytes(of: quantizer.bytes(first, second), as: UInt64.self)
     #else
     narrowBytes(quantizer.quantized(first), quantizer.quantized(second), p)
     #endif
@@ -233,14 +235,17 @@ private struct PanelProduct {
     #endif
   }
 
+  /// Rows that are multiplied already.
+  @inline(__always) mutating func skip(_ count: Int) {
+    rows += count &* stride
+    #if ISA_AVX2
+    bytes += count &* byteStride
+    #endif
+  }
+
   #if ISA_AVX2
   var bytes: UnsafeRawPointer
   let byteStride: Int
-
-  mutating func skip(_ count: Int) {
-    bytes += count &* byteStride
-    rows += count &* stride
-  }
 
   @inline(__always) func product<T: Tile>(_: T.Type, _ row: Int, _ low: VI, _ high: VI) -> T where T.Operation == DotOperation {
     MixedPanel(panel, steps).product(T.self, bytes + row &* byteStride, byteStride, rows + row &* stride, stride, low, high)
@@ -329,19 +334,20 @@ func multiplyBlockU8(
   let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
-    let start = panels + column / panelWidth &* panelBytes
     let width = columns &- column
-    #if ISA_AVX2
-    // Rows that whole tiles of the fastest kind do not take are left.
-    let mixed = MixedPanel(start, rows.steps)
-    var panel = PanelProduct(rows, start)
+    var panel = PanelProduct(rows, panels + column / panelWidth &* panelBytes)
+    // What whole tiles of the fastest kind take.
+    #if ISA_NEON || ISA_NEONDOT
+    let done = width >= panelWidth ? rows.count / tileRows &* tileRows : 0
+    wholeTilesU8(done, rows.steps, rows.start, rows.stride, panel.panel, output.moved(rows: 0, columns: column))
+    #elseif ISA_AVX2
+    let mixed = MixedPanel(panel.panel, rows.steps)
     let done = width >= panelWidth && mixed.head.pointee.isTame != 0 ? multiplyTamePanel(mixed, rows, output.moved(rows: 0, columns: column)) : 0
+    #else
+    let done = 0
+    #endif
     panel.skip(done)
     let target = output.moved(rows: done, columns: column), count = rows.count &- done
-    #else
-    let panel = PanelProduct(rows, start)
-    let target = output.moved(rows: 0, columns: column), count = rows.count
-    #endif
     if width > lanes {
       widePanel(count, rows.lines, panel, target, smaller(width, panelWidth), tail)
     } else {
@@ -369,10 +375,12 @@ private func widePanel(
       let size = tileSize(count &- row)
       #endif
       let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
-      #if !ISA_AVX2
+      #if ISA_NEON || ISA_NEONDOT
       if size == MainTile<Row>.rows {
-        panel.wide(MainTile<Row>.self, row, place)
+        wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
       }
+      #elseif !ISA_AVX2
+      if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
       #endif
       if size == PartTile<Row>.rows {
         panel.wide(PartTile<Row>.self, row, place)
@@ -477,14 +485,27 @@ func sumRowsU8(
   var row = 0
   while row < count {
     let from = (rows + row &* stride).assumingMemoryBound(to: UInt8.self)
-    var total = VI(repeating: 0)
-    var i = 0
     #if ISA_NEONDOT
-    while i &+ 16 <= k {
-      total = en_add_bytes(total, from + i)
-      i &+= 16
+    // Four rows at a time: to add up the lanes of one takes as long as those of four.
+    if row &+ 4 <= count && k % 16 == 0 {
+      let second = from + stride, third = second + stride, fourth = third + stride
+      var (s0, s1, s2, s3) = (VI(repeating: 0), VI(repeating: 0), VI(repeating: 0), VI(repeating: 0))
+      var i = 0
+      while i < k {
+        s0 = en_add_bytes(s0, from + i)
+        s1 = en_add_bytes(s1, second + i)
+        s2 = en_add_bytes(s2, third + i)
+        s3 = en_add_bytes(s3, fourth + i)
+        i &+= 16
+      }
+      let four = vpaddq_s32(vpaddq_s32(s0, s1), vpaddq_s32(s2, s3)) &* VI(repeating: factor)
+      UnsafeMutableRawPointer(sums + row).storeBytes(of: four, as: VI.self)
+      row &+= 4
+      continue
     }
     #endif
+    var total = VI(repeating: 0)
+    var i = 0
     while i &+ lanes <= k {
       total = total &+ widenBytes(from + i)
       i &+= lanes

@@ -77,7 +77,7 @@ import CPlatform
 /// as x - 128.
 struct DepthwiseSumsU8 {
   typealias Weight = Int8
-  private var s0: VI, s1: VI, s2: VI, s3: VI
+  var s0: VI, s1: VI, s2: VI, s3: VI
 
   @inline(__always) static var taps: Int { 4 }
   @inline(__always) static var channels: Int { 16 }
@@ -116,23 +116,20 @@ struct DepthwiseSumsU8 {
   /// `block`: corrections and scales in lane order.
   @inline(__always)
   func store(_ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, whole: Bool, _ count: Int) {
-    half(s0, s1, block, output, quantizer, whole ? 8 : count)
-    if whole || count > 8 { half(s2, s3, block + 32, output.moved(rows: 0, columns: 8), quantizer, whole ? 8 : count &- 8) }
-  }
-
-  /// Up to eight channels.
-  @inline(__always)
-  private func half(
-    _ low: VI, _ high: VI, _ block: UnsafeRawPointer, _ output: OutputU8, _ quantizer: QuantizerU8, _ count: Int
-  ) {
     let scales = (block + 64).assumingMemoryBound(to: VF.self)
-    var t0 = toFloat(low) * scales[0], t1 = toFloat(high) * scales[1]
+    var t0 = toFloat(s0) * scales[0], t1 = toFloat(s1) * scales[1], t2 = toFloat(s2) * scales[2], t3 = toFloat(s3) * scales[3]
     if let residual = output.residual {
-      let bytes = loadFewBytes(residual, count)
-      t0 += output.residualTerm(en_widen(UInt32(truncatingIfNeeded: bytes)))
-      t1 += output.residualTerm(en_widen(UInt32(truncatingIfNeeded: bytes &>> 32)))
+      let words = unsafeBitCast(Self.load(residual, whole: whole, count), to: SIMD4<UInt32>.self)
+      t0 += output.residualTerm(en_widen(words[0]))
+      t1 += output.residualTerm(en_widen(words[1]))
+      t2 += output.residualTerm(en_widen(words[2]))
+      t3 += output.residualTerm(en_widen(words[3]))
     }
-    storeFewBytes(en_narrow(quantizer.quantized(t0), quantizer.quantized(t1)), output.y, count)
+    let bytes = quantizer.bytes(t0, t1, t2, t3)
+    if whole { return bytes.store(output.y) }
+    let halves = unsafeBitCast(bytes, to: SIMD2<UInt64>.self)
+    storeFewBytes(halves[0], output.y, smaller(count, 8))
+    if count > 8 { storeFewBytes(halves[1], output.y + 8, count &- 8) }
   }
 }
 #else
@@ -180,8 +177,8 @@ struct DepthwiseSumsU8 {
         if count > lanes { t1 += output.residualTerm(widenBytesPart(residual + lanes, count &- lanes)) }
       }
     }
+    if whole { return output.store(t0, t1, quantizer, output.y) }
     let q0 = quantizer.quantized(t0), q1 = quantizer.quantized(t1)
-    if whole { return narrowBytes(q0, q1, output.y) }
     narrowBytesPart(q0, output.y, lowCount)
     if count > lanes { narrowBytesPart(q1, output.y + lanes, count &- lanes) }
   }

@@ -1,9 +1,11 @@
-#if ISA_AVX2 || ISA_AVX512VNNI
+#if !ISA_SSE2
 import CPlatform
+#if ISA_AVX2 || ISA_AVX512VNNI
 import _Builtin_intrinsics.intel
+#endif
 
-/// Windows of 3 x 3 that move by one column. The taps of a column are brought together for the multiplier once and multiplied
-/// for the three pixels that see them. Weights are packed in that order: the tap at (row, column) is at 4 column + row.
+/// Windows of 3 x 3 that move by one column, on ARM also by two. The taps of a column are brought together for the multiplier once
+/// and multiplied for the pixels that see them. Weights are packed in that order: the tap at (row, column) is at 4 column + row.
 struct DepthwiseThreeU8 {
   /// Where the three rows of the first pixel's window begin; a row in the padding stays at bytes that hold the zero point.
   var first: UnsafePointer<UInt8>, second: UnsafePointer<UInt8>, third: UnsafePointer<UInt8>
@@ -11,13 +13,22 @@ struct DepthwiseThreeU8 {
   /// Bytes that hold the zero point.
   let padding: UnsafePointer<UInt8>
 
+  /// Windows may move by two columns.
+  #if ISA_NEON || ISA_NEONDOT
+  @inline(__always) static var skipsColumns: Bool { true }
+  #else
+  @inline(__always) static var skipsColumns: Bool { false }
+  #endif
+
   /// The layer is of this kind.
   static func suits(_ a: ek_conv) -> Bool {
-    guard a.kh == 3, a.kw == 3, a.stride_w == 1, a.dilation_h == 1, a.dilation_w == 1 else { return false }
-    #if ISA_AVX2
-    return Int(a.c_out) % DepthwiseSumsU8.channels == 0
-    #else
+    guard a.kh == 3, a.kw == 3, a.stride_w == 1 || a.stride_w == 2 && skipsColumns, a.dilation_h == 1, a.dilation_w == 1 else { return false }
+    #if ISA_AVX512VNNI
     return a.w_zero_point == 0
+    #elseif ISA_NEONDOT
+    return a.w_zero_point == 0 && Int(a.c_out) % DepthwiseSumsU8.channels == 0
+    #else
+    return Int(a.c_out) % DepthwiseSumsU8.channels == 0
     #endif
   }
 
@@ -30,6 +41,7 @@ struct DepthwiseThreeU8 {
     _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8, _ quantizer: QuantizerU8
   ) {
     let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
+    let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + 4), w2 = DepthwiseColumnU8.weights(w + 8)
     var rows = self
     #if ISA_AVX2
     let limits = LimitsU8(output)
@@ -39,13 +51,8 @@ struct DepthwiseThreeU8 {
     var column = left
     let last = left &+ count &+ 1
     while column <= last {
-      let outside = column < 0 || column >= width
-      let taps = DepthwiseColumnU8(
-        outside ? padding : rows.first, outside ? padding : rows.second, outside ? padding : rows.third, channels)
-      rows.first += firstStep
-      rows.second += secondStep
-      rows.third += thirdStep
-      taps.add(&sums, w + 8)
+      let taps = rows.nextColumn(isOutside: column < 0 || column >= width, channels)
+      taps.add(&sums, w2)
       if column > left &+ 1 {
         // The place of each pixel on its own: moved from pixel to pixel, its parts would pass through memory and wait there.
         let place = output.moved(rows: column &- left &- 2, columns: 0)
@@ -56,15 +63,107 @@ struct DepthwiseThreeU8 {
         #endif
       }
       sums = next
-      taps.add(&sums, w + 4)
+      taps.add(&sums, w1)
       next = DepthwiseSumsU8(block)
-      taps.add(&next, w)
+      taps.add(&next, w0)
       column &+= 1
     }
   }
+
+  @inline(__always)
+  private mutating func nextColumn(isOutside: Bool, _ channels: Int) -> DepthwiseColumnU8 {
+    let column = DepthwiseColumnU8(isOutside ? padding : first, isOutside ? padding : second, isOutside ? padding : third, channels)
+    first += firstStep
+    second += secondStep
+    third += thirdStep
+    return column
+  }
+
+  #if ISA_NEON || ISA_NEONDOT
+  /// The same where windows move by two columns: neighbours share one.
+  @inline(never)
+  func runByTwo(
+    _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8, _ quantizer: QuantizerU8
+  ) {
+    let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
+    let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + 4), w2 = DepthwiseColumnU8.weights(w + 8)
+    var rows = self
+    var output = output
+    var shared = rows.nextColumn(isOutside: left < 0 || left >= width, channels)
+    var column = left &+ 1
+    let end = column &+ 2 &* count
+    while column < end {
+      var sums = DepthwiseSumsU8(block)
+      shared.add(&sums, w0)
+      rows.nextColumn(isOutside: column < 0 || column >= width, channels).add(&sums, w1)
+      shared = rows.nextColumn(isOutside: column &+ 1 < 0 || column &+ 1 >= width, channels)
+      shared.add(&sums, w2)
+      sums.store(block, output, quantizer, whole: DepthwiseColumnU8.isWhole, channels)
+      output = output.moved(rows: 1, columns: 0)
+      column &+= 2
+    }
+  }
+  #endif
 }
 
-#if ISA_AVX2
+#if ISA_NEONDOT
+/// sdot sums four taps: three rows, the last one twice with a weight of 0, for each quarter of the channels.
+private struct DepthwiseColumnU8 {
+  private let v0: SIMD16<UInt8>, v1: SIMD16<UInt8>, v2: SIMD16<UInt8>, v3: SIMD16<UInt8>
+
+  /// Blocks have all their channels.
+  @inline(__always) static var isWhole: Bool { true }
+
+  /// What a column's taps are multiplied with: loaded once, because a store might change what memory holds.
+  struct Weights {
+    let w0: VI, w1: VI, w2: VI, w3: VI
+  }
+  @inline(__always) static func weights(_ w: UnsafePointer<VI>) -> Weights { Weights(w0: w[0], w1: w[1], w2: w[2], w3: w[3]) }
+
+  @inline(__always)
+  init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _: Int) {
+    let a = en_load_flipped(first), b = en_load_flipped(second), c = en_load_flipped(third)
+    let pairLow = en_zip_bytes_low(a, b), pairHigh = en_zip_bytes_high(a, b)
+    let lastLow = en_zip_bytes_low(c, c), lastHigh = en_zip_bytes_high(c, c)
+    v0 = en_zip_words_low(pairLow, lastLow)
+    v1 = en_zip_words_high(pairLow, lastLow)
+    v2 = en_zip_words_low(pairHigh, lastHigh)
+    v3 = en_zip_words_high(pairHigh, lastHigh)
+  }
+
+  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: Weights) {
+    sums.s0 = en_dot_signed(sums.s0, v0, w.w0)
+    sums.s1 = en_dot_signed(sums.s1, v1, w.w1)
+    sums.s2 = en_dot_signed(sums.s2, v2, w.w2)
+    sums.s3 = en_dot_signed(sums.s3, v3, w.w3)
+  }
+}
+#elseif ISA_NEON
+/// smlal multiplies one tap of four channels: a column is three registers of eight channels, widened once.
+private struct DepthwiseColumnU8 {
+  private let first: VI, second: VI, third: VI
+
+  @inline(__always) static var isWhole: Bool { true }
+
+  struct Weights {
+    let first: VI, second: VI, third: VI
+  }
+  @inline(__always) static func weights(_ w: UnsafePointer<VI>) -> Weights { Weights(first: w[0], second: w[1], third: w[2]) }
+
+  @inline(__always)
+  init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _: Int) {
+    self.first = en_widen_eight(first)
+    self.second = en_widen_eight(second)
+    self.third = en_widen_eight(third)
+  }
+
+  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: Weights) {
+    en_add_words(&sums.low, &sums.high, first, w.first)
+    en_add_words(&sums.low, &sums.high, second, w.second)
+    en_add_words(&sums.low, &sums.high, third, w.third)
+  }
+}
+#elseif ISA_AVX2
 /// What results are limited by, in registers.
 private struct LimitsU8 {
   let high: VF, zeroPoint: VF, least: VF
@@ -97,6 +196,9 @@ private struct DepthwiseColumnU8 {
   /// Blocks have all their channels.
   @inline(__always) static var isWhole: Bool { true }
 
+  /// A multiplication takes them from memory.
+  @inline(__always) static func weights(_ w: UnsafePointer<VI>) -> UnsafePointer<VI> { w }
+
   @inline(__always)
   init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _: Int) {
     let a = loadChannels(first), b = loadChannels(second)
@@ -120,6 +222,8 @@ private struct DepthwiseColumnU8 {
 
   /// Channels past a block's last are neither read nor written.
   @inline(__always) static var isWhole: Bool { false }
+
+  @inline(__always) static func weights(_ w: UnsafePointer<VI>) -> UnsafePointer<VI> { w }
 
   @inline(__always)
   init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _ channels: Int) {

@@ -40,7 +40,7 @@ private struct DepthwiseShapeU8 {
     window = Int(a.kh) &* Int(a.kw)
     let isPlain = a.w_zero_point == 0 || MemoryLayout<DepthwiseSumsU8.Weight>.size > 1
     taps = window &* (isPlain ? 1 : a.w_zero_point == -128 ? 3 : 2)
-    #if ISA_AVX2 || ISA_AVX512VNNI
+    #if !ISA_SSE2
     isThree = together == 1 && DepthwiseThreeU8.suits(a)
     steps = divideUp(isThree ? DepthwiseThreeU8.taps : taps, DepthwiseSumsU8.taps)
     #else
@@ -98,43 +98,53 @@ func depthwiseRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ s
 private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
   let shape = DepthwiseShapeU8(a)
   let width = DepthwiseSumsU8.channels, together = DepthwiseSumsU8.taps
-  let plain = a.weights.assumingMemoryBound(to: Int8.self)
   let bias = a.bias?.assumingMemoryBound(to: Int32.self)
-  let zero = shape.taps == shape.window ? a.w_zero_point : 0
   var block = packed
   var first = 0
   while first < shape.channels {
-    let corrections = block.assumingMemoryBound(to: Int32.self)
+    let sums = block.assumingMemoryBound(to: Int32.self)
     let scales = (block + 4 &* width).assumingMemoryBound(to: Float.self)
+    @inline(__always) func channel(_ lane: Int) -> Int {
+      let channel = first &+ DepthwiseSumsU8.channel(lane)
+      return shape.together > 1 ? channel % shape.channels : channel
+    }
     var lane = 0
     while lane < width {
-      var channel = first &+ DepthwiseSumsU8.channel(lane)
-      if shape.together > 1 { channel %= shape.channels }
-      let real = channel < shape.channels
-      var sum: Int32 = 0
-      var place = 0
-      while place < shape.steps &* together {
-        let tap = shape.tap(at: place)
+      sums[lane] = 0
+      lane &+= 1
+    }
+    // This runs over every weight when a model is loaded: the weights of a tap lie side by side.
+    var place = 0
+    while place < shape.steps &* together {
+      let tap = shape.tap(at: place)
+      let weights = (block + (8 &* width &+ place / together &* shape.stepBytes)).assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)
+      let isReal = tap < shape.window
+      let row = a.weights.assumingMemoryBound(to: Int8.self) + (isReal ? tap &* shape.channels : 0)
+      // What is subtracted from a weight, or stands for all.
+      let zero = shape.taps == shape.window ? a.w_zero_point : 0
+      let same: Int32 = tap >= shape.taps ? 0 : tap >= 2 &* shape.window ? 1 : a.w_zero_point == -128 ? 127 : 0 &- a.w_zero_point
+      lane = 0
+      while lane < width {
+        let channel = channel(lane)
         var weight: Int32 = 0
-        if real && tap < shape.window {
-          weight = Int32(plain[tap &* shape.channels &+ channel]) &- zero
-        } else if real && tap < shape.taps {
-          weight = tap >= 2 &* shape.window ? 1 : a.w_zero_point == -128 ? 127 : 0 &- a.w_zero_point
-        }
-        sum &+= weight
-        (block + (8 &* width &+ place / together &* shape.stepBytes))
-          .assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)[
-            DepthwiseSumsU8.weightIndex(lane, place % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
-        place &+= 1
+        if channel < shape.channels { weight = isReal ? Int32(row[channel]) &- zero : same }
+        sums[lane] &+= weight
+        weights[DepthwiseSumsU8.weightIndex(lane, place % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
+        lane &+= 1
       }
+      place &+= 1
+    }
+    lane = 0
+    while lane < width {
+      let channel = channel(lane)
       var correction: Int32 = 0
       var scale: Float = 0
-      if real {
+      if channel < shape.channels {
         if let bias { correction = bias[channel] }
-        correction &+= (DepthwiseSumsU8.offset &- a.x_zero_point) &* sum
+        correction &+= (DepthwiseSumsU8.offset &- a.x_zero_point) &* sums[lane]
         scale = a.scale[channel]
       }
-      corrections[lane] = correction
+      sums[lane] = correction
       scales[lane] = scale
       lane &+= 1
     }
@@ -192,7 +202,7 @@ private struct DepthwiseRunU8 {
     let image = x + (row / Int(a.oh) &* Int(a.h) &* Int(a.w) &* Int(a.x_stride) &+ firstChannel)
     let top = row % Int(a.oh) &* Int(a.stride_h) &- Int(a.pad_top)
     var target = output.moved(rows: row &* width, columns: firstChannel)
-    #if ISA_AVX2 || ISA_AVX512VNNI
+    #if !ISA_SSE2
     if shape.isThree { return three(a, image, top, channels, blocks, target) }
     #endif
     // Columns whose windows have no padding share one list of addresses, moved from pixel to pixel.
@@ -222,7 +232,7 @@ private struct DepthwiseRunU8 {
     }
   }
 
-  #if ISA_AVX2 || ISA_AVX512VNNI
+  #if !ISA_SSE2
   /// One row of output pixels, whose windows begin in line `top`.
   private func three(
     _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ channels: Int, _ blocks: UnsafeRawPointer, _ output: OutputU8
@@ -235,12 +245,19 @@ private struct DepthwiseRunU8 {
     var channel = 0
     while channel < channels {
       let from = start + channel
-      DepthwiseThreeU8(
+      let three = DepthwiseThreeU8(
         first: first ? from : margin, second: second ? from + line : margin, third: third ? from + 2 &* line : margin,
-        firstStep: first ? pixel : 0, secondStep: second ? pixel : 0, thirdStep: third ? pixel : 0, padding: margin
-      ).run(
-        block, smaller(channels &- channel, DepthwiseSumsU8.channels), Int(a.ow), left: left, width: Int(a.w),
-        output.moved(rows: 0, columns: channel), quantizer)
+        firstStep: first ? pixel : 0, secondStep: second ? pixel : 0, thirdStep: third ? pixel : 0, padding: margin)
+      let count = smaller(channels &- channel, DepthwiseSumsU8.channels), target = output.moved(rows: 0, columns: channel)
+      #if ISA_NEON || ISA_NEONDOT
+      if a.stride_w == 2 {
+        three.runByTwo(block, count, Int(a.ow), left: left, width: Int(a.w), target, quantizer)
+      } else {
+        three.run(block, count, Int(a.ow), left: left, width: Int(a.w), target, quantizer)
+      }
+      #else
+      three.run(block, count, Int(a.ow), left: left, width: Int(a.w), target, quantizer)
+      #endif
       block += shape.blockBytes
       channel &+= DepthwiseSumsU8.channels
     }

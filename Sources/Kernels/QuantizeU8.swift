@@ -9,9 +9,18 @@ import CPlatform
 struct QuantizerU8 {
   private let low: VF, high: VF
   private let zeroPoint: VI
+  #if ISA_NEON || ISA_NEONDOT
+  private let zeroPoints: SIMD8<Int16>
+  private let least: SIMD16<UInt8>, most: SIMD16<UInt8>
+  #endif
 
   @inline(__always)
   init(zeroPoint: Int32, low: Int32, high: Int32) {
+    #if ISA_NEON || ISA_NEONDOT
+    zeroPoints = SIMD8(repeating: Int16(truncatingIfNeeded: zeroPoint))
+    least = SIMD16(repeating: UInt8(truncatingIfNeeded: low))
+    most = SIMD16(repeating: UInt8(truncatingIfNeeded: high))
+    #endif
     self.low = VF(repeating: Float(low &- zeroPoint))
     self.high = VF(repeating: Float(high &- zeroPoint))
     self.zeroPoint = VI(repeating: zeroPoint)
@@ -22,6 +31,13 @@ struct QuantizerU8 {
     // Data first: where it is NaN, both take the limit.
     toInteger(minimum(maximum(t, low), high)) &+ zeroPoint
   }
+
+  #if ISA_NEON || ISA_NEONDOT
+  /// Two registers without NaN, one after the other.
+  @inline(__always) func bytes(_ a: VF, _ b: VF) -> UInt64 { en_eight_bytes(a, b, zeroPoints, least, most) }
+  /// Four.
+  @inline(__always) func bytes(_ a: VF, _ b: VF, _ c: VF, _ d: VF) -> SIMD16<UInt8> { en_sixteen_bytes(a, b, c, d, zeroPoints, least, most) }
+  #endif
 
   /// NaN gives the zero point.
   @inline(__always) func quantizedOrZero(_ t: VF) -> VI {

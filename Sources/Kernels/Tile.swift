@@ -48,11 +48,29 @@ protocol Tile {
   static func addresses(_ a: UnsafeRawPointer, _ stride: Int) -> Addresses
   /// Two steps, `offset` bytes behind the addresses.
   mutating func stepPair(_ rows: Addresses, _ offset: Int, _ panel: PanelPair<Operation.Vector>)
+  /// Sums of the first row.
+  var first: (low: Operation.Sum, high: Operation.Sum) { get }
+  /// Adds to sums that have just begun what their rows have of their own; the first row here is number `row`.
+  mutating func begin<Terms: RowTerms>(_ row: Int, _ terms: Terms) where Terms.Sum == Operation.Sum
+  /// As `finish`, for an even number of rows.
+  func finishPairs<Sink: PairSink>(_ sink: inout Sink) where Sink.Sum == Operation.Sum
   #endif
   func finish<Sink: TileSink>(_ row: Int, _ sink: Sink) where Sink.Sum == Operation.Sum
 }
 
 #if ISA_NEON || ISA_NEONDOT
+/// What the sums of a row begin with besides what all rows have.
+protocol RowTerms {
+  associatedtype Sum: SIMD
+  func add(_ row: Int, _ low: inout Sum, _ high: inout Sum)
+}
+
+/// Takes the finished sums of two rows at a time, from the first row on.
+protocol PairSink {
+  associatedtype Sum: SIMD
+  mutating func take(_ first: (low: Sum, high: Sum), _ second: (low: Sum, high: Sum))
+}
+
 /// The panel's vectors of two steps.
 struct PanelPair<Vector> {
   let firstLow: Vector, firstHigh: Vector, secondLow: Vector, secondHigh: Vector
@@ -70,8 +88,10 @@ extension Tile {
     let end = steps / 2 &* 2 &* Operation.elementBytes
     var offset = 0
     while offset < end {
-      stepPair(
-        rows, offset, PanelPair(firstLow: panel[0], firstHigh: panel[1], secondLow: panel[2], secondHigh: panel[3]))
+      // The last load from the panel is at its start, so that it can move the pointer too.
+      let secondLow = panel[2], secondHigh = panel[3]
+      en_loads_end()
+      stepPair(rows, offset, PanelPair(firstLow: panel[0], firstHigh: panel[1], secondLow: secondLow, secondHigh: secondHigh))
       offset &+= 2 &* Operation.elementBytes
       panel += 4
     }
@@ -190,6 +210,14 @@ struct WideRow<Operation: TileOperation>: Tile {
     Operation.accumulateSecond(&high, pair, panel.secondHigh)
     Operation.settle(&low, &high)
   }
+
+  @inline(__always) var first: (low: Operation.Sum, high: Operation.Sum) { (low, high) }
+
+  @inline(__always)
+  mutating func begin<Terms: RowTerms>(_ row: Int, _ terms: Terms) where Terms.Sum == Operation.Sum { terms.add(row, &low, &high) }
+
+  /// A row alone is not a pair.
+  @inline(__always) func finishPairs<Sink: PairSink>(_: inout Sink) where Sink.Sum == Operation.Sum {}
   #endif
 
   @inline(__always)
@@ -219,6 +247,16 @@ struct NarrowRow<Operation: TileOperation>: Tile {
     Operation.accumulateFirst(&low, pair, panel.firstLow)
     Operation.accumulateSecond(&low, pair, panel.secondLow)
   }
+
+  @inline(__always) var first: (low: Operation.Sum, high: Operation.Sum) { (low, low) }
+
+  @inline(__always)
+  mutating func begin<Terms: RowTerms>(_ row: Int, _ terms: Terms) where Terms.Sum == Operation.Sum {
+    var unused = low
+    terms.add(row, &low, &unused)
+  }
+
+  @inline(__always) func finishPairs<Sink: PairSink>(_: inout Sink) where Sink.Sum == Operation.Sum {}
   #endif
 
   @inline(__always)
@@ -255,6 +293,20 @@ struct TilePair<Top: Tile, Bottom: Tile>: Tile where Top.Operation == Bottom.Ope
     top.stepPair(rows.top, offset, panel)
     if Top.rows % 2 == 0 { en_loads_end() }
     bottom.stepPair(rows.bottom, offset, panel)
+  }
+
+  @inline(__always) var first: (low: Operation.Sum, high: Operation.Sum) { top.first }
+
+  @inline(__always)
+  mutating func begin<Terms: RowTerms>(_ row: Int, _ terms: Terms) where Terms.Sum == Operation.Sum {
+    top.begin(row, terms)
+    bottom.begin(row &+ Top.rows, terms)
+  }
+
+  @inline(__always) func finishPairs<Sink: PairSink>(_ sink: inout Sink) where Sink.Sum == Operation.Sum {
+    if Top.rows == 1 { return sink.take(top.first, bottom.first) }
+    top.finishPairs(&sink)
+    bottom.finishPairs(&sink)
   }
   #endif
 

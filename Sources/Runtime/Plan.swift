@@ -10,7 +10,8 @@ public struct StepInfo {
   /// Index of that node, or -1.
   public var nodeIndex: Int
   public var operatorName: Text
-  /// As the kernel table names it; "control" for a step that decides which one comes next.
+  /// As the kernel table names it; "control" for a step that decides which one comes next, "chained" for one that a later step's
+  /// chain runs, and for that step the names of all in the chain.
   public var kernel: Text
   public var isa: InstructionSet
   /// Element type the step computes in: that of its node's result.
@@ -35,7 +36,7 @@ public struct StepInfo {
 /// from it does not.
 ///
 /// Constants that kernels can read as they are stay where the graph has them: **the plan (or its graph) must
-/// outlive every session made from it.**
+/// outlive every session made from it**, unless the graph's constants are made on demand, which are copied.
 public struct Plan {
   /// Options as asked for, with the instruction set that was chosen and the threads that will run.
   public let options: SessionOptions
@@ -61,7 +62,8 @@ public struct Plan {
 
   /// Plans a graph. Throws `invalidArgument` for options out of range, `unsupportedOperator` naming the node that
   /// no kernel can run (or, when strict, that none can run fast), `limitExceeded` when a size overflows.
-  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions()) throws(EdgeError) {
+  /// `isValid`: the graph was validated before.
+  public init(_ graph: Graph, _ options: SessionOptions = SessionOptions(), isValid: Bool = false) throws(EdgeError) {
     guard options.batch >= 1 else { throw EdgeError(.invalidArgument, "batch must be at least 1, not \(options.batch)") }
     guard options.threads >= 1, options.threads <= 256 else {
       throw EdgeError(.invalidArgument, "threads must be 1...256, not \(options.threads)")
@@ -76,7 +78,7 @@ public struct Plan {
       throw EdgeError(.invalidArgument, "maximumIterations must be at least 1, not \(options.maximumIterations)")
     }
     guard options.traceRuns >= 0 else { throw EdgeError(.invalidArgument, "trace_runs is negative") }
-    try graph.validate()
+    if !isValid { try graph.validate() }
     let graph = try graph.boundingExtents(batch: options.batch, limit: options.maximumExtent)
     var options = options
     if ep_threads_available() == 0 { options.threads = 1 }
@@ -87,7 +89,12 @@ public struct Plan {
     let lowering = try Lowering(
       graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, choices: options.choices,
       maximumIterations: Int64(options.maximumIterations), observed: options.observed)
-    try lowering.run()
+    do throws(EdgeError) {
+      try lowering.run()
+    } catch {
+      // What could not be read of a constant may be the reason.
+      throw lowering.source?.failure ?? error
+    }
     for value in options.observed {
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
@@ -97,17 +104,20 @@ public struct Plan {
       guard let extent = lowering.extents[output] else { continue }
       lowering.buffers[try lowering.operand(extent.count).buffer].isObserved = true
     }
+    ChainFinder(lowering, threads: options.threads, cacheBytes: options.cacheBytes).run()
     lowering.extendLifetimes()
     lowering.mergeInPlace()
     let isQuantized = Plan.hasQuantizedActivations(graph)
     for index in lowering.steps.indices {
       try lowering.steps[index].measure()
       let info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
-      lowering.steps[index].share(threads: options.threads, byteCount: info.byteCount, isInteger: info.dtype == .uint8)
+      lowering.steps[index].share(threads: options.threads, info)
       lowering.steps[index].identify(info)
       steps.append(info)
     }
     if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
+    try lowering.keepConstants()
+    if let failure = lowering.source?.failure { throw failure }
     for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
     if options.traceRuns > 0, options.threads > 1 {
       // A thread is known by its scratch.
@@ -169,6 +179,11 @@ public struct Plan {
     for use in step.slots {
       info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount
     }
+    if let chain = step.chain { try describe(chain, &info, lowering) }
+    if step.isChained {
+      // What it does, and how long that takes, is the chain's.
+      (info.kernel, info.byteCount, info.multiplyAdds) = ("chained", 0, 0)
+    }
     if step.node >= 0 {
       let node = graph.nodes[step.node]
       info.node = node.name
@@ -191,6 +206,23 @@ public struct Plan {
       info.notes += "float: kept by quantizer"
     }
     return info
+  }
+
+  /// Adds the other members of a chain to the step that runs it.
+  private static func describe(_ chain: Chain, _ info: inout StepInfo, _ lowering: Lowering) throws(EdgeError) {
+    var kernels = Text(), numbers = Text()
+    for member in chain.members.dropLast() {
+      let step = lowering.steps[member.step]
+      kernels += Text(cString: step.kernel.name) + " + "
+      if !numbers.isEmpty { numbers += ", " }
+      numbers += Text("\(member.step)")
+      info.multiplyAdds = info.multiplyAdds &+ step.multiplyAdds
+      for use in step.slots { info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount }
+    }
+    info.kernel = kernels + info.kernel
+    if !info.notes.isEmpty { info.notes += "; " }
+    let lines: StaticString = chain.members[0].kind == .product ? "rows" : "lines"
+    info.notes += Text("\(chain.length) \(lines) at a time, with step \(numbers)")
   }
 
   private static func checkStrict(
@@ -217,9 +249,10 @@ public struct Plan {
 extension LoweredStep {
   /// Decides in how many parts the work is handed out. Handing it out costs about a quarter of a microsecond: smaller
   /// steps run on the caller alone. A few parts for each thread even out threads that are held up.
-  fileprivate mutating func share(threads: Int, byteCount: Int, isInteger: Bool) {
+  fileprivate mutating func share(threads: Int, _ info: StepInfo) {
     chunks = 1
     if threads < 2 || units < 2 { return }
+    let multiplyAdds = info.multiplyAdds, isInteger = info.dtype == .uint8
     // What a core does in a nanosecond where it does not wait for memory; integers three times as many.
     var speed: Int64
     switch isa {
@@ -230,7 +263,7 @@ extension LoweredStep {
     default: speed = 8
     }
     if operation == EK_CONV_BINARY { speed &*= 16 }
-    let moved = Int64(byteCount)
+    let moved = Int64(info.byteCount)
     let products = workShare == 1 ? multiplyAdds : multiplyAdds / 64 &* Int64(min(workShare, 1) * 64)
     // Depthwise kernels bring the bytes of a channel together before they multiply them, which takes as long as floats.
     let perNanosecond = isInteger && operation != Int32(EK_DEPTHWISE_U8) ? speed &* 3 : speed
@@ -262,8 +295,8 @@ extension LoweredStep {
     for use in slots { setPointer(use.slot, nil) }
     guard count >= 0, let scratchBytes = Int(exactly: scratch), let packedBytes = Int(exactly: packed), scratchBytes >= 0, packedBytes >= 0
     else { throw EdgeError(.limitExceeded, "a kernel's memory overflows") }
-    units = count
-    self.scratchBytes = scratchBytes
     self.packedBytes = packedBytes
+    units = isChained ? 0 : chain.map { Int64($0.bands) } ?? count
+    self.scratchBytes = isChained ? 0 : chain?.scratchBytes ?? scratchBytes
   }
 }

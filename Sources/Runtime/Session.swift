@@ -32,7 +32,9 @@ public struct Session {
       throw EdgeError(.invalidArgument, "the session's memory must be \(Session.alignment)-byte aligned")
     }
     block = memory
-    SessionFreezer(plan: plan, block: memory, isZero: isZero).freeze()
+    let source = plan.graph.source
+    SessionFreezer(plan: plan, block: memory, isZero: isZero, source: source).freeze()
+    if let failure = source?.failure { throw failure }
     reset()
     if plan.options.threads > 1, let state = header.pointee.pool {
       _ = try ThreadPool.start(state: state, threads: plan.options.threads, spinMicroseconds: plan.options.spinMicroseconds)
@@ -50,6 +52,12 @@ public struct Session {
   /// Runs the model once. False when `cancel` stopped it, or a step did (`exceededStep`): the outputs are then
   /// undefined and the session can run again.
   public func run() -> Bool {
+    let isDone = runSteps()
+    if header.pointee.times != nil { header.pointee.clock.calibrate() }
+    return isDone
+  }
+
+  private func runSteps() -> Bool {
     let header = self.header
     let steps = header.pointee.steps
     let times = header.pointee.times
@@ -58,9 +66,10 @@ public struct Session {
     header.pointee.exceededStep = -1
     if let times { times.update(repeating: 0, count: stepCount) }
     takeStates()
-    header.pointee.trace?.pointee.run &+= 1
+    let trace = header.pointee.trace
+    trace?.pointee.beginRun()
     // A step begins when the one before it ended: one reading each.
-    var clock = times == nil ? 0 : ep_nanoseconds()
+    var clock = times == nil ? 0 : ep_ticks()
     var index = 0
     while index < stepCount {
       if ep_atomic_load(cancelledWord) != 0 {
@@ -69,6 +78,7 @@ public struct Session {
       }
       let step = steps + index
       var next = index &+ 1
+      var callerEnd: UInt64 = 0
       if step.pointee.control != 0 {
         if Session.follow(step, &next) { iterationsLeft &-= 1 }
         if iterationsLeft < 0 {
@@ -76,20 +86,18 @@ public struct Session {
           return false
         }
       } else if step.pointee.chunks > 1, let state = header.pointee.pool {
-        ThreadPool(state: state).run(
+        callerEnd = ThreadPool(state: state).run(
           ThreadPool.Job(
             run: step.pointee.run, arguments: step.pointee.arguments, units: step.pointee.units, chunks: step.pointee.chunks,
-            scratch: step.pointee.scratch, scratchStride: step.pointee.scratchStride,
-            isLong: step.pointee.isLong))
+            isLong: step.pointee.isLong, scratch: step.pointee.scratch, scratchStride: step.pointee.scratchStride),
+          number: trace?.pointee.number ?? 0)
       } else {
         step.pointee.run?(step.pointee.arguments, 0, step.pointee.units, step.pointee.scratch)
       }
       if let times {
-        let now = ep_nanoseconds()
+        let now = max(ep_ticks(), clock)
         times[index] = times[index] &+ (now &- clock)
-        if let trace = header.pointee.trace {
-          trace.pointee.note(step: index, begin: clock, end: now, isShared: step.pointee.chunks > 1 && step.pointee.control == 0)
-        }
+        trace?.pointee.note(step: index, begin: clock, end: now, callerEnd: callerEnd)
         clock = now
       }
       if step.pointee.countSlot >= 0, Session.entries(step) > step.pointee.bound {
@@ -278,10 +286,11 @@ public struct Session {
   }
 
   var trace: UnsafeMutablePointer<TraceRing>? { header.pointee.trace }
+  var clock: StopClock { header.pointee.clock }
 
   /// Time of step `index` of the last run, in a loop of all iterations together; nil unless the plan's options asked for a profile.
   public func stepNanoseconds(_ index: Int) -> UInt64? {
     guard let times = header.pointee.times, index >= 0, index < header.pointee.stepCount else { return nil }
-    return times[index]
+    return header.pointee.clock.duration(times[index])
   }
 }

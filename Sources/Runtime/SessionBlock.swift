@@ -23,8 +23,9 @@ enum SessionBlock {
     var hasNewState: Bool
     var observed: UnsafeMutablePointer<Observed>
     var observedCount: Int
-    /// Nanoseconds of each step; nil when not profiled.
+    /// Ticks of each step; nil when not profiled.
     var times: UnsafeMutablePointer<UInt64>?
+    var clock: StopClock
     /// nil without a trace.
     var trace: UnsafeMutablePointer<TraceRing>?
     var pool: UnsafeMutableRawPointer?
@@ -92,16 +93,18 @@ enum SessionBlock {
 struct BlockLayout {
   let steps: Int
   let arguments: Int
+  /// Of steps with chains, one after the other.
+  let chains: Int
   let patches: Int
   let patchCount: Int
   let borders: Int
   let states: Int
   let observed: Int
   let times: Int
-  /// The trace's ring, its records, the lines of threads, and what stands in for the kernels of steps that threads share.
+  /// The trace's ring, its records, what threads note of their shares, and what stands in for the kernels of steps that they share.
   let trace: Int
   let traceRecords: Int
-  let traceLines: Int
+  let traceShares: Int
   let traceCapacity: Int
   let sharedCalls: Int
   let pool: Int
@@ -118,13 +121,15 @@ struct BlockLayout {
     var cursor = LayoutCursor()
     try cursor.take(1, MemoryLayout<SessionBlock.Header>.stride)
     steps = try cursor.take(lowering.steps.count, MemoryLayout<SessionBlock.Step>.stride)
-    var words = 0
+    var words = 0, chainBytes = 0
     var patchCount = 0
     for step in lowering.steps {
       words = words &+ step.arguments.count
+      if let chain = step.chain { chainBytes = chainBytes &+ ChainCall.byteCount(chain) }
       for use in step.slots where BlockLayout.borderIndex(lowering.buffers[use.place.buffer], lowering.graph) != nil { patchCount += 1 }
     }
     arguments = try cursor.take(words, 8)
+    chains = try cursor.take(chainBytes, 1)
     patches = try cursor.take(patchCount, MemoryLayout<SessionBlock.Patch>.stride)
     self.patchCount = patchCount
     let borderCount = lowering.graph.inputs.count &+ lowering.graph.outputs.count
@@ -139,8 +144,9 @@ struct BlockLayout {
     // A model without steps has a ring of one record, so that nothing divides by 0.
     traceCapacity = isTraced ? max(records, 1) : 0
     trace = try cursor.take(isTraced ? 1 : 0, MemoryLayout<TraceRing>.stride)
-    traceRecords = try cursor.take(traceCapacity, TraceRing.stride(threads: options.threads))
-    traceLines = try cursor.take(tracedShares ? options.threads : 0, TraceRing.lineBytes)
+    traceRecords = try cursor.take(traceCapacity, MemoryLayout<TraceRing.Record>.stride)
+    traceShares = try cursor.take(
+      tracedShares ? try TraceRing.shareCount(threads: options.threads, capacity: traceCapacity) : 0, MemoryLayout<TraceRing.Share>.stride)
     sharedCalls = try cursor.take(tracedShares ? lowering.steps.count : 0, MemoryLayout<TraceRing.SharedCall>.stride)
     pool = try cursor.take(1, ThreadPool.byteCount(threads: options.threads))
 
@@ -149,8 +155,8 @@ struct BlockLayout {
       lowering.steps[index].packedOffset = try cursor.take(1, lowering.steps[index].packedBytes) &- packed
     }
     for index in lowering.buffers.indices {
-      guard case .derived = lowering.buffers[index].kind, lowering.buffers[index].lastStep >= 0 || lowering.buffers[index].isObserved
-      else { continue }
+      let buffer = lowering.buffers[index]
+      guard buffer.isDerived && (buffer.lastStep >= 0 || buffer.isObserved) || buffer.isKept else { continue }
       lowering.buffers[index].offset = try cursor.take(1, lowering.buffers[index].byteCount) &- packed
     }
     packedBytes = cursor.end &- packed

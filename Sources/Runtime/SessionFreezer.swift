@@ -9,6 +9,8 @@ struct SessionFreezer {
   let block: UnsafeMutableRawPointer
   /// All of the block is zero.
   let isZero: Bool
+  /// What makes constants on demand, if they are.
+  let source: (any ConstantSource)?
 
   func freeze() {
     let layout = plan.layout
@@ -28,13 +30,16 @@ struct SessionFreezer {
         observedCount: plan.options.observed.count,
         times: plan.options.profile
           ? (block + layout.times).bindMemory(to: UInt64.self, capacity: plan.lowered.count) : nil,
+        clock: StopClock(),
         trace: layout.traceCapacity > 0 ? (block + layout.trace).bindMemory(to: TraceRing.self, capacity: 1) : nil,
         pool: plan.options.threads > 1 ? block + layout.pool : nil, threads: plan.options.threads,
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
     writeBorders(header)
     writeStates(header)
     writeDerived()
-    writeSteps(header)
+    var isMissing = plan.buffers.map { $0.isKept }
+    writeSteps(header, &isMissing)
+    writeKept(isMissing)
     writeTrace(header)
     writeObserved(header)
     if let times = header.pointee.times { times.initialize(repeating: 0, count: plan.lowered.count) }
@@ -62,7 +67,10 @@ struct SessionFreezer {
     for (index, state) in graph.states.enumerated() {
       let input = graph.inputs.count &- graph.states.count &+ index
       let output = graph.inputs.count &+ graph.outputs.count &- graph.states.count &+ index
-      let initial = state == Node.noValue ? nil : graph.values[state].constant?.base
+      var initial: UnsafeRawPointer?
+      if state != Node.noValue, let constant = graph.values[state].constant {
+        initial = constant.isOnDemand ? plan.places[state].map { UnsafeRawPointer(base(of: plan.buffers[$0.buffer])) } : constant.base
+      }
       (header.pointee.states + index).initialize(to: SessionBlock.State(input: input, output: output, initial: initial))
     }
   }
@@ -74,10 +82,26 @@ struct SessionFreezer {
     }
   }
 
-  private func writeSteps(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
+  /// Constants that are made on demand and that runs read. Those of steps are there already, made when their
+  /// step's weights were.
+  private func writeKept(_ isMissing: [Bool]) {
+    for index in plan.buffers.indices where isMissing[index] {
+      write(plan.buffers[index])
+      source?.forget()
+    }
+  }
+
+  private func write(_ buffer: PlannedBuffer) {
+    guard case .constant(let data) = buffer.kind else { return }
+    (block + plan.layout.packed + buffer.offset).copyMemory(from: data.base, byteCount: data.byteCount)
+  }
+
+  private func writeSteps(_ header: UnsafeMutablePointer<SessionBlock.Header>, _ isMissing: inout [Bool]) {
     let pointerSize = MemoryLayout<UnsafeRawPointer?>.size
     var arguments = block + plan.layout.arguments
     var patch = header.pointee.patches
+    var begins: [UnsafeMutableRawPointer] = []
+    var chains = block + plan.layout.chains
     for (index, step) in plan.lowered.enumerated() {
       let bytes = step.arguments.count &* 8
       step.arguments.withUnsafeBytes { source in
@@ -86,6 +110,10 @@ struct SessionFreezer {
       for use in step.slots {
         let slot = arguments + use.slot &* pointerSize
         let buffer = plan.buffers[use.place.buffer]
+        if isMissing[use.place.buffer] {
+          isMissing[use.place.buffer] = false
+          write(buffer)
+        }
         let address = base(of: buffer) + use.place.offset
         slot.storeBytes(of: address, as: UnsafeMutableRawPointer.self)
         if let border = BlockLayout.borderIndex(buffer, plan.graph) {
@@ -97,13 +125,42 @@ struct SessionFreezer {
         let packed = block + plan.layout.packed + step.packedOffset
         pack(arguments, packed)
         (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
+        // What was made on demand for packing goes; some kernels look at whether there is a pointer.
+        for use in step.slots where step.readsOnlyToPack(use) && plan.buffers[use.place.buffer].isOnDemand {
+          (arguments + use.slot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
+        }
       }
+      source?.forget()
+      begins.append(arguments)
       (header.pointee.steps + index).initialize(
         to: SessionBlock.Step(
-          run: step.kernel.run, arguments: arguments, units: step.units,
+          run: step.isChained ? nil : step.kernel.run, arguments: arguments, units: step.units,
           scratch: block + plan.layout.arena + step.scratchOffset, scratchStride: (step.scratchBytes &+ 63) & ~63, chunks: UInt32(step.chunks), isLong: step.isLong,
           countSlot: Int32(truncatingIfNeeded: step.countSlot), bound: Int64(step.bound), control: step.control.rawValue, target: step.target))
       arguments += bytes
+      if let chain = step.chain {
+        write(chain, chains, begins)
+        (header.pointee.steps + index).pointee.run = ChainCall.run
+        (header.pointee.steps + index).pointee.arguments = chains
+        chains += ChainCall.byteCount(chain)
+      }
+    }
+  }
+
+  /// A chain of steps whose arguments begin at `begins`.
+  private func write(_ chain: Chain, _ call: UnsafeMutableRawPointer, _ begins: [UnsafeMutableRawPointer]) {
+    call.initializeMemory(
+      as: ChainCall.self,
+      to: ChainCall(
+        memberCount: chain.members.count, lines: chain.lines, length: chain.length, bandsOfItem: chain.bandsOfItem,
+        arguments: ChainCall.progressBytes(chain.members.count), kernelScratch: chain.kernelScratch))
+    let members = (call + MemoryLayout<ChainCall>.stride).bindMemory(to: ChainCall.Member.self, capacity: chain.members.count)
+    for (index, member) in chain.members.enumerated() {
+      let step = plan.lowered[member.step]
+      (members + index).initialize(
+        to: ChainCall.Member(
+          run: step.kernel.run, units: step.kernel.units, arguments: begins[member.step], byteCount: step.arguments.count &* 8,
+          elementBytes: step.elementBytes, plan: member))
     }
   }
 
@@ -111,14 +168,14 @@ struct SessionFreezer {
   private func writeTrace(_ header: UnsafeMutablePointer<SessionBlock.Header>) {
     let layout = plan.layout
     let threads = plan.options.threads > 1 ? plan.options.threads : 0
-    let lines = block + layout.traceLines
+    let capacity = layout.traceCapacity
+    let shares = (block + layout.traceShares).bindMemory(to: TraceRing.Share.self, capacity: threads &* capacity)
     header.pointee.trace?.initialize(
       to: TraceRing(
-        records: block + layout.traceRecords, lines: lines, capacity: layout.traceCapacity, threads: threads, count: 0, run: 0))
-    guard header.pointee.trace != nil, threads > 0 else { return }
-    for thread in 0..<threads {
-      (lines + thread &* TraceRing.lineBytes).bindMemory(to: TraceRing.Span.self, capacity: 1).initialize(to: TraceRing.Span(begin: 0, end: 0))
-    }
+        records: (block + layout.traceRecords).bindMemory(to: TraceRing.Record.self, capacity: capacity), shares: shares, capacity: capacity,
+        threads: threads))
+    guard header.pointee.trace != nil, threads > 0, let pool = header.pointee.pool else { return }
+    if !isZero { ep_zero(shares, (threads &- 1) &* capacity &* MemoryLayout<TraceRing.Share>.stride) }
     let calls = (block + layout.sharedCalls).bindMemory(to: TraceRing.SharedCall.self, capacity: plan.lowered.count)
     for index in plan.lowered.indices {
       let step = header.pointee.steps + index
@@ -127,7 +184,7 @@ struct SessionFreezer {
       (calls + index).initialize(
         to: TraceRing.SharedCall(
           kernel: step.pointee.run, arguments: step.pointee.arguments, scratch: step.pointee.scratch,
-          scratchStride: step.pointee.scratchStride, lines: lines))
+          scratchStride: step.pointee.scratchStride, number: ThreadPool(state: pool).number, shares: shares, capacity: capacity))
       step.pointee.run = TraceRing.SharedCall.run
       step.pointee.arguments = UnsafeMutableRawPointer(calls + index)
     }
@@ -165,7 +222,8 @@ struct SessionFreezer {
     case .arena: return block + plan.layout.arena + buffer.offset
     case .input(let index): return block + plan.layout.borderBuffers[index]
     case .output(let index): return block + plan.layout.borderBuffers[plan.graph.inputs.count &+ index]
-    case .constant(let data): return UnsafeMutableRawPointer(mutating: data.base)
+    case .constant(let data):
+      return buffer.isKept ? block + plan.layout.packed + buffer.offset : UnsafeMutableRawPointer(mutating: data.base)
     case .derived: return block + plan.layout.packed + buffer.offset
     }
   }

@@ -41,6 +41,9 @@ public struct SessionOptions {
   public var traceRuns = 0
   /// Asks whoever makes a session to plan with `Plan.tuned`.
   public var tune = false
+  /// The cache of one core that the planner counts on. The same everywhere, so that a plan and its memory do not depend on where
+  /// they are made.
+  var cacheBytes = 1 << 20
   /// Who chooses between kernels that do the same.
   public var choices = StepChoices.planned
 

@@ -1,10 +1,13 @@
 import CPlatform
+#if !EDGEAI_SINGLE_MODULE
+import Graph
+#endif
 
 /// When each step of the last runs began and ended, and what each thread did of it: a ring in the session's block.
 ///
 /// A session without a trace does nothing for one. Where there is one, the frozen steps that threads share call
-/// `SharedCall.run` instead of their kernel, which notes the time in a line for each thread; when the step is done the session
-/// copies the lines into the ring.
+/// `SharedCall.run` instead of their kernel, which notes the time in a ring of the thread's own: no thread writes where another one
+/// reads or writes during a run. All times are ticks.
 struct TraceRing {
   struct Span {
     var begin: UInt64
@@ -13,8 +16,16 @@ struct TraceRing {
 
   struct Record {
     var span: Span
+    /// When the caller had done its share of a step that is shared; else 0.
+    var callerEnd: UInt64
     var step: UInt32
     var run: UInt32
+  }
+
+  /// What a thread did of the step with a number; 0 for none.
+  struct Share {
+    var span: Span
+    var number: Int
   }
 
   /// Stands in for a kernel that threads share.
@@ -24,70 +35,99 @@ struct TraceRing {
     /// Of the step: a thread is known by the scratch it is given.
     var scratch: UnsafeMutableRawPointer
     var scratchStride: Int
-    /// A `Span` for each thread, `lineBytes` apart.
-    var lines: UnsafeMutableRawPointer
+    /// The number of the job that is being done.
+    var number: UnsafeMutablePointer<Int>
+    var shares: UnsafeMutablePointer<Share>
+    var capacity: Int
 
     static let run: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutableRawPointer?) -> Void = { call, begin, end, scratch in
       guard let call = call?.assumingMemoryBound(to: SharedCall.self), let scratch else { return }
-      let thread = (scratch - call.pointee.scratch) / call.pointee.scratchStride
-      let span = (call.pointee.lines + thread &* lineBytes).assumingMemoryBound(to: Span.self)
-      if span.pointee.begin == 0 { span.pointee.begin = ep_nanoseconds() }
-      call.pointee.kernel?(call.pointee.arguments, begin, end, scratch)
-      span.pointee.end = ep_nanoseconds()
-    }
-  }
-
-  /// A cache line for each thread, because it alone writes there.
-  static let lineBytes = 64
-
-  var records: UnsafeMutableRawPointer
-  var lines: UnsafeMutableRawPointer
-  var capacity: Int
-  /// Threads with a span in each record: none where the caller is alone.
-  var threads: Int
-  /// Records written, those that were overwritten included.
-  var count: Int
-  var run: UInt32
-
-  /// Bytes of a record: `Record`, then a `Span` for each thread.
-  static func stride(threads: Int) -> Int {
-    MemoryLayout<Record>.stride &+ (threads > 1 ? threads &* MemoryLayout<Span>.stride : 0)
-  }
-
-  private func record(_ number: Int) -> UnsafeMutablePointer<Record> {
-    (records + number % capacity &* TraceRing.stride(threads: threads)).assumingMemoryBound(to: Record.self)
-  }
-
-  static func spans(_ record: UnsafeMutablePointer<Record>) -> UnsafeMutablePointer<Span> {
-    UnsafeMutableRawPointer(record + 1).assumingMemoryBound(to: Span.self)
-  }
-
-  /// Notes a step that is done. `isShared`: threads have noted their spans; else the caller ran it alone.
-  @inline(never)
-  mutating func note(step: Int, begin: UInt64, end: UInt64, isShared: Bool) {
-    let record = record(count)
-    record.initialize(to: Record(span: Span(begin: begin, end: end), step: UInt32(truncatingIfNeeded: step), run: run))
-    count &+= 1
-    var thread = 0
-    while thread < threads {
-      var span = Span(begin: 0, end: 0)
-      if isShared {
-        let line = (lines + thread &* TraceRing.lineBytes).assumingMemoryBound(to: Span.self)
-        span = line.pointee
-        line.pointee.begin = 0
+      let distance = scratch - call.pointee.scratch
+      // The caller begins with the step, and the pool notes when it ends.
+      if distance == 0 {
+        call.pointee.kernel?(call.pointee.arguments, begin, end, scratch)
+        return
       }
-      (TraceRing.spans(record) + thread).initialize(to: span)
-      thread &+= 1
+      let number = call.pointee.number.pointee
+      let share = call.pointee.shares + TraceRing.place(distance / call.pointee.scratchStride, number, call.pointee.capacity)
+      if share.pointee.number != number {
+        share.pointee.number = number
+        share.pointee.span.begin = ep_ticks()
+      }
+      call.pointee.kernel?(call.pointee.arguments, begin, end, scratch)
+      share.pointee.span.end = ep_ticks()
     }
   }
 
-  /// The records that are still there, oldest first, from this number on.
-  var first: Int { max(count &- capacity, 0) }
+  /// Where a thread (1 and up) notes its share of the step with a number.
+  @inline(__always)
+  static func place(_ thread: Int, _ number: Int, _ capacity: Int) -> Int { (thread &- 1) &* capacity &+ number % capacity }
 
-  subscript(number: Int) -> UnsafeMutablePointer<Record> { record(number) }
+  /// Shares that all threads but the caller keep.
+  static func shareCount(threads: Int, capacity: Int) throws(EdgeError) -> Int {
+    let (count, overflow) = (threads &- 1).multipliedReportingOverflow(by: capacity)
+    if overflow { throw EdgeError(.limitExceeded, "the trace's memory overflows") }
+    return count
+  }
+
+  private let records: UnsafeMutablePointer<Record>
+  private let shares: UnsafeMutablePointer<Share>
+  private let capacity: Int
+  /// Threads that share steps: none where the caller is alone.
+  let threads: Int
+  /// Records written, those that were overwritten or forgotten included. The step that is being run has the next number.
+  private var count = 0
+  private var forgotten = 0
+  /// Where the next record goes.
+  private var next: UnsafeMutablePointer<Record>
+  private(set) var run: UInt32 = 0
+
+  init(records: UnsafeMutablePointer<Record>, shares: UnsafeMutablePointer<Share>, capacity: Int, threads: Int) {
+    self.records = records
+    self.shares = shares
+    self.capacity = capacity
+    self.threads = threads
+    next = records
+  }
+
+  var number: Int { count &+ 1 }
+
+  mutating func beginRun() { run &+= 1 }
+
+  /// Notes a step that is done. `callerEnd`: 0 for one that is not shared.
+  @inline(never)
+  mutating func note(step: Int, begin: UInt64, end: UInt64, callerEnd: UInt64) {
+    next.initialize(
+      to: Record(span: Span(begin: begin, end: end), callerEnd: callerEnd, step: UInt32(truncatingIfNeeded: step), run: run))
+    count &+= 1
+    next += 1
+    if next == records + capacity { next = records }
+  }
+
+  mutating func forget() {
+    forgotten = count
+    run = 0
+  }
+
+  private var first: Int { max(count &- capacity, forgotten) }
+
+  /// The records that are still there.
+  var kept: Int { count &- first }
+
+  /// The record with an index below `kept`, oldest first.
+  func record(_ index: Int) -> Record { records[(first &+ index) % capacity] }
+
+  /// What a thread did of it.
+  func share(_ index: Int, thread: Int) -> Span? {
+    let record = record(index), number = first &+ index &+ 1
+    guard record.callerEnd != 0, thread >= 0, thread < threads else { return nil }
+    if thread == 0 { return Span(begin: record.span.begin, end: record.callerEnd) }
+    let share = shares[TraceRing.place(thread, number, capacity)]
+    return share.number == number ? share.span : nil
+  }
 }
 
-/// One execution of a step, in nanoseconds of a monotonic clock.
+/// One execution of a step, in nanoseconds since the session was made.
 public struct TraceEvent {
   /// Index into the plan's steps.
   public let step: Int
@@ -95,35 +135,31 @@ public struct TraceEvent {
   public let run: Int
   public let begin: UInt64
   public let end: UInt64
-  fileprivate let spans: UnsafeMutablePointer<TraceRing.Span>
   /// Threads that `share` may be asked about.
   public let threads: Int
-
-  /// From when to when a thread (0: the caller) worked on its share; nil when it had none.
-  public func share(_ thread: Int) -> (begin: UInt64, end: UInt64)? {
-    let span = spans[thread]
-    return span.begin == 0 ? nil : (span.begin, span.end)
-  }
+  fileprivate let index: Int
 }
 
 extension Session {
   /// What the options' `traceRuns` keep, oldest first: `0..<traceCount`.
-  public var traceCount: Int {
-    guard let ring = trace?.pointee else { return 0 }
-    return ring.count &- ring.first
-  }
+  public var traceCount: Int { trace?.pointee.kept ?? 0 }
 
   public func traceEvent(_ index: Int) -> TraceEvent? {
-    guard let ring = trace?.pointee, index >= 0, index < traceCount else { return nil }
-    let record = ring[ring.first &+ index]
+    guard let ring = trace, index >= 0, index < traceCount else { return nil }
+    let record = ring.pointee.record(index)
     return TraceEvent(
-      step: Int(record.pointee.step), run: Int(record.pointee.run), begin: record.pointee.span.begin, end: record.pointee.span.end,
-      spans: TraceRing.spans(record), threads: ring.threads)
+      step: Int(record.step), run: Int(record.run), begin: clock.time(record.span.begin), end: clock.time(record.span.end),
+      threads: ring.pointee.threads, index: index)
+  }
+
+  /// From when to when a thread (0: the caller) worked on its share of an event; nil when it had none.
+  public func share(_ event: TraceEvent, thread: Int) -> (begin: UInt64, end: UInt64)? {
+    guard let span = trace?.pointee.share(event.index, thread: thread) else { return nil }
+    // Processors read their counters a little early or late.
+    let begin = min(max(clock.time(span.begin), event.begin), event.end)
+    return (begin, min(max(clock.time(span.end), begin), event.end))
   }
 
   /// Forgets the trace.
-  public func resetTrace() {
-    trace?.pointee.count = 0
-    trace?.pointee.run = 0
-  }
+  public func resetTrace() { trace?.pointee.forget() }
 }

@@ -27,11 +27,11 @@ struct ThreadPool {
     var arguments: UnsafeRawPointer?
     var units: Int64
     var chunks: UInt32
+    /// Takes so long that waking a thread pays by itself.
+    var isLong = true
     /// Scratch of participant p begins at scratch + p * scratchStride.
     var scratch: UnsafeMutableRawPointer?
     var scratchStride: Int
-    /// Takes so long that waking a thread pays by itself.
-    var isLong = true
 
     /// Runs parts first ..< end.
     func runParts(_ first: UInt32, _ end: UInt32, participant: Int) {
@@ -66,6 +66,8 @@ struct ThreadPool {
   /// Parts that nobody has claimed, or `stop`.
   private var unclaimed: UnsafeMutablePointer<UInt32> { word(0) }
   private var job: UnsafeMutablePointer<Job> { (state + 8).assumingMemoryBound(to: Job.self) }
+  /// That of the job that is being done, if it has one. On its cache line.
+  var number: UnsafeMutablePointer<Int> { UnsafeMutableRawPointer(job + 1).assumingMemoryBound(to: Int.self) }
   /// Parts done by workers.
   private var done: UnsafeMutablePointer<UInt32> { word(1) }
   private var callerWaits: UnsafeMutablePointer<UInt32> { word(1) + 1 }
@@ -130,9 +132,12 @@ struct ThreadPool {
     ep_futex_wake(word, Int32.max)
   }
 
-  /// Runs all parts of a job and returns when they are done. Called by one thread at a time.
-  func run(_ next: Job) {
+  /// Runs all parts of a job and returns when they are done. For a job with a number, when the caller had no more to do, in ticks; else
+  /// 0. Called by one thread at a time.
+  @discardableResult
+  func run(_ next: Job, number: Int = 0) -> UInt64 {
     let others = next.chunks &- share(next.chunks)
+    if number != 0 { self.number.pointee = number }
     job.pointee = next
     ep_atomic_store(done, 0)
     ep_atomic_store_ordered(unclaimed, others)
@@ -143,7 +148,9 @@ struct ThreadPool {
       next.runParts(claim.first, claim.end, participant: 0)
       theirs &-= claim.end &- claim.first
     }
+    let end = number == 0 ? 0 : ep_ticks()
     waitUntilDone(theirs)
+    return end
   }
 
   private func isWorthWaking(_ job: Job) -> Bool {

@@ -17,6 +17,8 @@ private struct Tuner {
   /// The tunings that were measured first and last. Most attempts that repeat an earlier plan repeat one of these.
   private var first: [UInt64] = []
   private var last: [UInt64] = []
+  /// The steps of each chain of the first plan. All other plans are without, so a chain is compared with its steps' sum.
+  private var chains: [[Int]] = []
   /// The options of the first plan, which names the instruction set and the number of threads it will have.
   private(set) var planned = SessionOptions()
 
@@ -41,6 +43,13 @@ private struct Tuner {
       least[index &+ 1] = least[index &+ 1] &+ least[index]
       least[index] = 0
     }
+    if first.isEmpty { chains = plan.lowered.compactMap { $0.chain?.members.map { $0.step } } }
+    for chain in chains {
+      for index in chain.dropLast() {
+        least[chain[chain.count - 1]] = least[chain[chain.count - 1]] &+ least[index]
+        least[index] = 0
+      }
+    }
     if first.isEmpty {
       first = tried
       best = tried
@@ -48,7 +57,8 @@ private struct Tuner {
       planned = plan.options
     }
     for index in times.indices where least[index] > 0 && least[index] &+ least[index] / 32 < times[index] {
-      best[index &+ Tuning.headerWords] = tried[index &+ Tuning.headerWords]
+      let chain = chains.first { $0[$0.count - 1] == index }
+      for step in chain ?? [index] { best[step &+ Tuning.headerWords] = tried[step &+ Tuning.headerWords] }
       times[index] = least[index]
     }
   }
@@ -70,13 +80,9 @@ extension Plan {
   /// The least nanoseconds of each step over some runs on zeros, 20 milliseconds or six runs; zeros unless the options ask for
   /// a profile. Throws `outOfMemory`.
   public func leastStepTimes() throws(EdgeError) -> [UInt64] {
-    let block = try Storage.allocate(memoryRequired)
-    let session = try Session(self, memory: block.base, size: memoryRequired)
-    defer {
-      session.destroy()
-      // The session has only its address.
-      withExtendedLifetime(block) {}
-    }
+    let owned = try OwnedSession.make(self)
+    defer { withExtendedLifetime(owned) {} }
+    let session = owned.session
     var least = [UInt64](repeating: 0, count: steps.count)
     // The first run finds cold caches.
     var isComplete = session.run()

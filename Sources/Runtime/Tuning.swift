@@ -7,12 +7,12 @@ import Graph
 ///
 /// A choice is one number: `form | set << 8 | parts << 16 | identity << 32`. Form: of a convolution in Winograd's form
 /// the results along the side of a square; of a convolution that leaves out zeros `ek_conv.sparse << 4`; 0 for the plain form
-/// and for all other steps. Set: the raw value of the kernel's
+/// and for all other steps; `LoweredStep.chained` is added where a later step's chain runs the step. Set: the raw value of the kernel's
 /// instruction set. Parts: how many are handed out to the threads. Identity: see `LoweredStep.identity`.
 public enum StepChoices: Sendable {
   /// The planner.
   case planned
-  /// The planner, for steps that cannot have this form or set.
+  /// The planner, for steps that cannot have this form or set. Steps are chained where they can be if the form says so, else none is.
   case preferred(UInt64)
   /// A tuning: what `Plan.tuning` gave.
   case given([UInt64])
@@ -65,7 +65,7 @@ extension StepChoices {
 extension LoweredStep {
   /// The choice that gives this step again.
   var choice: UInt64 {
-    StepChoices.choice(form: form, isa: isa) | UInt64(UInt16(truncatingIfNeeded: chunks)) << 16 | UInt64(identity) << 32
+    StepChoices.choice(form: isChained ? form | LoweredStep.chained : form, isa: isa) | UInt64(UInt16(truncatingIfNeeded: chunks)) << 16 | UInt64(identity) << 32
   }
 
   /// What steps have in common that may share choices: operation, element type, sizes and work, as one number.

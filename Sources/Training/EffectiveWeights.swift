@@ -29,10 +29,9 @@ struct EffectiveWeights {
     var sessionOptions = SessionOptions()
     sessionOptions.threads = options.threads
     sessionOptions.isa = options.isa
-    let plan = try Plan(graph, sessionOptions)
-    let memory = try Storage.allocate(plan.memoryRequired)
-    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
-    defer { session.destroy() }
+    let owned = try OwnedSession.make(graph, sessionOptions)
+    defer { withExtendedLifetime(owned) {} }
+    let session = owned.session
     for (index, state) in states.enumerated() {
       guard let source = trainer.statePointer(state), let target = session.inputPointer(index) else { continue }
       target.copyMemory(from: source, byteCount: session.inputByteCount(index))

@@ -7,19 +7,16 @@ import Runtime
 final class Evaluator {
   private let graph: Graph
   private let options: TrainerOptions
-  private let plan: Plan
-  private let memory: Storage
-  private let session: Session
+  private let owned: OwnedSession
+  private var session: Session { owned.session }
   private let batch: Int
 
   /// Does not throw: Embedded Swift does not free the object of an initializer that does.
-  private init(_ graph: Graph, _ options: TrainerOptions, _ plan: Plan, _ memory: Storage, _ session: Session) {
+  private init(_ graph: Graph, _ options: TrainerOptions, _ owned: OwnedSession) {
     self.graph = graph
     self.options = options
-    self.plan = plan
-    self.memory = memory
-    self.session = session
-    batch = plan.options.batch
+    self.owned = owned
+    batch = owned.plan.options.batch
   }
 
   static func make(_ model: Graph, _ options: TrainerOptions) throws(EdgeError) -> Evaluator {
@@ -39,13 +36,8 @@ final class Evaluator {
     sessionOptions.batch = isFixed ? 1 : options.batch
     sessionOptions.threads = options.threads
     sessionOptions.isa = options.isa
-    let plan = try Plan(graph, sessionOptions)
-    let memory = try Storage.allocate(plan.memoryRequired)
-    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
-    return Evaluator(graph, options, plan, memory, session)
+    return Evaluator(graph, options, try OwnedSession.make(graph, sessionOptions))
   }
-
-  deinit { session.destroy() }
 
   func run(_ inputs: [UnsafeRawPointer], _ targets: UnsafeRawPointer, _ samples: Int) throws(EdgeError) -> Trainer.Metrics {
     let shape = graph.values[graph.outputs[0]].shape.withBatch(batch)

@@ -28,9 +28,8 @@ public final class Trainer {
   /// Steps taken.
   public private(set) var step = 0
 
-  private let plan: Plan
-  private let memory: Storage
-  let session: Session
+  private let owned: OwnedSession
+  private var session: Session { owned.session }
   let states: [TrainingGraph.State]
   let kept: [TrainingGraph.KeptInput]
   private let inputCount: Int
@@ -44,7 +43,7 @@ public final class Trainer {
   public static func make(_ model: Graph, _ options: TrainerOptions, methods: [TrainingMethod] = []) throws(EdgeError) -> Trainer {
     try options.check()
     var model = model
-    for method in methods { model = try method.prepare(model) }
+    for method in methods { model = try method.prepare(model, options) }
     model = try model.fusingActivations()
     let step = try TrainingGraph.make(model, options)
     for method in methods { try method.rewrite(step) }
@@ -58,18 +57,14 @@ public final class Trainer {
     sessionOptions.threads = options.threads
     sessionOptions.isa = options.isa
     sessionOptions.batch = 1
-    let plan = try Plan(graph, sessionOptions)
-    let memory = try Storage.allocate(plan.memoryRequired)
     let weights = try EffectiveWeights(step, options)
-    // Last, because it starts threads.
-    let session = try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true)
-    return Trainer(options, methods, model, step, graph, plan, memory, session, weights)
+    return Trainer(options, methods, model, step, graph, try OwnedSession.make(graph, sessionOptions), weights)
   }
 
   /// Does not throw: Embedded Swift does not free the object of an initializer that does.
   private init(
-    _ options: TrainerOptions, _ methods: [TrainingMethod], _ model: Graph, _ step: TrainingGraph, _ graph: Graph, _ plan: Plan,
-    _ memory: Storage, _ session: Session, _ weights: EffectiveWeights
+    _ options: TrainerOptions, _ methods: [TrainingMethod], _ model: Graph, _ step: TrainingGraph, _ graph: Graph, _ owned: OwnedSession,
+    _ weights: EffectiveWeights
   ) {
     self.options = options
     self.methods = methods
@@ -82,9 +77,7 @@ public final class Trainer {
     statistics = step.statistics
     inputCount = model.inputs.count
     firstKept = model.inputs.count + 1
-    self.plan = plan
-    self.memory = memory
-    self.session = session
+    self.owned = owned
     self.weights = weights
     for (index, input) in kept.enumerated() {
       guard let initial = input.initial, let target = session.inputPointer(firstKept + index) else { continue }
@@ -92,14 +85,12 @@ public final class Trainer {
     }
   }
 
-  deinit { session.destroy() }
-
   /// Of the next step.
   public var learningRate: Float { options.learningRate(at: step) }
   /// Bytes of the step's memory: parameters, moments, results kept for the gradient, scratch.
-  public var memoryRequired: Int { plan.memoryRequired }
+  public var memoryRequired: Int { owned.plan.memoryRequired }
   /// The kernel calls of a step.
-  public var steps: [StepInfo] { plan.steps }
+  public var steps: [StepInfo] { owned.plan.steps }
 
   // MARK: Steps
 
@@ -117,9 +108,16 @@ public final class Trainer {
     session.inputPointer(inputCount)?.copyMemory(from: targets, byteCount: session.inputByteCount(inputCount))
     guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
     let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
+    let size = session.outputPointer(2)?.load(as: Float.self) ?? .nan
     guard loss.isFinite else {
       session.discardNewState()
-      throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(firstInvalidParameter())")
+      let place = worstParameter().invalid ?? "all parameters are finite; the data or the learning rate are too large"
+      throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(place)")
+    }
+    guard size.isFinite else {
+      let worst = worstParameter()
+      session.discardNewState()
+      throw EdgeError(.invalidArgument, "after step \(step) \(worst.invalid ?? worst.largest)")
     }
     step += 1
     evaluator = nil
@@ -140,18 +138,22 @@ public final class Trainer {
     return Double(equalMaxima(outputs, targets, rows: rowCount, classes: classes)) / Double(rowCount)
   }
 
-  /// Where numbers stopped being numbers, for the error.
-  private func firstInvalidParameter() -> Text {
-    for (index, parameter) in parameters.enumerated() {
-      guard let values = parameterPointer(index) else { continue }
-      let count = graph.values[parameter.master].shape.elementCount() ?? 0
+  /// Where the first number is that is none, and the largest one before it, for errors: of the parameters that the next step would find.
+  private func worstParameter() -> (invalid: Text?, largest: Text) {
+    var (largest, text): (Float, Text) = (-1, "")
+    for parameter in parameters {
+      guard let values = statePointer(parameter.master) else { continue }
+      let count = elementCount(parameter.master)
+      var (own, worst): (Float, Int) = (-1, 0)
       var place = 0
       while place < count {
-        if !values[place].isFinite { return Text("parameter '\(parameter.name)' is not finite at element \(place)") }
+        if !values[place].isFinite { return (Text("parameter '\(parameter.name)' is not finite at element \(place)"), text) }
+        if values[place].magnitude > own { (own, worst) = (values[place].magnitude, place) }
         place &+= 1
       }
+      if own > largest { (largest, text) = (own, Text("parameter '\(parameter.name)' has the magnitude \(own) at element \(worst)")) }
     }
-    return "all parameters are finite; the data or the learning rate are too large"
+    return (nil, text)
   }
 
   private func writeHyperParameters() {

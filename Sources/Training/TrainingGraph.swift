@@ -65,12 +65,14 @@ public final class TrainingGraph {
   private var running: [(normalization: Text, mean: ValueID, variance: ValueID)] = []
   /// Number of the step (int64), and the rates of `OptimizerStep`.
   public private(set) var number = Node.noValue
-  private(set) var rates = Node.noValue
-  private(set) var targets = Node.noValue
-  private(set) var logits = Node.noValue
-  private(set) var loss = Node.noValue
+  var rates = Node.noValue
+  var targets = Node.noValue
+  var logits = Node.noValue
+  var loss = Node.noValue
+  /// Sum of the squares of all parameters as the optimizer leaves them: finite as long as they are.
+  var size = Node.noValue
   /// Values whose makers are not differentiated.
-  private var detached: [ValueID] = []
+  var detached: [ValueID] = []
   /// See `Graph.differentiated`.
   public var bifurcation: GradientBifurcation?
   /// Inputs of the model.
@@ -275,8 +277,7 @@ public final class TrainingGraph {
 
   private func findParameters() throws(EdgeError) {
     var places = [Int](repeating: -1, count: graph.values.count)
-    for (index, node) in graph.nodes.enumerated() {
-      if options.frozen.contains(node.name) { continue }
+    for (index, node) in graph.nodes.enumerated() where !options.frozen.contains(node.name) {
       var groups = 1
       switch node.op {
       case .convolution(let op): groups = op.groups
@@ -355,175 +356,5 @@ public final class TrainingGraph {
       graph.nodes[index].inputs[0] = try append(.binary(.gate, Clamp(min: -.infinity, max: keep)), [scaled, draw], "dropout")
     }
     graph = try graph.sorted()
-  }
-
-  // MARK: Loss, gradients, updates
-
-  func addLoss() throws(EdgeError) {
-    graph = try graph.sorted()
-    let shape = self.shape(logits)
-    targets = graph.addValue(Value(name: "targets", dtype: .float32, shape: shape))
-    switch options.loss {
-    case .crossEntropy:
-      let classes = shape.dims.last ?? 1
-      var wanted = targets
-      if options.labelSmoothing > 0 {
-        let share = try scalar(options.labelSmoothing / Float(max(classes, 1)))
-        wanted = try binary(.add, try binary(.multiply, wanted, try scalar(1 - options.labelSmoothing)), share)
-      }
-      let rows = Float(max((shape.elementCount() ?? 0) / max(classes, 1), 1))
-      loss = try crossEntropy(logits, wanted, rows)
-      if let teacher = options.teacher {
-        // As soft as each other; T^2 keeps the gradient's size.
-        let t = options.temperature
-        let known = try append(.softmax(axis: shape.rank - 1, log: false), [try soften(try addTeacher(teacher), t)], "teacher")
-        let distance = try crossEntropy(try soften(logits, t), known, rows)
-        loss = try binary(
-          .add, try binary(.multiply, loss, try scalar(1 - options.teacherShare)),
-          try binary(.multiply, distance, try scalar(options.teacherShare * t * t)))
-      }
-    case .meanSquaredError:
-      guard options.teacher == nil else { throw EdgeError(.invalidArgument, "distillation needs the cross-entropy") }
-      let difference = try binary(.subtract, logits, targets)
-      loss = try append(.reduce(.mean, axes: Array(shape.dims.indices), keepDims: false), [try binary(.multiply, difference, difference)], "loss")
-    }
-  }
-
-  private func soften(_ value: ValueID, _ temperature: Float) throws(EdgeError) -> ValueID {
-    temperature == 1 ? value : try binary(.multiply, value, try scalar(1 / temperature))
-  }
-
-  private func crossEntropy(_ y: ValueID, _ targets: ValueID, _ rows: Float) throws(EdgeError) -> ValueID {
-    let rank = shape(y).rank
-    let logarithms = try append(.softmax(axis: rank - 1, log: true), [y], "loss")
-    let sum = try append(.reduce(.sum, axes: Array(0..<rank), keepDims: false), [try binary(.multiply, logarithms, targets)], "loss")
-    return try binary(.multiply, sum, try scalar(-1 / rows))
-  }
-
-  /// The teacher's nodes on the model's inputs; its output, or the logits of it.
-  private func addTeacher(_ teacher: Graph) throws(EdgeError) -> ValueID {
-    let teacher = try teacher.withFixedBatch(options.batch)
-    guard teacher.states.isEmpty, teacher.inputs.count == modelInputs.count, teacher.outputs.count == 1 else {
-      throw EdgeError(.shapeMismatch, "the teacher has not the model's inputs and outputs")
-    }
-    var places = [ValueID](repeating: Node.noValue, count: teacher.values.count)
-    for (own, theirs) in zip(modelInputs, teacher.inputs) {
-      guard shape(own) == teacher.values[theirs].shape, graph.values[own].dtype == teacher.values[theirs].dtype else {
-        throw EdgeError(.shapeMismatch, "the teacher's input has another type", tensor: teacher.values[theirs].name)
-      }
-      places[theirs] = own
-    }
-    for value in teacher.values.indices where places[value] == Node.noValue {
-      var copy = teacher.values[value]
-      copy.name = Text("teacher/\(copy.name)")
-      places[value] = graph.addValue(copy)
-    }
-    func moved(_ ids: [ValueID]) -> [ValueID] { ids.map { $0 == Node.noValue ? $0 : places[$0] } }
-    var output = teacher.outputs[0]
-    if let producer = teacher.producer(of: output), case .softmax(let axis, false) = teacher.nodes[producer].op,
-      axis == teacher.values[output].shape.rank - 1
-    {
-      output = teacher.nodes[producer].inputs[0]
-    }
-    for node in teacher.nodes {
-      graph.nodes.append(Node(name: Text("teacher/\(node.name)"), op: node.op, inputs: moved(node.inputs), outputs: moved(node.outputs)))
-    }
-    guard shape(places[output]) == shape(logits) else { throw EdgeError(.shapeMismatch, "the teacher's output has another shape") }
-    return places[output]
-  }
-
-  func differentiate() throws(EdgeError) {
-    graph = try graph.sorted()
-    let forward = graph.nodes.count
-    let (graph, gradients) = try graph.differentiated(loss, of: parameters.map { $0.leaf }, detached: detached, bifurcation: bifurcation)
-    self.graph = graph
-    for index in parameters.indices { parameters[index].gradient = gradients[index] }
-    if options.recomputes { self.graph.recompute(from: forward) }
-  }
-
-  func addUpdates() throws(EdgeError) {
-    var factor = Node.noValue
-    if options.clipNorm > 0 {
-      var total = try scalar(0)
-      for parameter in parameters {
-        let axes = Array(shape(parameter.gradient).dims.indices)
-        total = try binary(.add, total, axes.isEmpty
-          ? try binary(.multiply, parameter.gradient, parameter.gradient)
-          : try append(.reduce(.sumSquare, axes: axes, keepDims: false), [parameter.gradient], "norm"))
-      }
-      let norm = try unary(.sqrt, total)
-      factor = try binary(.divide, try scalar(options.clipNorm), try binary(.maximum, norm, try scalar(options.clipNorm)))
-    }
-    for index in parameters.indices {
-      let parameter = parameters[index]
-      var op = OptimizerStep(options.optimizer)
-      op.decay = parameter.decays ? 1 : 0
-      op.rate = parameter.rate
-      var inputs = [parameter.master, parameter.gradient, rates, factor]
-      var moments: [ValueID] = []
-      for moment in 0..<op.momentCount {
-        moments.append(try addState(Text("\(parameter.name)/moment \(moment)"), shape(parameter.master), nil))
-      }
-      inputs += moments
-      var names = [Text("\(parameter.name)/update")]
-      for moment in moments.indices { names.append(Text("\(parameter.name)/update \(moment)")) }
-      let results = try graph.addNode(.optimizerStep(op), name: names[0], inputs: inputs, outputNames: names)
-      parameters[index].update = results[0]
-      for (moment, result) in zip(moments, results.dropFirst()) { setState(moment, to: result) }
-    }
-  }
-
-  /// The step as a graph: inputs of the model, targets, kept inputs and states; outputs loss, logits and new states.
-  func finished() throws(EdgeError) -> Graph {
-    for parameter in parameters { setState(parameter.master, to: parameter.update) }
-    graph.inputs = modelInputs + [targets] + kept.map { $0.input } + states.map { $0.input }
-    graph.outputs = [loss, logits] + states.map { $0.output }
-    graph.states = []
-    for state in states {
-      guard let initial = state.initial else {
-        graph.states.append(Node.noValue)
-        continue
-      }
-      var value = graph.values[state.input]
-      value.name = Text("\(value.name)/initial")
-      value.constant = initial
-      graph.states.append(graph.addValue(value))
-    }
-    // Here remain the nodes of effective values that layers do not read.
-    return try graph.keepingWhatLeadsToOutputs().sorted()
-  }
-}
-
-extension Graph {
-  /// The graph with the nodes alone that its outputs come from. Identifiers stay.
-  func keepingWhatLeadsToOutputs() -> Graph {
-    let producers = GraphIndex(self).producers
-    var isUsed = [Bool](repeating: false, count: nodes.count)
-    var open = outputs
-    while let value = open.popLast() {
-      guard value != Node.noValue, producers[value] >= 0, !isUsed[producers[value]] else { continue }
-      isUsed[producers[value]] = true
-      open += nodes[producers[value]].inputs
-    }
-    var graph = self
-    graph.removeNodes(isUsed.map { !$0 })
-    return graph
-  }
-
-  /// The graph with a number in place of the symbolic batch. Identifiers stay.
-  func withFixedBatch(_ batch: Int) throws(EdgeError) -> Graph {
-    var graph = self
-    for value in graph.values.indices { graph.values[value].shape = graph.values[value].shape.withBatch(batch) }
-    for index in graph.nodes.indices {
-      switch graph.nodes[index].op {
-      case .reshape(let shape): graph.nodes[index].op = .reshape(shape.withBatch(batch))
-      case .expand(let shape): graph.nodes[index].op = .expand(shape.withBatch(batch))
-      case .slice(let starts, var ends, let steps):
-        for axis in ends.indices where values[nodes[index].inputs[0]].shape[axis] == Shape.batch { ends[axis] = batch }
-        graph.nodes[index].op = .slice(starts: starts, ends: ends, steps: steps)
-      default: break
-      }
-    }
-    return try graph.inferred()
   }
 }

@@ -13,7 +13,7 @@ open class TrainingMethod {
   open var name: Text { "method" }
 
   /// Changes the model itself, before it becomes a step and for good: the exported model has this too.
-  open func prepare(_ graph: Graph) throws(EdgeError) -> Graph { graph }
+  open func prepare(_ graph: Graph, _ options: TrainerOptions) throws(EdgeError) -> Graph { graph }
 
   /// Before differentiation: puts functions of the parameters, and of activations, in their place.
   open func rewrite(_ step: TrainingGraph) throws(EdgeError) {}

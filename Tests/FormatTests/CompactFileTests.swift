@@ -1,4 +1,5 @@
 import CPlatform
+import Foundation
 @testable import Format
 import Graph
 import Testing
@@ -88,7 +89,7 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
   }
   let normal = (0..<40_000).map { _ in (random.unit() + random.unit() + random.unit() - 1.5) }
   let grid = try form(.float32, [100, 400], bytes(normal.map { ($0 * 50).rounded() * 0.037 + 0 }))
-  #expect(grid.palette == .grid && grid.kind == .fast)
+  #expect(grid.palette == .grid && grid.kind == .fixed)
   let steps = (0..<100).map { _ in 0.01 + random.unit() }
   let rows = try form(.float32, [100, 400], bytes(normal.enumerated().map { ($1 * 3).rounded() * steps[$0 / 400] + 0 }))
   #expect(rows.palette == .rows)
@@ -96,16 +97,30 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
   let ternary = try form(.float32, [100, 400], bytes(normal.enumerated().map { abs($1) < 0.6 ? 0 : $1 < 0 ? -steps[$0 / 400] : steps[$0 / 400] }))
   #expect(ternary.palette == .rows && ternary.symbols == 3)
   let interval = try form(.int8, [100, 400], bytes(normal.map { Int8(($0 * 70).rounded()) }))
-  #expect(interval.palette == .interval && interval.kind == .fast)
+  #expect(interval.palette == .interval && interval.kind == .fixed)
   let list = try form(.float32, [100, 400], bytes(normal.map { ($0 * 4).rounded().squareRoot().isNaN ? 0.3 : ($0 * 4).rounded().squareRoot() }))
   #expect(list.palette == .list && list.isPalette)
   #expect(try form(.float32, [100, 400], bytes(normal)).kind == .split)
   #expect(try form(.float32, [10, 40], bytes(Array(normal[..<400]))).kind == .list)
+  let sparse = normal.map { abs($0) < 0.6 ? 0 : $0 }
+  #expect(try form(.float32, [100, 400], bytes(sparse)).kind == .sparse)
+  #expect(try form(.float32, [100, 400], bytes(sparse), .huffman).kind == .sparse)
+  #expect(try form(.float64, [30_000], bytes(sparse[..<30_000].map { Double(abs($0)).squareRoot() })).kind == .sparse)
   let noise = (0..<20_000).map { _ in UInt32(truncatingIfNeeded: random.next()) }
   #expect(try form(.uint32, [20_000], bytes(noise)).kind == .raw)
   let pruned = bytes(normal[..<1000].map { abs($0) < 1 ? Float(0) : $0 < 0 ? -0.5 : 0.25 })
   #expect(try form(.float32, [20, 50], pruned).kind == .mixed)
   #expect(try form(.float32, [20, 50], pruned, .huffman).kind == .huffman)
+}
+
+/// Weights that stay as they are after pruning cost their own bytes and a flag; those that went, less than a bit.
+@Test func prunedWeightsOfManyValuesCostWhatRemains() throws {
+  var random = Random(state: 9)
+  let data = (0..<200_000).map { _ in random.below(100) < 5 ? random.unit() - 0.5 : Float(0) }
+  let kept = data.filter { $0 != 0 }.count
+  // The entropy of a flag at 5 % is 0.29 bits; of a float, sign and exponent take a byte less some bits.
+  let most = Double(kept) * 3.9 + Double(data.count) * 0.30 / 8 + 200
+  #expect(try Double(encoded(graph([(.float32, [400, 500], bytes(data))]), .adaptive).count) < most)
 }
 
 /// The coder learns: columns that are empty cost less than ones that are full here and there.
@@ -153,7 +168,7 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
 // ---- Damage ---------------------------------------------------------------------------------------------
 
 /// A graph whose file has every form of a constant.
-private func formsGraph(_ coding: ModelCoding) throws -> Graph {
+func formsGraph(_ coding: ModelCoding, fixed: Bool = false) throws -> Graph {
   var graph = try sampleGraph()
   var random = Random(state: 11)
   func add(_ dtype: DType, _ dims: [Int], _ data: [UInt8]) throws {
@@ -161,11 +176,13 @@ private func formsGraph(_ coding: ModelCoding) throws -> Graph {
   }
   try add(.float32, [30, 40], bytes((0..<1200).map { _ in random.unit() }))  // split
   try add(.float32, [6], bytes((0..<6).map { _ in random.unit() }))  // list
+  try add(.float32, [30, 60], bytes((0..<1800).map { _ in random.below(3) == 0 ? random.unit() : 0 }))  // sparse
   try add(.uint32, [1100], bytes((0..<1100).map { _ in UInt32(truncatingIfNeeded: random.next()) }))  // raw
   try add(.int8, [40, 40], (0..<1600).map { _ in UInt8(truncatingIfNeeded: random.next()) })  // fast
   try add(.float32, [20, 30], bytes((0..<600).map { $0 % 7 == 0 ? Float(random.below(5)) * 0.3 : 0 }))  // mixed, a grid
   try add(.float32, [8, 9], bytes((0..<72).map { Float(random.below(3) - 1) * Float($0 / 9 + 1) * 0.17 + 0 }))  // rows
   try add(.float32, [9], bytes([Float](repeating: 2.5, count: 9)))  // one value
+  if fixed { try add(.int8, [50, 100], (0..<5000).map { _ in UInt8(truncatingIfNeeded: random.below(9) + random.below(9)) }) }
   return graph
 }
 
@@ -184,8 +201,8 @@ private func resealed(_ bytes: [UInt8]) -> [UInt8] {
 }
 
 @Test func everyTruncationOfACodedFileIsRefused() throws {
-  for coding in codings {
-    let file = try encoded(formsGraph(coding), coding)
+  for (coding, fixed) in [(ModelCoding.huffman, false), (.adaptive, false), (.adaptive, true)] {
+    let file = try encoded(formsGraph(coding, fixed: fixed), coding)
     for count in 0..<file.count where count < 600 || count % 13 == 0 {
       let error = try #require(failure(Array(file[..<count])), "a file cut to \(count) bytes was accepted")
       #expect(error.status == (count < 8 ? .malformedModel : .truncatedModel), "cut to \(count) bytes: \(error.message)")
@@ -214,8 +231,8 @@ private func resealed(_ bytes: [UInt8]) -> [UInt8] {
   limits.maximumTensorBytes = 1 << 20
   limits.maximumFileBytes = 1 << 22
   var statuses = Set<Int32>()
-  for coding in codings {
-    let file = try encoded(formsGraph(coding), coding)
+  for (coding, fixed) in [(ModelCoding.huffman, false), (.adaptive, false), (.adaptive, true)] {
+    let file = try encoded(formsGraph(coding, fixed: fixed), coding)
     var random = Random(state: 3)
     for offset in 16..<file.count where offset < 700 || random.below(10) == 0 {
       var damaged = file
@@ -256,6 +273,87 @@ private func resealed(_ bytes: [UInt8]) -> [UInt8] {
   #expect(failure(file, limits)?.status == .limitExceeded)
 }
 
+// ---- Fixed probabilities ----------------------------------------------------------------------------------
+
+/// Of 5000 symbols and more, few and many, even and one of them almost alone, with the last group of eight incomplete.
+@Test func fixedProbabilitiesComeBackAndCostTheirEntropy() throws {
+  var random = Random(state: 77)
+  for (count, kinds, skew) in [(5000, 2, 0), (5001, 256, 0), (70_007, 17, 3), (40_000, 256, 6), (9_999, 3, 40)] {
+    let symbols = (0..<count).map { _ in UInt16((0...skew).map { _ in random.below(kinds) }.min()!) }
+    var counts = [Int](repeating: 0, count: kinds)
+    for symbol in symbols { counts[Int(symbol)] += 1 }
+    let coder = try FixedMatrix()
+    let levels = FixedMatrix.levels(counts)
+    #expect(levels.allSatisfy { $0 >= 0 && $0 < 1 << FixedMatrix.levelBits } && coder.setLevels(levels))
+    var row = [UInt16](repeating: 0, count: 1000)
+    let chunk = try row.withUnsafeMutableBufferPointer { row in
+      try coder.encoded(count, columns: 1000, row.baseAddress!) { row, start, count in
+        for index in 0..<count { row[index] = symbols[start + index] }
+      }
+    }
+    let entropy = counts.reduce(0.0) { $0 + ($1 == 0 ? 0 : Double($1) * log2(Double(count) / Double($1))) }
+    // Levels have three bits behind the first, probabilities 14 bits; eight states begin with 16 bits too many.
+    #expect(Double(chunk.count) < entropy / 8 * 1.01 + 48, "\(kinds) kinds: \(chunk.count) bytes, entropy \(entropy / 8)")
+    chunk.withUnsafeBytes { bytes in
+      coder.begin(bytes)
+      var found: [UInt16] = []
+      while found.count < count {
+        let length = min(1000, count - found.count)
+        row.withUnsafeMutableBufferPointer { coder.code($0.baseAddress!, length) }
+        found += row[..<length]
+      }
+      coder.end()
+      #expect(found == symbols && !coder.isBroken && !coder.isTruncated)
+    }
+  }
+  #expect(try !FixedMatrix().setLevels([0, 0, 0]))
+}
+
+/// A quantized layer large enough for fixed probabilities.
+private func integerLayer(_ change: (inout Graph) throws -> Void = { _ in }) throws -> Graph {
+  var random = Random(state: 9)
+  var graph = Graph(name: "layer")
+  let x = graph.addValue(Value(name: "x", dtype: .uint8, shape: Shape([Shape.batch, 80]), quantization: Quantization(scales: [0.37], zeroPoints: [3])))
+  let scales = (0..<64).map { _ in 0.001 + random.unit() }
+  let w = try graph.addConstant(
+    "w", .int8, Shape([64, 80]), (0..<64 * 80).map { _ in Int8(random.below(30) + random.below(30) - 30) },
+    quantization: Quantization(scales: scales, zeroPoints: [Int32](repeating: 0, count: 64), axis: 0))
+  let b = try graph.addConstant(
+    "b", .int32, Shape([64]), (0..<64).map { Int32($0 * 1000) },
+    quantization: Quantization(scales: scales.map { Float(0.37) * $0 }, zeroPoints: [Int32](repeating: 0, count: 64), axis: 0))
+  let y = graph.addValue(Value(name: "y", dtype: .uint8, shape: Shape([Shape.batch, 64]), quantization: Quantization(scales: [1], zeroPoints: [0])))
+  graph.nodes.append(Node(name: "layer", op: .dense(.none), inputs: [x, w, b], outputs: [y]))
+  graph.inputs = [x]
+  graph.outputs = [y]
+  try change(&graph)
+  return graph
+}
+
+/// Scales of a bias that are products take nothing of the file; others come back as they are.
+@Test func scalesOfBiasesAreProducts() throws {
+  let products = try integerLayer()
+  try products.validate()
+  try expectSame(products)
+  let other = try integerLayer { $0.values[2].quantization!.scales[63] = 0.25 }
+  try expectSame(other)
+  let (small, large) = (try encoded(products, .adaptive), try encoded(other, .adaptive))
+  #expect(small[10] == 1 && large[10] == 1)
+  // 24 of a scale's bits are as likely one as zero.
+  #expect(small.count + 64 * 3 < large.count)
+}
+
+@Test func minorVersionsAreWhatConstantsNeed() throws {
+  var file = try encoded(integerLayer(), .adaptive)
+  file[10] = 0
+  #expect(failure(file)?.status == .malformedModel)
+  file[10] = 2
+  #expect(failure(file)?.status == .newerVersion)
+  var older = try encoded(sampleGraph(), .adaptive)
+  #expect(older[10] == 0)
+  older[10] = 1
+  #expect(failure(older)?.status == .malformedModel)
+}
+
 // ---- Codes ----------------------------------------------------------------------------------------------
 
 @Test func huffmanCodesAreShortestAndNeverTooLong() throws {
@@ -288,13 +386,13 @@ private func resealed(_ bytes: [UInt8]) -> [UInt8] {
   var random = Random(state: 5)
   let coder = try MixingCoder(decoding: nil)
   let bits = (0..<20_000).map { _ in random.below(64) == 0 ? 1 : 0 }
-  for bit in bits { _ = coder.bit(bit, 1, 2, 3, 4, set: 0) }
+  for bit in bits { _ = coder.number(bit, bits: 1, 1, 2, 3, 4, set: 0) }
   coder.finish()
   #expect(coder.output.count < 310)
   let output = coder.output
   output.withUnsafeBytes { bytes in
     let decoder = try? MixingCoder(decoding: bytes)
-    #expect(bits.allSatisfy { decoder?.bit(0, 1, 2, 3, 4, set: 0) == $0 })
+    #expect(bits.allSatisfy { decoder?.number(0, bits: 1, 1, 2, 3, 4, set: 0) == $0 })
     #expect(decoder?.isAtEnd == true && decoder?.isTruncated == false)
   }
 }

@@ -43,8 +43,8 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
       withUnsafePointer(to: &sheet) { sheet in
         pool.run(
           ThreadPool.Job(
-            run: addOne, arguments: sheet, units: Int64(units), chunks: UInt32(chunks), scratch: scratch, scratchStride: 64,
-            isLong: job % 3 == 0))
+            run: addOne, arguments: sheet, units: Int64(units), chunks: UInt32(chunks), isLong: job % 3 == 0, scratch: scratch,
+            scratchStride: 64))
       }
       for unit in 0..<units { expected[unit] += 1 }
       // Long enough for workers to fall asleep between jobs.

@@ -34,7 +34,7 @@ import Testing
       end = event.end
       #expect(event.threads == (threads > 1 ? threads : 0))
       for thread in 0..<event.threads {
-        guard let share = event.share(thread) else { continue }
+        guard let share = runner.session.share(event, thread: thread) else { continue }
         shares += 1
         #expect(share.begin >= event.begin && share.end >= share.begin && share.end <= event.end)
         #expect(runner.plan.steps[event.step].chunks > 1)

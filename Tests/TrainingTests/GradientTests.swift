@@ -121,6 +121,26 @@ import Testing
     }
   }
 
+  /// Where the slope jumps, one of both sides counts.
+  @Test func kinks() throws {
+    func slope(_ op: Operator, _ points: [Float]) throws -> [Float] {
+      var graph = Graph()
+      let inputs = points.indices.map { graph.input(Text("x\($0)"), [1]) }
+      let sum = try graph.add(.reduce(.sum, axes: [0], keepDims: false), "sum", [try graph.add(op, "y", inputs)])
+      var (both, gradients) = try graph.differentiated(sum, of: inputs)
+      both.outputs = gradients
+      gradients = []
+      return try Runner(both, isa: .reference).run(points.map { [$0] }).map { $0[0] }
+    }
+    #expect(try slope(.unary(UnaryFunction(.leakyRelu, alpha: 0.25, beta: 0)), [0]) == [0.25])
+    #expect(try slope(.unary(UnaryFunction(.elu, alpha: 0.5, beta: 0)), [0]) == [0.5])
+    #expect(try slope(.unary(UnaryFunction(.celu, alpha: 0.5, beta: 0)), [0]) == [1])
+    #expect(try slope(.unary(UnaryFunction(.hardSwish)), [3]) == [1])
+    #expect(try slope(.unary(UnaryFunction(.clamp, alpha: 0, beta: .infinity)), [0]) == [0])
+    #expect(try slope(.binary(.maximum, .none), [2, 2]) == [1, 0])
+    #expect(try slope(.binary(.minimum, .none), [2, 2]) == [1, 0])
+  }
+
   @Test func pools() throws {
     for kind in [Pool.Kind.max, .average] {
       for (kernel, stride, pad) in [(2, 2, 0), (3, 2, 1), (3, 1, 1)] {

@@ -299,6 +299,91 @@ extension Trainer {
     }
   }
 
+  /// Behind a ReLU all signs are 1, so it goes: also one inside a layer, and one with maxima or a reshape between.
+  @Test func signsTakeTheReLUsPlace() throws {
+    for isFused in [false, true] {
+      var random = Random(8)
+      var graph = Graph()
+      var x = graph.input("input", [-1, 4, 4, 2])
+      for index in 1...2 {
+        var op = Convolution(window: window(3, pad: 1))
+        if isFused { op.clamp = Clamp(min: 0, max: 6) }
+        let weights = try graph.constant(Text("conv\(index)/weights"), [2, 3, 3, 2], random.floats(36))
+        x = try graph.add(.convolution(op), Text("conv\(index)"), [x, weights])
+        if !isFused { x = try graph.add(.unary(UnaryFunction(.clamp, alpha: 0, beta: 6)), Text("relu\(index)"), [x]) }
+        x = try graph.add(.pool(Pool(.max, window: window(2, stride: 2))), Text("pool\(index)"), [x])
+      }
+      x = try graph.add(.reshape(Shape([-1, 2])), "flat", [x])
+      let weights = try graph.constant("fc/weights", [3, 2], random.floats(6))
+      graph.outputs = [try graph.add(.dense(.none), "fc", [x, weights])]
+      let method = BinaryWeights()
+      (method.kind, method.includesLast) = (.xnor, true)
+      let trainer = try Trainer.make(graph, options(), methods: [method])
+      let trained = try trainer.exported(isTrainable: true)
+      var signs = 0
+      for node in trained.nodes {
+        switch node.op {
+        case .unary(let function):
+          if function.kind == .binarize { signs += 1 } else { Issue.record("\(node.name) is still there") }
+        case .convolution(let op): #expect(op.clamp.isNone)
+        default: break
+        }
+      }
+      #expect(signs == 2)
+    }
+  }
+
+  /// One set of weights in two layers has one gradient, which the method changes once.
+  @Test func sharedWeightsAreBinaryOnce() throws {
+    for kind in [BinaryWeights.Kind.binary, .ternary] {
+      var graph = try network(hidden: [12, 12, 12])
+      let layers = graph.nodes.indices.filter { if case .dense = graph.nodes[$0].op { true } else { false } }
+      graph.nodes[layers[2]].inputs[1] = graph.nodes[layers[1]].inputs[1]
+      var problem = Problem()
+      let method = BinaryWeights()
+      method.kind = kind
+      let trainer = try Trainer.make(graph, options(), methods: [method])
+      try trainer.train(200, &problem)
+      #expect(try trainer.accuracy() > 0.85, "\(kind)")
+    }
+  }
+
+  @Test func frozenLayersDoNotCount() throws {
+    // With the first layer frozen the second is the first that learns, and stays float.
+    let method = BinaryWeights()
+    method.kind = .xnor
+    let trainer = try Trainer.make(try network(hidden: [12, 12, 12]), options { $0.frozen = ["ip1"] }, methods: [method])
+    let signs = try trainer.exported(isTrainable: true).nodes.filter { if case .unary(let f) = $0.op { f.kind == .binarize } else { false } }
+    #expect(signs.map { $0.name } == ["ip3/signs"])
+  }
+
+  @Test func inputsMayHaveAnyName() throws {
+    for name: Text in ["targets", "number", "rates", "ip1/weights"] {
+      var graph = try network()
+      graph.values[graph.inputs[0]].name = name
+      var problem = Problem()
+      let trainer = try Trainer.make(graph, options())
+      try trainer.train(5, &problem)
+      #expect(try trainer.exported().values[trainer.exported().inputs[0]].name == name)
+    }
+  }
+
+  /// Gradients may be infinite where the loss is finite: the step is refused, and its place named.
+  @Test func divergenceIsFoundInItsStep() throws {
+    var problem = Problem()
+    let trainer = try Trainer.make(try network(), options { ($0.optimizer, $0.learningRate) = (.sgd, .greatestFiniteMagnitude) })
+    let before = try trainer.weights("ip1/weights")
+    do {
+      _ = try trainer.step(problem.batch())
+      Issue.record("the step is far too long")
+    } catch let error as EdgeError {
+      #expect(error.status == .invalidArgument)
+      #expect(error.message.contains("after step 0 parameter 'ip"))
+    }
+    #expect(try trainer.weights("ip1/weights") == before)
+    #expect(trainer.step == 0)
+  }
+
   @Test func eightBitLearns() throws {
     for usesRange in [false, true] {
       var problem = Problem()

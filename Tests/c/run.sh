@@ -88,7 +88,7 @@ check "sensor_node, static library, same bytes" sh -c "'$work/sensor_node-static
 # ---- Misuse, memory ----------------------------------------------------------------------------------------
 other=Examples/models/sensor.edgeai
 for test in "api_misuse $model Tests/golden/edgeai/state-and-count.edgeai" "compress_misuse $model $other" "channels_misuse $model" "sharing_misuse $model" "search_misuse Examples/models/sensor.onnx" \
-  "architecture_misuse" "train_misuse" "border_types" "allocations $model"; do
+  "architecture_misuse" "train_misuse" "border_types" "on_demand" "allocations $model"; do
   set -- $test
   gcc -std=gnu99 -O1 -g $cflags "Tests/c/$1.c" $libs -lm -o "$work/$1"
   check "$1" "$work/"$test

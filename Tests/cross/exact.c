@@ -35,31 +35,36 @@ static void compare(const ek_kernel *kernel, const unsigned char *y, const unsig
   printf("%s, %s: byte %zu is %d, the reference's %d\n", kernel->name, what, i, y[i], expected[i]);
 }
 
-/* A convolution, or a depthwise one where `c.groups` is the number of channels. */
-static void convolution(int operation, ek_conv c) {
+/* A convolution, or a depthwise one where `c.groups` is the number of channels. `largest`: what scales go up to; with 4096 nearly all
+ * sums leave the range of a byte and some that of Int32. */
+static void convolution(int operation, ek_conv c, float largest, int has_residual) {
   size_t taps = (size_t)(c.kh * c.kw * (c.c_in / c.groups)), size;
-  unsigned char *x = bytes((size_t)(c.h * c.w * c.c_in)), *weights = bytes(taps * (size_t)c.c_out), *expected, *y;
+  unsigned char *x = bytes((size_t)(c.h * c.w * c.c_in)), *weights = bytes(taps * (size_t)c.c_out), *expected, *y, *residual;
   float *scale = malloc((size_t)c.c_out * sizeof *scale);
-  char what[160];
+  char what[200];
   int i, set;
-  for (i = 0; i < c.c_out; i++) scale[i] = (float)(1 + i % 7) / 4096.0f;
+  for (i = 0; i < c.c_out; i++) scale[i] = (float)(1 + i % 7) / 8.0f * largest;
   c.n = 1;
-  c.stride_h = c.stride_w = c.dilation_h = c.dilation_w = 1;
+  c.dilation_h = c.dilation_w = 1;
   c.pad_top = c.pad_left = c.kh / 2;
-  c.oh = c.h;
-  c.ow = c.w;
+  c.oh = (c.h - 1) / c.stride_h + 1;
+  c.ow = (c.w - 1) / c.stride_w + 1;
   c.x_stride = c.c_in;
   c.y_stride = c.residual_stride = c.c_out;
   c.x_zero_point = 3;
   c.y_zero_point = 120;
-  c.q_max = 255;
   c.x = x;
   c.weights = weights;
   c.scale = scale;
   size = (size_t)(c.oh * c.ow * c.c_out);
   expected = bytes(size);
   y = bytes(size);
-  snprintf(what, sizeof what, "%d x %d, %d -> %d, window %d, zero point of weights %d", c.h, c.w, c.c_in, c.c_out, c.kh, c.w_zero_point);
+  residual = bytes(size);
+  if (has_residual) c.residual = residual;
+  c.residual_zero_point = 7;
+  c.residual_scale = 0.75f;
+  snprintf(what, sizeof what, "%d x %d, %d -> %d, window %d, stride %d, zero point of weights %d, scales to %g, residual %d, %d...%d", c.h, c.w,
+           c.c_in, c.c_out, c.kh, c.stride_w, c.w_zero_point, (double)largest, has_residual, c.q_min, c.q_max);
   for (set = 0; set < 3; set++) {
     const ek_kernel *kernel = ek_table_kernel(&tables[set], operation);
     void *packed, *scratch;
@@ -78,6 +83,7 @@ static void convolution(int operation, ek_conv c) {
   free(weights);
   free(expected);
   free(y);
+  free(residual);
   free(scale);
 }
 
@@ -121,34 +127,45 @@ static void product(int64_t m, int64_t n, int64_t k, int32_t a_zero_point, int32
 
 int main(void) {
   static const int32_t weights[] = {0, -128, -127, 1, 127}, products[] = {0, 1, 127, 128, 129, 255};
-  static const int32_t columns[] = {1, 6, 16, 33}, rows[] = {1, 5, 12, 29};
-  size_t i, j;
+  static const int32_t columns[] = {1, 6, 16, 33, 48}, rows[] = {1, 5, 12, 29};
+  static const float scales[] = {1.0f / 512.0f, 4096.0f};
+  size_t i, j, k;
   ek_fill_reference(&tables[0]);
   ek_fill_neon(&tables[1]);
   ek_fill_neondot(&tables[2]);
   for (i = 0; i < sizeof weights / sizeof *weights; i++) {
     for (j = 0; j < sizeof columns / sizeof *columns; j++) {
-      ek_conv c;
-      memset(&c, 0, sizeof c);
-      c.groups = 1;
-      c.w_zero_point = weights[i];
-      c.h = 7;
-      c.w = 9;
-      c.c_in = 1 + (int32_t)j * 5;
-      c.c_out = columns[j];
-      c.kh = c.kw = 1;
-      convolution(EK_CONV_U8, c);
-      c.kh = c.kw = 5;
-      convolution(EK_CONV_U8, c);
-      c.groups = c.c_in = c.c_out;
-      c.kh = c.kw = 3;
-      convolution(EK_DEPTHWISE_U8, c);
+      for (k = 0; k < 8; k++) {
+        const float largest = scales[k & 1];
+        const int has_residual = (k & 2) != 0;
+        ek_conv c;
+        memset(&c, 0, sizeof c);
+        c.stride_h = c.stride_w = k & 4 ? 2 : 1;
+        c.q_min = k & 1 ? 0 : 20;
+        c.q_max = k & 2 ? 255 : 201;
+        c.groups = 1;
+        c.w_zero_point = weights[i];
+        c.h = 7;
+        c.w = 9;
+        c.c_in = j == 4 ? 32 : 1 + (int32_t)j * 5; /* whole registers and parts of them */
+        c.c_out = columns[j];
+        c.kh = c.kw = 1;
+        convolution(EK_CONV_U8, c, largest, has_residual);
+        c.kh = c.kw = 5;
+        convolution(EK_CONV_U8, c, largest, has_residual);
+        c.groups = c.c_in = c.c_out;
+        convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
+        c.kh = c.kw = 3;
+        convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
+        c.w = 1; /* every window has padding on both sides */
+        convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
+      }
     }
   }
   for (i = 0; i < sizeof products / sizeof *products; i++) {
     for (j = 0; j < sizeof rows / sizeof *rows; j++) {
       product(rows[j], columns[j], 37, 3, products[i]);
-      product(rows[j], columns[3 - j], 64, products[i], 0);
+      product(rows[j], columns[4 - j], 64, products[i], 0);
     }
   }
   printf("%d of %d results differ\n", different, compared);

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import releases
-from conftest import CLASSIFIER, small_model
+from conftest import CLASSIFIER, ROOT, small_model
 from onnx import helper
 from test_cli import run
 
@@ -112,3 +112,98 @@ def test_released_squeezenet_is_smaller_at_the_same_weights(test_data: Path) -> 
     assert edgeai.load(huffman).to_bytes() == model.to_bytes()
     assert len(adaptive) < 530_000
     assert len(huffman) < 557_000
+
+
+def same_on_demand(model: edgeai.Model, *inputs: np.ndarray, **options: object) -> None:
+    """Sessions of the coded file compute the same with the same kernels, decoded at once or on demand."""
+    contents = model.to_bytes(coding="adaptive")
+    lazy = edgeai.load(contents, on_demand=True)
+    with edgeai.Session(model, **options) as plain, edgeai.Session(lazy, **options) as session:
+        expected, found = plain(*inputs), session(*inputs)
+        for one, other in zip(expected if isinstance(expected, tuple) else (expected,), found if isinstance(found, tuple) else (found,)):
+            assert np.array_equal(one, other)
+        assert [step.kernel for step in session.plan] == [step.kernel for step in plain.plan]
+    assert lazy.to_bytes() == model.to_bytes()
+    assert lazy.to_bytes(coding="adaptive") == contents
+
+
+@pytest.mark.parametrize("isa", [None, "reference", "sse2"])
+@pytest.mark.parametrize("which", ["float", "int8"])
+def test_constants_on_demand(
+    which: str, isa: str | None, classifier: edgeai.Model, quantized: edgeai.Result, subset: dict[str, np.ndarray]
+) -> None:
+    model = classifier if which == "float" else quantized.model
+    same_on_demand(model, subset["images"][:2], isa=isa)
+    same_on_demand(model, subset["images"][:2], isa=isa, threads=2, precision="bfloat16" if which == "float" else "float32")
+
+
+def test_looked_at_weights_on_demand() -> None:
+    """Planning looks at weights of pruned layers and of layers of signs."""
+    random = np.random.default_rng(3)
+    weights = random.normal(size=(64, 256)).astype(np.float32)
+    blocks = np.repeat(random.random((4, 256)) < 0.1, 16, 0)
+    x = random.normal(size=(2, 256)).astype(np.float32)
+    same_on_demand(dense(np.where(blocks, weights, np.float32(0))), x)
+    signs = helper.make_node("Where", ["p", "one", "minus"], ["s"])
+    nodes = [helper.make_node("GreaterOrEqual", ["x", "zero"], ["p"]), signs, helper.make_node("Gemm", ["s", "w"], ["y"], transB=1)]
+    constants = {"zero": np.float32(0), "one": np.float32(1), "minus": np.float32(-1), "w": np.sign(weights) * np.float32(0.3)}
+    model = edgeai.load(small_model(nodes, {"x": (2, 256)}, ["y"], {k: np.asarray(v) for k, v in constants.items()}))
+    same_on_demand(model, x)
+
+
+def test_constants_that_runs_read_on_demand() -> None:
+    """Constants as operands, outputs and tables, one of them read twice and out of order."""
+    random = np.random.default_rng(4)
+    table, other = (random.normal(size=(300, 80)).astype(np.float32) for _ in range(2))
+    nodes = [
+        helper.make_node("MatMul", ["x", "other"], ["a"]),
+        helper.make_node("Add", ["a", "bias"], ["b"]),
+        helper.make_node("MatMul", ["x", "table"], ["c"]),
+        helper.make_node("Add", ["b", "c"], ["d"]),
+        helper.make_node("MatMul", ["x", "other"], ["e"]),
+        helper.make_node("Mul", ["d", "e"], ["y"]),
+        helper.make_node("Identity", ["table"], ["z"]),
+    ]
+    constants = {"table": table, "bias": random.normal(size=80).astype(np.float32), "other": other}
+    model = edgeai.load(small_model(nodes, {"x": (5, 300)}, ["y", "z"], constants))
+    same_on_demand(model, random.normal(size=(5, 300)).astype(np.float32))
+
+
+def test_compression_of_a_model_on_demand(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
+    lazy = edgeai.load(classifier.to_bytes(coding="adaptive"), on_demand=True)
+    batch = subset["images"][:8]
+    assert edgeai.quantize(lazy, batch).model.to_bytes() == edgeai.quantize(classifier, batch).model.to_bytes()
+    assert lazy.summary() == edgeai.load(classifier.to_bytes()).summary()
+    index = next(i for i, tensor in enumerate(lazy.tensors) if tensor.constant)
+    assert np.array_equal(lazy.tensor_data(index), edgeai.load(classifier.to_bytes()).tensor_data(index))
+
+
+def test_on_demand_changes_nothing_of_other_files(classifier: edgeai.Model) -> None:
+    assert edgeai.load(CLASSIFIER, on_demand=True).to_bytes() == classifier.to_bytes()
+    assert edgeai.load(classifier.to_bytes(), on_demand=True).to_bytes() == classifier.to_bytes()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "Tests/golden/edgeai").glob("*.edgeai")), ids=lambda p: p.stem)
+def test_golden_networks_on_demand(path: Path) -> None:
+    """Every operator: branches and loops, states and their first contents, gradients. Two runs, because of states."""
+    model = edgeai.load(path)
+    lazy = edgeai.load(model.to_bytes(coding="adaptive"), on_demand=True)
+    random = np.random.default_rng(6)
+    inputs = []
+    for tensor in model.inputs:
+        shape = [size or 1 for size in tensor.shape]
+        kind = np.dtype(np.uint16 if tensor.dtype == "bfloat16" else tensor.dtype)
+        inputs.append(random.integers(0, 2, shape).astype(kind) if kind.kind in "biu" else random.random(shape).astype(kind))
+    results = []
+    for one in (model, lazy):
+        try:
+            with edgeai.Session(one) as session:
+                results.append([session.run(inputs if len(inputs) > 1 else inputs[0]) for _ in range(2)])
+        except edgeai.EdgeAIError as error:
+            results.append([str(error)])
+    for expected, found in zip(*results):
+        if isinstance(expected, str):
+            assert expected == found
+            continue
+        for a, b in zip(expected, found):
+            assert a.tobytes() == b.tobytes()

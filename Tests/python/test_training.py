@@ -450,9 +450,8 @@ def test_a_loss_that_is_no_number_stops(pictures: tuple[Data, Data]) -> None:
     trainer.step(x[:32], labels[:32])
     # A rate that is far too large: the parameter that is no number any more is named.
     wild = train.Trainer(small(), optimizer=train.SGD(3e38), batch=32)
-    with pytest.raises(edgeai.ArgumentError, match="parameter 'fc./.*' is not finite at element"):
-        for _ in range(2):
-            wild.step(100 * x[:32], labels[:32])
+    with pytest.raises(edgeai.ArgumentError, match="after step 0 parameter 'fc./.*' .* at element"):
+        wild.step(100 * x[:32], labels[:32])
 
 
 def test_the_bar_needs_somebody_who_looks(capfd: pytest.CaptureFixture[str]) -> None:

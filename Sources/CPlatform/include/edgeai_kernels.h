@@ -192,6 +192,8 @@ typedef struct {
   int32_t a_zero_point, b_zero_point, y_zero_point; float scale;  /* u8: a.scale * b.scale / y.scale */
 } ek_matmul;
 
+/* Each matrix of the batch has as many units, and they follow each other: those of the first one are 0 ..< units / batch. */
+
 /* Where matrix i of a batch begins, by the strides of groups and matrices. */
 static inline int64_t ek_matrix_offset(const ek_matmul *a, int64_t i, int64_t group_stride, int64_t batch_stride) {
   return i / a->inner_batch * group_stride + i % a->inner_batch * batch_stride;

@@ -48,7 +48,7 @@ int ep_swift_memalign(void **result, size_t alignment, size_t size);
 void ep_swift_free(void *pointer);
 
 /* Instruction sets of this CPU (and of the operating system's context switch). */
-enum { EP_CPU_AVX2 = 1, EP_CPU_AVX512VNNI = 2, EP_CPU_NEON = 4, EP_CPU_DOTPROD = 8, EP_CPU_AVX512BF16 = 16 };
+enum { EP_CPU_AVX2 = 1, EP_CPU_AVX512VNNI = 2, EP_CPU_NEON = 4, EP_CPU_DOTPROD = 8, EP_CPU_AVX512BF16 = 16, EP_CPU_CRC32C = 32 };
 uint32_t ep_cpu_features(void);
 
 /* Value of an environment variable, or NULL (always NULL when freestanding). */
@@ -62,6 +62,9 @@ void ep_overflow_text(void *text, size_t capacity, const char *op, int64_t entri
 
 /* Nanoseconds of a monotonic clock; 0 when freestanding. */
 uint64_t ep_nanoseconds(void);
+/* A clock that takes half as long to read, of a fixed rate that nobody knows: the processor's time stamp counter where that never
+ * changes its rate or stops, else ep_nanoseconds. */
+uint64_t ep_ticks(void);
 
 /* Whole files. ep_file_map: read-only image; 0 on success, else errno (EISDIR, EINVAL: no
  * regular file; EFBIG: larger than the address space). Empty files map to NULL with size 0. */

@@ -6,23 +6,15 @@ import Runtime
 /// A small graph of float32 matrix products, to be run again and again on the session's own memory: the large products of
 /// compression are done by the kernels that run networks.
 final class MatrixSession {
-  /// Keeps the plan's tables alive as long as the session.
-  private let plan: Plan
-  private let memory: Storage
-  private let session: Session
+  private let owned: OwnedSession
+  private var session: Session { owned.session }
 
-  private init(_ plan: Plan, _ memory: Storage, _ session: Session) {
-    self.plan = plan
-    self.memory = memory
-    self.session = session
-  }
+  private init(_ owned: OwnedSession) { self.owned = owned }
 
   private static func make(_ graph: Graph, threads: Int) throws(EdgeError) -> MatrixSession {
     var options = SessionOptions()
     options.threads = threads
-    let plan = try Plan(graph, options)
-    let memory = try Storage.allocate(plan.memoryRequired)
-    return MatrixSession(plan, memory, try Session(plan, memory: memory.base, size: plan.memoryRequired, isZero: true))
+    return MatrixSession(try OwnedSession.make(graph, options))
   }
 
   /// Inputs x and y [groups, rows, columns]; results y^T y and x^T y, [groups, columns, columns].
@@ -48,8 +40,6 @@ final class MatrixSession {
     graph.outputs = try graph.addNode(.matMul, name: "ab", inputs: [a, b], outputNames: ["ab"])
     return try make(graph, threads: threads)
   }
-
-  deinit { session.destroy() }
 
   /// Memory of an input, which stays as it is between runs.
   func input(_ index: Int) throws(EdgeError) -> UnsafeMutablePointer<Float> {

@@ -33,6 +33,7 @@ extension Lowering {
       }
       guard let x = node.input(0), let weights = node.input(1), graph.holdsSigns(x, index) else { continue }
       binaryLayers[number] = binaryLayer(node, weights, groups)
+      source?.forget()
     }
   }
 

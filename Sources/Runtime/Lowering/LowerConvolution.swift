@@ -333,15 +333,16 @@ extension Lowering {
   private static func transpose<T: BitwiseCopyable>(
     _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer, _ rows: Int, _ columns: Int, _: T.Type
   ) {
+    let size = MemoryLayout<T>.size
     var to = y
     var column = 0
     while column < columns {
-      var row = 0
-      while row < rows {
-        let element = x.loadUnaligned(fromByteOffset: (row &* columns &+ column) &* MemoryLayout<T>.size, as: T.self)
-        to.storeBytes(of: element, as: T.self)
-        to += MemoryLayout<T>.size
-        row &+= 1
+      var from = x + column &* size
+      let end = to + rows &* size
+      while to < end {
+        to.storeBytes(of: from.loadUnaligned(as: T.self), as: T.self)
+        from += columns &* size
+        to += size
       }
       column &+= 1
     }

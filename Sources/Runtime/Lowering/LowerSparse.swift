@@ -19,7 +19,7 @@ extension Lowering {
   /// The sparse form that is faster than the plain one, or than `dense` of its time; a wanted one where weights allow it.
   func sparseChoice(_ arguments: ek_conv, _ slots: [SlotUse], isInteger: Bool, dense: Float) -> SparseChoice? {
     if precision != .float32 && !isInteger { return nil }
-    let wanted = wish.map { Int32($0 >> 4 & 0xF) }
+    let wanted = wish.map { Int32($0 >> 4 & 0x7) }
     if wanted == 0 { return nil }
     let operation = Int(isInteger ? EK_CONV_SPARSE_U8 : EK_CONV_SPARSE_F32)
     guard let ways = chosen(Int32(operation)), let plainWays = chosen(Int32(isInteger ? EK_CONV_U8 : EK_CONV_F32)),
@@ -77,7 +77,7 @@ extension Lowering {
   /// A quarter of the weights are zero, of those that tell: some evenly spaced ones, so that looking costs nothing where nothing
   /// was pruned.
   private static func hasManyZeros(_ weights: UnsafeRawPointer, _ count: Int, _ isInteger: Bool) -> Bool {
-    let step = (count / 2048) | 1
+    let step = (count / 512) | 1
     return 4 &* zeros(weights, count, step, isInteger) >= (count &+ step &- 1) / step
   }
 

@@ -22,8 +22,21 @@ struct PlannedBuffer {
   var lastStep = -1
   /// Keeps its contents until the end of the run.
   var isObserved = false
+  /// A constant that is made on demand and read by runs: it stands among the derived constants. Set by planning.
+  var isKept = false
   /// In the arena or among the derived constants, set by planning.
   var offset = 0
+
+  var isDerived: Bool {
+    if case .derived = kind { return true }
+    return false
+  }
+
+  /// A constant that is made when it is read.
+  var isOnDemand: Bool {
+    if case .constant(let data) = kind { return data.isOnDemand }
+    return false
+  }
 
   var isArena: Bool {
     if case .arena = kind { return true }
@@ -74,9 +87,15 @@ struct LoweredStep {
   var target = 0
   /// See `StepChoices`.
   var form: UInt8 = 0
+  /// What the step runs besides itself, band by band.
+  var chain: Chain?
+  /// A later step's chain runs it.
+  var isChained = false
 
   /// Operation number of a step that packs the operands of the next one. See `PackCall`.
   static let packing: Int32 = -2
+  /// Beside the form in a choice: the step is chained.
+  static let chained: UInt8 = 0x80
 
   // Set by `Plan`.
   var identity: UInt32 = 0
@@ -90,6 +109,9 @@ struct LoweredStep {
   var scratchBytes = 0
   /// From the beginning of the arena.
   var scratchOffset = 0
+
+  /// Whether an operand is read when it is packed, and never again. All kernels that pack do so with their weights, in slot 1.
+  func readsOnlyToPack(_ use: SlotUse) -> Bool { packedSlot != nil && packedBytes > 0 && use.slot == 1 }
 
   /// Writes an address into a pointer slot.
   mutating func setPointer(_ slot: Int, _ pointer: UnsafeRawPointer?) {

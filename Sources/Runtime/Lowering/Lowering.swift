@@ -44,6 +44,8 @@ final class Lowering {
   var note = Text()
   /// Dimensions that depend on data.
   let extents: [Extent?]
+  /// What makes constants on demand, if they are.
+  let source: (any ConstantSource)?
 
   /// `observed`: values that need memory though no node may read them.
   init(
@@ -51,6 +53,7 @@ final class Lowering {
     maximumIterations: Int64, observed: [ValueID]
   ) throws(EdgeError) {
     self.graph = graph
+    source = graph.source
     self.precision = precision
     extents = try graph.extents()
     self.batch = batch
@@ -89,6 +92,7 @@ final class Lowering {
       note = ""
       let node = graph.nodes[index]
       if try !lowerControl(node) { try lower(node) }
+      source?.forget()
     }
     current = -1
     try copyRemainingOutputs()
@@ -199,7 +203,7 @@ final class Lowering {
     let bytes = try byteCount(value)
     guard constant.byteCount >= bytes else { throw error(.invalidGraph, "the constant is shorter than its shape", value: value) }
     let place: BufferPlace
-    if UInt(bitPattern: constant.base) % UInt(dtype(value).byteCount) == 0 {
+    if constant.isOnDemand || UInt(bitPattern: constant.base) % UInt(dtype(value).byteCount) == 0 {
       place = BufferPlace(buffer: addBuffer(.constant(constant), bytes))
     } else {
       place = try derived(constant.array(of: UInt8.self))
@@ -214,6 +218,21 @@ final class Lowering {
     let place = temporary(try byteCount(value))
     places[value] = place
     return place
+  }
+
+  /// Gives constants that are made on demand room in the session's block where runs read them. Steps know what they pack.
+  func keepConstants() throws(EdgeError) {
+    for state in graph.states where state != Node.noValue && graph.values[state].constant?.isOnDemand == true {
+      buffers[try operand(state).buffer].isKept = true
+    }
+    for index in buffers.indices {
+      if buffers[index].isOnDemand, buffers[index].isObserved { buffers[index].isKept = true }
+    }
+    for step in steps {
+      for use in step.slots where !step.readsOnlyToPack(use) {
+        if buffers[use.place.buffer].isOnDemand { buffers[use.place.buffer].isKept = true }
+      }
+    }
   }
 
   // MARK: Graph borders

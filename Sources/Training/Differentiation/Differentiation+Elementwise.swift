@@ -20,7 +20,7 @@ extension Differentiation {
     case .hardSigmoid: return try scale(try gate(g, by: y, 0, 1), by: alpha)
     case .hardSwish:
       let inner = try multiply(g, try shift(try scale(x, by: 1 / 3), by: 0.5))
-      return try add(try gate(inner, by: x, -3, 3), try gate(g, by: x, 3, .infinity))
+      return try add(try gate(inner, by: x, -3, 3), try gate(g, by: x, Float(3).nextDown, .infinity))
     case .silu:
       let s = try unary(.sigmoid, x)
       return try multiply(g, try add(s, try multiply(x, try slopeOfLogistic(s))))
@@ -64,9 +64,9 @@ extension Differentiation {
     }
   }
 
-  /// g where x > 0, `below` where x < 0.
+  /// g where x > 0, `below` where x <= 0.
   private func piecewise(_ g: ValueID, _ x: ValueID, below: ValueID) throws(EdgeError) -> ValueID {
-    try add(try gate(g, by: x, 0, .infinity), try gate(below, by: x, -.infinity, 0))
+    try add(try gate(g, by: x, 0, .infinity), try gate(below, by: x, -.infinity, .leastNonzeroMagnitude))
   }
 
   /// s (1 - s)
@@ -97,8 +97,9 @@ extension Differentiation {
       forA = part
       if wantsB { forB = try unary(.negate, try multiply(part, try divide(a, b))) }
     case .minimum, .maximum:
+      // Of two equal numbers the first one has the gradient.
       let difference = function == .maximum ? try subtract(a, b) : try subtract(b, a)
-      forA = try gate(g, by: difference, 0, .infinity)
+      forA = try gate(g, by: difference, -.leastNonzeroMagnitude, .infinity)
       if wantsB { forB = try gate(g, by: difference, -.infinity, 0) }
     case .power:
       if wantsA {

@@ -29,17 +29,13 @@ public final class BinaryWeights: TrainingMethod {
     (includesFirst || index > 0) && (includesLast || index < count - 1) && !isDepthwise
   }
 
-  public override func prepare(_ graph: Graph) throws(EdgeError) -> Graph {
+  public override func prepare(_ graph: Graph, _ options: TrainerOptions) throws(EdgeError) -> Graph {
     guard kind == .xnor else { return graph }
     var graph = graph
-    let layers = graph.weightNodes
+    let layers = graph.learningLayers(frozen: options.frozen)
     for (position, index) in layers.enumerated() where applies(position, layers.count, isDepthwise: graph.isDepthwise(index)) {
-      var x = graph.nodes[index].inputs[0]
+      let x = graph.signSource(graph.nodes[index].inputs[0])
       if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .binarize { continue }
-      // The sign takes a ReLU's place: behind it all would be 1.
-      if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .clamp, function.alpha >= 0 {
-        x = graph.nodes[producer].inputs[0]
-      }
       let name = Text("\(graph.nodes[index].name)/signs")
       graph.nodes[index].inputs[0] = try graph.addNode(.unary(UnaryFunction(.binarize)), name: name, inputs: [x], outputNames: [name])[0]
     }
@@ -48,6 +44,8 @@ public final class BinaryWeights: TrainingMethod {
 
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
     for (position, layer) in step.layers.enumerated() where applies(position, step.layers.count, isDepthwise: layer.isDepthwise) {
+      // Weights that two layers share.
+      if binary.contains(where: { $0.parameter == layer.weights }) { continue }
       let w = step.parameters[layer.weights].effective
       guard kind == .ternary || w == step.parameters[layer.weights].master else {
         throw EdgeError(.invalidArgument, "weights that another method changes have no signs of their own", node: layer.name)
@@ -95,14 +93,14 @@ public final class BinaryWeights: TrainingMethod {
 }
 
 extension Graph {
-  /// Nodes with constant float32 weights, in order: the layers that `TrainingGraph` finds when none is frozen.
-  fileprivate var weightNodes: [Int] {
+  /// Layers that learn when these are frozen, as `TrainingGraph.layers` has them: nodes with constant float32 weights, in order.
+  fileprivate func learningLayers(frozen: [Text]) -> [Int] {
     nodes.indices.filter { index in
       switch nodes[index].op {
       case .convolution, .transposedConvolution, .dense: break
       default: return false
       }
-      guard let weights = nodes[index].input(1) else { return false }
+      guard let weights = nodes[index].input(1), !frozen.contains(nodes[index].name) else { return false }
       return values[weights].constant != nil && values[weights].dtype == .float32
     }
   }
@@ -110,5 +108,27 @@ extension Graph {
   fileprivate func isDepthwise(_ node: Int) -> Bool {
     guard case .convolution(let op) = nodes[node].op else { return false }
     return op.groups > 1 && values[nodes[node].inputs[1]].shape.dims.last == 1
+  }
+
+  /// What a layer that reads signs takes the signs of: `x` without the ReLU that made it, since behind one all would be 1. Maxima of
+  /// windows and reshaping change no order, so one in front of them goes too, where nobody else reads its result.
+  fileprivate mutating func signSource(_ x: ValueID) -> ValueID {
+    guard let producer = producer(of: x) else { return x }
+    if case .unary(let function) = nodes[producer].op, function.kind == .clamp, function.alpha >= 0 { return nodes[producer].inputs[0] }
+    guard consumers(of: x).count == 1, !outputs.contains(x) else { return x }
+    switch nodes[producer].op {
+    case .convolution(var op) where op.clamp.min >= 0:
+      op.clamp = .none
+      nodes[producer].op = .convolution(op)
+    case .transposedConvolution(var op) where op.clamp.min >= 0:
+      op.clamp = .none
+      nodes[producer].op = .transposedConvolution(op)
+    case .dense(let clamp) where clamp.min >= 0: nodes[producer].op = .dense(.none)
+    case .binary(let function, let clamp) where clamp.min >= 0 && function != .gate: nodes[producer].op = .binary(function, .none)
+    case .pool(let op) where op.kind == .max: nodes[producer].inputs[0] = signSource(nodes[producer].inputs[0])
+    case .reshape: nodes[producer].inputs[0] = signSource(nodes[producer].inputs[0])
+    default: break
+    }
+    return x
   }
 }

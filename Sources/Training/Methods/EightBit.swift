@@ -1,4 +1,5 @@
 #if !EDGEAI_SINGLE_MODULE
+import Compression
 import Graph
 #endif
 
@@ -70,15 +71,6 @@ public final class EightBit: TrainingMethod {
 public enum RangeNormalization {
   /// What a range of n normal numbers is multiplied with to be about their deviation: 0.5402 / sqrt(2 ln n).
   public static func factor(_ n: Int) -> Float {
-    // ln n from the binary exponent and a series of the mantissa: the same with every C library.
-    let value = Double(n)
-    let z = (value.significand - 1) / (value.significand + 1)
-    var series = 0.0, odd = 41.0
-    while odd >= 1 {
-      series = series * z * z + 1 / odd
-      odd -= 2
-    }
-    let logarithm = Double(value.exponent) * 0.6931471805599453 + 2 * z * series
-    return Float(0.5402 / (2 * max(logarithm, 1e-9)).squareRoot())
+    Float(0.5402 / (2 * max(naturalLogarithm(Double(max(n, 1))), 1e-9)).squareRoot())
   }
 }

@@ -1,5 +1,6 @@
 // libFuzzer entry for the `.edgeai` reader: any bytes give a graph or a typed error. A file of version 1 that is accepted is
-// exactly what writing its graph gives; a graph of either version comes back from both codings, and plans and runs.
+// exactly what writing its graph gives; a graph of either version comes back from both codings, and plans and runs. Constants that are
+// decoded on demand are the same, or refused as well.
 
 import CPlatform
 
@@ -28,10 +29,25 @@ public func fuzzEdgeAI(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
       guard UnsafeRawBufferPointer(start: back.base, count: back.count).elementsEqual(plain) else { fatalError("coding changes a graph") }
     }
     runGraph(graph)
+    if let coded = CodedModel(bytes, owner: image, limits: limits) {
+      let lazy = try coded.graph()
+      for (one, other) in zip(graph.values, lazy.values) {
+        guard (one.constant?.array(of: UInt8.self) ?? []) == (other.constant?.array(of: UInt8.self) ?? []) else { fatalError("other constants on demand") }
+      }
+      runGraph(lazy)
+    }
   } catch {
     checkError(error)
+    readRefused(bytes, limits)
   }
   return 0
+}
+
+/// Constants of a file that is refused when it is decoded at once.
+private func readRefused(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) {
+  guard let lazy = try? CodedModel(bytes, owner: nil, limits: limits)?.graph() else { return }
+  for value in lazy.values { _ = value.constant?.array(of: UInt8.self) }
+  guard lazy.source?.failure != nil else { fatalError("on demand a refused file is accepted") }
 }
 
 /// Makes the size and the checksums of sections, section table and header right, or the one checksum of version 2.

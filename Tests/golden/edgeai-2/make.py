@@ -14,7 +14,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "edgeai"))
 
-from make import F32, I8, INF, U8, File, clamp, f32, noise, u8  # noqa: E402
+from make import F32, I8, INF, U8, File, clamp, f32, noise, per_tensor, u8, weights  # noqa: E402
 
 import edgeai  # noqa: E402
 
@@ -45,8 +45,23 @@ def forms() -> File:
     return file
 
 
+def layer() -> File:
+    """An integer layer large enough for fixed probabilities, whose bias has scales that are products."""
+    file = File("layer")
+    x = file.input((-1, 80))
+    xq = file.value("x_q", (-1, 80), U8, per_tensor(1 / 64, 128))
+    yq = file.value("y_q", (-1, 64), U8, per_tensor(1, 120))
+    y = file.value("y", (-1, 64))
+    w, b = weights(file, (64, 80))
+    file.node(21, b"", [x], [xq], "quantize")
+    file.node(3, clamp(), [xq, w, b], [yq], "dense")
+    file.node(22, b"", [yq], [y], "dequantize")
+    file.outputs = [y]
+    return file
+
+
 def main(release: str) -> None:
-    plain = {"forms": forms().bytes()}
+    plain = {"forms": forms().bytes(), "int8-layer": layer().bytes()}
     for name in ("int8-convolution", "gather", "control"):
         plain[name] = (HERE.parent / f"edgeai/{name}.edgeai").read_bytes()
     for name, data in plain.items():

@@ -100,19 +100,20 @@ static int bindings_read(PyObject *list, Bindings *bindings) {
 
 static PyObject *open_with(PyObject *source, const edgeai_model_options *options);
 
-/* open_model(source, allow_unsupported, max_file_bytes, max_tensor_bytes, max_operators, max_tensors, max_name_bytes, bindings):
+/* open_model(source, allow_unsupported, on_demand, max_file_bytes, max_tensor_bytes, max_operators, max_tensors, max_name_bytes, bindings):
  * source is a path (bytes, as os.fsencode gives it, in a one-element tuple) or a buffer; a limit of 0 is the default. */
 static PyObject *open_model(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *source, *list;
-  int allow_unsupported;
+  int allow_unsupported, on_demand;
   unsigned long long limits[5];
-  if (!PyArg_ParseTuple(arguments, "OpKKKKKO", &source, &allow_unsupported, &limits[0], &limits[1], &limits[2], &limits[3], &limits[4],
+  if (!PyArg_ParseTuple(arguments, "OppKKKKKO", &source, &allow_unsupported, &on_demand, &limits[0], &limits[1], &limits[2], &limits[3], &limits[4],
                         &list))
     return NULL;
   edgeai_model_options options;
   edgeai_model_options_init(&options, sizeof options);
   options.allow_unsupported = allow_unsupported;
+  options.decode_on_demand = on_demand;
   if (limits[0]) options.max_file_bytes = limits[0];
   if (limits[1]) options.max_tensor_bytes = limits[1];
   if (limits[2]) options.max_operators = limits[2];

@@ -35,6 +35,7 @@ class Model:
 def open_model(
     source: object,
     allow_unsupported: bool,
+    on_demand: bool,
     max_file_bytes: int,
     max_tensor_bytes: int,
     max_operators: int,

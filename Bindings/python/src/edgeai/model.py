@@ -284,6 +284,7 @@ def _open(
     allow_unsupported: bool,
     shapes: Shapes | None = None,
     values: Mapping[str, Any] | None = None,
+    on_demand: bool = False,
 ) -> Model:
     bounds = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
     # A path travels in a tuple so that a bytes object can mean contents.
@@ -291,6 +292,7 @@ def _open(
     core = _core.open_model(
         where,
         allow_unsupported,
+        on_demand,
         bounds.max_file_bytes,
         bounds.max_tensor_bytes,
         bounds.max_operators,
@@ -308,6 +310,7 @@ def load(
     values: Mapping[str, Any] | None = None,
     limits: Limits | Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
+    on_demand: bool = False,
 ) -> Model:
     """Opens an ``.onnx``, ``.tflite`` or ``.edgeai`` model; the contents decide which it is.
 
@@ -320,13 +323,15 @@ def load(
             become constants, and the model no longer has these inputs.
         limits: What to accept.
         allow_unsupported: Open a model with unsupported operators too, to look at it.
+        on_demand: Leave coded constants of an ``.edgeai`` file where they are. A session then decodes them one after the other
+            straight into its own memory; whatever else needs constants decodes them all. Damage in their code is found then.
 
     Raises:
         FreeShapeError: Dimensions are open that were not given; the message lists them.
         ArgumentError, ShapeError, DTypeError: A shape or value does not fit the file.
         FileError, ModelError, LimitError, UnsupportedOpError.
     """
-    return _open(source, limits, allow_unsupported, shapes, values)
+    return _open(source, limits, allow_unsupported, shapes, values, on_demand)
 
 
 def check(

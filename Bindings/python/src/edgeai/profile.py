@@ -14,7 +14,8 @@ from ._text import html_table, shape_text, text_table
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a plan: a kernel and what it works on."""
+    """One step of a plan: a kernel and what it works on. Steps that run together, some lines at a time, are all in the last one of
+    them: ``kernel`` joins their names by `` + ``. That of the others is ``chained``, and they have no ``macs`` and ``bytes``."""
 
     name: str
     op: str

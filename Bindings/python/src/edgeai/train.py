@@ -189,8 +189,9 @@ class Trainer:
 
         Raises:
             ShapeError, DTypeError: An array does not fit.
-            ArgumentError: A label is no class, or the loss is not finite; the message says which parameter is not, or that the data
-                or the learning rate are too large. The parameters are then as before the step.
+            ArgumentError: A label is no class, or the loss, or the sum of the squares of all parameters after the step, is not finite;
+                the message says which parameter it is, or that the data or the learning rate are too large. The parameters are then as before
+                the step.
             Cancelled: By :meth:`cancel`; the parameters are as before.
         """
         return Metrics(*self._core.step(self._arrays(x), *self._targets(y)))

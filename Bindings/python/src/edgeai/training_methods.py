@@ -176,7 +176,8 @@ class BinaryWeights(Method):
 
     Attributes:
         values: ``"binary"``: the scale is the mean magnitude (Rastegari et al. 2016). ``"xnor"``: the same, and what these layers
-            read becomes signs too, also in the exported model. ``"ternary"``: zero below 0.7 times the mean magnitude (Li et al. 2016).
+            read becomes signs too, in place of a ReLU there, also in the exported model. ``"ternary"``: zero below 0.7 times the mean
+            magnitude (Li et al. 2016).
         include_first, include_last: Also the first and the last layer that learn.
     """
 
