@@ -241,7 +241,8 @@ import Testing
     #expect(steps[2].chunks > 1 && Int64(steps[2].chunks) <= steps[2].units)
     _ = try runner.bytes([[Float](repeating: 1, count: 32 * 16 * 16)])
     #expect(runner.session.stepNanoseconds(2)! > runner.session.stepNanoseconds(0)!)
-    #expect(runner.session.traceEvent(2)?.share(0) != nil)
+    let event = try #require(runner.session.traceEvent(2))
+    #expect(runner.session.share(event, thread: 0) != nil)
   }
 
   /// A session writes nothing behind the memory that its plan asked for, whatever bands its threads run.

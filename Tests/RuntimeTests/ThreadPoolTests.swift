@@ -40,7 +40,7 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
     for job in 0..<jobs {
       let units = 1 + job % 64
       let chunks = min(units, 1 + job % 9)
-      withUnsafePointer(to: &sheet) { sheet in
+      _ = withUnsafePointer(to: &sheet) { sheet in
         pool.run(
           ThreadPool.Job(
             run: addOne, arguments: sheet, units: Int64(units), chunks: UInt32(chunks), isLong: job % 3 == 0, scratch: scratch,
