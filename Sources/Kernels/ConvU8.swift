@@ -183,7 +183,7 @@ private func packPanel(
     finish(column, corrections[column])
     column &+= 1
   }
-  MixedPanel(panel, shape.steps).setLimits(OutputU8(a))
+  MixedPanel(panel, shape.steps).setLimits(zeroPoint: a.y_zero_point, low: a.q_min, high: a.q_max, residualScale: a.residual_scale)
   #else
   let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotWeight.self)
   let stepWeights = panelWidth &* dotGroup

@@ -163,7 +163,7 @@ private func packPanel(
   VF(repeating: args.scale).store(scales)
   VF(repeating: args.scale).store(scales + lanes)
   #if ISA_AVX2
-  mixed.setLimits(OutputU8(args))
+  mixed.setLimits(zeroPoint: args.y_zero_point, low: 0, high: 255, residualScale: 0)
   #endif
 }
 

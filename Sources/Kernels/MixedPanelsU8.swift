@@ -48,21 +48,22 @@ struct MixedPanel {
   }
 
   /// What results are limited by: in registers of their own, which are taken from memory. `head` and scales are there.
-  func setLimits(_ output: OutputU8) {
+  /// `residualScale`: 0 without residual.
+  func setLimits(zeroPoint: Int32, low: Int32, high: Int32, residualScale: Float) {
     let limits = (start + 8 &* panelWidth).assumingMemoryBound(to: VF.self)
-    limits[0] = VF(repeating: Float(output.high &- output.zeroPoint))
+    limits[0] = VF(repeating: Float(high &- zeroPoint))
     @inline(__always) func words(_ value: Int32) -> VF { unsafeBitCast(_mm256_set1_epi16(Int16(truncatingIfNeeded: value)), to: VF.self) }
-    limits[1] = words(output.zeroPoint)
-    limits[2] = words(output.low)
+    limits[1] = words(zeroPoint)
+    limits[2] = words(low)
     // A sum is less than 2^31; half of it and as much of a residual are together.
-    var isTame = output.residual == nil || output.residualScale.magnitude < 0x1p22
+    var isTame = residualScale.magnitude < 0x1p22
     let scales = (start + 4 &* panelWidth).assumingMemoryBound(to: Float.self)
     var column = 0
     while column < panelWidth {
       if !(scales[column].magnitude < 0.25) { isTame = false }
       column &+= 1
     }
-    head.pointee.isTame = isTame && output.high == 255 ? 1 : 0
+    head.pointee.isTame = isTame && high == 255 ? 1 : 0
   }
 
   /// All weights are words, which the caller puts behind each other.
