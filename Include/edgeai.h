@@ -268,11 +268,11 @@ EDGEAI_API void edgeai_model_options_init(edgeai_model_options *options, size_t 
  * decode_on_demand, for a device that cannot hold the decoded model and a session's packed weights both: of a `.edgeai` file
  * with coded constants everything else is read and checked, and the constants stay coded. edgeai_session_create decodes
  * one after the other into one buffer and packs it into the session's block; constants that runs read as they are stand in the block
- * too (edgeai_session_memory_required says so). In memory there are then the file, the block, the largest constant, 1 MB of
- * tables, and what planning lays out anew (weights of depthwise layers), until the session is there. That takes the constants'
- * time to decode twice. Everything else that needs constants decodes all of them, each time; edgeai_model_tensor_data keeps them.
- * What is wrong with coded constants is an error of these functions. Constants in another order than the nodes that read them
- * take the memory of all. Without effect for other files.
+ * too (edgeai_session_memory_required says so). In memory there are then the file, the block, the constants of one layer, small
+ * constants, 1 MB of tables, and what planning lays out anew (weights of depthwise layers), until the session is there. That takes the
+ * constants' time to decode twice, or more often where they stand in another order than the nodes that read them, which in the end
+ * takes the memory of all. Everything else that needs constants decodes all of them, each time; edgeai_model_tensor_data keeps them.
+ * What is wrong with coded constants is then an error of the function that decodes them. Without effect for other files.
  * Errors: IO, LIMIT_EXCEEDED, any 2xx, FREE_SHAPE (the message lists the open dimensions by name, or says which node needs a fixed batch), INVALID_ARGUMENT,
  * SHAPE_MISMATCH or DTYPE_MISMATCH for a binding that does not fit the file or another binding, UNSUPPORTED_OPERATOR (the message lists all of them),
  * UNSUPPORTED_FEATURE in a build without files. Since 0.1. */

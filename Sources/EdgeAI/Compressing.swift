@@ -58,7 +58,7 @@ public func edgeai_compress_state_bytes(
   call(error, allocator: allocator(of: model)) { () throws(EdgeError) in
     let model = try object(model, ModelHandle.self, "model")
     let bytes = try required(bytes, "bytes")
-    bytes.pointee = try model.graph.searchStateBytes(try searchOptions(options).0)
+    bytes.pointee = try model.outline.searchStateBytes(try searchOptions(options).0)
   }
 }
 
@@ -74,7 +74,7 @@ public func edgeai_compress(
     try source.requireRunnable()
     var (search, chosen) = try searchOptions(options)
     let goal = try target(chosen)
-    let needed = try source.graph.searchStateBytes(search)
+    let needed = try source.outline.searchStateBytes(search)
     if let state = chosen.state {
       guard chosen.state_bytes == needed else {
         throw EdgeError(.invalidArgument, "state_bytes is \(chosen.state_bytes); the state of this search has \(needed)")

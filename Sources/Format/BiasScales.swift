@@ -21,7 +21,6 @@ struct BiasScales {
       }
       guard node.inputs.count > 2, graph.values.indices.contains(node.inputs[2]) else { continue }
       let bias = graph.values[node.inputs[2]]
-      // A constant has as many bytes as the limits allow, and no more scales than elements: they need no limit of their own.
       guard found[node.inputs[2]] == nil, bias.dtype == .int32, bias.constant != nil, bias.quantization != nil,
         isQuantized(node.inputs[0]), isQuantized(node.inputs[1])
       else { continue }

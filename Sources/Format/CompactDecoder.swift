@@ -82,7 +82,7 @@ func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeE
   let mainBytes = try header.number32()
   guard mainBytes <= header.remaining else { throw header.malformed("a main stream of \(mainBytes) bytes leaves the file") }
   // The coder cannot make more of so few bytes.
-  guard descriptionBytes >> 12 <= mainBytes else { throw header.malformed("a description of \(descriptionBytes) bytes") }
+  guard descriptionBytes >> 16 <= mainBytes else { throw header.malformed("a description of \(descriptionBytes) bytes") }
   guard descriptionBytes <= min(limits.maximumFileBytes, FormatLayout.maximumDescriptionBytes) else {
     throw EdgeError(.limitExceeded, "a description of \(descriptionBytes) bytes", byteOffset: header.fileOffset)
   }
@@ -123,19 +123,38 @@ func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeE
   try readEachNode(&reader, &graph, limits)
   try readGraph(reader, &graph, limits)
   // Each file has one way to be written.
-  let isFixed = forms.contains { $0.kind == .fixed }
-  guard isFixed == (minor > 0) else {
+  let isNew = forms.contains { $0.kind.isNew }
+  guard isNew == (minor > 0) else {
     throw EdgeError(.malformedModel, "the file says it is of format version 2.\(minor), which its constants are not", byteOffset: 10)
   }
   guard chunkBytes == end else {
     throw EdgeError(.malformedModel, "\(end - chunkBytes) bytes belong to no constant", byteOffset: bytes.count - (end - chunkBytes))
   }
 
-  try readScales(&graph, reader.scaleCounts, isFixed, main, mainOffset + mainBytes)
+  try checkScales(graph, reader.scaleCounts, limits.maximumFileBytes - decodedBytes)
+  try readScales(&graph, reader.scaleCounts, isNew, main, mainOffset + mainBytes)
   return (graph, try CompactStream(bytes, main, mainOffset + mainBytes, forms))
 }
 
-/// The scales of all quantized values. None is 0, so each takes bytes of the stream: the counts need no limit of their own.
+/// A coder makes many scales of a byte, so their counts are compared with the shapes, and with what may be decoded, before they are read.
+private func checkScales(_ graph: Graph, _ counts: [Int], _ most: Int) throws(EdgeError) {
+  var entry = 0
+  var left = most / 8
+  for value in graph.values {
+    guard let quantization = value.quantization else { continue }
+    let count = counts[entry]
+    entry += 1
+    var expected = 1
+    if let axis = quantization.axis { expected = axis >= 0 && axis < value.shape.rank ? value.shape[axis] : -1 }
+    guard count == expected else {
+      throw EdgeError(.invalidGraph, "\(count) scales do not fit the shape \(value.shape.text)", tensor: value.name)
+    }
+    guard count <= left else { throw EdgeError(.limitExceeded, "the scales pass the limit of a file", tensor: value.name) }
+    left -= count
+  }
+}
+
+/// The scales of all quantized values.
 private func readScales(
   _ graph: inout Graph, _ counts: [Int], _ hasProducts: Bool, _ main: MixingCoder, _ end: Int
 ) throws(EdgeError) {

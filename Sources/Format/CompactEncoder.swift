@@ -36,8 +36,8 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeErr
   description.bytes.withUnsafeMutableBufferPointer { bytes in
     if let start = bytes.baseAddress { main.text(start, bytes.count) }
   }
-  let isFixed = forms.contains { $0.form.kind == .fixed }
-  writeScales(graph, isFixed, main)
+  let isNew = forms.contains { $0.form.kind.isNew }
+  writeScales(graph, isNew, main)
   for entry in forms {
     if let constant = graph.values[entry.value].constant { try encoder.writeMain(graph.values[entry.value], constant, entry.form, main) }
   }
@@ -51,7 +51,7 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding) throws(EdgeErr
   var file = FormatByteWriter(isCompact: true)
   file.bytes = FormatLayout.magic
   file.integer(FormatLayout.compactMajorVersion)
-  file.integer(isFixed ? FormatLayout.compactMinorVersion : 0)
+  file.integer(isNew ? FormatLayout.compactMinorVersion : 0)
   let checksumOffset = file.bytes.count
   file.integer(UInt32(0))
   file.i64(rest)

@@ -167,7 +167,9 @@ struct ConstantDecoder {
       coder = fast
     case .fixed:
       let fixed = try fixedCoder()
-      guard fixed.setLevels(main.levels([], form.symbols)) else {
+      let levels = main.levels([], form.symbols)
+      if main.isTruncated { throw EdgeError(.truncatedModel, "the main stream ends early", byteOffset: streamEnd) }
+      guard fixed.setLevels(levels) else {
         throw EdgeError(.malformedModel, "no symbol of the constant occurs", byteOffset: streamEnd)
       }
       fixed.begin(chunk)

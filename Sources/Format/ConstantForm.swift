@@ -19,6 +19,9 @@ struct ConstantForm {
     case sparse
     /// Symbols with probabilities that are in the main stream; at most 256 symbols.
     case fixed
+
+    /// Readers of version 2.0 do not know it.
+    var isNew: Bool { self == .sparse || self == .fixed }
   }
 
   /// What values the symbols stand for, in order.

@@ -51,7 +51,7 @@ final class FixedMatrix: SymbolRows {
     let most = counts.reduce(1) { $0 > $1 ? $0 : $1 }
     return counts.map { count in
       if count == 0 { return 0 }
-      let share = max(8, Int(UInt64(greatest) &* UInt64(min(count, 1 << 40)) / UInt64(min(most, 1 << 40))))
+      let share = max(8, Int(UInt64(greatest) &* min(UInt64(count), 1 << 40) / min(UInt64(most), 1 << 40)))
       let shift = Int.bitWidth &- 4 &- share.leadingZeroBitCount
       return 1 &+ shift << 3 &+ (share >> shift) & 7
     }

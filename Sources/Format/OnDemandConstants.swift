@@ -105,7 +105,7 @@ final class OnDemandConstants: ConstantSource {
   }
 
   private func memory(_ byteCount: Int) -> ConstantMemory {
-    if let found = spare {
+    if !keepsAll, let found = spare {
       // Not both at once.
       spare = nil
       if found.byteCount >= byteCount { return found }

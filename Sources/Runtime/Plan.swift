@@ -95,6 +95,7 @@ public struct Plan {
       // What could not be read of a constant may be the reason.
       throw lowering.source?.failure ?? error
     }
+    if let failure = lowering.source?.failure { throw failure }
     for value in options.observed {
       let place = try lowering.operand(value)
       lowering.buffers[place.buffer].isObserved = true
@@ -117,7 +118,6 @@ public struct Plan {
     }
     if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
     try lowering.keepConstants()
-    if let failure = lowering.source?.failure { throw failure }
     for index in steps.indices { steps[index].chunks = Int(lowering.steps[index].chunks) }
     if options.traceRuns > 0, options.threads > 1 {
       // A thread is known by its scratch.
