@@ -59,7 +59,7 @@ private struct WinogradPlanU8 {
   var fits: Bool {
     let c = args.pointee
     return c.kh == 3 && c.kw == 3 && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
-      && c.winograd == 4 && depth > 0 && depth % 16 == 0 && columns > 0 && columns % panelWidth == 0
+      && c.winograd == 4 && depth > 0 && depth <= 1 << 16 && depth % 16 == 0 && columns > 0 && columns % panelWidth == 0
   }
 
   /// No result of these weights can be 2^25 or more.

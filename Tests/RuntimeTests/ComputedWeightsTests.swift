@@ -94,6 +94,40 @@ import Testing
     }
   }
 
+  /// A layer whose bias alone is computed packs in each run as well, so it keeps the plain form.
+  @Test func integersWithAComputedBias() throws {
+    let activation = ElementType(.uint8, Quantization(scale: 0.02, zeroPoint: 120))
+    var random = Random(9)
+    let weights = (0..<32 * 9 * 128).map { _ in Int8(truncatingIfNeeded: random.below(255) - 127) }
+    let bias = (0..<32).map { _ in Int32(random.below(2000) - 1000) }
+    let x = random.floats(12 * 12 * 128)
+    func build(isConstant: Bool) throws -> Graph {
+      var graph = Graph()
+      let input = graph.input("x", [1, 12, 12, 128])
+      let q = try graph.addNode(.quantize, name: "q", inputs: [input], outputNames: ["q"], results: [activation])[0]
+      let w = graph.addValue(
+        Value(
+          name: "w", dtype: .int8, shape: Shape([32, 3, 3, 128]), quantization: Quantization(scale: 0.01, zeroPoint: 0),
+          constant: try TensorData(weights)))
+      var value = Value(name: "b", dtype: .int32, shape: Shape([32]), quantization: Quantization(scale: 0.02 * 0.01, zeroPoint: 0))
+      if isConstant { value.constant = try TensorData(bias) }
+      let b = graph.addValue(value)
+      if !isConstant { graph.inputs.append(b) }
+      var window = Window()
+      (window.kernelHeight, window.kernelWidth) = (3, 3)
+      graph.outputs = try graph.addNode(
+        .convolution(Convolution(window: window)), name: "convolution", inputs: [q, w, b], outputNames: ["y"], results: [activation])
+      return graph
+    }
+    for isa in InstructionSet.all where isa.isAvailable {
+      let (constant, computed) = (try Runner(try build(isConstant: true)) { $0.isa = isa }, try Runner(try build(isConstant: false)) { $0.isa = isa })
+      computed.setInput(1, bias)
+      computed.setInput(0, x)
+      #expect(computed.session.run())
+      #expect(computed.output(0, UInt8.self) == (try constant.bytes([x]))[0], "\(isa)")
+    }
+  }
+
   /// The choices of packing and kernel come back together.
   @Test func aTuningComesBack() throws {
     let layer = Self.layers[2]

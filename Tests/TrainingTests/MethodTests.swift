@@ -333,6 +333,39 @@ extension Trainer {
     }
   }
 
+  /// Others go on reading what a ReLU inside a layer made: the sum of a residual block.
+  @Test func residualsStayClampedBesideSigns() throws {
+    var random = Random(4)
+    var graph = Graph()
+    let input = graph.input("input", [-1, Problem.inputs])
+    func dense(_ name: Text, _ x: [ValueID], _ clamp: Clamp) throws -> ValueID {
+      let weights = try graph.constant(name + "/weights", [Problem.inputs, Problem.inputs], random.floats(Problem.inputs * Problem.inputs))
+      let bias = try graph.constant(name + "/bias", [Problem.inputs], random.floats(Problem.inputs))
+      return try graph.add(.dense(clamp), name, [x[0], weights, bias] + x.dropFirst())
+    }
+    let first = try dense("first", [input], Clamp(min: 0, max: 6))
+    let block = try dense("block", [first, first], .none)
+    graph.outputs = [try dense("last", [block], .none)]
+    let method = BinaryWeights()
+    method.kind = .xnor
+    let prepared = try method.prepare(graph, options())
+    try prepared.validate()
+    let x = random.floats(Problem.inputs)
+    // Layer by layer as the model says, and with its signs.
+    func value(_ name: Text, of graph: Graph) throws -> [Float] {
+      var graph = try graph.withFixedBatch(1)
+      graph.outputs = [try #require(graph.nodes.first { $0.name == name }).outputs[0]]
+      return try Runner(graph, isa: .reference).run([x])[0]
+    }
+    let plain = try value("first", of: prepared)
+    #expect(plain.contains { $0 < 0 })
+    #expect(try value("first", of: graph) == plain.map { min(max($0, 0), 6) })
+    #expect(try value("first/clamp", of: prepared) == plain.map { min(max($0, 0), 6) })
+    #expect(try value("block/signs", of: prepared) == plain.map { $0 >= 0 ? 1 : -1 })
+    let node = try #require(prepared.nodes.first { $0.name == "block" })
+    #expect(node.inputs[3] == prepared.nodes.first { $0.name == "first/clamp" }?.outputs[0])
+  }
+
   /// One set of weights in two layers has one gradient, which the method changes once.
   @Test func sharedWeightsAreBinaryOnce() throws {
     for kind in [BinaryWeights.Kind.binary, .ternary] {

@@ -212,7 +212,15 @@ struct ChainFinder {
     let share = isProduct ? cacheBytes / 3 &* 2 : chain.members.count > 2 ? cacheBytes / 2 : cacheBytes / 4
     let step = isProduct ? 84 : 2, least = isProduct ? 28 : 1
     var most = threads > 1 ? min(chain.items &* chain.lines / (4 &* threads), chain.lines) : chain.lines
-    while most > least, bytes(chain, most) > share { most &-= 1 }
+    // The most that fit, or `least`; `tooMany` do not.
+    if most > least, bytes(chain, most) > share {
+      var tooMany = most
+      most = least
+      while tooMany &- most > 1 {
+        let middle = most &+ (tooMany &- most) / 2
+        if bytes(chain, middle) > share { tooMany = middle } else { most = middle }
+      }
+    }
     most = max(min(most, chain.lines), 1)
     if most > step, most < chain.lines { most = most / step &* step }
     chain.length = most
@@ -264,7 +272,7 @@ struct ChainFinder {
       }
       guard index > 0 else { break }
       lines = member.needs.most(lines)
-      isExact = isExact && member.needs.reach == 1
+      isExact = isExact && member.needs.reach == 1 && member.needs.stride == 1 && member.needs.padding == 0
       if member.kind == .softmax {
         chain.members[index - 1].target = member.target
       } else {

@@ -206,7 +206,8 @@ extension Lowering {
   /// The same for integers, whose two forms give the same bytes. Winograd's has to know the weights.
   private func chooseIntegerForm(_ arguments: inout ek_conv, _ slots: [SlotUse], _ share: inout Float, _ packedBytes: inout Int) -> Int {
     let wanted = wish.map { Int32($0 & 0xF) }
-    guard arguments.kh == 3, arguments.kw == 3, wanted ?? 4 == 4, let ways = chosen(Int32(EK_CONV_WINOGRAD_U8)), let plain = chosen(Int32(EK_CONV_U8)),
+    // Transforms of weights that are packed in each run would cost more than they save.
+    guard !packsInRuns(Int32(EK_CONV_U8), slots, Lowering.packedOperands), arguments.kh == 3, arguments.kw == 3, wanted ?? 4 == 4, let ways = chosen(Int32(EK_CONV_WINOGRAD_U8)), let plain = chosen(Int32(EK_CONV_U8)),
       ways.isa == plain.isa, let weights = slots.first(where: { $0.slot == 1 }).flatMap({ contents($0.place) })
     else { return Int(EK_CONV_U8) }
     var known = arguments

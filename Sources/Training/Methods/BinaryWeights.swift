@@ -34,7 +34,7 @@ public final class BinaryWeights: TrainingMethod {
     var graph = graph
     let layers = graph.learningLayers(frozen: options.frozen)
     for (position, index) in layers.enumerated() where applies(position, layers.count, isDepthwise: graph.isDepthwise(index)) {
-      let x = graph.signSource(graph.nodes[index].inputs[0])
+      let x = try graph.signSource(graph.nodes[index].inputs[0], of: index)
       if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .binarize { continue }
       let name = Text("\(graph.nodes[index].name)/signs")
       graph.nodes[index].inputs[0] = try graph.addNode(.unary(UnaryFunction(.binarize)), name: name, inputs: [x], outputNames: [name])[0]
@@ -43,9 +43,13 @@ public final class BinaryWeights: TrainingMethod {
   }
 
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
-    for (position, layer) in step.layers.enumerated() where applies(position, step.layers.count, isDepthwise: layer.isDepthwise) {
-      // Weights that two layers share.
-      if binary.contains(where: { $0.parameter == layer.weights }) { continue }
+    var floats: [Int] = []
+    for (position, layer) in step.layers.enumerated() where !applies(position, step.layers.count, isDepthwise: layer.isDepthwise) {
+      floats.append(layer.weights)
+    }
+    for layer in step.layers {
+      // Weights that layers share are made binary once, and not where one of the layers stays float.
+      if floats.contains(layer.weights) || binary.contains(where: { $0.parameter == layer.weights }) { continue }
       let w = step.parameters[layer.weights].effective
       guard kind == .ternary || w == step.parameters[layer.weights].master else {
         throw EdgeError(.invalidArgument, "weights that another method changes have no signs of their own", node: layer.name)
@@ -110,24 +114,45 @@ extension Graph {
     return op.groups > 1 && values[nodes[node].inputs[1]].shape.dims.last == 1
   }
 
-  /// What a layer that reads signs takes the signs of: `x` without the ReLU that made it, since behind one all would be 1. Maxima of
-  /// windows and reshaping change no order, so one in front of them goes too, where nobody else reads its result.
-  fileprivate mutating func signSource(_ x: ValueID) -> ValueID {
+  /// What node `reader` takes the signs of in place of `x`: that without the ReLU that made it, since behind one all would be 1. Maxima
+  /// of windows and reshaping change no order, so a ReLU in front of them goes too, where nobody else reads their result. Others go on
+  /// reading what a ReLU made.
+  fileprivate mutating func signSource(_ x: ValueID, of reader: Int) throws(EdgeError) -> ValueID {
     guard let producer = producer(of: x) else { return x }
     if case .unary(let function) = nodes[producer].op, function.kind == .clamp, function.alpha >= 0 { return nodes[producer].inputs[0] }
-    guard consumers(of: x).count == 1, !outputs.contains(x) else { return x }
+    if outputs.contains(x) { return x }
+    var uses = 0
+    for node in nodes { for input in node.inputs where input == x { uses += 1 } }
+    let fused: Clamp, plain: Operator
     switch nodes[producer].op {
-    case .convolution(var op) where op.clamp.min >= 0:
+    case .convolution(var op):
+      fused = op.clamp
       op.clamp = .none
-      nodes[producer].op = .convolution(op)
-    case .transposedConvolution(var op) where op.clamp.min >= 0:
+      plain = .convolution(op)
+    case .transposedConvolution(var op):
+      fused = op.clamp
       op.clamp = .none
-      nodes[producer].op = .transposedConvolution(op)
-    case .dense(let clamp) where clamp.min >= 0: nodes[producer].op = .dense(.none)
-    case .binary(let function, let clamp) where clamp.min >= 0 && function != .gate: nodes[producer].op = .binary(function, .none)
-    case .pool(let op) where op.kind == .max: nodes[producer].inputs[0] = signSource(nodes[producer].inputs[0])
-    case .reshape: nodes[producer].inputs[0] = signSource(nodes[producer].inputs[0])
-    default: break
+      plain = .transposedConvolution(op)
+    case .dense(let clamp): (fused, plain) = (clamp, .dense(.none))
+    case .binary(let function, let clamp) where function != .gate: (fused, plain) = (clamp, .binary(function, .none))
+    case .pool(let op) where op.kind == .max && uses == 1:
+      nodes[producer].inputs[0] = try signSource(nodes[producer].inputs[0], of: producer)
+      return x
+    case .reshape where uses == 1:
+      nodes[producer].inputs[0] = try signSource(nodes[producer].inputs[0], of: producer)
+      return x
+    default: return x
+    }
+    guard fused.min >= 0 else { return x }
+    nodes[producer].op = plain
+    if uses == 1 { return x }
+    let name = Text("\(nodes[producer].name)/clamp")
+    let function = UnaryFunction(.clamp, alpha: fused.min, beta: fused.max)
+    let clamped = try addNode(.unary(function), name: name, inputs: [x], outputNames: [name])[0]
+    for node in nodes.indices.dropLast() {
+      for place in nodes[node].inputs.indices where nodes[node].inputs[place] == x && !(node == reader && place == 0) {
+        nodes[node].inputs[place] = clamped
+      }
     }
     return x
   }
