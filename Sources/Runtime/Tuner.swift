@@ -17,7 +17,7 @@ private struct Tuner {
   /// The tunings that were measured first and last. Most attempts that repeat an earlier plan repeat one of these.
   private var first: [UInt64] = []
   private var last: [UInt64] = []
-  /// The steps of each chain of the first plan. All other plans are without, so a chain is compared with its steps' sum.
+  /// The steps of each chain of the first plan. Plans of other ways are without, so a chain is compared with its steps' sum.
   private var chains: [[Int]] = []
   /// The options of the first plan, which names the instruction set and the number of threads it will have.
   private(set) var planned = SessionOptions()
