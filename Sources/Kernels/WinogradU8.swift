@@ -18,9 +18,9 @@ import CPlatform
 // magnitudes that add up to 10, of G to 7: transformed along both axes they are at most 100 * 255 = 25500 and 49 * 255 = 12495,
 // which fit in Int16, and two products of them in Int32. Sums over channels and the results' transform wrap around: they are
 // right modulo 2^32. So is 9 * 2^b y, with b = 3, 2, 1, 1 along each axis for y0 to y3, and, multiplied by the inverse of 9, 2^b y.
-// That is y itself, shifted, where the magnitude of y is below 2^25 (b is 6 at most). The magnitude of a result is at most the
-// larger distance of 0 and 255 from the activations' zero point times the sum of a channel's magnitudes of weights: layers
-// where that is not below 2^25 are not taken.
+// That is y itself, shifted, where the magnitude of y is below 2^25 (b is 6 at most). With activations from -z to 255 - z and the
+// magnitudes of a channel's positive and negative weights P and N together, y lies between -(z P + (255 - z) N) and
+// (255 - z) P + z N: layers in which one of these is 2^25 or more are not taken.
 
 /// Squares, blocks and memory of one convolution.
 private struct WinogradPlanU8 {
@@ -64,22 +64,27 @@ private struct WinogradPlanU8 {
   private var isExact: Bool {
     let c = args.pointee
     guard let source = c.weights else { return false }
-    let distance = larger(Int(c.x_zero_point), 255 &- Int(c.x_zero_point)), limit = ((1 << 25) &- 1) / larger(distance, 1)
+    let below = Int(c.x_zero_point), above = 255 &- below, limit = 1 << 25
     // The largest weights there can be need not be looked at.
-    if 9 &* depth &* 255 <= limit { return true }
+    if 9 &* depth &* 255 &* larger(below, above) < limit { return true }
     let zero = Words16(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), ones = Words16(repeating: 1)
+    @inline(__always) func add(_ words: Words16, to sum: inout VI) {
+      DotOperation.accumulate(&sum, unsafeBitCast(words, to: VI.self), unsafeBitCast(ones, to: VI.self))
+    }
     var row = source.assumingMemoryBound(to: Int8.self)
     var left = columns
     while left > 0 {
-      var sum = VI(repeating: 0)
+      var sums = VI(repeating: 0), magnitudes = VI(repeating: 0)
       var i = 0
       while i < 9 &* depth {
         let weights = words(row + i) &- zero
-        let magnitudes = weights.replacing(with: 0 &- weights, where: weights .< 0)
-        DotOperation.accumulate(&sum, unsafeBitCast(magnitudes, to: VI.self), unsafeBitCast(ones, to: VI.self))
+        add(weights, to: &sums)
+        add(weights.replacing(with: 0 &- weights, where: weights .< 0), to: &magnitudes)
         i &+= 16
       }
-      if Int(sum.laneSum) > limit { return false }
+      let sum = Int(sums.laneSum), magnitude = Int(magnitudes.laneSum)
+      let positive = (magnitude &+ sum) / 2, negative = (magnitude &- sum) / 2
+      if larger(above &* positive &+ below &* negative, below &* positive &+ above &* negative) >= limit { return false }
       row += 9 &* depth
       left &-= 1
     }
