@@ -36,13 +36,13 @@ public final class Calibration {
   private let runner: GraphRunner
   private typealias Observed = (value: ValueID, count: Int, observer: RangeObserver)
   private var observers: [Observed]
-  private let known: [(value: ValueID, range: ValueRange)]
+  /// Ranges that were given, for each value.
+  private let known: [ValueRange?]
   public private(set) var sampleCount = 0
   private var isFinished = false
 
   private init(
-    _ graph: Graph, _ options: CalibrationOptions, _ runner: GraphRunner, _ observers: [Observed],
-    _ known: [(value: ValueID, range: ValueRange)]
+    _ graph: Graph, _ options: CalibrationOptions, _ runner: GraphRunner, _ observers: [Observed], _ known: [ValueRange?]
   ) {
     self.graph = graph
     self.options = options
@@ -51,15 +51,15 @@ public final class Calibration {
     self.known = known
   }
 
-  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor), `unsupportedFeature` (quantized already),
-  /// `unsupportedOperator`, `outOfMemory`.
+  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor), `unsupportedFeature`
+  /// (quantized already), `unsupportedOperator`, `outOfMemory`.
   public static func make(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) -> Calibration {
     try options.validate()
     for value in graph.values where value.quantization != nil {
       throw EdgeError(.unsupportedFeature, "the model is quantized already", tensor: value.name)
     }
     let observed = try GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
-    var known: [(value: ValueID, range: ValueRange)] = []
+    var known = [ValueRange?](repeating: nil, count: graph.values.count)
     for (tensor, range) in options.known {
       guard let value = observed.first(where: { graph.values[$0].name == tensor }) else {
         throw EdgeError(.invalidArgument, "no float32 tensor that the model computes is named '\(tensor)'", tensor: tensor)
@@ -67,7 +67,7 @@ public final class Calibration {
       guard range.min <= range.max, range.min.isFinite, range.max.isFinite else {
         throw EdgeError(.invalidArgument, "the range of '\(tensor)' is no range", tensor: tensor)
       }
-      known.append((value, range.union(ValueRange(min: 0, max: 0))))
+      known[value] = range.union(ValueRange(min: 0, max: 0))
     }
     let runner = try GraphRunner.make(graph, observed: observed, threads: options.threads, isa: nil)
     var observers: [Observed] = []
@@ -116,7 +116,7 @@ public final class Calibration {
     }
     isFinished = true
     var result = CalibrationResult(ranges: ranges, ignored: ignored, samples: sampleCount)
-    for (value, range) in known { (result.ranges[value], result.isKnown[value]) = (range, true) }
+    for (value, range) in known.enumerated() where range != nil { (result.ranges[value], result.isKnown[value]) = (range, true) }
     return result
   }
 }

@@ -91,7 +91,7 @@ static void runs_allocate_nothing(const char *path) {
  * if asked; the first failure ends it. *grown: what the steps asked the heap for. */
 static edgeai_status training(const edgeai_allocator *hook, int32_t kind, int32_t threads, int count, long *grown) {
   static const uint32_t widths[4] = {6, 20, 12, 3};
-  static const edgeai_layer_value layers[1] = {{"ip2*", 0.5}};
+  static const edgeai_layer_value layers[1] = {{"fc2*", 0.5}};
   static float samples[32 * 6];
   static int32_t labels[32];
   edgeai_architecture_options network;

@@ -40,8 +40,9 @@ public struct SmallestScores {
       ties = infinite
       return
     }
-    var (bits, rest) = (UInt32(0), count)
-    for shift: UInt32 in [20, 10, 0] {
+    var (bits, rest, shift) = (UInt32(0), count, UInt32(30))
+    while shift > 0 {
+      shift -= 10
       counters.update(repeating: 0, count: SmallestScores.counterCount)
       lists { weights, mask, count in SmallestScores.tally(weights, mask, count, counters, bits, shift) }
       var place = 0

@@ -25,7 +25,7 @@ public final class MagnitudePruning: TrainingMethod {
     try sparsity.check(0, 1, "sparsity", step)
     guard first >= 0, last >= first, every > 0 else { throw EdgeError(.invalidArgument, "the pruning schedule is out of range") }
     try masks.install(step, biases: false, straightThrough: false) { sparsity.value(for: $0.name) > 0 }
-    shares = masks.masks.map { sparsity.value(for: $0.layer.name) }
+    shares = masks.masks.map { sparsity.value(for: step.layers[$0.layer].name) }
   }
 
   public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {

@@ -44,7 +44,7 @@ public final class NetworkSurgery: TrainingMethod {
     try masks.install(step, biases: includesBiases, straightThrough: true) { _ in true }
     guard !masks.masks.isEmpty else { throw EdgeError(.invalidArgument, "the model has no layers whose weights could be masked") }
     numbers = masks.masks.map { mask in
-      let name = mask.layer.name
+      let name = step.layers[mask.layer].name
       return (kept.value(for: name) > 0 ? (mask.isBias ? keptBiases : kept).value(for: name) : nil, c.value(for: name))
     }
     thresholds = try step.addKept("surgery/thresholds", .float32, Shape([masks.masks.count, 2]), nil)
@@ -100,7 +100,7 @@ public final class NetworkSurgery: TrainingMethod {
     for (index, mask) in masks.masks.enumerated() {
       var (sum, squares, number) = (0.0, 0.0, 0.0)
       // Weights and bias of a layer have one threshold.
-      for other in masks.masks where other.layer.node == mask.layer.node {
+      for other in masks.masks where other.layer == mask.layer {
         guard let (weights, _, count) = WeightMasks.pointers(trainer, other) else { continue }
         var place = 0
         while place < count {

@@ -82,13 +82,13 @@ public final class QuantizationAware: TrainingMethod {
       let axes = Array(step.shape(x).dims.indices)
       var ranges: [ValueID] = []
       for (function, what) in [(ReduceFunction.min, Text("least")), (.max, Text("most"))] {
-        let state = try step.addState(Text("\(layer.node)/\(what)"), Shape([]), nil)
+        let state = try step.addState(Text("\(step.layers[layer].node)/\(what)"), Shape([]), nil)
         let now = step.detach(try step.append(.reduce(function, axes: axes, keepDims: false), [x]))
         let change = try step.binary(.multiply, try step.binary(.subtract, now, state), rate)
         step.setState(state, to: try step.binary(.add, state, change))
         ranges.append(state)
       }
-      step.ranges.append((layer.name, ranges[0], ranges[1]))
+      step.ranges.append((step.layers[layer].name, ranges[0], ranges[1]))
       // x + on (q - x): q, or x before the delay.
       let q = try step.affinelyRounded(x, ranges[0], ranges[1], levels: levels)
       let difference = try step.binary(.multiply, try step.binary(.subtract, q, x), isOn)

@@ -6,8 +6,8 @@ import Graph
 /// Masks of weights: kept inputs of ones and zeros that parameters are multiplied with.
 struct WeightMasks {
   struct Mask {
-    let layer: TrainingGraph.Layer
-    /// Index into the trainer's parameters, and the kept input.
+    /// Indices into the trainer's layers and parameters, and the kept input.
+    let layer: Int
     let parameter: Int
     let mask: ValueID
     let isBias: Bool
@@ -23,19 +23,20 @@ struct WeightMasks {
     _ step: TrainingGraph, biases: Bool, straightThrough: Bool, _ applies: (TrainingGraph.Layer) -> Bool
   ) throws(EdgeError) {
     counters = try Storage.allocate(SmallestScores.counterCount &* MemoryLayout<Int>.size)
-    for layer in step.layers where applies(layer) {
-      try add(step, layer, layer.weights, isBias: false, straightThrough)
-      if biases, let bias = layer.bias { try add(step, layer, bias, isBias: true, straightThrough) }
+    for (index, layer) in step.layers.enumerated() where applies(layer) {
+      try add(step, index, layer.weights, isBias: false, straightThrough)
+      if biases, let bias = layer.bias { try add(step, index, bias, isBias: true, straightThrough) }
     }
   }
 
   private mutating func add(
-    _ step: TrainingGraph, _ layer: TrainingGraph.Layer, _ parameter: Int, isBias: Bool, _ straightThrough: Bool
+    _ step: TrainingGraph, _ layer: Int, _ parameter: Int, isBias: Bool, _ straightThrough: Bool
   ) throws(EdgeError) {
     if masks.contains(where: { $0.parameter == parameter }) { return }
     let shape = step.shape(step.parameters[parameter].master)
     guard step.shape(step.parameters[parameter].effective) == shape else {
-      throw EdgeError(.invalidArgument, "shared weights cannot be masked", node: layer.name, tensor: step.parameters[parameter].name)
+      throw EdgeError(
+        .invalidArgument, "shared weights cannot be masked", node: step.layers[layer].name, tensor: step.parameters[parameter].name)
     }
     let ones = try TensorData([Float](repeating: 1, count: shape.elementCount() ?? 0))
     let mask = try step.addKept(Text("\(step.parameters[parameter].name)/mask"), .float32, shape, ones)
