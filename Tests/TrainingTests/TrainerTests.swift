@@ -170,6 +170,16 @@ import Testing
     #expect(try bytes(twin) == masks)
   }
 
+  @Test func surgeryNeedsLayers() throws {
+    var graph = Graph()
+    let parts: [(Text, Float)] = [("gamma", 1), ("beta", 0), ("mean", 0), ("variance", 1)]
+    let constants = try parts.map { try graph.constant($0.0, [Problem.classes], [Float](repeating: $0.1, count: Problem.classes)) }
+    graph.outputs = [try graph.add(.batchNormalization(epsilon: 1e-3), "bn", [graph.input("input", [-1, Problem.classes])] + constants)]
+    _ = try Trainer.make(graph, options(), methods: [MagnitudePruning()])
+    let text = message { _ = try Trainer.make(graph, options(), methods: [NetworkSurgery()]) }
+    #expect(text == "the model has no layers whose weights could be masked")
+  }
+
   @Test func outputsThatAreOneNumber() throws {
     var graph = try network()
     graph.outputs = [try graph.add(.reduce(.sum, axes: [0, 1], keepDims: false), "sum", [graph.outputs[0]])]
@@ -248,7 +258,8 @@ import Testing
     let trainer = try Trainer.make(try pictures(), options { $0.learningRate = 0.02 }, methods: [method])
     #expect(trainer.rangeCount == 0)
     try trainer.train(300, &problem)
-    #expect((0..<trainer.rangeCount).map { trainer.range($0).tensor } == ["image", "pool", "flat"])
+    let tensors = (0..<trainer.rangeCount).map { trainer.range($0).tensor }
+    #expect(tensors == ["image", "pool", "flat"])
     let x = problem.batch().x
     let wanted = try simulated(trainer, x)
     func differences(_ knows: Bool) throws -> [Int] {
