@@ -424,9 +424,11 @@ typedef struct {
  * written, from the left; every set gives the same bits, so nothing is fused, and no division becomes a multiplication.
  *   sgd       g = g + d * w; m = b1 * m + g; w = w - l * m
  *   nesterov  g = g + d * w; m = b1 * m + g; w = w - l * (g + b1 * m)
- *   adam      g = g + d * w; m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g * g; w = w - l * (m / c1) / (sqrt(v / c2) + e)
+ *   adam      g = g + d * w; m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g * g; w = w - l * (m / c1) / (sqrt(v / c2) + e) - 0 * v
  *   adamW     w = w - l * d * w; then as adam, without its first formula
- *   rmsprop   g = g + d * w; m = b2 * m + (1 - b2) * g * g; w = w - l * g / (sqrt(m) + e) */
+ *   rmsprop   g = g + d * w; m = b2 * m + (1 - b2) * g * g; w = w - l * g / (sqrt(m) + e) - 0 * m
+ * The last terms change no parameter, but one whose mean of squares has overflowed: it becomes NaN. Otherwise it would never move
+ * again, and nobody would notice. */
 
 typedef struct { float *y; const int64_t *number; int64_t count, seed; } ek_random;  /* slots 0, 1 */
 /* y[i] = (the upper 24 bits of hash(seed, number, i)) * 2^-24, with
