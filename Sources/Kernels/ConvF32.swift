@@ -62,7 +62,8 @@ private struct ConvPlan {
       let copies = !areWords(c) || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
       source = copies ? .copies : .image
       copiesImage = false
-      blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : divideUp(16, panels &* groups))
+      let wanted = areWords(c) ? divideUp(16, panels &* groups) : 16
+      blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : wanted)
       rowBlocks = rowBlockCount(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
     } else {
@@ -94,10 +95,10 @@ private struct ConvPlan {
     self.k = k
 
     // Panels are split when rows alone give too few units to share, but not below a useful amount of work. A single row
-    // is read by four panels at once.
-    let wanted = divideUp(32, rowBlocks &* groups)
+    // is read by four panels at once. Floats that become words are rounded again for each part that takes the same rows.
+    let wanted = divideUp(areWords(c) ? 32 : 16, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 14, rowsOfBlock &* k &* panelWidth))
-    if copiesImage { most = larger(most, 4) } else if !areWords(c) { most = larger(most, 2) }
+    if copiesImage { most = larger(most, 4) } else if !areWords(c) { most = larger(most, panels < 16 ? 3 : 4) }
     if pixels == 1 { most = roundedUp(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
