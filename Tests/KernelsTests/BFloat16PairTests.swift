@@ -4,12 +4,12 @@ import Testing
 /// Convolutions that read or write pairs of bfloat16: the words are those of rounded floats, bit for bit.
 @Suite struct BFloat16PairTests {
   /// The kernels that know pairs, and the float32 one whose results the depthwise kernel rounds; nil on other processors.
-  private static let kernels: (convolution: ek_kernel, depthwise: ek_kernel, floats: ek_kernel)? = {
+  private static var kernels: (convolution: ek_kernel, depthwise: ek_kernel, floats: ek_kernel)? {
     guard let pairs = simdTables.first(where: { $0.isa == "avx512bf16" }), let base = simdTables.first(where: { $0.isa == "avx512vnni" }),
       let convolution = pairs.kernel(EK_CONV_BF16), let depthwise = pairs.kernel(EK_DEPTHWISE_BF16), let floats = base.kernel(EK_DEPTHWISE_F32)
     else { return nil }
     return (convolution, depthwise, floats)
-  }()
+  }
 
   /// Neighbouring floats as words, the first in the upper half.
   private func words(_ floats: [Float]) -> [UInt32] {

@@ -9,15 +9,15 @@ import Graph
 extension Lowering {
   /// Makes all tensors pairs that can be, once it is known who reads them.
   func storePairs() {
-    var isUsed = [Bool](repeating: false, count: buffers.count)
+    var isRead = [Bool](repeating: false, count: buffers.count)
     var isPossible = buffers.map { $0.isArena && !$0.isObserved }
     for index in steps.indices {
       for use in steps[index].slots {
-        isUsed[use.place.buffer] = true
+        if !use.writes { isRead[use.place.buffer] = true }
         if !takesPairs(index, use) { isPossible[use.place.buffer] = false }
       }
     }
-    for buffer in buffers.indices where isUsed[buffer] && isPossible[buffer] {
+    for buffer in buffers.indices where isRead[buffer] && isPossible[buffer] {
       buffers[buffer].isPairs = true
       buffers[buffer].byteCount /= 2
     }
