@@ -7,8 +7,9 @@ import CPlatform
 //
 // Windows of a block of output pixels are copied out as rows of bits (CountStep.swift), in which a tap outside the image is
 // all -1; what that counts is known for each tap and channel, and taken back. A unit of work is a block of rows by all
-// panels, or by one panel, or two that are passed together, where there are few blocks.
+// panels, or where there are few blocks by those panels that are passed together.
 
+/// How a layer is cut into rows, steps, panels and units.
 struct BinaryPlan {
   let args: UnsafePointer<ek_conv>
   let taps: Int
@@ -44,7 +45,7 @@ struct BinaryPlan {
   var blockCounts: Int { blockRows &* countWidth }
 
   var scratchBytes: Int {
-    windowBytes &+ blockRows &* MemoryLayout<TapRange>.size &+ 4 &* countWidth &+ panelsTogether &* blockCounts &* MemoryLayout<Count>.size
+    tablesBytes &+ windowBytes &+ blockRows &* MemoryLayout<TapRange>.size &+ 4 &* countWidth &+ panelsTogether &* blockCounts &* MemoryLayout<Count>.size
   }
 }
 
@@ -127,9 +128,13 @@ func convBinaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
   let plan = BinaryPlan(args)
   let c = plan.args.pointee
   guard let packed = c.packed else { return }
-  let ranges = (scratch + plan.windowBytes).assumingMemoryBound(to: TapRange.self)
-  let products = UnsafeMutableRawPointer(ranges + plan.blockRows).assumingMemoryBound(to: Int32.self)
-  let counts = UnsafeMutableRawPointer(products + countWidth).assumingMemoryBound(to: Count.self)
+  let windows = scratch + tablesBytes
+  let ranges = (windows + plan.windowBytes).assumingMemoryBound(to: TapRange.self)
+  let table = UnsafeMutableRawPointer(ranges + plan.blockRows).assumingMemoryBound(to: Int32.self)
+  let counts = UnsafeMutableRawPointer(table + countWidth).assumingMemoryBound(to: Count.self)
+  #if ISA_AVX2
+  fillTables(scratch, areOfPairs: plan.blockRows > 1)
+  #endif
   var prepared = -1
   var unit = Int(begin)
   while unit < Int(end) {
@@ -137,7 +142,7 @@ func convBinaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
     let first = block &* plan.blockRows
     let rows = smaller(plan.blockRows, plan.pixels &- first)
     if prepared != block {
-      gatherSigns(plan, first, rows, scratch, ranges)
+      gatherSigns(plan, first, rows, windows, ranges)
       prepared = block
     }
     var panel = plan.panelBlocks == 1 ? 0 : unit % plan.panelBlocks &* panelsTogether
@@ -145,13 +150,13 @@ func convBinaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
     while panel < lastPanel {
       let panels = smaller(panelsTogether, lastPanel &- panel)
       var header = packed + panel &* plan.panelBytes
-      countBlock(plan, rows, scratch, header + countWidth &* 4 &* (plan.taps &+ 2), panels, counts)
+      countBlock(plan, rows, scratch, windows, header + countWidth &* 4 &* (plan.taps &+ 2), panels, counts)
       var number = 0
       while number < panels {
         if c.y_bits != 0 {
-          storeSigns(plan, first, rows, panel, header, ranges, counts + number &* plan.blockCounts, products)
+          storeSigns(plan, first, rows, panel, header, ranges, counts + number &* plan.blockCounts, table)
         } else {
-          storeFloats(plan, first, rows, panel, header, ranges, counts + number &* plan.blockCounts, products)
+          storeFloats(plan, first, rows, panel, header, ranges, counts + number &* plan.blockCounts, table)
         }
         header += plan.panelBytes
         panel &+= 1
@@ -165,7 +170,8 @@ func convBinaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
 /// Counts of all rows for one panel, or for two. The rows are read in runs of which no sum overflows, a part of the panels by all
 /// rows before the next.
 private func countBlock(
-  _ plan: BinaryPlan, _ rows: Int, _ from: UnsafeRawPointer, _ signs: UnsafeRawPointer, _ panels: Int, _ counts: UnsafeMutablePointer<Count>
+  _ plan: BinaryPlan, _ rows: Int, _ tables: UnsafeRawPointer, _ from: UnsafeRawPointer, _ signs: UnsafeRawPointer, _ panels: Int,
+  _ counts: UnsafeMutablePointer<Count>
 ) {
   UnsafeMutableRawPointer(counts).initializeMemory(
     as: UInt8.self, repeating: 0, count: panels &* plan.blockCounts &* MemoryLayout<Count>.size)
@@ -177,7 +183,8 @@ private func countBlock(
     var step = 0
     while step < plan.steps {
       let run = smaller(longest, plan.steps &- step)
-      countRun(run, from + step &* CountStep.elementBytes, rows, plan.rowBytes, panel, panels, plan.panelBytes, counts, plan.blockCounts)
+      let source = from + step &* CountStep.elementBytes
+      countRun(tables, run, source, rows, plan.rowBytes, panel, panels, plan.panelBytes, counts, plan.blockCounts)
       panel += 2 &* run
       step &+= run
     }
@@ -194,8 +201,8 @@ private struct CountSink: TileSink {
 
 /// Adds what `rows` rows count in a run of steps of one panel.
 private func countRun(
-  _ steps: Int, _ from: UnsafeRawPointer, _ rows: Int, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>, _: Int, _: Int,
-  _ counts: UnsafeMutablePointer<Count>, _: Int
+  _: UnsafeRawPointer, _ steps: Int, _ from: UnsafeRawPointer, _ rows: Int, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>,
+  _: Int, _: Int, _ counts: UnsafeMutablePointer<Count>, _: Int
 ) {
   var row = 0
   while row &+ CountTile.rows <= rows {
@@ -220,9 +227,8 @@ private func countRows<T: Tile>(
 }
 #endif
 
-/// What turns counts into sums of products. Of a window that lies in the image as a whole, counts are taken from the number of its
-/// products; of another one also from what its other taps have counted, in a table that is made anew where the
-/// window before had others.
+/// What turns counts into sums of products: counts are taken from the number of a window's products, to which what taps outside
+/// the image have counted is added. Where there are any, both are in a table, made anew where the window before had others.
 private struct Products {
   private let args: UnsafePointer<ek_conv>
   private let corrections: UnsafePointer<Int32>
@@ -256,6 +262,7 @@ private struct Products {
   }
 }
 
+/// Fills the table of a panel for windows whose taps in the image are `range`.
 @inline(never)
 private func fillProducts(
   _ table: UnsafeMutablePointer<Int32>, _ args: UnsafePointer<ek_conv>, _ corrections: UnsafePointer<Int32>, _ range: TapRange, _ shift: VI
@@ -288,7 +295,7 @@ private func fillProducts(
 
 private func storeFloats(
   _ plan: BinaryPlan, _ first: Int, _ rows: Int, _ panel: Int, _ header: UnsafeRawPointer, _ ranges: UnsafePointer<TapRange>,
-  _ counts: UnsafePointer<Count>, _ products: UnsafeMutablePointer<Int32>
+  _ counts: UnsafePointer<Count>, _ table: UnsafeMutablePointer<Int32>
 ) {
   let c = plan.args.pointee
   guard let base = c.y else { return }
@@ -298,7 +305,7 @@ private func storeFloats(
   var y = base.assumingMemoryBound(to: Float.self) + (first &* Int(c.y_stride) &+ panel &* countWidth)
   var residual = c.residual.map { $0.assumingMemoryBound(to: Float.self) + (first &* Int(c.residual_stride) &+ panel &* countWidth) }
   let hasBias = c.bias != nil
-  var products = Products(plan, header, products)
+  var products = Products(plan, header, table)
   var row = 0
   while row < rows {
     products.take(ranges[row])
@@ -321,7 +328,7 @@ private func storeFloats(
 
 private func storeSigns(
   _ plan: BinaryPlan, _ first: Int, _ rows: Int, _ panel: Int, _ header: UnsafeRawPointer, _ ranges: UnsafePointer<TapRange>,
-  _ counts: UnsafePointer<Count>, _ products: UnsafeMutablePointer<Int32>
+  _ counts: UnsafePointer<Count>, _ table: UnsafeMutablePointer<Int32>
 ) {
   let c = plan.args.pointee
   guard let base = c.y else { return }
@@ -329,7 +336,7 @@ private func storeSigns(
   let start = panel &* countWidth / 8
   // A pixel is whole words of 64 bits; a panel of 32 channels may leave the last half word to be cleared.
   let clears = panel &+ 1 == plan.panels && start &+ countWidth / 8 < Int(c.y_stride)
-  var products = Products(plan, header, products)
+  var products = Products(plan, header, table)
   var row = 0
   while row < rows {
     let y = base + ((first &+ row) &* Int(c.y_stride) &+ start)

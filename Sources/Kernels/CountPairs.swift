@@ -1,5 +1,4 @@
 #if ISA_AVX2
-import CPlatform
 import _Builtin_intrinsics.intel
 
 // Two rows of signs at a time on AVX2. Half a byte of each of two rows chooses a table, whose bytes hold a count of at most 4 for
@@ -11,12 +10,41 @@ import _Builtin_intrinsics.intel
 // even ones B + 16 A', where A' is the odd neighbour's A, whose half byte comes in. While no sum is above 255, all four of a word
 // are found again: the odd B, with it the odd A, with it the even B, with it the even A.
 
+/// Makes the tables in which rows look up, for all pairs of half bytes, or for those of one row: for each half byte of a weight, in
+/// how many bits it differs from that of the first row, and 16 times in how many from that of the second.
+@inline(never)
+func fillTables(_ tables: UnsafeMutableRawPointer, areOfPairs: Bool) {
+  let ones = _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4)
+  let halfBytes = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  @inline(__always) func counts(_ halfByte: Int) -> __m128i {
+    _mm_shuffle_epi8(ones, _mm_xor_si128(halfBytes, _mm_set1_epi8(Int8(truncatingIfNeeded: halfByte))))
+  }
+  var table = tables
+  var second = 0
+  while second < (areOfPairs ? 16 : 1) {
+    let other = areOfPairs ? _mm_slli_epi16(counts(second), 4) : _mm_setzero_si128()
+    var first = 0
+    while first < 16 {
+      table.storeBytes(of: _mm_or_si128(counts(first), other), as: __m128i.self)
+      table += 16
+      first &+= 1
+    }
+    second &+= 1
+  }
+}
+
+/// The table at the offset that an element holds, in both halves of a register.
+@inline(__always) private func table(_ tables: UnsafeRawPointer, _ element: UnsafeRawPointer) -> CountStep.Vector {
+  let offset = Int(element.loadUnaligned(as: UInt16.self))
+  return _mm256_broadcastsi128_si256(tables.loadUnaligned(fromByteOffset: offset, as: __m128i.self))
+}
+
 /// Sums of one row or two for a panel.
 private protocol RunSums {
   associatedtype Tables
   /// Steps that are added together.
   static var steps: Int { get }
-  static func tables(_ elements: UnsafeRawPointer) -> Tables
+  static func lookUp(_ tables: UnsafeRawPointer, _ elements: UnsafeRawPointer) -> Tables
   init()
   mutating func add(_ tables: Tables, _ panel: UnsafePointer<CountStep.Vector>)
   /// Adds them to the counts of the first row, behind which are those of the second.
@@ -31,9 +59,9 @@ private struct PairSums: RunSums {
   @inline(__always) init() {}
 
   @inline(__always)
-  static func tables(_ elements: UnsafeRawPointer) -> (CountStep.Vector, CountStep.Vector, CountStep.Vector) {
+  static func lookUp(_ tables: UnsafeRawPointer, _ elements: UnsafeRawPointer) -> (CountStep.Vector, CountStep.Vector, CountStep.Vector) {
     let next = elements + CountStep.elementBytes
-    return (ec_row(elements), ec_row(next), ec_row(next + CountStep.elementBytes))
+    return (table(tables, elements), table(tables, next), table(tables, next + CountStep.elementBytes))
   }
 
   @inline(__always)
@@ -82,7 +110,9 @@ private struct RowSums: RunSums {
 
   @inline(__always) static var steps: Int { 1 }
   @inline(__always) init() {}
-  @inline(__always) static func tables(_ elements: UnsafeRawPointer) -> CountStep.Vector { CountStep.broadcast(elements) }
+  @inline(__always) static func lookUp(_ tables: UnsafeRawPointer, _ elements: UnsafeRawPointer) -> CountStep.Vector {
+    _mm256_and_si256(table(tables, elements), _mm256_set1_epi8(0x0F))
+  }
 
   @inline(__always) mutating func add(_ table: CountStep.Vector, _ panel: UnsafePointer<CountStep.Vector>) {
     CountStep.accumulate(&low, table, panel[0])
@@ -94,25 +124,25 @@ private struct RowSums: RunSums {
 
 /// Adds what `rows` rows count in a run of steps: `panels` panels, 1 or 2, `panelBytes` apart, whose counts are `countsApart` apart.
 func countRun(
-  _ steps: Int, _ from: UnsafeRawPointer, _ rows: Int, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>, _ panels: Int,
+  _ tables: UnsafeRawPointer, _ steps: Int, _ from: UnsafeRawPointer, _ rows: Int, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>, _ panels: Int,
   _ panelBytes: Int, _ counts: UnsafeMutablePointer<Count>, _ countsApart: Int
 ) {
   var source = from
   var to = counts
   var row = 0
   while row &+ 2 <= rows {
-    count(PairSums.self, steps, source, panel, panels, panelBytes, to, countsApart)
+    count(PairSums.self, tables, steps, source, panel, panels, panelBytes, to, countsApart)
     source += rowBytes
     to += 2 &* countWidth
     row &+= 2
   }
-  if row < rows { count(RowSums.self, steps, source, panel, panels, panelBytes, to, countsApart) }
+  if row < rows { count(RowSums.self, tables, steps, source, panel, panels, panelBytes, to, countsApart) }
 }
 
 @inline(__always)
 private func count<Sums: RunSums>(
-  _: Sums.Type, _ steps: Int, _ elements: UnsafeRawPointer, _ panel: UnsafePointer<CountStep.Vector>, _ panels: Int, _ panelBytes: Int,
-  _ counts: UnsafeMutablePointer<Count>, _ countsApart: Int
+  _: Sums.Type, _ tables: UnsafeRawPointer, _ steps: Int, _ elements: UnsafeRawPointer, _ panel: UnsafePointer<CountStep.Vector>,
+  _ panels: Int, _ panelBytes: Int, _ counts: UnsafeMutablePointer<Count>, _ countsApart: Int
 ) {
   var sums = Sums()
   var element = elements
@@ -121,16 +151,16 @@ private func count<Sums: RunSums>(
   if panels == 2 {
     var others = Sums()
     while element < end {
-      let tables = Sums.tables(element)
-      sums.add(tables, place)
-      others.add(tables, (UnsafeRawPointer(place) + panelBytes).assumingMemoryBound(to: CountStep.Vector.self))
+      let found = Sums.lookUp(tables, element)
+      sums.add(found, place)
+      others.add(found, (UnsafeRawPointer(place) + panelBytes).assumingMemoryBound(to: CountStep.Vector.self))
       element += Sums.steps &* CountStep.elementBytes
       place += 2 &* Sums.steps
     }
     others.finish(counts + countsApart)
   } else {
     while element < end {
-      sums.add(Sums.tables(element), place)
+      sums.add(Sums.lookUp(tables, element), place)
       element += Sums.steps &* CountStep.elementBytes
       place += 2 &* Sums.steps
     }

@@ -4,7 +4,8 @@
 //   rowsOfBlock          rows that pass a part of a panel before the next: their windows stay near while panels pass
 //   rowsTogether         rows that share elements
 //   stepsTogether        what the number of steps is a multiple of
-//   panelsTogether       panels that a tile of several rows passes together
+//   panelsTogether       panels that rows pass together
+//   tablesBytes          of tables at the beginning of the scratch
 //   countWidth           channels of a panel, two vectors
 //   longestRun           steps after which a sum may overflow
 //   Count, addCounts     sums in memory, and adding a row of a tile to them, in the order of the channels
@@ -34,6 +35,7 @@ typealias Count = Int32
 @inline(__always) var rowsTogether: Int { 1 }
 @inline(__always) var stepsTogether: Int { 1 }
 @inline(__always) var panelsTogether: Int { 1 }
+@inline(__always) var tablesBytes: Int { 0 }
 @inline(__always) var elementBits: Int { 32 }
 @inline(__always) var countWidth: Int { 32 }
 @inline(__always) var longestRun: Int { 1 << 20 }
@@ -53,16 +55,14 @@ typealias Count = Int32
 
 #if ISA_AVX2 || ISA_NEON
 #if ISA_AVX2
-import CPlatform
 import _Builtin_intrinsics.intel
 
-enum CountStep: TileOperation {
+enum CountStep {
   typealias Sum = SIMD32<UInt8>
+  typealias Vector = __m256i
   @inline(__always) static var elementBytes: Int { 2 }
-  /// The counts of the first row alone.
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> __m256i { _mm256_and_si256(ec_row(p), _mm256_set1_epi8(0x0F)) }
-  @inline(__always) static func accumulate(_ sum: inout Sum, _ element: __m256i, _ panel: __m256i) {
-    sum = sum &+ unsafeBitCast(_mm256_shuffle_epi8(element, panel), to: Sum.self)
+  @inline(__always) static func accumulate(_ sum: inout Sum, _ table: Vector, _ panel: Vector) {
+    sum = sum &+ unsafeBitCast(_mm256_shuffle_epi8(table, panel), to: Sum.self)
   }
 }
 
@@ -71,6 +71,7 @@ typealias CountWords = SIMD16<UInt16>
 @inline(__always) var rowsTogether: Int { 2 }
 @inline(__always) var stepsTogether: Int { 3 }
 @inline(__always) var panelsTogether: Int { 2 }
+@inline(__always) var tablesBytes: Int { 4096 }
 @inline(__always) var elementBits: Int { 4 }
 @inline(__always) var longestRun: Int { 63 }
 @inline(__always) var granule: Int { 32 }
@@ -78,7 +79,7 @@ typealias CountWords = SIMD16<UInt16>
 @inline(__always) func loadCounts(_ p: UnsafePointer<Count>) -> VI {
   unsafeBitCast(_mm256_cvtepu16_epi32(UnsafeRawPointer(p).loadUnaligned(as: __m128i.self)), to: VI.self)
 }
-/// Half bytes as offsets of rows of the table, which are 16 bytes long: the first row's times 16, the second's times 256.
+/// Half bytes as offsets of tables, which are 16 bytes long: the first row's times 16, the second's times 256.
 @inline(__always) func copySigns(_ to: UnsafeMutableRawPointer, _ first: UInt64, _ second: UInt64) {
   to.storeBytes(of: halfBytes(first) &<< 4 | halfBytes(second) &<< 8, as: SIMD8<UInt32>.self)
 }
@@ -118,6 +119,7 @@ typealias CountWords = SIMD8<UInt16>
 @inline(__always) var rowsTogether: Int { 1 }
 @inline(__always) var stepsTogether: Int { 1 }
 @inline(__always) var panelsTogether: Int { 1 }
+@inline(__always) var tablesBytes: Int { 0 }
 @inline(__always) var elementBits: Int { 8 }
 @inline(__always) var longestRun: Int { 31 }
 @inline(__always) var granule: Int { 8 }
