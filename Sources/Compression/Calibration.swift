@@ -51,8 +51,8 @@ public final class Calibration {
     self.known = known
   }
 
-  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor or of several), `unsupportedFeature`
-  /// (quantized already), `unsupportedOperator`, `outOfMemory`.
+  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor or of several),
+  /// `unsupportedFeature` (quantized already), `unsupportedOperator`, `outOfMemory`.
   public static func make(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) -> Calibration {
     try options.validate()
     for value in graph.values where value.quantization != nil {

@@ -328,8 +328,8 @@ public final class TrainingGraph {
         guard let place = places[value] else { continue }
         let (name, tensor) = (names[index], graph.values[value].name)
         throw EdgeError(
-          .invalidArgument, "'\(name)' is frozen and reads '\(tensor)', which '\(names[place.learner])' learns: freeze both or neither", node: name,
-          nodeIndex: index, tensor: tensor)
+          .invalidArgument, "'\(name)' is frozen and reads '\(tensor)', which '\(names[place.learner])' learns: freeze both or neither",
+          node: name, nodeIndex: index, tensor: tensor)
       }
     }
     guard !parameters.isEmpty else { throw EdgeError(.invalidArgument, "the model has no parameters to train") }

@@ -173,10 +173,10 @@ private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws ->
   var result = try graph.quantized(calibration)
   for name: Text in ["a", "p", "t"] { #expect(result.graph.value(name)?.quantization == scheme, "\(name)") }
   // Not where somebody else reads what it is moved from, or a part of it.
-  for part in [false, true] {
+  for move: Operator in [.pool(pool), .slice(starts: [0, 0, 0, 0], ends: [Shape.batch, 6, 6, 2], steps: [1, 1, 1, 1])] {
     net = NetBuilder(seed: 9)
     let h = try net.convolution("h", net.input("x", [Shape.batch, 6, 6, 4]), 4)
-    let moved = part ? try net.add(.slice(starts: [0, 0, 0, 0], ends: [Shape.batch, 6, 6, 2], steps: [1, 1, 1, 1]), "m", [h]) : try net.add(.pool(pool), "m", [h])
+    let moved = try net.add(move, "m", [h])
     graph = try net.finish(try net.convolution("y", moved, 4), try net.convolution("z", h, 4))
     calibration = unitRanges(graph)
     calibration.ranges[h] = ValueRange(min: -1, max: 1)

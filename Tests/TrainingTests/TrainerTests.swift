@@ -305,7 +305,7 @@ import Testing
     #expect((0..<trainer.rangeCount).map { trainer.range($0).tensor } == ["ip2/relu", "ip3/relu"])
     // Nor of tensors with one name; and an operator that has the name of a layer which is gone from the exported model is none.
     var graph = try network(hidden: [12, 12])
-    for value in graph.values.indices where (graph.values[value].name == "ip1/relu" || graph.values[value].name == "ip2/relu") { graph.values[value].name = "same" }
+    for value in graph.values.indices where ["ip1/relu", "ip2/relu"].contains(graph.values[value].name) { graph.values[value].name = "same" }
     let alike = try Trainer.make(graph, options(), methods: [QuantizationAware()])
     try alike.train(2, &problem)
     #expect((0..<alike.rangeCount).map { alike.range($0).tensor } == ["input"])

@@ -326,9 +326,9 @@ class Trainer:
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The ranges that :class:`QuantizationAware` has learnt of what layers read, by the names that these tensors have in the exported
         model: ``edgeai.quantize(trainer.export(), data, ranges=trainer.ranges())`` makes the int8 model round as training did where a
-        layer reads what an operator has computed, or that moved (through a max pool, reshaped) for no other reader; where it is split, or
-        something else reads it before it is moved, the range that calibration finds stays. Empty without the method, and before the first step;
-        without layers and tensors whose name others have."""
+        layer reads what an operator has computed, or that moved (through a max pool, reshaped) for no other reader; where it is split,
+        or something else reads it before it is moved, the range that calibration finds stays. Empty without the method, and before the
+        first step; without layers and tensors whose name others have."""
         return {tensor: (low, high) for tensor, low, high in self._core.ranges()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
