@@ -234,16 +234,18 @@ EDGEAI_API void edgeai_trainer_destroy(edgeai_trainer *trainer);
 /* One step: gradients of the loss of `batch` samples (of one where the model's batch is fixed), and an update of all parameters.
  * inputs: one span for each input of the model, in order, each holding exactly so many samples in the input's element type.
  * targets: float32, of the output's shape; with CROSS_ENTROPY probabilities of the classes. metrics: optional.
- * Allocates nothing.
+ * Allocates nothing, but for the text of an error.
  * Errors: SHAPE_MISMATCH (a number of inputs or bytes), INVALID_ARGUMENT (NULL; a loss, or a sum of the squares of all parameters
  * after the step, that is not finite, a moment or running statistic that has become infinite or NaN: the message says which
- * parameter or statistic it is, or that the data or the learning rate are too large), CANCELLED. After an error everything is as before
- * the step, masks and ranges too, and it may be tried again. Since 0.1. */
+ * parameter or statistic it is, or that the data or the learning rate are too large), CANCELLED; OUT_OF_MEMORY in place of any of these
+ * where there is none for its text. After an error everything is as before the step, masks and ranges too, and it may be tried again.
+ * Since 0.1. */
 EDGEAI_API edgeai_status edgeai_trainer_step(edgeai_trainer *trainer, const edgeai_span *inputs, size_t input_count,
                                              const edgeai_span *targets, edgeai_training_metrics *metrics, edgeai_error *error);
 
 /* The same with classes for targets: one number for each row of the output (all axes but the last one), 0 up to the classes.
- * label_count: of them. CROSS_ENTROPY only: else INVALID_ARGUMENT, as for a label that is no class. Since 0.1. */
+ * label_count: of them. CROSS_ENTROPY only: else INVALID_ARGUMENT, as for a label that is no class; OUT_OF_MEMORY as above.
+ * Since 0.1. */
 EDGEAI_API edgeai_status edgeai_trainer_step_labels(edgeai_trainer *trainer, const edgeai_span *inputs, size_t input_count,
                                                     const int32_t *labels, size_t label_count, edgeai_training_metrics *metrics,
                                                     edgeai_error *error);
@@ -251,7 +253,7 @@ EDGEAI_API edgeai_status edgeai_trainer_step_labels(edgeai_trainer *trainer, con
 /* Runs the model that edgeai_trainer_export would give on any number of samples, and changes nothing. inputs as for
  * edgeai_calibration_feed, targets or labels as above for so many samples.
  * Memory: in the first call after a step that model, and a session of it with `batch` samples, kept until the next step.
- * Errors: as for a step; a loss may be infinite or NaN. Since 0.1. */
+ * Errors: as for a step, and OUT_OF_MEMORY; a loss may be infinite or NaN. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_trainer_evaluate(edgeai_trainer *trainer, const edgeai_span *inputs, size_t input_count,
                                                  const edgeai_span *targets, edgeai_training_metrics *metrics, edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_trainer_evaluate_labels(edgeai_trainer *trainer, const edgeai_span *inputs, size_t input_count,
@@ -284,8 +286,11 @@ EDGEAI_API edgeai_status edgeai_trainer_load_file(edgeai_trainer *trainer, const
 EDGEAI_API edgeai_status edgeai_trainer_load_memory(edgeai_trainer *trainer, const void *data, size_t size, edgeai_error *error);
 
 /* The ranges that QUANTIZATION_AWARE has learnt of what layers read, by the names that these tensors have in the exported model: given to
- * edgeai_quantize_options, they make the int8 model round what training rounded. range_count: how many; 0 for NULL, without the
- * method or its activation_bits, and before the first step. Layers whose name others have are left out.
+ * edgeai_quantize_options, they make the int8 model round as training did where a layer reads what an operator has computed, or that
+ * moved (through a max pool, transposed, reshaped, padded) for no other reader. Where it is split, or something else reads it before it
+ * is moved, the range that calibration finds stays: the learnt one may be too narrow for the rest. With fewer than 8 activation_bits
+ * the ranges are the same, on finer integers. range_count: how many; 0 for NULL, without the method or its activation_bits, and before the
+ * first step. Layers and tensors whose name others have are left out.
  * range: filled; its name lives as long as the trainer, its numbers are those of the next step.
  * Errors: INVALID_ARGUMENT. Since 0.1. */
 EDGEAI_API size_t edgeai_trainer_range_count(const edgeai_trainer *trainer);

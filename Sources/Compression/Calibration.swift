@@ -51,8 +51,8 @@ public final class Calibration {
     self.known = known
   }
 
-  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor), `unsupportedFeature`
-  /// (quantized already), `unsupportedOperator`, `outOfMemory`.
+  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor or of several),
+  /// `unsupportedFeature` (quantized already), `unsupportedOperator`, `outOfMemory`.
   public static func make(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) -> Calibration {
     try options.validate()
     for value in graph.values where value.quantization != nil {
@@ -61,8 +61,12 @@ public final class Calibration {
     let observed = try GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
     var known = [ValueRange?](repeating: nil, count: graph.values.count)
     for (tensor, range) in options.known {
-      guard let value = observed.first(where: { graph.values[$0].name == tensor }) else {
+      let named = observed.filter { graph.values[$0].name == tensor }
+      guard let value = named.first else {
         throw EdgeError(.invalidArgument, "no float32 tensor that the model computes is named '\(tensor)'", tensor: tensor)
+      }
+      guard named.count == 1 else {
+        throw EdgeError(.invalidArgument, "\(named.count) tensors are named '\(tensor)': whose range it is nothing says", tensor: tensor)
       }
       guard range.min <= range.max, range.min.isFinite, range.max.isFinite else {
         throw EdgeError(.invalidArgument, "the range of '\(tensor)' is no range", tensor: tensor)

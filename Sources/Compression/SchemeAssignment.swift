@@ -7,8 +7,11 @@ import Graph
 /// Values connected by operators that move data form a class with one scheme: that of the value the data comes
 /// from. A concatenation wants one scheme for all inputs and its result (the union of their ranges): a class that
 /// goes nowhere else, or whose range would at most double, takes part in it; another one keeps its own scheme and
-/// is requantized at the concatenation's input. A range that was given is not changed by any of this, and is its class's: what lies
-/// outside saturates before it is moved as it would afterwards.
+/// is requantized at the concatenation's input.
+///
+/// A range that was given is not changed by any of this. It is the class's where what is moved goes to that value and nowhere else: what
+/// lies outside saturates before it is moved as it would afterwards. Where others read the class too, it may be too narrow for them: the
+/// class keeps its own. Of two that are given it has the union.
 final class SchemeAssignment {
   /// A range at most this much wider costs one bit: less than a requantization's extra rounding and step.
   private static let toleratedGrowth = 2.0
@@ -24,6 +27,8 @@ final class SchemeAssignment {
   /// Of the classes' roots, as `schemes`.
   private var isKnown: [Bool]
   private var members: [[ValueID]]
+  /// Of each node, whether it moves integers.
+  private var moves: [Bool]
 
   /// `isInteger`: of each node, by `DomainAssignment`.
   init(_ graph: Graph, ranges: [ValueRange?], isKnown: [Bool], isInteger: (Int) -> Bool) {
@@ -32,6 +37,7 @@ final class SchemeAssignment {
     parents = Array(graph.values.indices)
     schemes = []
     members = []
+    moves = [Bool](repeating: false, count: graph.nodes.count)
     for (value, range) in ranges.enumerated() {
       schemes.append(range.map { .range($0) })
       members.append([value])
@@ -44,11 +50,15 @@ final class SchemeAssignment {
     for (index, node) in graph.nodes.enumerated() where isInteger(index) {
       switch IntegerSupport(node, in: graph, all) {
       case .moves:
+        moves[index] = true
         if case .concat = node.op {
           concatenate(index, node, consumers)
         } else if let input = node.input(0) {
           if case .pad(.constant, _, _, let value) = node.op { extend(input, to: value) }
-          for output in node.outputs { join(output, into: input) }
+          for output in node.outputs {
+            if isKnown[root(output)] { saturate(root(input), as: root(output), movedBy: index, consumers) }
+            join(output, into: input)
+          }
         }
       default:
         for output in node.outputs where !isKnown[output] {
@@ -94,11 +104,20 @@ final class SchemeAssignment {
     let from = root(value)
     let to = root(other)
     guard from != to else { return }
-    if isKnown[from], !isKnown[to] { (schemes[to], isKnown[to]) = (schemes[from], true) }
     schemes[to] = schemes[to] ?? schemes[from]
     parents[from] = to
     members[to] += members[from]
     members[from] = []
+  }
+
+  /// Gives the class that a node moves data from the range that is known of the result.
+  private func saturate(_ class_: ValueID, as result: ValueID, movedBy node: Int, _ consumers: [[Int]]) {
+    guard class_ != result, let known = schemes[result] else { return }
+    if isKnown[class_], let other = schemes[class_] {
+      schemes[class_] = .range(range(other).union(range(known)))
+    } else if graph.nodes[node].outputs.count == 1, goesOnly(to: node, class_, consumers, asItIs: true) {
+      (schemes[class_], isKnown[class_]) = (known, true)
+    }
   }
 
   private func range(_ scheme: Scheme) -> ValueRange {
@@ -136,7 +155,10 @@ final class SchemeAssignment {
     if isUniform, let scheme = schemes[root(source)] {
       // Joining keeps later concatenations from taking them apart.
       schemes[result] = scheme
-      for input in node.activations where graph.values[input].constant == nil { join(input, into: result) }
+      for input in node.activations where graph.values[input].constant == nil {
+        if isKnown[root(input)] { isKnown[result] = true }
+        join(input, into: result)
+      }
       return
     }
     if !isKnown[result] { schemes[result] = .range(union) }
@@ -148,12 +170,12 @@ final class SchemeAssignment {
     }
   }
 
-  /// All of a class's values end in one node.
-  private func goesOnly(to node: Int, _ class_: ValueID, _ consumers: [[Int]]) -> Bool {
+  /// All of a class's values end in one node. `asItIs`: nothing is computed with them on the way, which leads back into the class.
+  private func goesOnly(to node: Int, _ class_: ValueID, _ consumers: [[Int]], asItIs: Bool = false) -> Bool {
     for member in members[class_] {
       if graph.outputs.contains(member) { return false }
       for consumer in consumers[member] where consumer != node {
-        guard let output = graph.nodes[consumer].outputs.first, root(output) == class_ else { return false }
+        guard let output = graph.nodes[consumer].outputs.first, root(output) == class_, moves[consumer] || !asItIs else { return false }
       }
     }
     return true

@@ -19,13 +19,15 @@ final class TrainerHandle {
   let classes: Int
   let rows: Int
   let output: ValueID
-  /// Room for a step's pointers, and for targets made of labels, so that a step allocates nothing.
-  private var pointers: [UnsafeRawPointer]
+  /// Room for a step's pointers, and for targets made of labels, so that a step allocates nothing. No array: a call that is abandoned
+  /// for lack of memory may hold on to it, and the next step would have to copy it.
+  private let pointers: UnsafeMutableBufferPointer<UnsafeRawPointer>
+  private let room: Storage
   private let labelled: Storage
 
   private init(
     _ model: ModelHandle, _ trainer: Trainer, _ plan: PlanTexts, _ ranged: [Int], _ rangeNames: TextPool, output: ValueID, classes: Int,
-    rows: Int, _ labelled: Storage
+    rows: Int, _ room: Storage, _ labelled: Storage
   ) {
     self.model = model
     self.trainer = trainer
@@ -36,7 +38,9 @@ final class TrainerHandle {
     self.classes = classes
     self.rows = rows
     self.labelled = labelled
-    pointers = [UnsafeRawPointer](repeating: UnsafeRawPointer(labelled.base), count: model.outline.inputs.count)
+    self.room = room
+    let count = model.outline.inputs.count
+    pointers = UnsafeMutableBufferPointer(start: room.base.bindMemory(to: UnsafeRawPointer.self, capacity: count), count: count)
   }
 
   /// Throws `invalidArgument` for an option, and what `Trainer` throws.
@@ -51,11 +55,13 @@ final class TrainerHandle {
     guard let elements = shape.withBatch(1).elementCount(), let bytes = model.outline.values[output].byteCount(batch: options.batch), elements > 0
     else { throw EdgeError(.shapeMismatch, "the output has no elements", tensor: model.outline.values[output].name) }
     let labelled = try Storage.allocate(bytes)
+    let room = try Storage.allocate(model.outline.inputs.count &* MemoryLayout<UnsafeRawPointer>.stride)
     var names = TextPool()
     let ranged = trainer.ranged.map { names.add($0.tensor) }
     try names.freeze()
     let handle = TrainerHandle(
-      model, trainer, try PlanTexts(trainer.steps), ranged, names, output: output, classes: classes, rows: elements / classes, labelled)
+      model, trainer, try PlanTexts(trainer.steps), ranged, names, output: output, classes: classes, rows: elements / classes, room,
+      labelled)
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO, "trainer of '\(model.outline.name)': \(trainer.steps.count) steps, \(trainer.memoryRequired) bytes")
@@ -76,13 +82,13 @@ final class TrainerHandle {
 
   func step(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int, _ targets: UnsafePointer<edgeai_span>?) throws(EdgeError) -> Trainer.Metrics {
     try take(inputs, count)
-    return try trainer.step(pointers, targets: try checkedTargets(targets, batch))
+    return try trainer.step(UnsafeBufferPointer(pointers), targets: try checkedTargets(targets, batch))
   }
 
   func step(_ inputs: UnsafePointer<edgeai_span>?, _ count: Int, labels: UnsafePointer<Int32>?, _ labelCount: Int) throws(EdgeError) -> Trainer.Metrics {
     try take(inputs, count)
     try checkLabels(labels, labelCount, batch)
-    return try trainer.step(pointers, targets: oneHot(labels, 0, batch))
+    return try trainer.step(UnsafeBufferPointer(pointers), targets: oneHot(labels, 0, batch))
   }
 
   /// The pointers of a step's inputs.

@@ -2,16 +2,22 @@
 import Graph
 #endif
 
+extension Operator {
+  /// A convolution, transposed convolution or dense layer.
+  var isLayer: Bool {
+    switch self {
+    case .convolution, .transposedConvolution, .dense: return true
+    default: return false
+    }
+  }
+}
+
 /// What of a model learns when operators of some names are frozen: all that have such a name.
 extension Graph {
   /// The layers that learn, in order: convolutions, transposed ones and dense layers with constant float32 weights.
   func learningLayers(frozen: [Text]) -> [Int] {
     nodes.indices.filter { index in
-      switch nodes[index].op {
-      case .convolution, .transposedConvolution, .dense: break
-      default: return false
-      }
-      guard let weights = nodes[index].input(1), !frozen.contains(nodes[index].name) else { return false }
+      guard nodes[index].op.isLayer, let weights = nodes[index].input(1), !frozen.contains(nodes[index].name) else { return false }
       return values[weights].constant != nil && values[weights].dtype == .float32
     }
   }

@@ -6,14 +6,16 @@ import Graph
 /// Ranges of activations that training has learnt (`QuantizationAware`), for the calibration of the exported model.
 extension TrainingGraph {
   /// The tensors of the exported model that layers with learnt ranges read. A layer whose name others have is left out: nothing says which
-  /// of them it is after optimization.
+  /// of them it is after optimization. So is a tensor whose name others have.
   func rangedTensors(_ model: Graph) throws(EdgeError) -> [(tensor: Text, least: ValueID, most: ValueID)] {
     if ranges.isEmpty { return [] }
     let exported = try model.optimized()
     var result: [(tensor: Text, least: ValueID, most: ValueID)] = []
     for range in ranges {
       let readers = exported.nodes.filter { $0.name == range.layer }
-      if readers.count == 1 { result.append((exported.values[readers[0].inputs[0]].name, range.least, range.most)) }
+      guard readers.count == 1, readers[0].op.isLayer, let x = readers[0].input(0) else { continue }
+      let name = exported.values[x].name
+      if exported.values.filter({ $0.name == name }).count == 1 { result.append((name, range.least, range.most)) }
     }
     return result
   }

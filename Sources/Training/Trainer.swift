@@ -55,6 +55,7 @@ public final class Trainer {
     model = try model.fusingActivations().separatingStatistics(frozen: options.frozen)
     let step = try TrainingGraph.make(model, options)
     for method in methods { try method.rewrite(step) }
+    try step.dropOut()
     try step.addLoss()
     try step.differentiate()
     for method in methods { try method.adjustGradients(step) }
@@ -114,18 +115,13 @@ public final class Trainer {
 
   /// One step on `options.batch` samples: one pointer for each input of the model, and float32 targets of the output's shape.
   /// Throws `invalidArgument` when the loss is not finite, or something that the step leaves; `cancelled`. All is then as before the
-  /// step. Allocates nothing.
-  public func step(_ inputs: [UnsafeRawPointer], targets: UnsafeRawPointer) throws(EdgeError) -> Metrics {
+  /// step. Allocates nothing, but for the error: a call that finds no memory for its message ends there, and all is as before the step too.
+  public func step(_ inputs: UnsafeBufferPointer<UnsafeRawPointer>, targets: UnsafeRawPointer) throws(EdgeError) -> Metrics {
     guard inputs.count == inputCount else {
       throw EdgeError(.shapeMismatch, "the model has \(inputCount) inputs, \(inputs.count) are given")
     }
-    do throws(EdgeError) {
-      for method in methods { try method.beforeStep(self, step) }
-      try run(inputs, targets)
-    } catch {
-      restoreKept()
-      throw error
-    }
+    for method in methods { method.beforeStep(self, step) }
+    try run(inputs, targets)
     for index in isChanged.indices { isChanged[index] = false }
     step += 1
     evaluator = nil
@@ -138,43 +134,69 @@ public final class Trainer {
     return metrics
   }
 
-  private func run(_ inputs: [UnsafeRawPointer], _ targets: UnsafeRawPointer) throws(EdgeError) {
+  private func run(_ inputs: UnsafeBufferPointer<UnsafeRawPointer>, _ targets: UnsafeRawPointer) throws(EdgeError) {
     writeHyperParameters()
     for (index, input) in inputs.enumerated() {
       session.inputPointer(index)?.copyMemory(from: input, byteCount: session.inputByteCount(index))
     }
     session.inputPointer(inputCount)?.copyMemory(from: targets, byteCount: session.inputByteCount(inputCount))
-    guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
-    guard let invalid = invalidResult() else { return }
+    guard session.run() else {
+      restoreKept()
+      throw EdgeError(.cancelled, "the step was cancelled")
+    }
+    let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
+    guard let fault = fault(loss) else { return }
     session.discardNewState()
-    throw EdgeError(.invalidArgument, invalid)
+    restoreKept()
+    throw EdgeError(.invalidArgument, text(fault, loss))
   }
 
-  /// Which number is none after the run of a step; nil when all are.
-  private func invalidResult() -> Text? {
-    let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
+  /// What is wrong after the run of a step, in numbers: its text takes memory, and the call may end there, so all must be as before the
+  /// step first.
+  private struct Fault {
+    enum Kind { case data, parameter, moment, magnitude, follower }
+    let kind: Kind
+    /// The parameter, or the state, and the place in it.
+    var index = 0
+    var element = 0
+    var magnitude: Float = 0
+  }
+
+  /// Nil when all numbers are finite.
+  private func fault(_ loss: Float) -> Fault? {
     let size = session.outputPointer(2)?.load(as: Float.self) ?? .nan
     guard loss.isFinite else {
       // Was it one of the parameters that the step found?
       session.discardNewState()
-      let place = worstParameter().invalid ?? "all parameters are finite; the data or the learning rate are too large"
-      return Text("the loss of step \(step) is \(loss): \(place)")
-    }
-    guard size.isFinite else {
       let worst = worstParameter()
-      return Text("after step \(step) \(worst.invalid ?? worst.largest)")
+      return worst.kind == .magnitude ? Fault(kind: .data) : worst
     }
+    guard size.isFinite else { return worstParameter() }
     // Few numbers, which no loss need show: a normalization by an infinite variance is constant.
     for index in followers {
       guard let values = session.statePointer(index)?.assumingMemoryBound(to: Float.self) else { continue }
       let count = session.stateByteCount(index) / 4
       var place = 0
       while place < count {
-        if !values[place].isFinite { return Text("after step \(step) '\(states[index].name)' is not finite at element \(place)") }
+        if !values[place].isFinite { return Fault(kind: .follower, index: index, element: place) }
         place &+= 1
       }
     }
     return nil
+  }
+
+  private func text(_ fault: Fault, _ loss: Float) -> Text {
+    let what: Text
+    switch fault.kind {
+    case .data: what = "all parameters are finite; the data or the learning rate are too large"
+    case .follower: what = Text("'\(states[fault.index].name)' is not finite at element \(fault.element)")
+    case .magnitude:
+      what = Text("parameter '\(parameters[fault.index].name)' has the magnitude \(fault.magnitude) at element \(fault.element)")
+    case .parameter, .moment:
+      let moment: Text = fault.kind == .moment ? ", whose moment has overflowed" : ""
+      what = Text("parameter '\(parameters[fault.index].name)' is not finite at element \(fault.element)\(moment)")
+    }
+    return loss.isFinite ? Text("after step \(step) \(what)") : Text("the loss of step \(step) is \(loss): \(what)")
   }
 
   private var classes: Int { graph.values[graph.outputs[1]].shape.dims.last ?? 1 }
@@ -185,27 +207,25 @@ public final class Trainer {
     return Double(equalMaxima(outputs, targets, rows: rowCount, classes: classes)) / Double(rowCount)
   }
 
-  /// Where the first number is that is none, and the largest one before it, for errors: of the parameters that the next step would find.
-  private func worstParameter() -> (invalid: Text?, largest: Text) {
-    var (largest, text): (Float, Text) = (-1, "")
-    for parameter in parameters {
+  /// Where the first number is that is none, or else the largest one: of the parameters that the next step would find.
+  private func worstParameter() -> Fault {
+    var largest = Fault(kind: .magnitude, magnitude: -1)
+    for (index, parameter) in parameters.enumerated() {
       guard let values = statePointer(parameter.master) else { continue }
       let count = elementCount(parameter.master)
-      var (own, worst): (Float, Int) = (-1, 0)
       var place = 0
       while place < count {
-        if !values[place].isFinite {
-          let invalid = Text("parameter '\(parameter.name)' is not finite at element \(place)")
+        let magnitude = values[place].magnitude
+        if !magnitude.isFinite {
           // The update makes NaN of a parameter whose moment has overflowed.
           let hasOverflowed = parameter.moments.contains { statePointer($0)?[place] == .infinity }
-          return (hasOverflowed ? Text("\(invalid), whose moment has overflowed") : invalid, text)
+          return Fault(kind: hasOverflowed ? .moment : .parameter, index: index, element: place)
         }
-        if values[place].magnitude > own { (own, worst) = (values[place].magnitude, place) }
+        if magnitude > largest.magnitude { largest = Fault(kind: .magnitude, index: index, element: place, magnitude: magnitude) }
         place &+= 1
       }
-      if own > largest { (largest, text) = (own, Text("parameter '\(parameter.name)' has the magnitude \(own) at element \(worst)")) }
     }
-    return (nil, text)
+    return largest
   }
 
   private func writeHyperParameters() {

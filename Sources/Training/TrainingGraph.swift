@@ -67,6 +67,8 @@ public final class TrainingGraph {
   /// Running statistics: states that stand for constants of the model.
   private(set) var statistics: [(model: ValueID, state: ValueID)] = []
   private var running: [(normalization: Text, mean: ValueID, variance: ValueID)] = []
+  /// Layers whose first operand is dropped, by their results, with the seeds of their draws.
+  private var dropped: [(layer: ValueID, seed: Int64)] = []
   /// The range that is learnt of what a layer (by its name in the model) reads: two states.
   var ranges: [(layer: Text, least: ValueID, most: ValueID)] = []
   /// Number of the step (int64), and the rates of `OptimizerStep`.
@@ -123,7 +125,12 @@ public final class TrainingGraph {
     {
       logits = graph.nodes[producer].inputs[0]
     }
-    if options.dropout > 0 { try dropOut() }
+    if options.dropout > 0 {
+      for (index, node) in graph.nodes.enumerated() {
+        guard case .dense = node.op, let x = node.input(0), !graph.inputs.contains(x) else { continue }
+        dropped.append((layer: node.outputs[0], seed: options.seed &+ Int64(index) &+ 1))
+      }
+    }
   }
 
   /// Layers are found by their nodes' names.
@@ -274,37 +281,41 @@ public final class TrainingGraph {
     return parameters.count - 1
   }
 
-  /// The parameter a constant is, or becomes; nil for what is no float32 constant.
-  private func parameter(_ places: inout [Int], _ value: ValueID?, decays: Bool) throws(EdgeError) -> Int? {
-    guard let value, let constant = graph.values[value].constant, graph.values[value].dtype == .float32 else { return nil }
-    if places[value] < 0 {
-      places[value] = try addParameter(graph.values[value].name, shape(value), constant, decays: decays, model: value)
-    }
-    return places[value]
+  /// The parameter that a value is, and the first node that learns it.
+  private typealias Place = (parameter: Int, learner: Int)
+
+  /// The parameter that an operand is, or becomes; nil for what is no float32 constant.
+  private func parameter(_ places: inout [Place?], _ node: Int, _ position: Int, decays: Bool) throws(EdgeError) -> Int? {
+    guard let value = graph.nodes[node].input(position), let constant = graph.values[value].constant, graph.values[value].dtype == .float32
+    else { return nil }
+    if let place = places[value] { return place.parameter }
+    let made = try addParameter(graph.values[value].name, shape(value), constant, decays: decays, model: value)
+    places[value] = (made, node)
+    return made
   }
 
   /// `names`: of the model's operators, which the nodes still are, in order. `learning`: the layers among them that learn.
   private func findParameters(_ names: [Text], _ learning: [Int], _ isFrozen: [Bool]) throws(EdgeError) {
-    var places = [Int](repeating: -1, count: graph.values.count)
+    var places = [Place?](repeating: nil, count: graph.values.count)
     for (index, node) in graph.nodes.enumerated() where !isFrozen[index] {
       switch node.op {
       case .batchNormalization, .layerNormalization:
-        _ = try parameter(&places, node.input(1), decays: false)
-        _ = try parameter(&places, node.input(2), decays: false)
+        _ = try parameter(&places, index, 1, decays: false)
+        _ = try parameter(&places, index, 2, decays: false)
         continue
       case .matMul:
-        _ = try parameter(&places, node.input(0), decays: true)
-        _ = try parameter(&places, node.input(1), decays: true)
+        _ = try parameter(&places, index, 0, decays: true)
+        _ = try parameter(&places, index, 1, decays: true)
         continue
       case .binary(.prelu, _):
-        _ = try parameter(&places, node.input(1), decays: false)
+        _ = try parameter(&places, index, 1, decays: false)
         continue
       case .quantize, .dequantize, .requantize:
         throw EdgeError(.unsupportedFeature, "quantized models cannot be trained", node: node.name, nodeIndex: index)
       default: break
       }
-      guard learning.contains(index), let weights = try parameter(&places, node.input(1), decays: true) else { continue }
-      let bias = try parameter(&places, node.input(2), decays: false)
+      guard learning.contains(index), let weights = try parameter(&places, index, 1, decays: true) else { continue }
+      let bias = try parameter(&places, index, 2, decays: false)
       let dims = shape(parameters[weights].master).dims
       let rows = max(dims[0], 1)
       layers.append(
@@ -313,20 +324,20 @@ public final class TrainingGraph {
           columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows, isDepthwise: graph.isDepthwise(index)))
     }
     for index in graph.nodes.indices where isFrozen[index] {
-      for value in graph.nodes[index].inputs where value != Node.noValue && places[value] >= 0 {
-        let other = graph.nodes.indices.first { !isFrozen[$0] && graph.nodes[$0].inputs.contains(value) } ?? index
+      for value in graph.nodes[index].inputs where value != Node.noValue {
+        guard let place = places[value] else { continue }
         let (name, tensor) = (names[index], graph.values[value].name)
         throw EdgeError(
-          .invalidArgument, "'\(name)' is frozen and reads '\(tensor)', which '\(names[other])' learns: freeze both or neither", node: name,
-          nodeIndex: index, tensor: tensor)
+          .invalidArgument, "'\(name)' is frozen and reads '\(tensor)', which '\(names[place.learner])' learns: freeze both or neither",
+          node: name, nodeIndex: index, tensor: tensor)
       }
     }
     guard !parameters.isEmpty else { throw EdgeError(.invalidArgument, "the model has no parameters to train") }
     for node in graph.nodes.indices {
       for input in graph.nodes[node].inputs.indices {
         let value = graph.nodes[node].inputs[input]
-        if value != Node.noValue, value < places.count, places[value] >= 0 {
-          graph.nodes[node].inputs[input] = parameters[places[value]].master
+        if value != Node.noValue, value < places.count, let place = places[value] {
+          graph.nodes[node].inputs[input] = parameters[place.parameter].master
         }
       }
     }
@@ -361,14 +372,15 @@ public final class TrainingGraph {
     graph = try graph.sorted()
   }
 
-  private func dropOut() throws(EdgeError) {
+  /// After methods have rewritten the step: what they round in front of a layer is what the layer of the exported model reads, before
+  /// something of it is dropped.
+  func dropOut() throws(EdgeError) {
     let keep = 1 - options.dropout
-    for index in graph.nodes.indices {
-      guard case .dense = graph.nodes[index].op, let x = graph.nodes[index].input(0), !graph.inputs.contains(x) else { continue }
-      let draw = try append(.random(seed: options.seed &+ Int64(index) &+ 1), [x, number], "dropout")
+    for (layer, seed) in dropped {
+      guard let index = graph.producer(of: layer), let x = graph.nodes[index].input(0) else { continue }
+      let draw = try append(.random(seed: seed), [x, number], "dropout")
       let scaled = try binary(.multiply, x, try scalar(1 / keep))
       graph.nodes[index].inputs[0] = try append(.binary(.gate, Clamp(min: -.infinity, max: keep)), [scaled, draw], "dropout")
     }
-    graph = try graph.sorted()
   }
 }

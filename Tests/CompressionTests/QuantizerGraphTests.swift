@@ -172,6 +172,24 @@ private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws ->
   for value in [p, t] { (calibration.ranges[value], calibration.isKnown[value]) = (known, true) }
   var result = try graph.quantized(calibration)
   for name: Text in ["a", "p", "t"] { #expect(result.graph.value(name)?.quantization == scheme, "\(name)") }
+  // Not where somebody else reads what it is moved from, or a part of it.
+  for move: Operator in [.pool(pool), .slice(starts: [0, 0, 0, 0], ends: [Shape.batch, 6, 6, 2], steps: [1, 1, 1, 1])] {
+    net = NetBuilder(seed: 9)
+    let h = try net.convolution("h", net.input("x", [Shape.batch, 6, 6, 4]), 4)
+    let moved = try net.add(move, "m", [h])
+    graph = try net.finish(try net.convolution("y", moved, 4), try net.convolution("z", h, 4))
+    calibration = unitRanges(graph)
+    calibration.ranges[h] = ValueRange(min: -1, max: 1)
+    (calibration.ranges[moved], calibration.isKnown[moved]) = (known, true)
+    result = try graph.quantized(calibration)
+    for name: Text in ["h", "m"] {
+      #expect(result.graph.value(name)?.quantization == QuantizationParameters.activation(ValueRange(min: -1, max: 1)), "\(name)")
+    }
+    // Of two that are given, both.
+    (calibration.ranges[h], calibration.isKnown[h]) = (ValueRange(min: 0, max: 2), true)
+    result = try graph.quantized(calibration)
+    #expect(result.graph.value("m")?.quantization == QuantizationParameters.activation(ValueRange(min: -0.25, max: 2)))
+  }
   // Of a concatenation: its operands follow where nobody else reads them.
   (graph, calibration) = try twoBranches(-1, 9, readAlone: true)
   let joined = try #require(graph.nodes.first { $0.name == "joined" })
@@ -199,6 +217,12 @@ private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws ->
     options.known = [(name, ValueRange(min: low, max: high))]
     #expect(throws: EdgeError.self) { try Calibration.make(graph, options) }
   }
+  // Of several of one name it would be nobody knows whose.
+  var named = graph
+  named.values[graph.nodes[1].inputs[0]].name = tensor
+  var ambiguous = CalibrationOptions()
+  ambiguous.known = [(tensor, ValueRange(min: 0, max: 1))]
+  #expect(throws: EdgeError.self) { try Calibration.make(named, ambiguous) }
   // The last of a tensor counts, and 0 is in it.
   var options = CalibrationOptions()
   options.known = [(tensor, ValueRange(min: -3, max: 3)), (tensor, ValueRange(min: 1, max: 2))]

@@ -31,7 +31,9 @@ import Testing
     var losses: [Double] = []
     try input.withUnsafeBytes { x in
       try targets.withUnsafeBytes { y in
-        for _ in 0..<40 { losses.append(try trainer.step([x.baseAddress!], targets: y.baseAddress!).loss) }
+        try [x.baseAddress!].withUnsafeBufferPointer { inputs in
+          for _ in 0..<40 { losses.append(try trainer.step(inputs, targets: y.baseAddress!).loss) }
+        }
       }
     }
     #expect(losses[0] > 0.5 && losses[39] < losses[0] / 2, "\(graph.name): \(losses[0]) -> \(losses[39])")

@@ -82,7 +82,11 @@ func options(_ change: (inout TrainerOptions) -> Void = { _ in }) -> TrainerOpti
 
 extension Trainer {
   func step(_ samples: (x: [Float], y: [Float])) throws -> Metrics {
-    try samples.x.withUnsafeBytes { x in try samples.y.withUnsafeBytes { y in try step([x.baseAddress!], targets: y.baseAddress!) } }
+    try samples.x.withUnsafeBytes { x in
+      try samples.y.withUnsafeBytes { y in
+        try [x.baseAddress!].withUnsafeBufferPointer { try step($0, targets: y.baseAddress!) }
+      }
+    }
   }
 
   func train(_ steps: Int, _ problem: inout Problem) throws {

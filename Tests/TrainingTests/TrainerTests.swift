@@ -80,6 +80,14 @@ import Testing
       let text = message { _ = try Trainer.make(graph, options { $0.frozen = [frozen] }) }
       #expect(text == Text("'\(frozen)' is frozen and reads 'ip2/weights', which '\(other)' learns: freeze both or neither"))
     }
+    // The one that is named learns; another reader does not.
+    var other = try network(hidden: [12, 12, 12])
+    other.nodes[layers[2]].inputs[2] = other.nodes[layers[1]].inputs[2]
+    let bias = other.nodes[layers[1]].inputs[2]
+    let copy = other.addValue(Value(name: "copy", dtype: .float32, shape: other.values[bias].shape))
+    other.nodes.insert(Node(name: "reader", op: .unary(UnaryFunction(.abs)), inputs: [bias], outputs: [copy]), at: 0)
+    let text = message { _ = try Trainer.make(other, options { $0.frozen = ["ip3"] }) }
+    #expect(text == "'ip3' is frozen and reads 'ip2/bias', which 'ip2' learns: freeze both or neither")
     var problem = Problem()
     let both = try Trainer.make(graph, options { $0.frozen = ["ip2", "ip3"] })
     try both.train(3, &problem)
@@ -295,5 +303,18 @@ import Testing
     let trainer = try Trainer.make(try namesakes(), options(), methods: [QuantizationAware()])
     try trainer.train(2, &problem)
     #expect((0..<trainer.rangeCount).map { trainer.range($0).tensor } == ["ip2/relu", "ip3/relu"])
+    // Nor of tensors with one name; and an operator that has the name of a layer which is gone from the exported model is none.
+    var graph = try network(hidden: [12, 12])
+    for value in graph.values.indices where ["ip1/relu", "ip2/relu"].contains(graph.values[value].name) { graph.values[value].name = "same" }
+    let alike = try Trainer.make(graph, options(), methods: [QuantizationAware()])
+    try alike.train(2, &problem)
+    #expect((0..<alike.rangeCount).map { alike.range($0).tensor } == ["input"])
+    graph = try network(hidden: [12])
+    let unread = try graph.constant("tanh/weights", [3, 12], [Float](repeating: 0.1, count: 36))
+    _ = try graph.add(.dense(.none), "tanh", [graph.nodes[0].outputs[0], unread])
+    graph.outputs = [try graph.add(.unary(UnaryFunction(.tanh)), "tanh", [graph.outputs[0]])]
+    let gone = try Trainer.make(graph, options(), methods: [QuantizationAware()])
+    try gone.train(2, &problem)
+    #expect((0..<gone.rangeCount).map { gone.range($0).tensor } == ["input", "ip1/relu"])
   }
 }

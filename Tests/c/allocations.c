@@ -13,6 +13,7 @@
 #include <edgeai_train.h>
 #include <stdint.h>
 #include <dirent.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -87,33 +88,34 @@ static void runs_allocate_nothing(const char *path) {
   }
 }
 
-/* A network, a trainer of it with a method (none for a negative kind), `count` steps, and what it gives away. With the hook
- * if asked; the first failure ends it. *grown: what the steps asked the heap for. */
-static edgeai_status training(const edgeai_allocator *hook, int32_t kind, int32_t threads, int count, long *grown) {
-  static const uint32_t widths[4] = {6, 20, 12, 3};
+enum { SAMPLES = 32, FEATURES = 6 };
+static float samples[SAMPLES * FEATURES];
+static int32_t labels[SAMPLES];
+static const edgeai_span span = {samples, sizeof samples};
+
+static void good_samples(void) {
+  int i;
+  for (i = 0; i < SAMPLES * FEATURES; i++) samples[i] = (float)(i * 37 % 64) / 32 - 1;
+  for (i = 0; i < SAMPLES; i++) labels[i] = i % 3;
+}
+
+/* A network and a trainer of it with a method (none for a negative kind). With the hook if asked. */
+static edgeai_status make_trainer(const edgeai_allocator *hook, int32_t kind, int32_t threads, edgeai_model **model,
+                                  edgeai_trainer **trainer) {
+  static const uint32_t widths[4] = {FEATURES, 20, 12, 3};
   static const edgeai_layer_value layers[1] = {{"fc2*", 0.5}};
-  static float samples[32 * 6];
-  static int32_t labels[32];
   edgeai_architecture_options network;
   edgeai_training_method method;
   edgeai_trainer_options options;
-  edgeai_training_metrics metrics;
-  edgeai_model *model = NULL, *trained = NULL;
-  edgeai_trainer *trainer = NULL;
-  edgeai_span span = {samples, sizeof samples};
   edgeai_status status;
-  size_t bytes;
-  long before = 0;
-  int i;
-  for (i = 0; i < 32 * 6; i++) samples[i] = (float)(i * 37 % 64) / 32 - 1;
-  for (i = 0; i < 32; i++) labels[i] = i % 3;
+  good_samples();
   edgeai_architecture_options_init(&network, sizeof network);
   network.architecture = EDGEAI_ARCHITECTURE_MLP;
   network.widths = widths;
   network.width_count = 4;
   network.batch_norm = 1;
   network.allocator = hook;
-  status = edgeai_model_create(&network, &model, &error);
+  status = edgeai_model_create(&network, model, &error);
   edgeai_trainer_options_init(&options, sizeof options);
   edgeai_training_method_init(&method, kind, sizeof method);
   /* Masks change in each of the first steps; surgery prunes and splices, by a share or by first thresholds. */
@@ -124,20 +126,31 @@ static edgeai_status training(const edgeai_allocator *hook, int32_t kind, int32_
   method.layers = layers;
   method.layer_count = kind == EDGEAI_TRAINING_MAGNITUDE_PRUNING || kind == EDGEAI_TRAINING_NETWORK_SURGERY;
   method.across_layers = threads == 3;
-  options.batch = 32;
+  options.batch = SAMPLES;
   options.threads = threads;
   options.dropout = 0.1f;
   options.clip_norm = 1;
   options.methods = &method;
   options.method_count = kind >= 0;
+  if (!status) status = edgeai_trainer_create(*model, &options, trainer, &error);
+  return status;
+}
+
+/* A trainer, `count` steps, and what it gives away; the first failure ends it. *grown: what the steps asked the heap for. */
+static edgeai_status training(const edgeai_allocator *hook, int32_t kind, int32_t threads, int count, long *grown) {
+  edgeai_training_metrics metrics;
+  edgeai_model *model = NULL, *trained = NULL;
+  edgeai_trainer *trainer = NULL;
+  edgeai_status status = make_trainer(hook, kind, threads, &model, &trainer);
+  const long before = heap_calls;
+  size_t bytes;
+  int i;
   metrics.struct_size = sizeof metrics;
-  if (!status) status = edgeai_trainer_create(model, &options, &trainer, &error);
-  before = heap_calls;
   for (i = 0; i < count && !status; i++) {
-    status = edgeai_trainer_step_labels(trainer, &span, 1, labels, 32, &metrics, &error);
+    status = edgeai_trainer_step_labels(trainer, &span, 1, labels, SAMPLES, &metrics, &error);
   }
   *grown = heap_calls - before;
-  if (!status) status = edgeai_trainer_evaluate_labels(trainer, &span, 1, labels, 32, &metrics, &error);
+  if (!status) status = edgeai_trainer_evaluate_labels(trainer, &span, 1, labels, SAMPLES, &metrics, &error);
   if (!status) status = edgeai_trainer_export(trainer, EDGEAI_EXPORT_INFERENCE, &trained, &error);
   if (!status) status = edgeai_trainer_save_memory_required(trainer, &bytes, &error);
   edgeai_trainer_destroy(trainer);
@@ -176,6 +189,49 @@ static void training_running_dry(void) {
   budget = -1;
   taken = live_blocks = live_bytes = 0; /* objects that a call ran dry on may stay */
   printf("training: %ld blocks through the hook, out of memory at %ld of them\n", blocks, refused);
+}
+
+static int same_checkpoint(const edgeai_trainer *trainer, const edgeai_trainer *other) {
+  static char bytes[2][1 << 16];
+  size_t written[2] = {0, 0};
+  CHECK_STATUS(edgeai_trainer_save_memory(trainer, bytes[0], sizeof bytes[0], &written[0], &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_trainer_save_memory(other, bytes[1], sizeof bytes[1], &written[1], &error), EDGEAI_OK);
+  return written[0] > 0 && written[0] == written[1] && !memcmp(bytes[0], bytes[1], written[0]);
+}
+
+/* Steps that fail, and find no memory for their message: all is as before them, as for a trainer that did not try them. */
+static void failing_steps_running_dry(void) {
+  const float bad[2] = {NAN, 1e25f};
+  edgeai_model *model = NULL, *other_model = NULL;
+  edgeai_trainer *trainer = NULL, *other = NULL;
+  int round, i;
+  taken = 0;
+  budget = -1;
+  CHECK_STATUS(make_trainer(&allocator, EDGEAI_TRAINING_NETWORK_SURGERY, 1, &model, &trainer), EDGEAI_OK);
+  CHECK_STATUS(make_trainer(NULL, EDGEAI_TRAINING_NETWORK_SURGERY, 1, &other_model, &other), EDGEAI_OK);
+  for (round = 0; round < 3; round++) {
+    for (i = 0; i < SAMPLES && round < 2; i++) samples[i * FEATURES] = i % 2 ? bad[round] : -bad[round];
+    budget = 0;
+    for (i = 0; i < 3; i++) {
+      if (round == 2) edgeai_trainer_cancel(trainer);
+      CHECK_STATUS(edgeai_trainer_step_labels(trainer, &span, 1, labels, SAMPLES, NULL, &error), EDGEAI_ERROR_OUT_OF_MEMORY);
+    }
+    budget = -1;
+    CHECK(same_checkpoint(trainer, other));
+    if (round < 2) CHECK_STATUS(edgeai_trainer_step_labels(trainer, &span, 1, labels, SAMPLES, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+    good_samples();
+    CHECK_STATUS(edgeai_trainer_step_labels(other, &span, 1, labels, SAMPLES, NULL, &error), EDGEAI_OK);
+    budget = 0; /* a step that is good needs none */
+    CHECK_STATUS(edgeai_trainer_step_labels(trainer, &span, 1, labels, SAMPLES, NULL, &error), EDGEAI_OK);
+    budget = -1;
+    CHECK(same_checkpoint(trainer, other));
+  }
+  edgeai_trainer_destroy(trainer);
+  edgeai_trainer_destroy(other);
+  edgeai_model_destroy(model);
+  edgeai_model_destroy(other_model);
+  CHECK(!wrong_size);
+  taken = live_blocks = live_bytes = 0; /* objects that a call ran dry on may stay */
 }
 
 /* Opens, runs, saves, quantizes and compares with the hook; the first failure ends it. */
@@ -351,6 +407,7 @@ int main(int argc, char **argv) {
   runs_allocate_nothing(argv[1]);
   steps_allocate_nothing();
   training_running_dry();
+  failing_steps_running_dry();
 
   budget = -1;
   before = heap_calls;

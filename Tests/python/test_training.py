@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import small_model
+from onnx import helper
 
 import edgeai
 from edgeai import architectures, train
@@ -621,6 +623,72 @@ def test_learnt_ranges_give_the_integers_of_training(pictures: tuple[Data, Data]
     assert np.abs(exact).max() <= 1
     assert np.mean(exact != 0) < 0.02
     assert np.mean(differences() != 0) > 0.1
+
+
+def parted(reader: str) -> edgeai.Model:
+    """A layer whose result, a hundred times larger in its second half, is split: the halves are read by two dense layers, or by one and a
+    concatenation; or a convolution that a max pool and an average pool read."""
+    random = np.random.default_rng(7)
+
+    def normal(*shape: int) -> np.ndarray:
+        return (random.normal(0, 1, shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    first = normal(16, 8)
+    first[8:] *= 100
+    split = [
+        helper.make_node("Gemm", ["x", "w"], ["y"], transB=1),
+        helper.make_node("Relu", ["y"], ["z"]),
+        helper.make_node("Split", ["z"], ["a", "b"], axis=1),
+        helper.make_node("Gemm", ["a", "wa"], ["c"], transB=1),
+    ]
+    pools = [
+        helper.make_node("Reshape", ["x", "shape"], ["image"]),
+        helper.make_node("Conv", ["image", "wi"], ["h"]),
+        helper.make_node("MaxPool", ["h"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["p", "wp"], ["c"]),
+        helper.make_node("AveragePool", ["h"], ["m"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Add", ["c", "m"], ["out"]),
+    ]
+    nodes = {
+        "concatenation": [*split, helper.make_node("Concat", ["c", "b"], ["out"], axis=1)],
+        "layer": [*split, helper.make_node("Gemm", ["b", "wb"], ["d"], transB=1), helper.make_node("Add", ["c", "d"], ["out"])],
+        "pool": pools,
+    }[reader]
+    every = {
+        "w": first, "wa": normal(8, 8), "wb": normal(8, 8), "wi": normal(6, 1, 1, 1), "wp": normal(6, 6, 1, 1),
+        "shape": np.array([-1, 1, 4, 2]),
+    }
+    used = {name: value for name, value in every.items() if any(name in node.input for node in nodes)}
+    return edgeai.load(small_model(nodes, {"x": ("n", 8)}, ["out"], used))
+
+
+@pytest.mark.parametrize("reader", ["concatenation", "layer", "pool"])
+def test_learnt_ranges_saturate_nothing_for_other_readers(reader: str) -> None:
+    x = np.random.default_rng(8).normal(0, 1, (64, 8)).astype(np.float32)
+    model = parted(reader)
+    trainer = train.Trainer(
+        model, optimizer=train.SGD(1e-9), methods=[train.QuantizationAware(delay=2)], loss="mean_squared_error", batch=64
+    )
+    for _ in range(4):
+        trainer.step(x, edgeai.Session(model)(x))
+    trained, ranges = trainer.export(), trainer.ranges()
+    assert len(ranges) == (3 if reader == "layer" else 2)
+    calibrated, given = (edgeai.quantize(trained, x, report_samples=64, ranges=known).report.sqnr_db for known in (None, ranges))
+    assert calibrated > 30
+    assert given > calibrated - 1
+
+
+def test_ranges_are_those_of_what_is_not_dropped() -> None:
+    x, labels = points(64)
+
+    def ranges(dropout: float) -> list[tuple[float, float]]:
+        trainer = train.Trainer(small(), optimizer=train.SGD(1e-9), methods=[train.QuantizationAware(delay=1)], batch=64, dropout=dropout)
+        for _ in range(3):
+            trainer.step(x, labels)
+        return list(trainer.ranges().values())
+
+    # The first layer's input is not dropped, so what the second reads is the same with dropout as without.
+    assert ranges(0.5)[:2] == [pytest.approx(pair, rel=1e-5) for pair in ranges(0)[:2]]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ public final class MagnitudePruning: TrainingMethod {
     shares = masks.masks.map { sparsity.value(for: step.layers[$0.layer].name) }
   }
 
-  public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
+  public override func beforeStep(_ trainer: Trainer, _ step: Int) {
     guard step >= first, step <= last, step == last || (step - first) % every == 0 else { return }
     let share = cubicRamp(step, first: first, last: last)
     if isGlobal {

@@ -50,7 +50,7 @@ public final class NetworkSurgery: TrainingMethod {
     thresholds = try step.addKept("surgery/thresholds", .float32, Shape([masks.masks.count, 2]), nil)
   }
 
-  public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
+  public override func beforeStep(_ trainer: Trainer, _ step: Int) {
     if step == 0 { setThresholds(trainer) }
     guard let limits = trainer.keptPointer(thresholds)?.assumingMemoryBound(to: Float.self) else { return }
     guard step >= first, step <= stop, step == stop || (step - first) % every == 0 else { return }

@@ -96,7 +96,7 @@ public final class QuantizationAware: TrainingMethod {
     }
   }
 
-  public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
+  public override func beforeStep(_ trainer: Trainer, _ step: Int) {
     if isFrozen != Node.noValue { trainer.keptToChange(isFrozen)?.storeBytes(of: step < freeze ? 0 : 1, as: Float.self) }
     guard isOn != Node.noValue else { return }
     trainer.keptToChange(isOn)?.storeBytes(of: step < delay ? 0 : 1, as: Float.self)

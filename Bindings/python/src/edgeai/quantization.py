@@ -122,7 +122,7 @@ def quantize(
         percentile: For that calibrator: share of the values inside the range, in percent.
         momentum: For the moving average: weight of the past.
         ranges: Least and greatest value of tensors that are known, by name, in place of what the calibrator finds: those that
-            quantization-aware training has learnt (:meth:`edgeai.train.Trainer.ranges`).
+            quantization-aware training has learnt (:meth:`edgeai.train.Trainer.ranges`). A name must be that of one tensor.
         report_samples: How many samples the report is measured on; 0 measures nothing.
         threads: For running the model.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.

@@ -91,7 +91,7 @@ class Trainer:
         normalization_momentum: Weight of the past in the running statistics of batch normalization.
         teacher: Distillation (Hinton et al. 2015): a model with the same inputs and output.
         teacher_share: Of the teacher's softened probabilities in the loss.
-        temperature: Softens both.
+        temperature: Softens both; 1e-6 to 1e6.
         frozen: Operators whose parameters and statistics stay as they are, by name; a name may end in ``*``, and is that of all
             operators that have it. One that shares a constant with an operator that learns it is an error.
         seed: Of dropout and of methods that draw numbers.
@@ -325,8 +325,10 @@ class Trainer:
 
     def ranges(self) -> dict[str, tuple[float, float]]:
         """The ranges that :class:`QuantizationAware` has learnt of what layers read, by the names that these tensors have in the exported
-        model: ``edgeai.quantize(trainer.export(), data, ranges=trainer.ranges())`` makes the int8 model round what training
-        rounded. Empty without the method, and before the first step; without layers whose name others have."""
+        model: ``edgeai.quantize(trainer.export(), data, ranges=trainer.ranges())`` makes the int8 model round as training did where a
+        layer reads what an operator has computed, or that moved (through a max pool, reshaped) for no other reader; where it is split,
+        or something else reads it before it is moved, the range that calibration finds stays. Empty without the method, and before the
+        first step; without layers and tensors whose name others have."""
         return {tensor: (low, high) for tensor, low, high in self._core.ranges()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
