@@ -554,7 +554,7 @@ typedef struct edgeai_stage_layer_info {
   uint32_t measured;          /* 1: sqnr_db holds a figure */
   const char *name;           /* of the operator in the original */
   uint64_t weights;
-  uint64_t kept;              /* weights that are not 0 */
+  uint64_t kept;              /* weights that are not +0; a -0 costs bytes and counts */
   uint64_t bits;              /* that tell the weights' values apart: 0 to 12, or 32 for more than 4096 values */
   uint64_t bytes;             /* the weights' part of the coded file */
   uint64_t nanoseconds;

@@ -79,6 +79,19 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
   try expectSame(graph([(.float64, [6], bytes(doubles))]))
 }
 
+/// The coder and who counts mean the same by a zero: a -0 has to come back, so it is none.
+@Test func zerosHaveNoBits() throws {
+  var graph = Graph()
+  let id = try graph.addConstant("w", .float32, Shape([6]), [0, -0.0, 1, 0, .nan, -1] as [Float])
+  #expect(try constantCensus(graph.values[id]) == (6, 2, 5))
+  // As many -0 as a sparse constant needs zeros.
+  var random = Random(state: 8)
+  let mixed = (0..<8000).map { $0 % 5 == 0 ? -0.0 : 1 + random.unit() }
+  let many = try graph.addConstant("many", .float32, Shape([80, 100]), mixed)
+  #expect(try constantCensus(graph.values[many]).zeros == 0)
+  #expect(try ConstantEncoder(.adaptive).form(graph.values[many], graph.values[many].constant!).form.kind == .split)
+}
+
 /// What values are is found, and coded so.
 @Test func structureIsFound() throws {
   var random = Random(state: 42)

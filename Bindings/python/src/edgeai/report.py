@@ -37,7 +37,7 @@ class StageLayer:
 
     name: str
     weights: int
-    #: Weights that are not 0.
+    #: Weights that are not +0; a -0 is a value of its own for the coder.
     kept: int
     #: That tell the weights' values apart; 32 for more than 4096 values.
     bits: int
