@@ -1,0 +1,95 @@
+@testable import Format
+import Graph
+import Testing
+
+private struct Numbers {
+  var state: UInt64
+  mutating func below(_ bound: Int) -> Int {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return Int(state >> 33) % bound
+  }
+}
+
+/// Lists of numbers that contexts predict in part, `count` of a thousand: a millisecond each.
+private func lists(_ count: Int) throws -> Graph {
+  var random = Numbers(state: 17)
+  var graph = Graph(name: "lists")
+  for index in 0..<count {
+    let numbers = (0..<1000).map { _ in Int32(random.below(1 << 18) - 1 << 17) }
+    _ = try graph.addConstant(Text("list\(index)"), .int32, Shape([1000]), numbers)
+  }
+  return graph
+}
+
+private func forms(_ file: Storage) throws -> [ConstantForm] {
+  try openCompact(UnsafeRawBufferPointer(start: file.base, count: file.count), Limits()).stream.forms
+}
+
+/// A file that decodes in its time has the slow forms; in one that would not, as many as there is time for.
+@Test func slowFormsAreUsedWhileThereIsTime() throws {
+  let small = try lists(10)
+  #expect(try forms(encodeModel(small, .adaptive)).allSatisfy { $0.kind == .list })
+
+  let large = try lists(40)
+  let file = try encodeModel(large, .adaptive)
+  let found = try forms(file)
+  let slow = found.filter { $0.kind == .list }.count
+  let time = DecodingTime.list(1000 * slow, bytes: 4, isReal: false) + DecodingTime.split(1000 * (40 - slow), bytes: 4)
+  let most = DecodingTime.budget(160_000)
+  #expect(found.allSatisfy { $0.kind == .list || $0.kind == .split })
+  // The time of one list is left, and the description's.
+  #expect(time <= most && time > most * 8 / 10)
+  let again = try decodeModel(UnsafeRawBufferPointer(start: file.base, count: file.count), owner: nil, limits: Limits())
+  #expect(try encoded(again) == encoded(large))
+  let huffman = try forms(encodeModel(large, .huffman))
+  #expect(huffman.allSatisfy { $0.kind == .list })
+}
+
+/// 200 MB/s in the constants' own types.
+@Test func aFileHasFiveNanosecondsForEachByte() {
+  #expect(DecodingTime.budget(1000) == 20_000_000)
+  #expect(DecodingTime.budget(100_000_000) == 500_000_000)
+}
+
+/// No choice within the same time takes fewer bytes than the one of a price does.
+@Test func formsOfTheFewestBytesAreChosen() {
+  var random = Numbers(state: 4)
+  let kinds: [ConstantForm.Kind] = [.mixed, .fast, .fixed]
+  for _ in 0..<200 {
+    let ways = (0..<6).map { _ in
+      var (bytes, time) = (random.below(1000) + 1, Int64(random.below(1 << 30) + 1_000_000_000))
+      return (0...random.below(3)).map { index in
+        defer {
+          bytes += random.below(100) + 1
+          time = time * Int64(random.below(9)) / 10
+        }
+        return CodingWay(kind: kinds[index], bytes: bytes, nanoseconds: time)
+      }
+    }
+    func total(_ choice: [ConstantForm.Kind]) -> (bytes: Int, time: Int64) {
+      zip(ways, choice).reduce((0, 0)) { sum, entry in
+        let way = entry.0.first { $0.kind == entry.1 }!
+        return (sum.0 + way.bytes, sum.1 + way.nanoseconds)
+      }
+    }
+    let first = total(ways.map { $0[0].kind })
+    let least = ways.reduce(Int64(0)) { $0 + $1.map { $0.nanoseconds }.min()! }
+    #expect(CodingWay.chosen(ways, within: first.time) == nil)
+    guard least < first.time else { continue }
+    let budget = least + (first.time - least) * Int64(random.below(10)) / 10
+    let chosen = total(CodingWay.chosen(ways, within: budget)!)
+    #expect(chosen.time <= budget)
+    var choices: [[ConstantForm.Kind]] = [[]]
+    for each in ways { choices = choices.flatMap { start in each.map { start + [$0.kind] } } }
+    for choice in choices where total(choice).time <= chosen.time { #expect(total(choice).bytes >= chosen.bytes) }
+  }
+}
+
+@Test func withoutTimeTheFastestFormsAreChosen() {
+  let ways = [[CodingWay(kind: .list, bytes: 10, nanoseconds: 90_000), CodingWay(kind: .raw, bytes: 40, nanoseconds: 0)], [CodingWay(kind: .mixed, bytes: 0, nanoseconds: 0)]]
+  #expect(CodingWay.chosen(ways, within: -1) == [.raw, .mixed])
+  // Not for many bytes.
+  let dear = [[CodingWay(kind: .fast, bytes: 1000, nanoseconds: 90_000), CodingWay(kind: .fixed, bytes: 2000, nanoseconds: 10_000)]]
+  #expect(CodingWay.chosen(dear, within: -1) == [.fast])
+  #expect(CodingWay.chosen(ways, within: 90_000) == nil)
+}
