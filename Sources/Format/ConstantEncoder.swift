@@ -7,7 +7,7 @@ struct CodedConstant {
   let form: ConstantForm
   /// What stands behind the main stream.
   let chunk: [UInt8]
-  /// This form, and with adaptive coding others that may stand in its place to save time.
+  /// This form, and with adaptive coding others that may stand in its place to save time, at last none.
   let ways: [CodingWay]
 
   init(_ form: ConstantForm, _ chunk: [UInt8] = [], bytes: Int = 0, nanoseconds: Int64 = 0, others: [CodingWay] = []) {
@@ -37,10 +37,10 @@ struct ConstantEncoder {
   /// earlier call named.
   func form(_ value: Value, _ constant: TensorData, as kind: ConstantForm.Kind? = nil) throws(EdgeError) -> CodedConstant {
     let matrix = ConstantMatrix(value.shape)
-    guard matrix.count > 0 else { return CodedConstant(ConstantForm(.raw)) }
+    if matrix.count == 0 || kind == .raw { return raw(constant) }
     guard let source = try SymbolSource(value, constant, matrix) else { return try unstructured(value, constant, matrix, as: kind) }
     if source.form.symbols == 1 { return CodedConstant(source.form) }
-    return coding == .huffman ? huffman(source, matrix) : try adaptive(source, matrix, as: kind)
+    return coding == .huffman ? huffman(source, matrix) : try adaptive(source, matrix, constant, as: kind)
   }
 
   private func huffman(_ source: SymbolSource, _ matrix: ConstantMatrix) -> CodedConstant {
@@ -57,12 +57,20 @@ struct ConstantEncoder {
     return CodedConstant(form, coder.output)
   }
 
-  private func adaptive(_ source: SymbolSource, _ matrix: ConstantMatrix, as kind: ConstantForm.Kind?) throws(EdgeError) -> CodedConstant {
+  private func raw(_ constant: TensorData) -> CodedConstant {
+    var form = ConstantForm(.raw)
+    form.chunkBytes = constant.byteCount
+    return CodedConstant(form, [UInt8](constant.bytes), bytes: constant.byteCount)
+  }
+
+  private func adaptive(
+    _ source: SymbolSource, _ matrix: ConstantMatrix, _ constant: TensorData, as kind: ConstantForm.Kind?
+  ) throws(EdgeError) -> CodedConstant {
     let zeros = source.counts[source.form.zero]
     let hasFlags = zeros > matrix.count / 16
     let hasFewSymbols = source.form.symbols <= FixedMatrix.most
     let mayBeFixed = !hasFlags && hasFewSymbols && matrix.count >= ConstantForm.leastFixedSymbols
-    func coded(_ kind: ConstantForm.Kind, _ chunk: [UInt8], bytes: Int, others: [CodingWay] = []) -> CodedConstant {
+    func coded(_ kind: ConstantForm.Kind, _ chunk: [UInt8], bytes: Int, others: [CodingWay]) -> CodedConstant {
       var form = source.form
       form.kind = kind
       form.hasFlags = kind == .fast && hasFlags
@@ -70,8 +78,8 @@ struct ConstantEncoder {
       let time = DecodingTime.symbols(form, matrix, zeros: zeros)
       return CodedConstant(form, chunk, bytes: bytes, nanoseconds: time, others: others)
     }
-    if kind == .mixed { return coded(.mixed, [], bytes: 0) }
-    if kind == .fixed { return coded(.fixed, try fixedChunk(source, matrix), bytes: 0) }
+    if kind == .mixed { return coded(.mixed, [], bytes: 0, others: []) }
+    if kind == .fixed { return coded(.fixed, try fixedChunk(source, matrix), bytes: 0, others: []) }
 
     var mixedBytes = Int.max
     let steps = matrix.count.addingReportingOverflow((matrix.count - zeros) * 8)
@@ -88,12 +96,13 @@ struct ConstantEncoder {
     code(source, matrix, fast)
     fast.end()
     let fastBytes = fast.output.count
-    var found = coded(.fast, fast.output, bytes: fastBytes)
+    let plain = [CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)]
+    var found = coded(.fast, fast.output, bytes: fastBytes, others: plain)
     if kind != nil { return found }
     if hasFewSymbols {
       let chunk = try fixedChunk(source, matrix)
       let bytes = chunk.count + source.form.symbols / 2
-      let fixed = coded(.fixed, chunk, bytes: bytes)
+      let fixed = coded(.fixed, chunk, bytes: bytes, others: plain)
       // Fixed probabilities may cost half a percent.
       let isFixed = mayBeFixed && bytes <= fastBytes + fastBytes / 200
       found = isFixed ? fixed : coded(.fast, fast.output, bytes: fastBytes, others: fixed.ways)
@@ -148,12 +157,11 @@ struct ConstantEncoder {
     }
     if chunk.count >= constant.byteCount - constant.byteCount / 64 {
       fast.restore(learned)
-      form = ConstantForm(.raw)
-      chunk = [UInt8](constant.bytes)
-      time = 0
+      return raw(constant)
     }
     form.chunkBytes = chunk.count
-    return CodedConstant(form, chunk, bytes: chunk.count, nanoseconds: time)
+    let plain = CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)
+    return CodedConstant(form, chunk, bytes: chunk.count, nanoseconds: time, others: [plain])
   }
 
   /// Which elements are not zero, fast-coded.

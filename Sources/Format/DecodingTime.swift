@@ -13,7 +13,7 @@ enum DecodingTime {
   private static let fixedSymbol: Int64 = 3
   private static let fixedTable: Int64 = 25_000
   private static let fixedLevel: Int64 = 350
-  private static let plainByte: Int64 = 4
+  private static let plainByte: Int64 = 2
 
   /// What a file may take: so much for each byte of its constants, in their own types, which is 200 MB/s, or this for a file that
   /// then has less. There bytes count for more than milliseconds.
@@ -65,15 +65,15 @@ struct CodingWay {
   let nanoseconds: Int64
 
   /// For each constant one of its ways, of which the first is the smallest or nearly: those that take the fewest bytes in the time
-  /// that the file has for its constants. Nil when that is enough for the first ones. Where there is not enough for any, those that
-  /// save time for few bytes.
+  /// that the file has for its constants. Nil when that is enough for the first ones.
   static func chosen(_ ways: [[CodingWay]], within budget: Int64) -> [ConstantForm.Kind]? {
     var first: Int64 = 0
     for constant in ways { first &+= constant[0].nanoseconds }
     if first <= budget { return nil }
-    // At a price of time each constant has its own best way; the lowest price that keeps to the budget is found. It is at most a
-    // byte for 256 ns: more is not worth it, also where there is not time enough.
-    var (low, high) = (Int64(0), Int64(1) << 16)
+    // At a price of time each constant has its own best way; the lowest price that keeps to the budget is found, of at most a byte
+    // for 32 ns. Where that is not enough, only what saves time for few bytes is worth it.
+    var (low, high) = (Int64(0), Int64(1) << 19)
+    if best(ways, high).nanoseconds > budget { return best(ways, 1 << 16).kinds }
     while low < high {
       let middle = (low &+ high) / 2
       if best(ways, middle).nanoseconds <= budget { high = middle } else { low = middle &+ 1 }

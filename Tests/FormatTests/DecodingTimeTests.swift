@@ -45,6 +45,23 @@ private func forms(_ file: Storage) throws -> [ConstantForm] {
   #expect(huffman.allSatisfy { $0.kind == .list })
 }
 
+/// Floats of which only exponents can be coded, in 24 ms: some are as they are.
+@Test func denseFloatsKeepToTheirTime() throws {
+  var random = Numbers(state: 30)
+  var graph = Graph(name: "floats")
+  for index in 0..<12 {
+    let numbers = (0..<100_000).map { _ in Float(random.below(1 << 24) - 1 << 23) * 1.1 }
+    _ = try graph.addConstant(Text("w\(index)"), .float32, Shape([100, 1000]), numbers)
+  }
+  let file = try encodeModel(graph, .adaptive)
+  let found = try forms(file)
+  let coded = found.filter { $0.kind == .split }.count
+  #expect(coded > 4 && found.allSatisfy { $0.kind == .split || $0.kind == .raw })
+  #expect(DecodingTime.split(100_000 * coded, bytes: 4) <= DecodingTime.budget(4_800_000))
+  let again = try decodeModel(UnsafeRawBufferPointer(start: file.base, count: file.count), owner: nil, limits: Limits())
+  #expect(try encoded(again) == encoded(graph))
+}
+
 /// 200 MB/s in the constants' own types.
 @Test func aFileHasFiveNanosecondsForEachByte() {
   #expect(DecodingTime.budget(1000) == 20_000_000)
@@ -91,5 +108,6 @@ private func forms(_ file: Storage) throws -> [ConstantForm] {
   // Not for many bytes.
   let dear = [[CodingWay(kind: .fast, bytes: 1000, nanoseconds: 90_000), CodingWay(kind: .fixed, bytes: 2000, nanoseconds: 10_000)]]
   #expect(CodingWay.chosen(dear, within: -1) == [.fast])
+  #expect(CodingWay.chosen(dear, within: 20_000) == [.fixed])
   #expect(CodingWay.chosen(ways, within: 90_000) == nil)
 }
