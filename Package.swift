@@ -95,7 +95,7 @@ let testedTargets: [Target] = [
   tests("FormatTests", ["Graph", "Format", "CPlatform"]),
   tests("RuntimeTests", ["Graph", "Runtime"]),
   tests("CompressionTests", ["Graph", "Runtime", "Compression"]),
-  tests("TrainingTests", ["Graph", "Runtime", "Training"]),
+  tests("TrainingTests", ["Compression", "Graph", "Runtime", "Training"]),
 ]
 
 let package = Package(

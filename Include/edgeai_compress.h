@@ -41,6 +41,12 @@ typedef struct edgeai_span {
 #define EDGEAI_CALIBRATOR_ENTROPY 3         /* least Kullback-Leibler divergence */
 #define EDGEAI_CALIBRATOR_MSE 4             /* least mean squared error */
 
+/* The range of a tensor's values. */
+typedef struct edgeai_tensor_range {
+  const char *tensor;
+  float min, max;
+} edgeai_tensor_range;
+
 typedef struct edgeai_quantize_options {
   uint32_t struct_size;
   int32_t calibrator;         /* EDGEAI_CALIBRATOR_*; default MIN_MAX */
@@ -57,6 +63,9 @@ typedef struct edgeai_quantize_options {
   size_t float_type_count;
   edgeai_progress_fn progress;     /* optional */
   void *progress_context;
+  const edgeai_tensor_range *ranges;  /* ranges that are known, as edgeai_trainer_range gives them, in place of those that the
+                               * calibrator finds; widened to contain 0; the last of a tensor counts; copied */
+  size_t range_count;
 } edgeai_quantize_options;
 
 /* Defaults: edgeai_quantize_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -67,8 +76,8 @@ EDGEAI_API void edgeai_quantize_options_init(edgeai_quantize_options *options, s
 typedef struct edgeai_calibration edgeai_calibration;
 
 /* options: optional. Memory: a session of batch 1 whose results all stay readable, and the statistics.
- * Errors: INVALID_ARGUMENT (an option, or a name in float_names that the model does not have), UNSUPPORTED_FEATURE
- * (the model is quantized already), OUT_OF_MEMORY. Since 0.1. */
+ * Errors: INVALID_ARGUMENT (an option, a name in float_names that the model does not have, a range that is not finite or
+ * not of a float32 tensor that the model computes), UNSUPPORTED_FEATURE (the model is quantized already), OUT_OF_MEMORY. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_calibration_create(const edgeai_model *model, const edgeai_quantize_options *options,
                                                    edgeai_calibration **calibration, edgeai_error *error);
 

@@ -189,13 +189,14 @@ typedef struct edgeai_trainer_options {
   int64_t period;              /* SCHEDULE_STEP needs it; default 0 */
   int64_t seed;                /* of dropout and methods; default 0 */
   const char *isa;             /* optional: an edgeai_isa_name, as in edgeai_session_options */
-  const char *const *frozen;   /* operators whose parameters and statistics stay as they are, by name, also with '*' */
+  const char *const *frozen;   /* operators whose parameters and statistics stay as they are, by name, also with '*': all that have the
+                                * name. One that shares a constant with an operator that learns it is an error */
   size_t frozen_count;
   const edgeai_model *teacher; /* optional: distillation (Hinton et al. 2015) from a model with the same inputs and output. The
                                 * handle is borrowed for edgeai_trainer_create; memory it was opened from stays until the trainer is
                                 * destroyed */
   float teacher_share;         /* of the teacher's softened probabilities in the loss; 0 to 1; default 0.5 */
-  float temperature;           /* above 0; default 1 */
+  float temperature;           /* 1e-6 to 1e6; default 1 */
   const edgeai_training_method *methods; /* optional; each element has its struct_size */
   size_t method_count;
 } edgeai_trainer_options;
@@ -220,7 +221,8 @@ typedef struct edgeai_training_metrics {
  * that convolutions, dense layers, products and normalizations read are its parameters; batch normalizations take the statistics of
  * their batch. The model is not changed. options: optional.
  * Memory: what edgeai_trainer_memory says, and tables of the step.
- * Errors: INVALID_ARGUMENT (an option, a number of a method, a name that no operator has, a model without parameters),
+ * Errors: INVALID_ARGUMENT (an option, a number of a method, a name that no operator has, a model without parameters, a constant
+ * that one operator learns and a frozen one reads),
  * UNSUPPORTED_OPERATOR naming an operator without a gradient, UNSUPPORTED_FEATURE (a quantized model, one with state or several
  * outputs, an instruction set that this processor does not have), SHAPE_MISMATCH (the teacher's inputs or output), OUT_OF_MEMORY.
  * Since 0.1. */
@@ -232,11 +234,11 @@ EDGEAI_API void edgeai_trainer_destroy(edgeai_trainer *trainer);
 /* One step: gradients of the loss of `batch` samples (of one where the model's batch is fixed), and an update of all parameters.
  * inputs: one span for each input of the model, in order, each holding exactly so many samples in the input's element type.
  * targets: float32, of the output's shape; with CROSS_ENTROPY probabilities of the classes. metrics: optional.
- * Allocates nothing, apart from the steps in which a pruning method changes its masks: those take 4 bytes for each of the weights.
+ * Allocates nothing.
  * Errors: SHAPE_MISMATCH (a number of inputs or bytes), INVALID_ARGUMENT (NULL; a loss, or a sum of the squares of all parameters
- * after the step, that is not finite: the message says which parameter it is, or that the data or the learning rate are too large),
- * CANCELLED. After an error the parameters are as before
- * the step, and it may be tried again. Since 0.1. */
+ * after the step, that is not finite, a moment or running statistic that has become infinite or NaN: the message says which
+ * parameter or statistic it is, or that the data or the learning rate are too large), CANCELLED. After an error everything is as before
+ * the step, masks and ranges too, and it may be tried again. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_trainer_step(edgeai_trainer *trainer, const edgeai_span *inputs, size_t input_count,
                                              const edgeai_span *targets, edgeai_training_metrics *metrics, edgeai_error *error);
 
@@ -281,12 +283,21 @@ EDGEAI_API edgeai_status edgeai_trainer_save_memory(const edgeai_trainer *traine
 EDGEAI_API edgeai_status edgeai_trainer_load_file(edgeai_trainer *trainer, const char *path, edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_trainer_load_memory(edgeai_trainer *trainer, const void *data, size_t size, edgeai_error *error);
 
+/* The ranges that QUANTIZATION_AWARE has learnt of what layers read, by the names that these tensors have in the exported model: given to
+ * edgeai_quantize_options, they make the int8 model round what training rounded. range_count: how many; 0 for NULL, without the
+ * method or its activation_bits, and before the first step. Layers whose name others have are left out.
+ * range: filled; its name lives as long as the trainer, its numbers are those of the next step.
+ * Errors: INVALID_ARGUMENT. Since 0.1. */
+EDGEAI_API size_t edgeai_trainer_range_count(const edgeai_trainer *trainer);
+EDGEAI_API edgeai_status edgeai_trainer_range(const edgeai_trainer *trainer, size_t index, edgeai_tensor_range *range,
+                                              edgeai_error *error);
+
 /* Steps taken, those before a checkpoint included. Since 0.1. */
 EDGEAI_API uint64_t edgeai_trainer_step_count(const edgeai_trainer *trainer);
 /* The learning rate of the next step; 0 for NULL. Since 0.1. */
 EDGEAI_API double edgeai_trainer_learning_rate(const edgeai_trainer *trainer);
-/* Bytes of the block: parameters, moments, results kept for gradients, scratch. Known before the first step, and the same after
- * each. 0 for NULL. Since 0.1. */
+/* Bytes that steps work in: parameters, moments, results kept for gradients, scratch, masks and what they were before a step. Known
+ * before the first step, and the same after each. 0 for NULL. Since 0.1. */
 EDGEAI_API size_t edgeai_trainer_memory(const edgeai_trainer *trainer);
 
 /* The kernel calls of a step, as edgeai_session_plan_* tell them. op_index counts the operators of the step. Since 0.1. */

@@ -10,12 +10,15 @@ public struct CalibrationResult {
   public var ranges: [ValueRange?]
   /// For each value, how many numbers did not count because they are NaN or infinite.
   public var ignored: [Int]
+  /// For each value, whether its range was given.
+  public var isKnown: [Bool]
   /// Samples seen.
   public var samples: Int
 
   public init(ranges: [ValueRange?], ignored: [Int], samples: Int) {
     self.ranges = ranges
     self.ignored = ignored
+    isKnown = [Bool](repeating: false, count: ranges.count)
     self.samples = samples
   }
 }
@@ -33,24 +36,39 @@ public final class Calibration {
   private let runner: GraphRunner
   private typealias Observed = (value: ValueID, count: Int, observer: RangeObserver)
   private var observers: [Observed]
+  /// Ranges that were given, for each value.
+  private let known: [ValueRange?]
   public private(set) var sampleCount = 0
   private var isFinished = false
 
-  private init(_ graph: Graph, _ options: CalibrationOptions, _ runner: GraphRunner, _ observers: [Observed]) {
+  private init(
+    _ graph: Graph, _ options: CalibrationOptions, _ runner: GraphRunner, _ observers: [Observed], _ known: [ValueRange?]
+  ) {
     self.graph = graph
     self.options = options
     self.runner = runner
     self.observers = observers
+    self.known = known
   }
 
-  /// `graph`: float and optimized. Throws `invalidArgument` (an option), `unsupportedFeature` (quantized already),
-  /// `unsupportedOperator`, `outOfMemory`.
+  /// `graph`: float and optimized. Throws `invalidArgument` (an option, a known range of no computed tensor), `unsupportedFeature`
+  /// (quantized already), `unsupportedOperator`, `outOfMemory`.
   public static func make(_ graph: Graph, _ options: CalibrationOptions = CalibrationOptions()) throws(EdgeError) -> Calibration {
     try options.validate()
     for value in graph.values where value.quantization != nil {
       throw EdgeError(.unsupportedFeature, "the model is quantized already", tensor: value.name)
     }
     let observed = try GraphRunner.computedValues(graph).filter { graph.values[$0].dtype == .float32 }
+    var known = [ValueRange?](repeating: nil, count: graph.values.count)
+    for (tensor, range) in options.known {
+      guard let value = observed.first(where: { graph.values[$0].name == tensor }) else {
+        throw EdgeError(.invalidArgument, "no float32 tensor that the model computes is named '\(tensor)'", tensor: tensor)
+      }
+      guard range.min <= range.max, range.min.isFinite, range.max.isFinite else {
+        throw EdgeError(.invalidArgument, "the range of '\(tensor)' is no range", tensor: tensor)
+      }
+      known[value] = range.union(ValueRange(min: 0, max: 0))
+    }
     let runner = try GraphRunner.make(graph, observed: observed, threads: options.threads, isa: nil)
     var observers: [Observed] = []
     for value in observed {
@@ -59,7 +77,7 @@ public final class Calibration {
       }
       observers.append((value, count, try RangeObserver(options)))
     }
-    return Calibration(graph, options, runner, observers)
+    return Calibration(graph, options, runner, observers, known)
   }
 
   /// Takes samples. `inputs`: a pointer for each input of the graph, to that many dense samples one after another.
@@ -97,6 +115,8 @@ public final class Calibration {
       ignored[entry.value] = entry.observer.ignored
     }
     isFinished = true
-    return CalibrationResult(ranges: ranges, ignored: ignored, samples: sampleCount)
+    var result = CalibrationResult(ranges: ranges, ignored: ignored, samples: sampleCount)
+    for (value, range) in known.enumerated() where range != nil { (result.ranges[value], result.isKnown[value]) = (range, true) }
+    return result
   }
 }

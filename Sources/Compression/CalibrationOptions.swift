@@ -31,6 +31,8 @@ public struct CalibrationOptions {
   public var percentile = 99.99
   /// `movingAverage`: weight of the past, from 0 up to but not including 1.
   public var momentum = 0.9
+  /// Ranges of tensors that are known: they take the place of what would be found, and no other tensor's range changes them.
+  public var known: [(tensor: Text, range: ValueRange)] = []
   /// Threads that run the model.
   public var threads = 1
   public var progress: CompressionProgress?

@@ -28,7 +28,7 @@ extension Graph {
     for value in values where value.quantization != nil {
       throw EdgeError(.unsupportedFeature, "the model is quantized already", tensor: value.name)
     }
-    guard calibration.ranges.count == values.count, calibration.ignored.count == values.count else {
+    guard calibration.ranges.count == values.count, calibration.ignored.count == values.count, calibration.isKnown.count == values.count else {
       throw EdgeError(.invalidArgument, "the calibration belongs to another graph")
     }
     let quantizer = GraphQuantizer(self, try ControlFlow(self), calibration, options)
@@ -60,7 +60,7 @@ private final class GraphQuantizer {
     for (id, value) in source.values.enumerated() where value.constant != nil { ranges[id] = ValueRange.ofConstant(value) }
     let domains = DomainAssignment(source, flow: flow, ranges: ranges, ignored: calibration.ignored, options: options)
     self.domains = domains
-    schemes = SchemeAssignment(source, ranges: ranges, isInteger: { domains.isInteger($0) })
+    schemes = SchemeAssignment(source, ranges: ranges, isKnown: calibration.isKnown, isInteger: { domains.isInteger($0) })
     result = Graph(name: source.name)
     result.metadata = source.metadata
     reasons = [Text](repeating: "", count: source.nodes.count)

@@ -7,7 +7,8 @@ import Graph
 /// Values connected by operators that move data form a class with one scheme: that of the value the data comes
 /// from. A concatenation wants one scheme for all inputs and its result (the union of their ranges): a class that
 /// goes nowhere else, or whose range would at most double, takes part in it; another one keeps its own scheme and
-/// is requantized at the concatenation's input.
+/// is requantized at the concatenation's input. A range that was given is not changed by any of this, and is its class's: what lies
+/// outside saturates before it is moved as it would afterwards.
 final class SchemeAssignment {
   /// A range at most this much wider costs one bit: less than a requantization's extra rounding and step.
   private static let toleratedGrowth = 2.0
@@ -20,11 +21,14 @@ final class SchemeAssignment {
   private let graph: Graph
   private var parents: [Int]
   private var schemes: [Scheme?]
+  /// Of the classes' roots, as `schemes`.
+  private var isKnown: [Bool]
   private var members: [[ValueID]]
 
   /// `isInteger`: of each node, by `DomainAssignment`.
-  init(_ graph: Graph, ranges: [ValueRange?], isInteger: (Int) -> Bool) {
+  init(_ graph: Graph, ranges: [ValueRange?], isKnown: [Bool], isInteger: (Int) -> Bool) {
     self.graph = graph
+    self.isKnown = isKnown
     parents = Array(graph.values.indices)
     schemes = []
     members = []
@@ -47,7 +51,7 @@ final class SchemeAssignment {
           for output in node.outputs { join(output, into: input) }
         }
       default:
-        for output in node.outputs {
+        for output in node.outputs where !isKnown[output] {
           if let natural = QuantizationParameters.natural(node.op) {
             schemes[output] = .natural(natural)
           } else if let range = ranges[output] {
@@ -90,6 +94,7 @@ final class SchemeAssignment {
     let from = root(value)
     let to = root(other)
     guard from != to else { return }
+    if isKnown[from], !isKnown[to] { (schemes[to], isKnown[to]) = (schemes[from], true) }
     schemes[to] = schemes[to] ?? schemes[from]
     parents[from] = to
     members[to] += members[from]
@@ -108,7 +113,7 @@ final class SchemeAssignment {
   /// Makes room for a padding value that is near the range; one far away saturates instead of spoiling it.
   private func extend(_ value: ValueID, to element: Float) {
     let class_ = root(value)
-    guard case .range(let old) = schemes[class_] else { return }
+    guard case .range(let old) = schemes[class_], !isKnown[class_] else { return }
     let extended = old.union(ValueRange(min: element, max: element))
     if element != 0, extended.widthWithZero <= old.widthWithZero * SchemeAssignment.toleratedGrowth { schemes[class_] = .range(extended) }
   }
@@ -127,19 +132,19 @@ final class SchemeAssignment {
       first = first ?? own
     }
     guard let union, let source = node.input(0) else { return }
+    if isKnown[result], quantization(result) != first { isUniform = false }
     if isUniform, let scheme = schemes[root(source)] {
       // Joining keeps later concatenations from taking them apart.
       schemes[result] = scheme
       for input in node.activations where graph.values[input].constant == nil { join(input, into: result) }
       return
     }
-    schemes[result] = .range(union)
+    if !isKnown[result] { schemes[result] = .range(union) }
     for input in node.activations {
       let class_ = root(input)
-      guard class_ != root(result), graph.values[input].constant == nil, case .range(let own) = schemes[class_] else { continue }
-      if goesOnly(to: index, class_, consumers) || union.widthWithZero <= own.widthWithZero * SchemeAssignment.toleratedGrowth {
-        join(class_, into: result)
-      }
+      guard class_ != root(result), graph.values[input].constant == nil, !isKnown[class_], case .range(let own) = schemes[class_] else { continue }
+      let isNear = !isKnown[result] && union.widthWithZero <= own.widthWithZero * SchemeAssignment.toleratedGrowth
+      if isNear || goesOnly(to: index, class_, consumers) { join(class_, into: result) }
     }
   }
 

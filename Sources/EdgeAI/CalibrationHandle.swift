@@ -46,6 +46,7 @@ final class CalibrationHandle {
     settings.calibrator = kind
     settings.percentile = Double(options.percentile)
     settings.momentum = Double(options.momentum)
+    settings.known = try tensorRanges(options.ranges, options.range_count)
     settings.threads = Int(options.threads)
     settings.progress = progress
     var quantizer = QuantizerOptions()

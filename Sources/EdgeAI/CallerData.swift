@@ -42,6 +42,15 @@ func layerValues(_ list: UnsafePointer<edgeai_layer_value>?, _ count: Int) throw
   return result
 }
 
+/// A caller's list of ranges. NULL is allowed for an empty one.
+func tensorRanges(_ list: UnsafePointer<edgeai_tensor_range>?, _ count: Int) throws(EdgeError) -> [(tensor: Text, range: ValueRange)] {
+  guard count != 0 else { return [] }
+  guard count > 0, let list else { throw EdgeError(.invalidArgument, "ranges is NULL") }
+  var result: [(tensor: Text, range: ValueRange)] = []
+  for index in 0..<count { result.append((try text(list[index].tensor, "ranges"), ValueRange(min: list[index].min, max: list[index].max))) }
+  return result
+}
+
 /// A count of threads from the caller.
 func threadCount(_ threads: Int32) throws(EdgeError) -> Int {
   guard threads >= 1, threads <= 256 else { throw EdgeError(.invalidArgument, "threads is \(threads); it must be 1 to 256") }

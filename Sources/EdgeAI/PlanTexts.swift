@@ -16,7 +16,7 @@ struct PlanTexts {
     var byteCount: Int
     var multiplyAdds: Int64
     var parts: Int
-    var takesBits: Bool
+    var operands: StepInfo.Operands
   }
 
   private(set) var steps: [Step] = []
@@ -29,7 +29,7 @@ struct PlanTexts {
         Step(
           name: names.add(step.node), op: names.add(step.operatorName), kernel: names.add(step.kernel), note: names.add(step.notes),
           nodeIndex: step.nodeIndex, isa: step.isa, dtype: step.dtype, shape: step.outputShape, byteCount: step.byteCount,
-          multiplyAdds: step.multiplyAdds, parts: step.chunks, takesBits: step.takesBits))
+          multiplyAdds: step.multiplyAdds, parts: step.chunks, operands: step.operands))
     }
     try names.freeze()
   }

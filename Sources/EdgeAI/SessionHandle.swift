@@ -141,8 +141,8 @@ final class SessionHandle {
     let step = steps[index]
     var rates = edgeai_step_times()
     switch step.dtype {
-    case .float32 where step.takesBits: break
-    case .float32: rates.peak_gops = step.isa == .avx512bf16 ? peaks.bfloat16 : peaks.float
+    case .float32 where step.operands == .bits: break
+    case .float32: rates.peak_gops = step.operands == .pairs ? peaks.bfloat16 : peaks.float
     case .uint8, .int8: rates.peak_gops = peaks.integer
     default: break
     }

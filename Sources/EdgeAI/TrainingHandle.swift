@@ -12,6 +12,9 @@ final class TrainerHandle {
   let model: ModelHandle
   let trainer: Trainer
   let plan: PlanTexts
+  /// Names of the tensors whose ranges are learnt: offsets into `rangeNames`.
+  let ranged: [Int]
+  let rangeNames: TextPool
   /// Elements of the output's last axis, and rows of them in a sample.
   let classes: Int
   let rows: Int
@@ -20,10 +23,15 @@ final class TrainerHandle {
   private var pointers: [UnsafeRawPointer]
   private let labelled: Storage
 
-  private init(_ model: ModelHandle, _ trainer: Trainer, _ plan: PlanTexts, output: ValueID, classes: Int, rows: Int, _ labelled: Storage) {
+  private init(
+    _ model: ModelHandle, _ trainer: Trainer, _ plan: PlanTexts, _ ranged: [Int], _ rangeNames: TextPool, output: ValueID, classes: Int,
+    rows: Int, _ labelled: Storage
+  ) {
     self.model = model
     self.trainer = trainer
     self.plan = plan
+    self.ranged = ranged
+    self.rangeNames = rangeNames
     self.output = output
     self.classes = classes
     self.rows = rows
@@ -43,8 +51,11 @@ final class TrainerHandle {
     guard let elements = shape.withBatch(1).elementCount(), let bytes = model.outline.values[output].byteCount(batch: options.batch), elements > 0
     else { throw EdgeError(.shapeMismatch, "the output has no elements", tensor: model.outline.values[output].name) }
     let labelled = try Storage.allocate(bytes)
+    var names = TextPool()
+    let ranged = trainer.ranged.map { names.add($0.tensor) }
+    try names.freeze()
     let handle = TrainerHandle(
-      model, trainer, try PlanTexts(trainer.steps), output: output, classes: classes, rows: elements / classes, labelled)
+      model, trainer, try PlanTexts(trainer.steps), ranged, names, output: output, classes: classes, rows: elements / classes, labelled)
     if model.log.function != nil {
       model.log.write(
         EDGEAI_LOG_INFO, "trainer of '\(model.outline.name)': \(trainer.steps.count) steps, \(trainer.memoryRequired) bytes")

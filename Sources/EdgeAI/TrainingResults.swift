@@ -82,6 +82,26 @@ public func edgeai_trainer_load_memory(
   }
 }
 
+// MARK: Ranges
+
+@_cdecl("edgeai_trainer_range_count") @implementation
+public func edgeai_trainer_range_count(_ trainer: OpaquePointer!) -> Int {
+  trainer == nil ? 0 : object(trainer, TrainerHandle.self).trainer.rangeCount
+}
+
+@_cdecl("edgeai_trainer_range") @implementation
+public func edgeai_trainer_range(
+  _ trainer: OpaquePointer!, _ index: Int, _ range: UnsafeMutablePointer<edgeai_tensor_range>!, _ error: UnsafeMutablePointer<edgeai_error>!
+) -> edgeai_status {
+  call(error, allocator: allocator(ofTrainer: trainer)) { () throws(EdgeError) in
+    let handle = try object(trainer, TrainerHandle.self, "trainer")
+    let index = try checked(index, below: handle.trainer.rangeCount, "index")
+    let range = try required(range, "range")
+    let found = handle.trainer.range(index).range
+    range.pointee = edgeai_tensor_range(tensor: handle.rangeNames[handle.ranged[index]], min: found.min, max: found.max)
+  }
+}
+
 // MARK: Facts
 
 @_cdecl("edgeai_trainer_step_count") @implementation

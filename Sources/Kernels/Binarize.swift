@@ -22,21 +22,32 @@ func binarizeRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
     let to = y + pixel &* Int(b.y_stride)
     var channel = 0
     while channel < 8 &* Int(b.y_stride) {
+      let left = channels &- channel
       var bits: UInt32 = 0
       var lane = 0
-      while lane < 32 && channel &+ lane < channels {
-        let left = channels &- channel &- lane
-        let value = left < lanes ? loadPart(from + channel + lane, left) : VF.load(from + channel + lane)
+      if left >= 32 {
+        while lane < 32 {
+          bits |= notNegative(VF.load(from + channel + lane)) &<< UInt32(truncatingIfNeeded: lane)
+          lane &+= lanes
+        }
+      } else {
+        while lane < left {
+          let part = smaller(left &- lane, lanes)
+          bits |= notNegative(loadPart(from + channel + lane, part)) &<< UInt32(truncatingIfNeeded: lane)
+          lane &+= lanes
+        }
         // Lanes that are not there are 0, whose bit is cleared.
-        var set = signBits(VI(repeating: 0).replacing(with: -1, where: value .>= VF(repeating: 0)))
-        if left < lanes { set &= (1 &<< UInt32(truncatingIfNeeded: left)) &- 1 }
-        bits |= set &<< UInt32(truncatingIfNeeded: lane)
-        lane &+= lanes
+        bits &= left > 0 ? (1 &<< UInt32(truncatingIfNeeded: left)) &- 1 : 0
       }
       to.storeBytes(of: bits, toByteOffset: channel / 8, as: UInt32.self)
       channel &+= 32
     }
     pixel &+= 1
   }
+}
+
+/// The bits of lanes that are at least 0.
+@inline(__always) private func notNegative(_ values: VF) -> UInt32 {
+  signBits(VI(repeating: 0).replacing(with: -1, where: values .>= VF(repeating: 0)))
 }
 #endif

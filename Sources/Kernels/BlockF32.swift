@@ -21,12 +21,24 @@ struct FloatTarget {
   var residualStride: Int
   var low: Float
   var high: Float
+  #if ISA_AVX512BF16
+  /// y is pairs of bfloat16, and `stride` counts words.
+  var isPairs = false
+  #endif
 
   @inline(__always) func moved(rows: Int, columns: Int) -> FloatTarget {
     var moved = self
-    moved.y += rows &* stride &+ columns
+    moved.y += rows &* stride &+ words(columns)
     if let residual { moved.residual = residual + (rows &* residualStride &+ columns) }
     return moved
+  }
+
+  /// Words that y has for so many columns.
+  @inline(__always) func words(_ columns: Int) -> Int {
+    #if ISA_AVX512BF16
+    if isPairs { return columns / 2 }
+    #endif
+    return columns
   }
 }
 
@@ -43,27 +55,50 @@ struct WholeSink: TileSink {
       high += VF.load(r + lanes)
     }
     let p = target.y + row &* target.stride
+    #if ISA_AVX512BF16
+    if target.isPairs { return RowStep.pairs(clamped(low, target), clamped(high, target)).store(p) }
+    #endif
     clamped(low, target).store(p)
     clamped(high, target).store(p + lanes)
   }
 }
 
-/// Stores the first `columns` columns of a panel.
-private struct PartSink: TileSink {
+/// Stores a panel's first vector and the first `columns` columns of its second one.
+private struct WidePartSink: TileSink {
   let target: FloatTarget
   let bias: UnsafePointer<VF>
   let columns: Int
 
   @inline(__always) func take(_ row: Int, _ low: VF, _ high: VF) {
-    let first = columns < lanes ? columns : lanes
-    put(row, 0, low + bias[0], first)
-    if columns > lanes { put(row, lanes, high + bias[1], columns &- lanes) }
+    var low = low + bias[0], high = high + bias[1]
+    if let residual = target.residual {
+      let r = residual + row &* target.residualStride
+      low += VF.load(r)
+      high += loadPart(r + lanes, columns)
+    }
+    let p = target.y + row &* target.stride
+    #if ISA_AVX512BF16
+    if target.isPairs { return storePart(RowStep.pairs(clamped(low, target), clamped(high, target)), p, (lanes &+ columns) / 2) }
+    #endif
+    clamped(low, target).store(p)
+    storePart(clamped(high, target), p + lanes, columns)
   }
+}
 
-  @inline(__always) func put(_ row: Int, _ column: Int, _ sum: VF, _ count: Int) {
-    var sum = sum
-    if let residual = target.residual { sum += loadPart(residual + (row &* target.residualStride &+ column), count) }
-    storePart(clamped(sum, target), target.y + (row &* target.stride &+ column), count)
+/// Stores the first `columns` columns of a panel, at most a vector of them.
+private struct NarrowPartSink: TileSink {
+  let target: FloatTarget
+  let bias: UnsafePointer<VF>
+  let columns: Int
+
+  @inline(__always) func take(_ row: Int, _ low: VF, _: VF) {
+    var low = low + bias[0]
+    if let residual = target.residual { low += loadPart(residual + row &* target.residualStride, columns) }
+    let p = target.y + row &* target.stride
+    #if ISA_AVX512BF16
+    if target.isPairs { return RowStep.storePairs(clamped(low, target), p, columns) }
+    #endif
+    storePart(clamped(low, target), p, columns)
   }
 }
 
@@ -230,11 +265,10 @@ private func partPanel(
   _ target: FloatTarget
 ) {
   let bias = UnsafeRawPointer(panel).assumingMemoryBound(to: VF.self)
-  let sink = PartSink(target: target, bias: bias, columns: columns)
   if columns > lanes {
-    partRows(WideRow<RowStep>(), rows, window, a, stride, bias, sink)
+    partRows(WideRow<RowStep>(), rows, window, a, stride, bias, WidePartSink(target: target, bias: bias, columns: columns &- lanes))
   } else {
-    partRows(NarrowRow<RowStep>(), rows, window, a, stride, bias, sink)
+    partRows(NarrowRow<RowStep>(), rows, window, a, stride, bias, NarrowPartSink(target: target, bias: bias, columns: columns))
   }
 }
 

@@ -7,18 +7,17 @@ import CPlatform
 //
 // Windows of a block of output pixels are copied out as rows of bits (CountStep.swift), in which a tap outside the image is
 // all -1; what that counts is known for each tap and channel, and taken back. A unit of work is a block of rows by all
-// panels, or by one panel where there are few blocks.
+// panels, or where there are few blocks by those panels that are passed together.
 
-/// A block's rows are a few tiles: their window stays near while panels pass.
-private var tilesOfBlock: Int { 4 }
-
-private struct BinaryPlan {
+/// How a layer is cut into rows, steps, panels and units.
+struct BinaryPlan {
   let args: UnsafePointer<ek_conv>
   let taps: Int
   /// 64-bit words of a pixel.
   let pixelWords: Int
   /// Elements of a tap, of a row.
   let tapSteps: Int, steps: Int
+  /// Bytes of a row, or of the rows that share elements.
   let rowBytes: Int
   let panels: Int, panelBytes: Int
   let pixels: Int, blockRows: Int, rowBlocks: Int, panelBlocks: Int
@@ -29,23 +28,29 @@ private struct BinaryPlan {
     taps = Int(c.kh) &* Int(c.kw)
     pixelWords = divideUp(Int(c.c_in), 64)
     tapSteps = divideUp(Int(c.c_in), elementBits)
-    steps = taps &* tapSteps
+    steps = roundedUp(taps &* tapSteps, stepsTogether)
     // The last tap may be copied with what is behind its channels. Rows a multiple of many lines apart would share cache sets.
     let bytes = roundedUp(steps &* CountStep.elementBytes &+ granule, 64)
     rowBytes = bytes % 512 == 0 ? bytes &+ 64 : bytes
     panels = divideUp(Int(c.c_out), countWidth)
     panelBytes = countWidth &* 4 &* (taps &+ 2) &+ Int(c.planes) &* steps &* 2 &* MemoryLayout<CountStep.Vector>.size
     pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
-    blockRows = smaller(pixels, tilesOfBlock &* CountTile<WideRow<CountStep>>.rows)
+    blockRows = smaller(pixels, rowsOfBlock)
     rowBlocks = divideUp(pixels, blockRows)
-    panelBlocks = rowBlocks < 16 ? panels : 1
+    panelBlocks = rowBlocks < 16 ? divideUp(panels, panelsTogether) : 1
   }
 
-  var scratchBytes: Int { blockRows &* (rowBytes &+ MemoryLayout<TapRange>.size &+ countWidth &* MemoryLayout<Count>.size) }
+  var windowBytes: Int { divideUp(blockRows, rowsTogether) &* rowBytes }
+  /// Counts of a block of rows and one panel.
+  var blockCounts: Int { blockRows &* countWidth }
+
+  var scratchBytes: Int {
+    tablesBytes &+ windowBytes &+ blockRows &* MemoryLayout<TapRange>.size &+ 4 &* countWidth &+ panelsTogether &* blockCounts &* MemoryLayout<Count>.size
+  }
 }
 
 /// The taps of a window that lie in the image.
-private struct TapRange {
+struct TapRange: Equatable {
   var top: Int32 = 0, bottom: Int32 = 0, left: Int32 = 0, right: Int32 = 0
 }
 
@@ -123,8 +128,13 @@ func convBinaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
   let plan = BinaryPlan(args)
   let c = plan.args.pointee
   guard let packed = c.packed else { return }
-  let ranges = (scratch + plan.blockRows &* plan.rowBytes).assumingMemoryBound(to: TapRange.self)
-  let counts = (scratch + plan.blockRows &* (plan.rowBytes &+ MemoryLayout<TapRange>.size)).assumingMemoryBound(to: Count.self)
+  let windows = scratch + tablesBytes
+  let ranges = (windows + plan.windowBytes).assumingMemoryBound(to: TapRange.self)
+  let table = UnsafeMutableRawPointer(ranges + plan.blockRows).assumingMemoryBound(to: Int32.self)
+  let counts = UnsafeMutableRawPointer(table + countWidth).assumingMemoryBound(to: Count.self)
+  #if ISA_AVX2
+  fillTables(scratch, areOfPairs: plan.blockRows > 1)
+  #endif
   var prepared = -1
   var unit = Int(begin)
   while unit < Int(end) {
@@ -132,98 +142,41 @@ func convBinaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ sc
     let first = block &* plan.blockRows
     let rows = smaller(plan.blockRows, plan.pixels &- first)
     if prepared != block {
-      gatherSigns(plan, first, rows, scratch, ranges)
+      gatherSigns(plan, first, rows, windows, ranges)
       prepared = block
     }
-    var panel = plan.panelBlocks == 1 ? 0 : unit % plan.panelBlocks
-    let lastPanel = plan.panelBlocks == 1 ? plan.panels : panel &+ 1
+    var panel = plan.panelBlocks == 1 ? 0 : unit % plan.panelBlocks &* panelsTogether
+    let lastPanel = plan.panelBlocks == 1 ? plan.panels : smaller(panel &+ panelsTogether, plan.panels)
     while panel < lastPanel {
-      let header = packed + panel &* plan.panelBytes
-      countBlock(plan, rows, scratch, header + countWidth &* 4 &* (plan.taps &+ 2), counts)
-      if c.y_bits != 0 {
-        storeSigns(plan, first, rows, panel, header, ranges, counts)
-      } else {
-        storeFloats(plan, first, rows, panel, header, ranges, counts)
+      let panels = smaller(panelsTogether, lastPanel &- panel)
+      var header = packed + panel &* plan.panelBytes
+      countBlock(plan, rows, scratch, windows, header + countWidth &* 4 &* (plan.taps &+ 2), panels, counts)
+      var number = 0
+      while number < panels {
+        if c.y_bits != 0 {
+          storeSigns(plan, first, rows, panel, header, ranges, counts + number &* plan.blockCounts, table)
+        } else {
+          storeFloats(plan, first, rows, panel, header, ranges, counts + number &* plan.blockCounts, table)
+        }
+        header += plan.panelBytes
+        panel &+= 1
+        number &+= 1
       }
-      panel &+= 1
     }
     unit &+= 1
   }
 }
 
-/// Copies the windows of `rows` output pixels from number `first` on.
-private func gatherSigns(
-  _ plan: BinaryPlan, _ first: Int, _ rows: Int, _ to: UnsafeMutableRawPointer, _ ranges: UnsafeMutablePointer<TapRange>
-) {
-  let c = plan.args.pointee
-  guard let x = c.x else { return }
-  let kw = Int(c.kw), height = Int(c.h), width = Int(c.w), stride = Int(c.x_stride), apart = Int(c.dilation_w)
-  let tapBytes = plan.tapSteps &* CountStep.elementBytes
-  // The taps of a line are one run where their channels are whole words.
-  let areJoined = c.c_in % 64 == 0 && apart == 1 && stride == plan.pixelWords &* 8
-  var row = 0
-  while row < rows {
-    let pixel = first &+ row
-    let line = pixel / Int(c.ow)
-    let image = line / Int(c.oh)
-    let firstY = (line &- image &* Int(c.oh)) &* Int(c.stride_h) &- Int(c.pad_top)
-    let firstX = (pixel &- line &* Int(c.ow)) &* Int(c.stride_w) &- Int(c.pad_left)
-    let left = smaller(firstX < 0 ? divideUp(0 &- firstX, apart) : 0, kw)
-    let right = larger(smaller(divideUp(width &- firstX, apart), kw), left)
-    var range = TapRange(left: Int32(truncatingIfNeeded: left), right: Int32(truncatingIfNeeded: right))
-    var out = to + row &* plan.rowBytes
-    var ky = 0
-    while ky < Int(c.kh) {
-      let y = firstY &+ ky &* Int(c.dilation_h)
-      var (begin, end) = (kw, kw)
-      if y >= 0 && y < height {
-        if range.bottom == 0 { range.top = Int32(truncatingIfNeeded: ky) }
-        range.bottom = Int32(truncatingIfNeeded: ky &+ 1)
-        (begin, end) = (left, right)
-      }
-      var kx = 0
-      while kx < kw {
-        var word = 0
-        if kx >= begin && kx < end {
-          let signs = x + ((image &* height &+ y) &* width &+ firstX &+ kx &* apart) &* stride
-          let taps = areJoined ? end &- kx : 1
-          while word < taps &* plan.pixelWords {
-            copySigns(out + word &* granule, signs.loadUnaligned(fromByteOffset: word &* 8, as: UInt64.self))
-            word &+= 1
-          }
-          out += taps &* tapBytes
-          kx &+= taps
-        } else {
-          while word < plan.pixelWords {
-            copySigns(out + word &* granule, 0)
-            word &+= 1
-          }
-          out += tapBytes
-          kx &+= 1
-        }
-      }
-      ky &+= 1
-    }
-    ranges[row] = range
-    row &+= 1
-  }
-}
-
-private struct CountSink: TileSink {
-  typealias Sum = CountStep.Sum
-  let counts: UnsafeMutablePointer<Count>
-  @inline(__always) func take(_ row: Int, _ low: Sum, _ high: Sum) { addCounts(low, high, counts + row &* countWidth) }
-}
-
-/// Counts of all rows for one panel. The rows are read in runs of which no sum overflows, a part of the panel by all rows before
-/// the next.
+/// Counts of all rows for one panel, or for two. The rows are read in runs of which no sum overflows, a part of the panels by all
+/// rows before the next.
 private func countBlock(
-  _ plan: BinaryPlan, _ rows: Int, _ from: UnsafeRawPointer, _ signs: UnsafeRawPointer, _ counts: UnsafeMutablePointer<Count>
+  _ plan: BinaryPlan, _ rows: Int, _ tables: UnsafeRawPointer, _ from: UnsafeRawPointer, _ signs: UnsafeRawPointer, _ panels: Int,
+  _ counts: UnsafeMutablePointer<Count>
 ) {
   UnsafeMutableRawPointer(counts).initializeMemory(
-    as: UInt8.self, repeating: 0, count: rows &* countWidth &* MemoryLayout<Count>.size)
+    as: UInt8.self, repeating: 0, count: panels &* plan.blockCounts &* MemoryLayout<Count>.size)
   let runs = divideUp(plan.steps, longestRun)
-  let longest = divideUp(plan.steps, runs)
+  let longest = roundedUp(divideUp(plan.steps, runs), stepsTogether)
   var panel = signs.assumingMemoryBound(to: CountStep.Vector.self)
   var plane = 0
   while plane < Int(plan.args.pointee.planes) {
@@ -231,16 +184,7 @@ private func countBlock(
     while step < plan.steps {
       let run = smaller(longest, plan.steps &- step)
       let source = from + step &* CountStep.elementBytes
-      var row = 0
-      while row &+ CountTile<WideRow<CountStep>>.rows <= rows {
-        count(CountTile<WideRow<CountStep>>.self, run, source, row, plan.rowBytes, panel, counts)
-        row &+= CountTile<WideRow<CountStep>>.rows
-      }
-      while row &+ 2 <= rows {
-        count(Rows2<WideRow<CountStep>>.self, run, source, row, plan.rowBytes, panel, counts)
-        row &+= 2
-      }
-      if row < rows { count(WideRow<CountStep>.self, run, source, row, plan.rowBytes, panel, counts) }
+      countRun(tables, run, source, rows, plan.rowBytes, panel, panels, plan.panelBytes, counts, plan.blockCounts)
       panel += 2 &* run
       step &+= run
     }
@@ -248,64 +192,110 @@ private func countBlock(
   }
 }
 
-@inline(__always)
-private func count<T: Tile>(
-  _: T.Type, _ steps: Int, _ from: UnsafeRawPointer, _ row: Int, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>,
-  _ counts: UnsafeMutablePointer<Count>
-) where T.Operation == CountStep {
-  let tile = T.product(steps, from + row &* rowBytes, rowBytes, panel, CountStep.Sum(), CountStep.Sum())
-  tile.finish(0, CountSink(counts: counts + row &* countWidth))
+#if !ISA_AVX2
+private struct CountSink: TileSink {
+  typealias Sum = CountStep.Sum
+  let counts: UnsafeMutablePointer<Count>
+  @inline(__always) func take(_ row: Int, _ low: Sum, _ high: Sum) { addCounts(low, high, counts + row &* countWidth) }
 }
 
-/// What turns the counts of one row and panel into sums of products.
-private struct RowDots {
-  let kh: Int32, kw: Int32
-  let range: TapRange
-  let counts: UnsafePointer<Count>
-  let corrections: UnsafePointer<Int32>
-  let most: VI
-  let isWhole: Bool, isTernary: Bool
+/// Adds what `rows` rows count in a run of steps of one panel.
+private func countRun(
+  _: UnsafeRawPointer, _ steps: Int, _ from: UnsafeRawPointer, _ rows: Int, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>,
+  _: Int, _: Int, _ counts: UnsafeMutablePointer<Count>, _: Int
+) {
+  var row = 0
+  while row &+ CountTile.rows <= rows {
+    countRows(CountTile.self, steps, from + row &* rowBytes, rowBytes, panel, counts + row &* countWidth)
+    row &+= CountTile.rows
+  }
+  while row &+ 2 <= rows {
+    countRows(Rows2<WideRow<CountStep>>.self, steps, from + row &* rowBytes, rowBytes, panel, counts + row &* countWidth)
+    row &+= 2
+  }
+  if row < rows { countRows(WideRow<CountStep>.self, steps, from + row &* rowBytes, rowBytes, panel, counts + row &* countWidth) }
+}
+
+/// Adds what the rows of a tile count.
+@inline(__always)
+private func countRows<T: Tile>(
+  _: T.Type, _ steps: Int, _ from: UnsafeRawPointer, _ rowBytes: Int, _ panel: UnsafePointer<CountStep.Vector>,
+  _ counts: UnsafeMutablePointer<Count>
+) where T.Operation == CountStep {
+  let tile = T.product(steps, from, rowBytes, panel, CountStep.Sum(), CountStep.Sum())
+  tile.finish(0, CountSink(counts: counts))
+}
+#endif
+
+/// What turns counts into sums of products: counts are taken from the number of a window's products, to which what taps outside
+/// the image have counted is added. Where there are any, both are in a table, made anew where the window before had others.
+private struct Products {
+  private let args: UnsafePointer<ek_conv>
+  private let corrections: UnsafePointer<Int32>
+  private let table: UnsafeMutablePointer<Int32>
+  private var range = TapRange(top: -1)
+  private var isWhole = false
+  private let whole: VI
+  private let shift: VI
 
   @inline(__always)
-  init(_ c: ek_conv, _ range: TapRange, _ header: UnsafeRawPointer, _ counts: UnsafePointer<Count>) {
-    (kh, kw) = (c.kh, c.kw)
-    self.range = range
-    self.counts = counts
+  init(_ plan: BinaryPlan, _ header: UnsafeRawPointer, _ table: UnsafeMutablePointer<Int32>) {
+    args = plan.args
     corrections = header.assumingMemoryBound(to: Int32.self)
-    let inside = (range.bottom &- range.top) &* (range.right &- range.left)
-    most = VI(repeating: inside &* c.c_in)
-    isWhole = inside == kh &* kw
-    isTernary = c.planes == 2
+    self.table = table
+    whole = VI(repeating: args.pointee.kh &* args.pointee.kw &* args.pointee.c_in)
+    // A ternary layer counts against both signs, and does not double.
+    shift = VI(repeating: args.pointee.planes == 2 ? 0 : 1)
   }
 
-  /// For the channels from `column` of the panel on.
-  @inline(__always) func load(_ column: Int) -> VI {
-    var differing = loadCounts(counts + column)
-    if !isWhole { differing = differing &- outside(column) }
-    return most &- (isTernary ? differing : differing &+ differing)
+  /// Prepares for a row.
+  @inline(__always) mutating func take(_ range: TapRange) {
+    isWhole = range.bottom &- range.top == args.pointee.kh && range.right &- range.left == args.pointee.kw
+    if isWhole || range == self.range { return }
+    self.range = range
+    fillProducts(table, args, corrections, range, shift)
   }
 
-  /// What the taps outside the image have counted.
-  @inline(__always) private func outside(_ column: Int) -> VI {
-    var sum = VI(repeating: 0)
-    var ky: Int32 = 0
-    while ky < kh {
-      let isLine = ky >= range.top && ky < range.bottom
-      var kx: Int32 = isLine && range.left == 0 ? range.right : 0
-      while kx < kw {
-        sum = sum &+ VI.load(corrections + (Int(ky &* kw &+ kx) &* countWidth &+ column))
-        kx &+= 1
-        if isLine && kx == range.left { kx = range.right }
+  /// The sums of a register of channels.
+  @inline(__always) func dots(_ counts: UnsafePointer<Count>, _ column: Int) -> VI {
+    (isWhole ? whole : VI.load(table + column)) &- loadCounts(counts + column) &<< shift
+  }
+}
+
+/// Fills the table of a panel for windows whose taps in the image are `range`.
+@inline(never)
+private func fillProducts(
+  _ table: UnsafeMutablePointer<Int32>, _ args: UnsafePointer<ek_conv>, _ corrections: UnsafePointer<Int32>, _ range: TapRange, _ shift: VI
+) {
+  let (kh, kw) = (args.pointee.kh, args.pointee.kw)
+  let inside = VI(repeating: (range.bottom &- range.top) &* (range.right &- range.left) &* args.pointee.c_in)
+  var column = 0
+  while column < countWidth {
+    inside.store(table + column)
+    column &+= lanes
+  }
+  var tap = corrections
+  var ky: Int32 = 0
+  while ky < kh {
+    var kx: Int32 = 0
+    while kx < kw {
+      if ky < range.top || ky >= range.bottom || kx < range.left || kx >= range.right {
+        column = 0
+        while column < countWidth {
+          (VI.load(table + column) &+ VI.load(tap + column) &<< shift).store(table + column)
+          column &+= lanes
+        }
       }
-      ky &+= 1
+      tap += countWidth
+      kx &+= 1
     }
-    return sum
+    ky &+= 1
   }
 }
 
 private func storeFloats(
   _ plan: BinaryPlan, _ first: Int, _ rows: Int, _ panel: Int, _ header: UnsafeRawPointer, _ ranges: UnsafePointer<TapRange>,
-  _ counts: UnsafePointer<Count>
+  _ counts: UnsafePointer<Count>, _ table: UnsafeMutablePointer<Int32>
 ) {
   let c = plan.args.pointee
   guard let base = c.y else { return }
@@ -315,13 +305,15 @@ private func storeFloats(
   var y = base.assumingMemoryBound(to: Float.self) + (first &* Int(c.y_stride) &+ panel &* countWidth)
   var residual = c.residual.map { $0.assumingMemoryBound(to: Float.self) + (first &* Int(c.residual_stride) &+ panel &* countWidth) }
   let hasBias = c.bias != nil
+  var products = Products(plan, header, table)
   var row = 0
   while row < rows {
-    let dots = RowDots(c, ranges[row], header, counts + row &* countWidth)
+    products.take(ranges[row])
+    let counts = counts + row &* countWidth
     var column = 0
     while column < columns {
       let left = columns &- column
-      var value = toFloat(dots.load(column)) * VF.load(ends + column)
+      var value = toFloat(products.dots(counts, column)) * VF.load(ends + column)
       if hasBias { value = value + VF.load(ends + countWidth + column) }
       if let residual { value = value + (left < lanes ? loadPart(residual + column, left) : VF.load(residual + column)) }
       value = minimum(high, maximum(low, value))
@@ -336,7 +328,7 @@ private func storeFloats(
 
 private func storeSigns(
   _ plan: BinaryPlan, _ first: Int, _ rows: Int, _ panel: Int, _ header: UnsafeRawPointer, _ ranges: UnsafePointer<TapRange>,
-  _ counts: UnsafePointer<Count>
+  _ counts: UnsafePointer<Count>, _ table: UnsafeMutablePointer<Int32>
 ) {
   let c = plan.args.pointee
   guard let base = c.y else { return }
@@ -344,16 +336,18 @@ private func storeSigns(
   let start = panel &* countWidth / 8
   // A pixel is whole words of 64 bits; a panel of 32 channels may leave the last half word to be cleared.
   let clears = panel &+ 1 == plan.panels && start &+ countWidth / 8 < Int(c.y_stride)
+  var products = Products(plan, header, table)
   var row = 0
   while row < rows {
     let y = base + ((first &+ row) &* Int(c.y_stride) &+ start)
-    let dots = RowDots(c, ranges[row], header, counts + row &* countWidth)
+    products.take(ranges[row])
+    let counts = counts + row &* countWidth
     var column = 0
     while column < countWidth {
       var bits: UInt32 = 0
       var lane = 0
       while lane < 32 {
-        bits |= signBits(VI.load(thresholds + (column &+ lane)) &- dots.load(column &+ lane)) &<< UInt32(truncatingIfNeeded: lane)
+        bits |= signBits(VI.load(thresholds + (column &+ lane)) &- products.dots(counts, column &+ lane)) &<< UInt32(truncatingIfNeeded: lane)
         lane &+= lanes
       }
       y.storeBytes(of: bits, toByteOffset: column / 8, as: UInt32.self)

@@ -27,8 +27,8 @@ private var stagedRows: Int { 16 }
 /// The matrix form of a convolution and its split into units. Sizes of rows and panels are in words (RowStep.swift).
 private struct ConvPlan {
   let args: UnsafePointer<ek_conv>
-  /// Channels of a group, elements of a window.
-  let depth: Int, columns: Int, filter: Int
+  /// Channels of a group, and what x has for them at a pixel: as many floats, or words; elements of a window of weights.
+  let channels: Int, depth: Int, columns: Int, filter: Int
   /// Inner dimension in words, panels of a group.
   let k: Int, panels: Int
   /// Words from row to row of copied windows.
@@ -42,10 +42,12 @@ private struct ConvPlan {
     args = pointer.assumingMemoryBound(to: ek_conv.self)
     let c = args.pointee
     let groups = Int(c.groups)
-    depth = Int(c.c_in) / groups
+    let channels = Int(c.c_in) / groups
+    self.channels = channels
+    depth = areWords(c) ? RowStep.words(channels) : channels
     columns = Int(c.c_out) / groups
-    filter = Int(c.kh) &* Int(c.kw) &* depth
-    var k = Int(c.kh) &* Int(c.kw) &* RowStep.words(depth)
+    filter = Int(c.kh) &* Int(c.kw) &* channels
+    var k = Int(c.kh) &* Int(c.kw) &* RowStep.words(channels)
     panels = divideUp(columns, panelWidth)
     let pixels = Int(c.n) &* Int(c.oh) &* Int(c.ow)
 
@@ -57,10 +59,11 @@ private struct ConvPlan {
     if c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
       && c.h == c.oh && c.w == c.ow
     {
-      let copies = !RowStep.readsInPlace || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
+      let copies = !areWords(c) || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
       source = copies ? .copies : .image
       copiesImage = false
-      blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : divideUp(16, panels &* groups))
+      let wanted = areWords(c) ? divideUp(16, panels &* groups) : 16
+      blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : wanted)
       rowBlocks = rowBlockCount(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
     } else {
@@ -71,8 +74,8 @@ private struct ConvPlan {
       let most = divideUp(Int(c.oh), fewest)
       let padded = PaddedLines(c, depth)
       // A word would hold one channel and nothing.
-      let isWasted = depth == 1 && RowStep.words(1) == RowStep.words(2)
-      let fitting = isWasted ? 0 : padded.linesWithin(streams ? 128 << 10 : 64 << 10, most, Int(c.ow), Int(c.kw) &* depth, panels)
+      let isWasted = channels == 1 && RowStep.words(1) == RowStep.words(2)
+      let fitting = isWasted ? 0 : padded.linesWithin(streams ? 128 << 10 : 64 << 10, most, Int(c.ow), Int(c.kw) &* channels, panels)
       let lines = pairLines > 0 ? pairLines : fitting
       if lines > 0 {
         source = pairLines > 0 ? .pairs : .lines
@@ -92,10 +95,10 @@ private struct ConvPlan {
     self.k = k
 
     // Panels are split when rows alone give too few units to share, but not below a useful amount of work. A single row
-    // is read by four panels at once.
-    let wanted = divideUp(32, rowBlocks &* groups)
+    // is read by four panels at once. Floats that become words are rounded again for each part that takes the same rows.
+    let wanted = divideUp(areWords(c) ? 32 : 16, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 14, rowsOfBlock &* k &* panelWidth))
-    if copiesImage { most = larger(most, 4) } else if !RowStep.readsInPlace { most = larger(most, 2) }
+    if copiesImage { most = larger(most, 4) } else if !areWords(c) { most = larger(most, panels < 16 ? 3 : 4) }
     if pixels == 1 { most = roundedUp(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)
@@ -167,7 +170,7 @@ func packConvolution(_ args: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer
   var out = packed.assumingMemoryBound(to: Float.self)
   let filter = plan.filter
   // A column's weights are one run unless each pixel begins a word of its own.
-  let run = RowStep.words(filter) == plan.k && !isTurned ? filter : plan.depth
+  let run = RowStep.words(filter) == plan.k && !isTurned ? filter : plan.channels
   var group = 0
   while group < Int(c.groups) {
     var column = 0
@@ -196,10 +199,13 @@ func convRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch:
   let plan = ConvPlan(args)
   let c = plan.args.pointee
   guard let x = c.x, let y = c.y, let packed = c.packed else { return }
-  let whole = FloatTarget(
+  var whole = FloatTarget(
     y: y.assumingMemoryBound(to: Float.self), stride: Int(c.y_stride),
     residual: c.residual?.assumingMemoryBound(to: Float.self), residualStride: Int(c.residual_stride),
     low: c.clamp_min, high: c.clamp_max)
+  #if ISA_AVX512BF16
+  whole.isPairs = c.y_pairs != 0
+  #endif
   var rows = FloatRows(0, plan.k, x, 0)
   var firstRow = 0
   var prepared = -1  // the row block, over all groups, that `rows` describes
@@ -244,7 +250,12 @@ private func prepare(
     let row = rowBlock &* plan.blockRows
     guard let scratch else { return 0 }
     rows = FloatRows(plan.rowCount(rowBlock), plan.k, scratch, plan.rowWords &* 4)
-    gatherRows(RowStep.self, c, x, row, rows.count, plan.depth, plan.rowWords, scratch.assumingMemoryBound(to: Float.self))
+    let words = scratch.assumingMemoryBound(to: Float.self)
+    if areWords(c) {
+      gatherRows(FloatStep.self, c, x, row, rows.count, plan.depth, plan.rowWords, words)
+    } else {
+      gatherRows(RowStep.self, c, x, row, rows.count, plan.depth, plan.rowWords, words)
+    }
     return row
   case .packedWindows:
     let row = rowBlock &* plan.blockRows
@@ -255,7 +266,7 @@ private func prepare(
     var done = 0
     while done < rows.count {
       let count = smaller(stagedRows, rows.count &- done)
-      gatherRows(FloatStep.self, c, x, row &+ done, count, plan.depth, plan.filter, staged)
+      gatherRows(FloatStep.self, c, x, row &+ done, count, plan.channels, plan.filter, staged)
       var i = 0
       while i < count {
         RowStep.copy(words + (done &+ i) &* plan.rowWords, staged + i &* plan.filter, 1, plan.filter)

@@ -25,6 +25,17 @@ struct PartLanes: ChannelLanes {
   @inline(__always) func store(_ v: VF, _ p: UnsafeMutablePointer<Float>) { storePart(v, p, count) }
 }
 
+/// Stores results, those from channel `channel` on of the pixel at `p`: as pairs of bfloat16 in the set that has this kernel for
+/// them alone.
+@inline(__always)
+func putChannels<L: ChannelLanes>(_ v: VF, _ p: UnsafeMutablePointer<Float>, _ channel: Int, _ part: L) {
+  #if ISA_AVX512BF16
+  RowStep.storePairs(v, p + channel / 2, part.lanes)
+  #else
+  part.store(v, p + channel)
+  #endif
+}
+
 /// Output rows, or pairs of them.
 @inline(__always)
 private func lineCount(_ c: ek_conv) -> Int {
@@ -64,7 +75,12 @@ func depthwiseRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
       forEachVector(first, last, { pair.run($0, WholeLanes()) }, { pair.run($0, PartLanes(count: $1)) })
     } else {
       let row = DepthwiseRow(c, line, x, weights, y)
+      #if ISA_AVX512BF16
+      // A kernel of pairs alone: not worth a second form.
+      forEachVector(first, last, { depthwiseVector(row, $0, PartLanes(count: lanes)) }, { depthwiseVector(row, $0, PartLanes(count: $1)) })
+      #else
       forEachVector(first, last, { depthwiseVector(row, $0, WholeLanes()) }, { depthwiseVector(row, $0, PartLanes(count: $1)) })
+      #endif
     }
     unit &+= 1
   }
@@ -134,8 +150,7 @@ private struct DepthwiseRow {
   func put<L: ChannelLanes>(_ sum: VF, _ ox: Int, _ channel: Int, _ part: L) {
     var sum = sum
     if let residual { sum += part.load(residual + (ox &* residualPixel &+ channel)) }
-    part.store(
-      minimum(VF(repeating: high), maximum(VF(repeating: low), sum)), y + (ox &* yPixel &+ channel))
+    putChannels(minimum(VF(repeating: high), maximum(VF(repeating: low), sum)), y + ox &* yPixel, channel, part)
   }
 }
 

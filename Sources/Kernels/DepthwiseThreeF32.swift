@@ -101,7 +101,7 @@ struct DepthwisePair {
   private func put<L: ChannelLanes>(_ sum: VF, _ place: Int, _ channel: Int, _ part: L) {
     var sum = sum
     if let residual { sum += part.load(residual + (place &* Int(c.residual_stride) &+ channel)) }
-    part.store(
-      minimum(VF(repeating: c.clamp_max), maximum(VF(repeating: c.clamp_min), sum)), y + (place &* Int(c.y_stride) &+ channel))
+    putChannels(
+      minimum(VF(repeating: c.clamp_max), maximum(VF(repeating: c.clamp_min), sum)), y + place &* Int(c.y_stride), channel, part)
   }
 }

@@ -4,18 +4,18 @@ import CPlatform
 /// a run of memory for each of its lines, and the windows of one output line are evenly spaced. An image without padding
 /// is read where it is.
 struct PaddedLines {
-  /// Channels and words of a pixel, words of a line; lines between output lines, lines a window spans.
+  /// What x has of a pixel, words of it and of a line; lines between output lines, lines a window spans.
   private let depth: Int, words: Int, lineWords: Int, step: Int, reach: Int
   private let isUseful: Bool, isInPlace: Bool
 
   init(_ c: ek_conv, _ depth: Int) {
     let ow = Int(c.ow)
     self.depth = depth
-    words = RowStep.words(depth)
+    words = areWords(c) ? depth : RowStep.words(depth)
     lineWords = ((ow &- 1) &* Int(c.stride_w) &+ (Int(c.kw) &- 1) &* Int(c.dilation_w) &+ 1) &* words
     step = Int(c.stride_h)
     reach = (Int(c.kh) &- 1) &* Int(c.dilation_h) &+ 1
-    isInPlace = RowStep.readsInPlace && c.pad_top == 0 && c.pad_left == 0 && lineWords <= Int(c.w) &* depth && (Int(c.oh) &- 1) &* step &+ reach <= Int(c.h)
+    isInPlace = areWords(c) && c.pad_top == 0 && c.pad_left == 0 && lineWords <= Int(c.w) &* depth && (Int(c.oh) &- 1) &* step &+ reach <= Int(c.h)
       && Int(c.x_stride) == depth && depth &* Int(c.stride_w) % 1024 != 0
     // Windows further apart than they are wide would copy pixels nobody reads.
     isUseful = c.kh &* c.kw > 1 && c.stride_w <= c.kw && c.stride_h <= c.kh
@@ -67,15 +67,22 @@ struct PaddedLines {
     let from = image + iy &* w &* pixel
     zeroFloats(out, left &* words)
     if pixel == depth {
-      RowStep.copy(out + left &* words, from, inside, depth)
+      copyPixels(c, out + left &* words, from, inside)
     } else {
       var i = 0
       while i < inside {
-        RowStep.copy(out + (left &+ i) &* words, from + i &* pixel, 1, depth)
+        copyPixels(c, out + (left &+ i) &* words, from + i &* pixel, 1)
         i &+= 1
       }
     }
     zeroFloats(out + (left &+ inside) &* words, lineWords &- (left &+ inside) &* words)
+  }
+
+  /// Copies `count` neighbouring pixels.
+  @inline(__always)
+  private func copyPixels(_ c: ek_conv, _ to: UnsafeMutablePointer<Float>, _ from: UnsafePointer<Float>, _ count: Int) {
+    if areWords(c) { return FloatStep.copy(to, from, count, depth) }
+    RowStep.copy(to, from, count, depth)
   }
 
   /// The windows of `count` output lines in a copy that has `width` words for each one.

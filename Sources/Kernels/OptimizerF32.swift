@@ -2,7 +2,7 @@
 import CPlatform
 
 // Updates of parameters. A unit of work is a stretch of elements. Nothing is fused, and divisions are divisions: every set gives
-// the reference's bits.
+// the reference's bits. `zero` times a mean of squares makes a parameter NaN where that has overflowed.
 
 private var stretch: Int { 4096 }
 
@@ -24,7 +24,7 @@ func optimizerRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
   let rate = all(rates[0] * a.rate), first = all(rates[1]), second = all(rates[2]), epsilon = all(rates[3])
   let decay = all(rates[4] * a.decay), shrink = all(rates[0] * a.rate * (rates[4] * a.decay))
   let firstRest = all(1 - rates[1]), secondRest = all(1 - rates[2]), correction = all(rates[5]), secondCorrection = all(rates[6])
-  let isAdam = a.kind == adam || a.kind == adamW
+  let isAdam = a.kind == adam || a.kind == adamW, zero = all(0)
   var i = Int(begin) &* stretch
   let last = smaller(Int(end) &* stretch, Int(a.count))
   while i < last {
@@ -38,6 +38,7 @@ func optimizerRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
       let square = second * part(v + i, count) + secondRest * g * g
       put(square, vOut + i, count)
       w -= rate * (m / correction) / (squareRoot(square / secondCorrection) + epsilon)
+      w -= zero * square
     } else if a.kind == sgd {
       m = first * m + g
       w -= rate * m
@@ -47,6 +48,7 @@ func optimizerRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
     } else {
       m = second * m + secondRest * g * g
       w -= rate * g / (squareRoot(m) + epsilon)
+      w -= zero * m
     }
     put(m, momentsOut + i, count)
     put(w, out + i, count)

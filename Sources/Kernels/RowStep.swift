@@ -5,7 +5,7 @@ import CPlatform
 
 /// How elements of activations become words.
 protocol RowFormat: TileOperation {
-  /// The tile may read activations where they lie.
+  /// The tile may read floats where they lie.
   static var readsInPlace: Bool { get }
   /// Words of `count` neighbouring elements.
   static func words(_ count: Int) -> Int
@@ -132,13 +132,23 @@ enum BFloat16Step: RowFormat {
     return pairs(both, VF(repeating: 0))[0]
   }
 
-  @inline(__always) private static func integers(_ v: VF) -> SIMD8<Int64> { unsafeBitCast(v, to: SIMD8<Int64>.self) }
-  @inline(__always) private static func pairs(_ first: VF, _ second: VF) -> VF {
+  /// Words of thirty-two neighbouring elements.
+  @inline(__always) static func pairs(_ first: VF, _ second: VF) -> VF {
     unsafeBitCast(eb_pairs(first, second), to: VF.self)
   }
+
+  /// Stores the first `count` lanes, an even number, as pairs.
+  @inline(__always) static func storePairs(_ v: VF, _ p: UnsafeMutablePointer<Float>, _ count: Int) {
+    eb_store_pairs(p, v, (1 &<< UInt32(truncatingIfNeeded: count / 2)) &- 1)
+  }
+
+  @inline(__always) private static func integers(_ v: VF) -> SIMD8<Int64> { unsafeBitCast(v, to: SIMD8<Int64>.self) }
 }
 
 typealias RowStep = BFloat16Step
+/// Activations are words already.
+@inline(__always) func areWords(_ c: ek_conv) -> Bool { c.x_pairs != 0 }
 #else
 typealias RowStep = FloatStep
+@inline(__always) func areWords(_ c: ek_conv) -> Bool { true }
 #endif

@@ -1,7 +1,7 @@
 import CPlatform
 
 #if ISA_AVX2
-private var convName: StaticString { "conv_binary_avx2_6x64" }
+private var convName: StaticString { "conv_binary_avx2_2x128" }
 private var binarizeName: StaticString { "binarize_avx2" }
 #elseif ISA_AVX512BF16
 private var convName: StaticString { "conv_binary_avx512_7x32" }

@@ -18,11 +18,9 @@ import CPlatform
 // magnitudes that add up to 10, of G to 7: transformed along both axes they are at most 100 * 255 = 25500 and 49 * 255 = 12495,
 // which fit in Int16, and two products of them in Int32. Sums over channels and the results' transform wrap around: they are
 // right modulo 2^32. So is 9 * 2^b y, with b = 3, 2, 1, 1 along each axis for y0 to y3, and, multiplied by the inverse of 9, 2^b y.
-// That is y itself, shifted, where the magnitude of y is below 2^25 (b is 6 at most). The magnitude of a result is at most the
-// larger distance of 0 and 255 from the activations' zero point times the sum of a channel's magnitudes of weights: layers
-// where that is not below 2^25 are not taken.
-
-private typealias Words = SIMD16<Int16>
+// That is y itself, shifted, where the magnitude of y is below 2^25 (b is 6 at most). With activations from -z to 255 - z and the
+// magnitudes of a channel's positive and negative weights P and N together, y lies between -(z P + (255 - z) N) and
+// (255 - z) P + z N: layers in which one of these is 2^25 or more are not taken.
 
 /// Squares, blocks and memory of one convolution.
 private struct WinogradPlanU8 {
@@ -66,22 +64,27 @@ private struct WinogradPlanU8 {
   private var isExact: Bool {
     let c = args.pointee
     guard let source = c.weights else { return false }
-    let distance = larger(Int(c.x_zero_point), 255 &- Int(c.x_zero_point)), limit = ((1 << 25) &- 1) / larger(distance, 1)
+    let below = Int(c.x_zero_point), above = 255 &- below, limit = 1 << 25
     // The largest weights there can be need not be looked at.
-    if 9 &* depth &* 255 <= limit { return true }
-    let zero = Words(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), ones = Words(repeating: 1)
+    if 9 &* depth &* 255 &* larger(below, above) < limit { return true }
+    let zero = Words16(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), ones = Words16(repeating: 1)
+    @inline(__always) func add(_ words: Words16, to sum: inout VI) {
+      DotOperation.accumulate(&sum, unsafeBitCast(words, to: VI.self), unsafeBitCast(ones, to: VI.self))
+    }
     var row = source.assumingMemoryBound(to: Int8.self)
     var left = columns
     while left > 0 {
-      var sum = VI(repeating: 0)
+      var sums = VI(repeating: 0), magnitudes = VI(repeating: 0)
       var i = 0
       while i < 9 &* depth {
         let weights = words(row + i) &- zero
-        let magnitudes = weights.replacing(with: 0 &- weights, where: weights .< 0)
-        DotOperation.accumulate(&sum, unsafeBitCast(magnitudes, to: VI.self), unsafeBitCast(ones, to: VI.self))
+        add(weights, to: &sums)
+        add(weights.replacing(with: 0 &- weights, where: weights .< 0), to: &magnitudes)
         i &+= 16
       }
-      if Int(sum.laneSum) > limit { return false }
+      let sum = Int(sums.laneSum), magnitude = Int(magnitudes.laneSum)
+      let positive = (magnitude &+ sum) / 2, negative = (magnitude &- sum) / 2
+      if larger(above &* positive &+ below &* negative, below &* positive &+ above &* negative) >= limit { return false }
       row += 9 &* depth
       left &-= 1
     }
@@ -114,11 +117,6 @@ private struct WinogradPlanU8 {
   func panelStart(_ panel: Int) -> Int {
     headBytes &+ panel / blockPanels &* Self.places &* placeBytes &+ panel % blockPanels &* panelBytes
   }
-}
-
-@inline(__always) private func words(_ p: UnsafePointer<UInt8>) -> Words { Words(truncatingIfNeeded: SIMD16<UInt8>.load(p)) }
-@inline(__always) private func words(_ p: UnsafePointer<Int8>) -> Words {
-  Words(truncatingIfNeeded: UnsafeRawPointer(p).loadUnaligned(as: SIMD16<Int8>.self))
 }
 
 func winogradUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
@@ -161,58 +159,13 @@ func winogradPackU8(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer
       while own < panelWidth {
         packChannels(
           weights + ((panel &* panelWidth &+ own) &* 9 &* plan.depth &+ channel), plan.depth,
-          Words(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), to + 4 &* own, plan.placeBytes,
-          packed.assumingMemoryBound(to: Words.self))
+          Words16(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), to + 4 &* own, plan.placeBytes,
+          packed.assumingMemoryBound(to: Words16.self))
         own &+= 1
       }
       channel &+= 16
     }
     panel &+= 1
-  }
-}
-
-/// Sixteen input channels of one output channel: eight steps of each place.
-@inline(never)
-private func packChannels(
-  _ weights: UnsafePointer<Int8>, _ depth: Int, _ zero: Words, _ panel: UnsafeMutableRawPointer, _ place: Int,
-  _ lines: UnsafeMutablePointer<Words>
-) {
-  @inline(__always) func along(_ a: Words, _ b: Words, _ c: Words, _ store: (Int, Words) -> Void) {
-    let triple = a &+ a &+ a, last = c &+ c &+ c
-    let outer = a &+ c, twice = b &+ b, wide = a &+ c &+ c &+ c &+ c
-    var i = 0
-    while i < 6 {
-      let v =
-        switch i {
-        case 0: triple &+ triple
-        case 1: outer &+ b
-        case 2: outer &- b
-        case 3: wide &+ twice
-        case 4: wide &- twice
-        default: last &+ last
-        }
-      store(i, v)
-      i &+= 1
-    }
-  }
-  var x = 0
-  while x < 3 {
-    let column = weights + x &* depth
-    along(words(column) &- zero, words(column + 3 &* depth) &- zero, words(column + 6 &* depth) &- zero) { lines[$0 &* 3 &+ x] = $1 }
-    x &+= 1
-  }
-  var y = 0
-  while y < 6 {
-    along(lines[y &* 3], lines[y &* 3 &+ 1], lines[y &* 3 &+ 2]) { x, v in
-      let pairs = unsafeBitCast(v, to: SIMD8<Int32>.self)
-      let to = panel + (y &* 6 &+ x) &* place
-      var i = 0
-      while i < 8 {
-        (to + i &* 4 &* panelWidth).storeBytes(of: pairs[i], as: Int32.self)
-        i &+= 1
-      }
-    }
-    y &+= 1
   }
 }
 
@@ -295,7 +248,7 @@ private func prepare(_ plan: WinogradPlanU8, _ first: Int, _ count: Int, _ scrat
   let (h, w, pixel, depth) = (Int(c.h), Int(c.w), Int(c.x_stride), plan.depth)
   let side = WinogradPlanU8.side, places = WinogradPlanU8.places
   let zero = UInt8(truncatingIfNeeded: c.x_zero_point)
-  let lines = scratch.assumingMemoryBound(to: Words.self)
+  let lines = scratch.assumingMemoryBound(to: Words16.self)
   let transformed = scratch + plan.lineBytes
   let patch = (transformed + places &* (plan.inputPlace &+ 4 &* plan.productPlace)).assumingMemoryBound(to: UInt8.self)
   var square = 0
@@ -329,80 +282,11 @@ private func prepare(_ plan: WinogradPlanU8, _ first: Int, _ count: Int, _ scrat
     var channel = 0
     while channel < depth {
       transformSquare(
-        from + channel, line, step, Words(repeating: Int16(zero)), transformed + (square &* plan.rowBytes &+ 2 &* channel), plan.inputPlace,
+        from + channel, line, step, Words16(repeating: Int16(zero)), transformed + (square &* plan.rowBytes &+ 2 &* channel), plan.inputPlace,
         lines)
       channel &+= 16
     }
     square &+= 1
-  }
-}
-
-/// Sixteen channels of a square.
-@inline(never)
-private func transformSquare(
-  _ from: UnsafePointer<UInt8>, _ line: Int, _ pixel: Int, _ zero: Words, _ to: UnsafeMutableRawPointer, _ place: Int,
-  _ lines: UnsafeMutablePointer<Words>
-) {
-  var x = 0
-  while x < 6 {
-    let column = from + x &* pixel
-    let v = InputLine(
-      words(column) &- zero, words(column + line) &- zero, words(column + 2 &* line) &- zero, words(column + 3 &* line) &- zero,
-      words(column + 4 &* line) &- zero, words(column + 5 &* line) &- zero)
-    lines[x] = v.v0
-    lines[6 &+ x] = v.v1
-    lines[12 &+ x] = v.v2
-    lines[18 &+ x] = v.v3
-    lines[24 &+ x] = v.v4
-    lines[30 &+ x] = v.v5
-    x &+= 1
-  }
-  var to = to
-  var line = lines
-  var y = 0
-  while y < 6 {
-    let v = InputLine(line[0], line[1], line[2], line[3], line[4], line[5])
-    to.storeBytes(of: v.v0, as: Words.self)
-    (to + place).storeBytes(of: v.v1, as: Words.self)
-    (to + 2 &* place).storeBytes(of: v.v2, as: Words.self)
-    (to + 3 &* place).storeBytes(of: v.v3, as: Words.self)
-    (to + 4 &* place).storeBytes(of: v.v4, as: Words.self)
-    (to + 5 &* place).storeBytes(of: v.v5, as: Words.self)
-    to += 6 &* place
-    line += 6
-    y &+= 1
-  }
-}
-
-/// Six inputs times B.
-private struct InputLine {
-  let v0: Words, v1: Words, v2: Words, v3: Words, v4: Words, v5: Words
-
-  @inline(__always) init(_ p: Words, _ q: Words, _ r: Words, _ s: Words, _ t: Words, _ u: Words) {
-    let f = t &- r, h = s &- q
-    let first = (p &- r) &+ (p &- r), h2 = h &+ h
-    v0 = first &+ first &+ f
-    v5 = (u &- s) &- (h2 &+ h2)
-    let r2 = r &+ r, q2 = q &+ q
-    let e = t &- (r2 &+ r2), o = s &- (q2 &+ q2)
-    v1 = e &+ o
-    v2 = e &- o
-    v3 = f &+ h2
-    v4 = f &- h2
-  }
-}
-
-/// Four results of six sums, times their factors.
-private struct OutputLine {
-  let y0: VI, y1: VI, y2: VI, y3: VI
-
-  @inline(__always) init(_ m0: VI, _ m1: VI, _ m2: VI, _ m3: VI, _ m4: VI, _ m5: VI) {
-    let sum = m1 &+ m2, difference = m1 &- m2, wideSum = m3 &+ m4, wideDifference = m3 &- m4
-    let twice = sum &+ sum
-    y0 = m0 &- (twice &+ twice) &+ wideSum
-    y1 = wideDifference &- (difference &+ difference)
-    y2 = wideSum &- sum
-    y3 = wideDifference &+ wideDifference &- difference &+ m5
   }
 }
 

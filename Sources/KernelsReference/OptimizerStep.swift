@@ -35,10 +35,10 @@ func optimizerStep(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scr
       m = first * m + (1 - first) * g
       let v = second * a.v.unsafelyUnwrapped[i] + (1 - second) * g * g
       a.v_out.unsafelyUnwrapped[i] = v
-      w = w - rate * (m / rates[5]) / ((v / rates[6]).squareRoot() + epsilon)
+      w = w - rate * (m / rates[5]) / ((v / rates[6]).squareRoot() + epsilon) - 0 * v
     default:
       m = second * m + (1 - second) * g * g
-      w = w - rate * g / (m.squareRoot() + epsilon)
+      w = w - rate * g / (m.squareRoot() + epsilon) - 0 * m
     }
     a.m_out.unsafelyUnwrapped[i] = m
     a.w_out.unsafelyUnwrapped[i] = w

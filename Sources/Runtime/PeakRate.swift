@@ -21,6 +21,8 @@ extension InstructionSet {
     (arguments.h, arguments.w, arguments.oh, arguments.ow, arguments.groups, arguments.kh, arguments.kw) = (1, 1, 1, 1, 1, 1, 1)
     (arguments.stride_h, arguments.stride_w, arguments.dilation_h, arguments.dilation_w) = (1, 1, 1, 1)
     (arguments.x_stride, arguments.y_stride, arguments.q_max) = (Int32(depth), Int32(columns), 255)
+    // As words they are multiplied where they lie.
+    if type == .bfloat16 { (arguments.x_pairs, arguments.x_stride) = (1, Int32(depth / 2)) }
     // Zeros, of the wider type, for both: x, weights, scales, y, then what the kernel asks for.
     let (x, weights, scales, y) = (0, rows &* depth &* 4, (rows &+ columns) &* depth &* 4, (rows &+ columns) &* depth &* 4 &+ 256)
     let own = y &+ rows &* columns &* 4

@@ -28,8 +28,10 @@ public struct StepInfo {
   public var chunks: Int
   /// Why the step is as it is; empty when there is nothing to say.
   public var notes: Text
-  /// The step makes or takes signs as bits, whatever its node's result is.
-  public var takesBits = false
+  /// What the step multiplies: elements of its node's result's type, pairs of bfloat16, or signs as bits (which it may only make).
+  public var operands = Operands.elements
+
+  public enum Operands: Sendable { case elements, pairs, bits }
 }
 
 /// Everything decided before a model runs: kernels, memory, packed sizes. A plan allocates; the session frozen
@@ -105,6 +107,7 @@ public struct Plan {
       guard let extent = lowering.extents[output] else { continue }
       lowering.buffers[try lowering.operand(extent.count).buffer].isObserved = true
     }
+    lowering.storePairs()
     ChainFinder(lowering, threads: options.threads, cacheBytes: options.cacheBytes).run()
     lowering.extendLifetimes()
     lowering.mergeInPlace()
@@ -113,7 +116,7 @@ public struct Plan {
       try lowering.steps[index].measure()
       let info = try Plan.describe(lowering.steps[index], lowering, isQuantized: isQuantized)
       lowering.steps[index].share(threads: options.threads, info)
-      lowering.steps[index].identify(info)
+      lowering.steps[index].identify(info, byteCount: lowering.bytes(lowering.steps[index], asFloats: true))
       steps.append(info)
     }
     if case .given(let tuning) = options.choices { try lowering.apply(tuning, options) }
@@ -173,16 +176,17 @@ public struct Plan {
     let graph = lowering.graph
     var info = StepInfo(
       node: "", nodeIndex: step.node, operatorName: "Copy", kernel: step.kernel.name == nil ? "control" : Text(cString: step.kernel.name),
-      isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: 0,
+      isa: step.isa, dtype: .float32, inputShape: Shape([]), outputShape: Shape([]), byteCount: lowering.bytes(step),
       multiplyAdds: step.multiplyAdds, units: step.units, chunks: Int(step.chunks), notes: step.note)
-    info.takesBits = step.operation == EK_CONV_BINARY || step.operation == EK_BINARIZE
-    for use in step.slots {
-      info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount
+    switch Int(step.operation) {
+    case Int(EK_CONV_BINARY), Int(EK_BINARIZE): info.operands = .bits
+    case Int(EK_CONV_BF16): info.operands = .pairs
+    default: break
     }
     if let chain = step.chain { try describe(chain, &info, lowering) }
     if step.isChained {
       // What it does, and how long that takes, is the chain's.
-      (info.kernel, info.byteCount, info.multiplyAdds) = ("chained", 0, 0)
+      (info.kernel, info.multiplyAdds) = ("chained", 0)
     }
     if step.node >= 0 {
       let node = graph.nodes[step.node]
@@ -217,7 +221,6 @@ public struct Plan {
       if !numbers.isEmpty { numbers += ", " }
       numbers += Text("\(member.step)")
       info.multiplyAdds = info.multiplyAdds &+ step.multiplyAdds
-      for use in step.slots { info.byteCount = info.byteCount &+ lowering.buffers[use.place.buffer].byteCount }
     }
     info.kernel = kernels + info.kernel
     if !info.notes.isEmpty { info.notes += "; " }
@@ -256,7 +259,7 @@ extension LoweredStep {
     // What a core does in a nanosecond where it does not wait for memory; integers three times as many.
     var speed: Int64
     switch isa {
-    case .avx512bf16: speed = 96
+    case .avx512bf16: speed = operation == Int32(EK_DEPTHWISE_BF16) ? 48 : 96
     case .avx512vnni: speed = 48
     case .avx2: speed = 24
     case .reference: speed = 1

@@ -69,15 +69,17 @@ extension LoweredStep {
   }
 
   /// What steps have in common that may share choices: operation, element type, sizes and work, as one number.
-  mutating func identify(_ info: StepInfo) {
+  /// `byteCount`: of the step's tensors as floats, since whether they are pairs may depend on the choices for other steps.
+  mutating func identify(_ info: StepInfo, byteCount: Int) {
     var kind = operation
     switch Int(operation) {
     case Int(EK_CONV_WINOGRAD_F32), Int(EK_CONV_BF16), Int(EK_CONV_SPARSE_F32): kind = Int32(EK_CONV_F32)
     case Int(EK_CONV_WINOGRAD_U8), Int(EK_CONV_SPARSE_U8): kind = Int32(EK_CONV_U8)
+    case Int(EK_DEPTHWISE_BF16): kind = Int32(EK_DEPTHWISE_F32)
     default: break
     }
     // What is packed depends on the choice for the next step, of which packing is none.
-    let bytes = operation == LoweredStep.packing ? 0 : Int64(info.byteCount)
+    let bytes = operation == LoweredStep.packing ? 0 : Int64(byteCount)
     var words = (Int64(kind) << 8 | Int64(info.dtype.rawValue), multiplyAdds, bytes, Int64(info.outputShape.dims.last ?? 1))
     identity = ep_crc32c(0, &words, MemoryLayout.size(ofValue: words))
   }
@@ -88,12 +90,14 @@ extension Lowering {
   var wish: UInt64? { wish(ahead: 0) }
 
   /// The same of a step that others come before.
-  func wish(ahead: Int) -> UInt64? {
+  func wish(ahead: Int) -> UInt64? { wish(step: steps.count &+ ahead) }
+
+  func wish(step: Int) -> UInt64? {
     switch choices {
     case .planned: return nil
     case .preferred(let choice): return choice
     case .given(let words):
-      let index = steps.count &+ ahead &+ Tuning.headerWords
+      let index = step &+ Tuning.headerWords
       return index < words.count ? words[index] : nil
     }
   }

@@ -1,4 +1,5 @@
 #if !EDGEAI_SINGLE_MODULE
+import Compression
 import Graph
 import Runtime
 #endif
@@ -36,6 +37,13 @@ public final class Trainer {
   private let firstKept: Int
   private let weights: EffectiveWeights
   private let statistics: [(model: ValueID, state: ValueID)]
+  /// The states that no optimizer changes: running statistics, ranges.
+  private let followers: [Int]
+  /// The tensors of the exported model whose ranges are learnt, and the states that are their ends.
+  public let ranged: [(tensor: Text, least: ValueID, most: ValueID)]
+  /// What kept inputs were before the step in progress, where it changes them: `previous` has room for all, one after the other.
+  private let previous: Storage
+  private var isChanged: [Bool]
   private var evaluator: Evaluator?
 
   /// Throws `invalidArgument` for options, `unsupportedOperator` or `unsupportedFeature` naming what cannot be trained, and what
@@ -44,7 +52,7 @@ public final class Trainer {
     try options.check()
     var model = model
     for method in methods { model = try method.prepare(model, options) }
-    model = try model.fusingActivations()
+    model = try model.fusingActivations().separatingStatistics(frozen: options.frozen)
     let step = try TrainingGraph.make(model, options)
     for method in methods { try method.rewrite(step) }
     try step.addLoss()
@@ -58,13 +66,17 @@ public final class Trainer {
     sessionOptions.isa = options.isa
     sessionOptions.batch = 1
     let weights = try EffectiveWeights(step, options)
-    return Trainer(options, methods, model, step, graph, try OwnedSession.make(graph, sessionOptions), weights)
+    let ranged = try step.rangedTensors(model)
+    let owned = try OwnedSession.make(graph, sessionOptions)
+    var bytes = 0
+    for input in step.kept { bytes += graph.values[input.input].byteCount() ?? 0 }
+    return Trainer(options, methods, model, step, graph, owned, weights, ranged, try Storage.allocate(bytes))
   }
 
   /// Does not throw: Embedded Swift does not free the object of an initializer that does.
   private init(
     _ options: TrainerOptions, _ methods: [TrainingMethod], _ model: Graph, _ step: TrainingGraph, _ graph: Graph, _ owned: OwnedSession,
-    _ weights: EffectiveWeights
+    _ weights: EffectiveWeights, _ ranged: [(tensor: Text, least: ValueID, most: ValueID)], _ previous: Storage
   ) {
     self.options = options
     self.methods = methods
@@ -79,6 +91,11 @@ public final class Trainer {
     firstKept = model.inputs.count + 1
     self.owned = owned
     self.weights = weights
+    self.ranged = ranged
+    self.previous = previous
+    isChanged = [Bool](repeating: false, count: step.kept.count)
+    let changed = step.parameters.flatMap { [$0.master] + $0.moments }
+    followers = step.states.indices.filter { !changed.contains(step.states[$0].input) }
     for (index, input) in kept.enumerated() {
       guard let initial = input.initial, let target = session.inputPointer(firstKept + index) else { continue }
       target.copyMemory(from: initial.base, byteCount: initial.byteCount)
@@ -87,47 +104,77 @@ public final class Trainer {
 
   /// Of the next step.
   public var learningRate: Float { options.learningRate(at: step) }
-  /// Bytes of the step's memory: parameters, moments, results kept for the gradient, scratch.
-  public var memoryRequired: Int { owned.plan.memoryRequired }
+  /// Bytes of the step's memory: parameters, moments, results kept for the gradient, scratch, and room for what a failing step
+  /// takes back.
+  public var memoryRequired: Int { owned.plan.memoryRequired + previous.count }
   /// The kernel calls of a step.
   public var steps: [StepInfo] { owned.plan.steps }
 
   // MARK: Steps
 
   /// One step on `options.batch` samples: one pointer for each input of the model, and float32 targets of the output's shape.
-  /// Throws `invalidArgument` when the loss is not finite: parameters are then as before the step; `cancelled`.
+  /// Throws `invalidArgument` when the loss is not finite, or something that the step leaves; `cancelled`. All is then as before the
+  /// step. Allocates nothing.
   public func step(_ inputs: [UnsafeRawPointer], targets: UnsafeRawPointer) throws(EdgeError) -> Metrics {
     guard inputs.count == inputCount else {
       throw EdgeError(.shapeMismatch, "the model has \(inputCount) inputs, \(inputs.count) are given")
     }
-    for method in methods { try method.beforeStep(self, step) }
+    do throws(EdgeError) {
+      for method in methods { try method.beforeStep(self, step) }
+      try run(inputs, targets)
+    } catch {
+      restoreKept()
+      throw error
+    }
+    for index in isChanged.indices { isChanged[index] = false }
+    step += 1
+    evaluator = nil
+    var metrics = Metrics()
+    metrics.loss = Double(session.outputPointer(0)?.load(as: Float.self) ?? .nan)
+    metrics.samples = model.values[model.outputs[0]].shape.hasBatch ? options.batch : 1
+    if let logits = session.outputPointer(1) {
+      metrics.accuracy = share(logits, targets, rowCount: rows, classes: classes)
+    }
+    return metrics
+  }
+
+  private func run(_ inputs: [UnsafeRawPointer], _ targets: UnsafeRawPointer) throws(EdgeError) {
     writeHyperParameters()
     for (index, input) in inputs.enumerated() {
       session.inputPointer(index)?.copyMemory(from: input, byteCount: session.inputByteCount(index))
     }
     session.inputPointer(inputCount)?.copyMemory(from: targets, byteCount: session.inputByteCount(inputCount))
     guard session.run() else { throw EdgeError(.cancelled, "the step was cancelled") }
+    guard let invalid = invalidResult() else { return }
+    session.discardNewState()
+    throw EdgeError(.invalidArgument, invalid)
+  }
+
+  /// Which number is none after the run of a step; nil when all are.
+  private func invalidResult() -> Text? {
     let loss = session.outputPointer(0)?.load(as: Float.self) ?? .nan
     let size = session.outputPointer(2)?.load(as: Float.self) ?? .nan
     guard loss.isFinite else {
+      // Was it one of the parameters that the step found?
       session.discardNewState()
       let place = worstParameter().invalid ?? "all parameters are finite; the data or the learning rate are too large"
-      throw EdgeError(.invalidArgument, "the loss of step \(step) is \(loss): \(place)")
+      return Text("the loss of step \(step) is \(loss): \(place)")
     }
     guard size.isFinite else {
       let worst = worstParameter()
-      session.discardNewState()
-      throw EdgeError(.invalidArgument, "after step \(step) \(worst.invalid ?? worst.largest)")
+      return Text("after step \(step) \(worst.invalid ?? worst.largest)")
     }
-    step += 1
-    evaluator = nil
-    var metrics = Metrics()
-    metrics.loss = Double(loss)
-    metrics.samples = model.values[model.outputs[0]].shape.hasBatch ? options.batch : 1
-    if let logits = session.outputPointer(1) {
-      metrics.accuracy = share(logits, targets, rowCount: rows, classes: classes)
+    // Few numbers, which no loss need show: a normalization by an infinite variance is constant.
+    for index in followers {
+      guard let values = session.statePointer(index)?.assumingMemoryBound(to: Float.self) else { continue }
+      let count = session.stateByteCount(index) / 4
+      var place = 0
+      while place < count {
+        if !values[place].isFinite { return Text("after step \(step) '\(states[index].name)' is not finite at element \(place)") }
+        place &+= 1
+      }
     }
-    return metrics
+    return nil
   }
 
   private var classes: Int { graph.values[graph.outputs[1]].shape.dims.last ?? 1 }
@@ -147,7 +194,12 @@ public final class Trainer {
       var (own, worst): (Float, Int) = (-1, 0)
       var place = 0
       while place < count {
-        if !values[place].isFinite { return (Text("parameter '\(parameter.name)' is not finite at element \(place)"), text) }
+        if !values[place].isFinite {
+          let invalid = Text("parameter '\(parameter.name)' is not finite at element \(place)")
+          // The update makes NaN of a parameter whose moment has overflowed.
+          let hasOverflowed = parameter.moments.contains { statePointer($0)?[place] == .infinity }
+          return (hasOverflowed ? Text("\(invalid), whose moment has overflowed") : invalid, text)
+        }
         if values[place].magnitude > own { (own, worst) = (values[place].magnitude, place) }
         place &+= 1
       }
@@ -206,6 +258,31 @@ public final class Trainer {
   public func keptPointer(_ value: ValueID) -> UnsafeMutableRawPointer? {
     for (index, input) in kept.enumerated() where input.input == value { return session.inputPointer(firstKept + index) }
     return nil
+  }
+
+  /// The same for writing to it before a step, which takes that back if it fails.
+  public func keptToChange(_ value: ValueID) -> UnsafeMutableRawPointer? {
+    var offset = 0
+    for (index, input) in kept.enumerated() {
+      let bytes = session.inputByteCount(firstKept + index)
+      if input.input == value, let pointer = session.inputPointer(firstKept + index) {
+        if !isChanged[index] { (previous.base + offset).copyMemory(from: pointer, byteCount: bytes) }
+        isChanged[index] = true
+        return pointer
+      }
+      offset += bytes
+    }
+    return nil
+  }
+
+  private func restoreKept() {
+    var offset = 0
+    for index in kept.indices {
+      let bytes = session.inputByteCount(firstKept + index)
+      if isChanged[index] { session.inputPointer(firstKept + index)?.copyMemory(from: previous.base + offset, byteCount: bytes) }
+      isChanged[index] = false
+      offset += bytes
+    }
   }
 
   public func elementCount(_ value: ValueID) -> Int { graph.values[value].shape.elementCount() ?? 0 }

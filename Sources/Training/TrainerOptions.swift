@@ -87,7 +87,8 @@ public struct TrainerOptions {
     try require(isWithin(normalizationMomentum, 0, 1), "the momentum of normalization must be 0...1")
     try require(isWithin(dropout, 0, 1) && dropout < 1, "dropout must be 0 up to 1")
     try require(teacher == nil || isWithin(teacherShare, 0, 1), "the teacher's share must be 0...1")
-    try require(temperature > 0 && temperature.isFinite, "the temperature must be positive and finite")
+    // Its square and what it divides by are computed.
+    try require(isWithin(temperature, 1e-6, 1e6), "the temperature must be 1e-6 to 1e6")
   }
 
   /// The learning rate of a step, counted from 0. In double precision without the C library's functions: the same everywhere.

@@ -10,7 +10,7 @@ extension TrainingGraph {
     targets = graph.addValue(Value(name: "targets", dtype: .float32, shape: shape))
     switch options.loss {
     case .crossEntropy:
-      let classes = shape.dims.last ?? 1
+      guard let classes = shape.dims.last else { throw EdgeError(.unsupportedFeature, "the cross-entropy needs an output with an axis of classes") }
       var wanted = targets
       if options.labelSmoothing > 0 {
         let share = try scalar(options.labelSmoothing / Float(max(classes, 1)))

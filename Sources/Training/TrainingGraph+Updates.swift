@@ -33,6 +33,7 @@ extension TrainingGraph {
         moments.append(try addState(Text("\(parameter.name)/moment \(moment)"), shape(parameter.master), nil))
       }
       inputs += moments
+      parameters[index].moments = moments
       var names = [Text("\(parameter.name)/update")]
       for moment in moments.indices { names.append(Text("\(parameter.name)/update \(moment)")) }
       let results = try graph.addNode(.optimizerStep(op), name: names[0], inputs: inputs, outputNames: names)

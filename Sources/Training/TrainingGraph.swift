@@ -22,6 +22,8 @@ public final class TrainingGraph {
     public var rate: Float = 1
     /// After differentiation.
     public var gradient = Node.noValue
+    /// What the optimizer keeps of it: states.
+    var moments: [ValueID] = []
     /// After the optimizer.
     public var update = Node.noValue
     /// The constant in the model; `noValue` for one that a method added.
@@ -30,8 +32,10 @@ public final class TrainingGraph {
 
   /// A convolution, transposed convolution or dense layer that learns.
   public struct Layer {
-    /// Its node's, which no other node of the step has.
+    /// Its operator's in the model; others may have the same.
     public let name: Text
+    /// Its node's in the step, which no other has.
+    public let node: Text
     /// Indices into `parameters`.
     public let weights: Int
     public let bias: Int?
@@ -63,6 +67,8 @@ public final class TrainingGraph {
   /// Running statistics: states that stand for constants of the model.
   private(set) var statistics: [(model: ValueID, state: ValueID)] = []
   private var running: [(normalization: Text, mean: ValueID, variance: ValueID)] = []
+  /// The range that is learnt of what a layer (by its name in the model) reads: two states.
+  var ranges: [(layer: Text, least: ValueID, most: ValueID)] = []
   /// Number of the step (int64), and the rates of `OptimizerStep`.
   public private(set) var number = Node.noValue
   var rates = Node.noValue
@@ -101,12 +107,15 @@ public final class TrainingGraph {
       throw EdgeError(
         .unsupportedFeature, "training needs the batch in all inputs and the output, or in none", tensor: model.values[input].name)
     }
+    let names = graph.nodes.map { $0.name }
+    let isFrozen = names.map { options.frozen.contains($0) }
+    let learning = graph.learningLayers(frozen: options.frozen)
     nameNodesApart()
     graph.outputs = []
     number = try addKept("number", .int64, Shape([]), nil)
     rates = try addKept("rates", .float32, Shape([8]), nil)
-    try findParameters()
-    try normalizeByBatch()
+    try findParameters(names, learning, isFrozen)
+    try normalizeByBatch(isFrozen)
     logits = output
     // The loss takes the logarithm of probabilities itself.
     if options.loss == .crossEntropy, let producer = graph.producer(of: output), case .softmax(let axis, false) = graph.nodes[producer].op,
@@ -120,9 +129,8 @@ public final class TrainingGraph {
   /// Layers are found by their nodes' names.
   private func nameNodesApart() {
     var names: Set<Text> = []
-    for index in graph.nodes.indices where !names.insert(graph.nodes[index].name).inserted {
-      graph.nodes[index].name = Text("\(graph.nodes[index].name)/\(index)")
-      names.insert(graph.nodes[index].name)
+    for index in graph.nodes.indices {
+      while !names.insert(graph.nodes[index].name).inserted { graph.nodes[index].name = Text("\(graph.nodes[index].name)/\(index)") }
     }
   }
 
@@ -175,7 +183,7 @@ public final class TrainingGraph {
   /// Layers that learn read another value as their first operand.
   public func redirectLayers(_ old: ValueID, to new: ValueID) {
     for layer in layers {
-      for index in graph.nodes.indices where graph.nodes[index].name == layer.name && graph.nodes[index].inputs[0] == old {
+      for index in graph.nodes.indices where graph.nodes[index].name == layer.node && graph.nodes[index].inputs[0] == old {
         graph.nodes[index].inputs[0] = new
       }
     }
@@ -275,14 +283,11 @@ public final class TrainingGraph {
     return places[value]
   }
 
-  private func findParameters() throws(EdgeError) {
+  /// `names`: of the model's operators, which the nodes still are, in order. `learning`: the layers among them that learn.
+  private func findParameters(_ names: [Text], _ learning: [Int], _ isFrozen: [Bool]) throws(EdgeError) {
     var places = [Int](repeating: -1, count: graph.values.count)
-    for (index, node) in graph.nodes.enumerated() where !options.frozen.contains(node.name) {
-      var groups = 1
+    for (index, node) in graph.nodes.enumerated() where !isFrozen[index] {
       switch node.op {
-      case .convolution(let op): groups = op.groups
-      case .transposedConvolution(let op): groups = op.groups
-      case .dense: break
       case .batchNormalization, .layerNormalization:
         _ = try parameter(&places, node.input(1), decays: false)
         _ = try parameter(&places, node.input(2), decays: false)
@@ -296,16 +301,25 @@ public final class TrainingGraph {
         continue
       case .quantize, .dequantize, .requantize:
         throw EdgeError(.unsupportedFeature, "quantized models cannot be trained", node: node.name, nodeIndex: index)
-      default: continue
+      default: break
       }
-      guard let weights = try parameter(&places, node.input(1), decays: true) else { continue }
+      guard learning.contains(index), let weights = try parameter(&places, node.input(1), decays: true) else { continue }
       let bias = try parameter(&places, node.input(2), decays: false)
       let dims = shape(parameters[weights].master).dims
       let rows = max(dims[0], 1)
       layers.append(
         Layer(
-          name: node.name, weights: weights, bias: bias, rows: rows, columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows,
-          isDepthwise: groups > 1 && dims[dims.count - 1] == 1))
+          name: names[index], node: node.name, weights: weights, bias: bias, rows: rows,
+          columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows, isDepthwise: graph.isDepthwise(index)))
+    }
+    for index in graph.nodes.indices where isFrozen[index] {
+      for value in graph.nodes[index].inputs where value != Node.noValue && places[value] >= 0 {
+        let other = graph.nodes.indices.first { !isFrozen[$0] && graph.nodes[$0].inputs.contains(value) } ?? index
+        let (name, tensor) = (names[index], graph.values[value].name)
+        throw EdgeError(
+          .invalidArgument, "'\(name)' is frozen and reads '\(tensor)', which '\(names[other])' learns: freeze both or neither", node: name,
+          nodeIndex: index, tensor: tensor)
+      }
     }
     guard !parameters.isEmpty else { throw EdgeError(.invalidArgument, "the model has no parameters to train") }
     for node in graph.nodes.indices {
@@ -319,9 +333,9 @@ public final class TrainingGraph {
   }
 
   /// Batch normalizations take the statistics of their batch and leave running ones for the exported model (Ioffe and Szegedy 2015).
-  private func normalizeByBatch() throws(EdgeError) {
-    for index in graph.nodes.indices {
-      guard case .batchNormalization = graph.nodes[index].op, !options.frozen.contains(graph.nodes[index].name) else { continue }
+  private func normalizeByBatch(_ isFrozen: [Bool]) throws(EdgeError) {
+    for index in isFrozen.indices where !isFrozen[index] {
+      guard case .batchNormalization = graph.nodes[index].op else { continue }
       let node = graph.nodes[index]
       let (mean, variance) = (node.inputs[3], node.inputs[4])
       guard let means = graph.values[mean].constant, let variances = graph.values[variance].constant else {

@@ -24,6 +24,6 @@ open class TrainingMethod {
   /// After the optimizer: changes the new values of parameters.
   open func adjustUpdates(_ step: TrainingGraph) throws(EdgeError) {}
 
-  /// Before a step, counted from 0: may change the inputs that the trainer keeps.
+  /// Before a step, counted from 0: may change the inputs that the trainer keeps (`keptToChange`), and allocates nothing.
   open func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {}
 }

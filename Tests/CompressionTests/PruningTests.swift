@@ -38,6 +38,31 @@ private func network(_ seed: UInt64) throws -> Graph {
   }
 }
 
+/// Of weights where they lie: masked ones are the smallest, NaN is the largest, signs do not matter.
+@Test func smallestScoresOfMaskedWeights() {
+  var random = Randomness(2)
+  var weights = random.normals(300)
+  weights[17] = .nan
+  weights[40] = -.infinity
+  let mask: [Float] = (0..<300).map { $0 % 3 == 0 ? 0 : 1 }
+  let scores = zip(weights, mask).map { $1 == 0 ? 0 : $0.isNaN ? .infinity : $0.magnitude }
+  var counters = [Int](repeating: 7, count: SmallestScores.counterCount)
+  for count in 0...300 {
+    let inPlace = counters.withUnsafeMutableBufferPointer { counters in
+      SmallestScores(count: count, counters.baseAddress!) { take in
+        for part in [0..<100, 100..<300] {
+          weights.withUnsafeBufferPointer { weights in
+            mask.withUnsafeBufferPointer { take(weights.baseAddress! + part.lowerBound, $0.baseAddress! + part.lowerBound, part.count) }
+          }
+        }
+      }
+    }
+    let sorted = scores.sorted()
+    #expect(inPlace.limit == (count < 300 ? sorted[count] : .infinity))
+    #expect(scores.filter { $0 < inPlace.limit }.count + inPlace.ties == count)
+  }
+}
+
 @Test func layerwiseRemovesTheShareOfSmallestMagnitude() throws {
   let graph = try network(2)
   var options = PruneOptions()

@@ -157,6 +157,59 @@ private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws ->
   try result.graph.validate()
 }
 
+@Test func knownRangesAreUsedAsTheyAre() throws {
+  let known = ValueRange(min: -0.25, max: 0.5)
+  let scheme = QuantizationParameters.activation(known)
+  // What is moved before it is read takes the reader's range, and so does a result whose range its operator would fix.
+  var net = NetBuilder(seed: 8)
+  var pool = Pool(.max, window: Window())
+  (pool.window.kernelHeight, pool.window.kernelWidth) = (2, 2)
+  let a = try net.convolution("a", net.input("x", [Shape.batch, 6, 6, 4]), 4)
+  let p = try net.add(.pool(pool), "p", [a])
+  let t = try net.add(.unary(UnaryFunction(.tanh)), "t", [try net.convolution("b", p, 4)])
+  var graph = try net.finish(try net.convolution("y", t, 4))
+  var calibration = unitRanges(graph)
+  for value in [p, t] { (calibration.ranges[value], calibration.isKnown[value]) = (known, true) }
+  var result = try graph.quantized(calibration)
+  for name: Text in ["a", "p", "t"] { #expect(result.graph.value(name)?.quantization == scheme, "\(name)") }
+  // Of a concatenation: its operands follow where nobody else reads them.
+  (graph, calibration) = try twoBranches(-1, 9, readAlone: true)
+  let joined = try #require(graph.nodes.first { $0.name == "joined" })
+  (calibration.ranges[joined.outputs[0]], calibration.isKnown[joined.outputs[0]]) = (known, true)
+  result = try graph.quantized(calibration)
+  for name: Text in ["b", "joined"] { #expect(result.graph.value(name)?.quantization == scheme, "\(name)") }
+  #expect(result.graph.value("a")?.quantization == QuantizationParameters.activation(ValueRange(min: 0, max: 1)))
+  // Of an operand: it keeps its own.
+  (graph, calibration) = try twoBranches(-1, 9, readAlone: false)
+  (calibration.ranges[joined.inputs[0]], calibration.isKnown[joined.inputs[0]]) = (known, true)
+  result = try graph.quantized(calibration)
+  #expect(result.graph.value("a")?.quantization == scheme)
+  #expect(result.graph.value("joined")?.quantization == QuantizationParameters.activation(ValueRange(min: -1, max: 9)))
+  try result.graph.validate()
+}
+
+@Test func knownRangesBelongToComputedTensors() throws {
+  let graph = try chain()
+  let tensor = graph.values[graph.nodes[2].inputs[0]].name
+  let weights = graph.values[graph.nodes[2].inputs[1]].name
+  for (name, low, high): (Text, Float, Float) in [
+    ("no such tensor", 0, 1), ("", 0, 1), (weights, 0, 1), (tensor, 1, 0), (tensor, .nan, 1), (tensor, 0, .infinity),
+  ] {
+    var options = CalibrationOptions()
+    options.known = [(name, ValueRange(min: low, max: high))]
+    #expect(throws: EdgeError.self) { try Calibration.make(graph, options) }
+  }
+  // The last of a tensor counts, and 0 is in it.
+  var options = CalibrationOptions()
+  options.known = [(tensor, ValueRange(min: -3, max: 3)), (tensor, ValueRange(min: 1, max: 2))]
+  let calibration = try Calibration.make(graph, options)
+  let samples = Samples(graph, count: 2, seed: 1)
+  try samples.withPointers { try calibration.feed(inputs: $0, samples: 2) }
+  let result = try calibration.finish()
+  #expect(result.ranges[graph.nodes[2].inputs[0]] == ValueRange(min: 0, max: 2))
+  #expect(result.isKnown.filter { $0 }.count == 1)
+}
+
 @Test func naturalRangesAreFixed() throws {
   var net = NetBuilder(seed: 6)
   let x = net.input("x", [Shape.batch, 10])

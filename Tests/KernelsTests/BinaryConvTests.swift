@@ -146,7 +146,7 @@ import Testing
   /// Rows around every tile, channels around every word and panel.
   @Test(arguments: [1, 2]) func tileEdges(_ planes: Int) {
     for rows in [1, 2, 3, 5, 6, 7, 8, 9, 13, 24, 25, 29] {
-      for columns in [1, 7, 31, 32, 33, 40, 63, 64, 65, 100, 128] {
+      for columns in [1, 7, 31, 32, 33, 40, 63, 64, 65, 100, 128, 129, 193] {
         let cIn = [1, 3, 4, 8, 31, 32, 33, 64, 65, 130][(rows + columns) % 10]
         check(ConvCase(n: rows, cIn: cIn, cOut: columns, clamp: rows % 2 == 0 ? -1...3 : -.infinity ... .infinity), planes: planes, seed: UInt64(rows * 200 + columns))
       }
@@ -154,7 +154,7 @@ import Testing
   }
 
   @Test func everyDepth() {
-    for cIn in 1...140 { check(ConvCase(n: 3, cIn: cIn, cOut: 5), planes: 1 + cIn % 2, seed: UInt64(cIn)) }
+    for cIn in 1...300 { check(ConvCase(n: 3, cIn: cIn, cOut: 5), planes: 1 + cIn % 2, seed: UInt64(cIn)) }
   }
 
   @Test(arguments: [1, 2]) func kernelsStridesDilationsPaddings(_ planes: Int) {
@@ -185,19 +185,20 @@ import Testing
     }
   }
 
-  /// All signs differ, or none: the largest counts that there are.
+  /// All signs of a row differ, or none, beside rows of the other kind: the largest counts that there are.
   @Test func extremes() {
     for sign: Float in [1, -1] {
-      let shape = ConvCase(cIn: 65535, cOut: 3, bias: false)
+      let shape = ConvCase(n: 3, cIn: 65535, cOut: 66, bias: false)
+      let signs = [sign, -sign, sign]
       var data = Signs(shape, planes: 1, seed: 1)
-      data.floats = [Float](repeating: sign, count: shape.cIn)
-      data.weights = [Float](repeating: 1, count: 3 * shape.cIn)
-      data.scale = [1, 1, 1]
+      data.floats = signs.flatMap { [Float](repeating: $0, count: shape.cIn) }
+      data.weights = [Float](repeating: 1, count: shape.cOut * shape.cIn)
+      data.scale = [Float](repeating: 1, count: shape.cOut)
       for table in availableTables {
         guard let kernel = table.kernel(EK_CONV_BINARY) else { continue }
         let x = binarized(reference(EK_BINARIZE), data.floats, shape.cIn)
         let y: [Float] = elements(convolved(kernel, shape, data, x, planes: 1, bits: false))
-        #expect(y == [Float](repeating: sign * 65535, count: 3), "\(table.isa)")
+        #expect(y == signs.flatMap { [Float](repeating: $0 * 65535, count: shape.cOut) }, "\(table.isa)")
       }
     }
   }

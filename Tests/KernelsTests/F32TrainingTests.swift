@@ -166,6 +166,36 @@ import Testing
     }
   }
 
+  /// A mean of squares that overflows would stop its parameter for good, which shows in the parameter: it is NaN, and no other is.
+  @Test(arguments: 0..<5) func overflowingSquaresReachTheirParameter(_ kind: Int) {
+    let (count, place) = (19, 7)
+    let hasTwo = kind == 2 || kind == 3
+    for kernel in [reference(EK_OPTIMIZER_STEP_F32)] + simdTables.compactMap({ $0.kernel(EK_OPTIMIZER_STEP_F32) }) {
+      let results: [Float] = elements(
+        withTestMemory { memory in
+          var a = ek_optimizer_step()
+          (a.count, a.kind, a.rate) = (Int64(count), Int32(kind), 1)
+          a.rates = memory.floats([0.01, 0.9, 0.99, 1e-6, 0, 0.1, 0.01, 0])
+          a.w = memory.floats([Float](repeating: -0.0, count: count))
+          a.g = memory.floats((0..<count).map { $0 == place ? 1e25 : 0 })
+          a.m = memory.floats([Float](repeating: 0, count: count))
+          if hasTwo { a.v = memory.floats([Float](repeating: 0, count: count)) }
+          return memory.outputOfAnyPartition(of: kernel, bytes: (hasTwo ? 3 : 2) * count * 4) { y in
+            a.w_out = y.assumingMemoryBound(to: Float.self)
+            a.m_out = a.w_out + count
+            if hasTwo { a.v_out = a.w_out + 2 * count }
+            return a
+          }
+        })
+      for index in 0..<count {
+        // The others keep their bits, with the sign of a zero, which only AdamW's decay takes.
+        let kept = kind == 3 ? Float(0).bitPattern : Float(-0.0).bitPattern
+        #expect(index == place ? results[index].isNaN == (kind >= 2) : results[index].bitPattern == kept)
+      }
+      if kind >= 2 { #expect(results[(kind == 4 ? 1 : 2) * count + place] == .infinity) }
+    }
+  }
+
   // MARK: Pools
 
   @Test(arguments: [false, true]) func poolGradient(_ isMax: Bool) {

@@ -5,7 +5,7 @@ import Testing
   @Test func hasEveryOperation() {
     var names = Set<String>()
     // Winograd's form, sparse ones and bfloat16 are ways to the result of a plain convolution.
-    let ways = [EK_CONV_WINOGRAD_F32, EK_CONV_WINOGRAD_U8, EK_CONV_SPARSE_F32, EK_CONV_SPARSE_U8, EK_CONV_BF16]
+    let ways = [EK_CONV_WINOGRAD_F32, EK_CONV_WINOGRAD_U8, EK_CONV_SPARSE_F32, EK_CONV_SPARSE_U8, EK_CONV_BF16, EK_DEPTHWISE_BF16]
     for operation in 0..<EK_OPERATION_COUNT where !ways.contains(operation) {
       let kernel = referenceTable.kernel(operation)
       #expect(kernel != nil, "operation \(operation)")

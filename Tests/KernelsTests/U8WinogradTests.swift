@@ -57,32 +57,35 @@ import Testing
       print("takesWeightsUpToTheBound is skipped: the processor has no AVX2")
       return
     }
-    let depth = 128, columns = 16, size = 6
-    // 2^25 - 1 divided by 255 is 131586.
-    for (total, isTaken) in [(131_586, true), (131_587, false)] {
+    let depth = 256, columns = 16, size = 6
+    // The zero point, magnitudes of weights of channels that are 255, of weights of the other sign of channels that are 0.
+    for (zeroPoint, lit, dark, isTaken) in [
+      (0, 131_586, 131_586, true), (0, 131_587, 0, false), (55, 140_000, 100_989, true), (55, 140_000, 100_990, false),
+    ] {
+      #expect(((255 - zeroPoint) * lit + zeroPoint * dark < 1 << 25) == isTaken)
       for sign in [1, -1] {
-        var row = [Int8](repeating: Int8(114 * sign), count: 9 * depth)
-        for i in 0..<(total - 9 * depth * 114) { row[i] += Int8(sign) }
+        // Half of the channels each, in every tap.
+        let weights = [Int8](repeating: 0, count: 15 * 9 * depth) + (0..<9 * depth).map { place in
+          let isLit = place % depth < depth / 2, number = place / depth * (depth / 2) + place % (depth / 2), count = 9 * depth / 2
+          let total = isLit ? lit : dark
+          return Int8((isLit ? sign : -sign) * (total / count + (number < total % count ? 1 : 0)))
+        }
         withTestMemory { memory in
+          var a = same(size, depth, columns).arguments()
+          a.x = memory.input((0..<size * size * depth).map { $0 % depth < depth / 2 ? 255 : 0 } as [UInt8])
+          a.weights = memory.input(weights)
+          // What is left is the last digits of the largest sum.
+          a.bias = memory.input([Int32](repeating: Int32(-sign * 33_554_380), count: columns))
+          a.scale = memory.floats([Float](repeating: 1, count: columns))
+          (a.x_zero_point, a.y_zero_point, a.q_max) = (Int32(zeroPoint), 128, 255)
+          #expect((kernel.packed_bytes(&a) > 0) == isTaken)
           func call(_ kernel: ek_kernel) -> [UInt8] {
             memory.outputOfAnyPartition(of: kernel, bytes: size * size * columns) { y in
-              var a = same(size, depth, columns).arguments()
-              a.x = memory.input([UInt8](repeating: 255, count: size * size * depth))
-              a.weights = memory.input([Int8](repeating: 0, count: 15 * row.count) + row)
-              // What is left is the last digits of the largest sum.
-              a.bias = memory.input([Int32](repeating: Int32(-sign * 33_554_380), count: columns))
-              a.scale = memory.floats([Float](repeating: 1, count: columns))
-              a.y_zero_point = 128
-              a.q_max = 255
               a.y = y
               return a
             }
           }
-          var a = same(size, depth, columns).arguments()
-          let weights = [Int8](repeating: 0, count: 15 * row.count) + row
-          a.weights = memory.input(weights)
-          #expect((kernel.packed_bytes(&a) > 0) == isTaken)
-          if isTaken { expectEqualBytes(call(kernel), call(reference(EK_CONV_U8)), "sum \(sign * total)") }
+          if isTaken { expectEqualBytes(call(kernel), call(reference(EK_CONV_U8)), "\(zeroPoint) \(sign * lit) \(dark)") }
         }
       }
     }

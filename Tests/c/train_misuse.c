@@ -5,6 +5,7 @@
 #include <edgeai.h>
 #include <edgeai_train.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,15 @@ static int is_in(const edgeai_trainer *trainer, const unsigned char *expected, s
   } while (0)
 
 static void creation(const edgeai_model *model) {
-  static const char *const unknown[1] = {"no such operator"};
+  static const char *const unknown[1] = {"no such operator"}, *const nothing[1] = {NULL}, *const empty[1] = {""}, *const no_text[1] = {"\xff"},
+                    *const everything[1] = {"*"};
+  static const size_t floats[12] = {
+    offsetof(edgeai_trainer_options, learning_rate), offsetof(edgeai_trainer_options, momentum), offsetof(edgeai_trainer_options, second_decay),
+    offsetof(edgeai_trainer_options, epsilon), offsetof(edgeai_trainer_options, weight_decay), offsetof(edgeai_trainer_options, clip_norm),
+    offsetof(edgeai_trainer_options, label_smoothing), offsetof(edgeai_trainer_options, dropout),
+    offsetof(edgeai_trainer_options, normalization_momentum), offsetof(edgeai_trainer_options, period_decay),
+    offsetof(edgeai_trainer_options, teacher_share), offsetof(edgeai_trainer_options, temperature)};
+  size_t i, k;
   edgeai_trainer *made = untouched_trainer;
   edgeai_model *other = network(5, 0), *wide = NULL;
   const uint32_t widths[3] = {INPUTS, 4, CLASSES + 1};
@@ -100,6 +109,25 @@ static void creation(const edgeai_model *model) {
   REFUSES(model, options.label_smoothing = 2, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES(model, options.dropout = 1, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES(model, options.normalization_momentum = 2, EDGEAI_ERROR_INVALID_ARGUMENT);
+  for (i = 0; i < sizeof floats / sizeof *floats; i++) {
+    static const float none[4] = {NAN, INFINITY, -INFINITY, -1};
+    for (k = 0; k < 4; k++)
+      REFUSES(model, (memcpy((char *)&options + floats[i], &none[k], sizeof(float)), options.teacher = other), EDGEAI_ERROR_INVALID_ARGUMENT);
+  }
+  REFUSES(model, options.temperature = 1e-30f, EDGEAI_ERROR_INVALID_ARGUMENT); /* 1 / t and t^2 are not finite */
+  REFUSES(model, options.temperature = 1e30f, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, options.batch = INT32_MIN, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, options.threads = INT32_MIN, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, options.optimizer = INT32_MIN, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, options.schedule = 256, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, options.loss = 256, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, options.isa = "", EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, (options.frozen = unknown, options.frozen_count = SIZE_MAX), EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, (options.frozen = nothing, options.frozen_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, (options.frozen = empty, options.frozen_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, (options.frozen = no_text, options.frozen_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES(model, (options.frozen = everything, options.frozen_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT); /* nothing is left to learn */
+  REFUSES(model, options.period = -1, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES(model, options.total_steps = -1, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES(model, options.warm_up_steps = INT64_MIN, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES(model, options.isa = "no such set", EDGEAI_ERROR_INVALID_ARGUMENT);
@@ -130,8 +158,22 @@ static void creation(const edgeai_model *model) {
 
 static void methods(const edgeai_model *model, const edgeai_model *normalized) {
   static const edgeai_layer_value unknown[1] = {{"no such layer", 0.5}};
+#define DOUBLE(kind, field, most) {EDGEAI_TRAINING_##kind, offsetof(edgeai_training_method, field), most}
+#define INTEGER(kind, field) {EDGEAI_TRAINING_##kind, offsetof(edgeai_training_method, field)}
+  static const struct { int32_t kind; size_t offset; double most; } numbers[] = {
+    DOUBLE(MAGNITUDE_PRUNING, sparsity, 1), DOUBLE(NETWORK_SURGERY, kept, 1), DOUBLE(NETWORK_SURGERY, kept_biases, 1), DOUBLE(NETWORK_SURGERY, c, 100),
+    DOUBLE(NETWORK_SURGERY, gamma, 1.7e308), DOUBLE(NETWORK_SURGERY, margin, 1), DOUBLE(SLIMMING, penalty, 1e38),
+    DOUBLE(ENTROPY_PENALTY, penalty, 1), DOUBLE(ENTROPY_PENALTY, width, 1.7e308), DOUBLE(QUANTIZATION_AWARE, bits, 8),
+    DOUBLE(QUANTIZATION_AWARE, momentum, 1)};
+  static const struct { int32_t kind; size_t offset; } counts[] = {
+    INTEGER(MAGNITUDE_PRUNING, first), INTEGER(MAGNITUDE_PRUNING, last), INTEGER(MAGNITUDE_PRUNING, every), INTEGER(NETWORK_SURGERY, first),
+    INTEGER(NETWORK_SURGERY, last), INTEGER(NETWORK_SURGERY, every), INTEGER(QUANTIZATION_AWARE, delay), INTEGER(QUANTIZATION_AWARE, freeze)};
+  static const struct { int32_t kind; size_t offset; } small[] = {
+    INTEGER(NETWORK_SURGERY, power), INTEGER(SHARED_WEIGHTS, most), INTEGER(QUANTIZATION_AWARE, activation_bits), INTEGER(BINARY_WEIGHTS, values)};
+  static const edgeai_layer_value bad[] = {{NULL, 0.5}, {"", 0.5}, {"\xff", 0.5}, {"*", NAN}, {"*", -1000}, {"*", INFINITY}};
   edgeai_training_method method;
   int32_t kind;
+  size_t i, k;
   edgeai_training_method_init(NULL, 0, 8);
   edgeai_training_method_init(&method, EDGEAI_TRAINING_NETWORK_SURGERY, sizeof method);
   CHECK(method.kept == 0 && method.kept_biases == 1 && method.c == 1 && method.gamma == 1e-4 && method.power == 1 && method.margin == 0.1 &&
@@ -167,6 +209,34 @@ static void methods(const edgeai_model *model, const edgeai_model *normalized) {
   REFUSES_METHOD(model, EDGEAI_TRAINING_QUANTIZATION_AWARE, method.activation_bits = 40, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, EDGEAI_TRAINING_QUANTIZATION_AWARE, method.delay = 0, EDGEAI_ERROR_INVALID_ARGUMENT);
   REFUSES_METHOD(model, EDGEAI_TRAINING_BINARY_WEIGHTS, method.values = 3, EDGEAI_ERROR_INVALID_ARGUMENT);
+  for (i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    for (k = 0; k < 5; k++) {
+      static const double none[5] = {NAN, INFINITY, -INFINITY, -1000, 1e300};
+      if (numbers[i].most > none[k] && none[k] > 0) continue;
+      REFUSES_METHOD(normalized, numbers[i].kind, memcpy((char *)&method + numbers[i].offset, &none[k], sizeof(double)), EDGEAI_ERROR_INVALID_ARGUMENT);
+    }
+  for (i = 0; i < sizeof counts / sizeof *counts; i++)
+    for (k = 0; k < 2; k++) {
+      static const int64_t none[2] = {-1, INT64_MIN};
+      REFUSES_METHOD(model, counts[i].kind, memcpy((char *)&method + counts[i].offset, &none[k], sizeof(int64_t)), EDGEAI_ERROR_INVALID_ARGUMENT);
+    }
+  for (i = 0; i < sizeof small / sizeof *small; i++)
+    for (k = 0; k < 4; k++) {
+      static const int32_t none[4] = {-1, INT32_MIN, INT32_MAX, 65537};
+      REFUSES_METHOD(model, small[i].kind, memcpy((char *)&method + small[i].offset, &none[k], sizeof(int32_t)), EDGEAI_ERROR_INVALID_ARGUMENT);
+    }
+  for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+    REFUSES_METHOD(model, EDGEAI_TRAINING_MAGNITUDE_PRUNING, (method.layers = &bad[i], method.layer_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+    REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, (method.bias_layers = &bad[i], method.bias_layer_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+    REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, (method.c_layers = &bad[i], method.c_layer_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+    REFUSES_METHOD(model, EDGEAI_TRAINING_QUANTIZATION_AWARE, (method.layers = &bad[i], method.layer_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+    REFUSES_METHOD(model, EDGEAI_TRAINING_ENTROPY_PENALTY, (method.layers = &bad[i], method.layer_count = 1), EDGEAI_ERROR_INVALID_ARGUMENT);
+  }
+  REFUSES_METHOD(model, EDGEAI_TRAINING_MAGNITUDE_PRUNING, (method.layers = bad, method.layer_count = SIZE_MAX), EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES_METHOD(model, EDGEAI_TRAINING_QUANTIZATION_AWARE, method.activation_bits = 1, EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES_METHOD(model, EDGEAI_TRAINING_NETWORK_SURGERY, (method.first = 5, method.last = 4), EDGEAI_ERROR_INVALID_ARGUMENT);
+  REFUSES_METHOD(model, EDGEAI_TRAINING_MAGNITUDE_PRUNING, method.struct_size = 5000, EDGEAI_ERROR_ABI_MISMATCH);
+  REFUSES_METHOD(model, EDGEAI_TRAINING_MAGNITUDE_PRUNING, options.method_count = 65, EDGEAI_ERROR_INVALID_ARGUMENT);
   /* Each kind with its defaults learns, and what it gives is a model. */
   for (kind = EDGEAI_TRAINING_MAGNITUDE_PRUNING; kind <= EDGEAI_TRAINING_EIGHT_BIT; kind++) {
     edgeai_trainer_options options;
@@ -324,6 +394,63 @@ static void checkpoints(edgeai_trainer *trainer, const edgeai_model *model) {
   edgeai_model_destroy(other_model);
 }
 
+/* The ranges that training learnt, and what calibration makes of them. */
+static void ranges(const edgeai_model *model) {
+  edgeai_trainer_options options;
+  edgeai_training_method method;
+  edgeai_quantize_options quantize;
+  edgeai_trainer *trainer = NULL;
+  edgeai_model *trained = NULL, *quantized = NULL;
+  edgeai_calibration *calibration = NULL, *untouched = (edgeai_calibration *)(uintptr_t)0x5A5A5A50;
+  edgeai_tensor_range learnt[3] = {{NULL, 0, 0}}, bad;
+  size_t i;
+  options_init(&options);
+  edgeai_training_method_init(&method, EDGEAI_TRAINING_QUANTIZATION_AWARE, sizeof method);
+  options.methods = &method;
+  options.method_count = 1;
+  CHECK_STATUS(edgeai_trainer_create(model, &options, &trainer, &error), EDGEAI_OK);
+  CHECK(edgeai_trainer_range_count(NULL) == 0 && edgeai_trainer_range_count(trainer) == 0);
+  CHECK_STATUS(edgeai_trainer_range(trainer, 0, learnt, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_trainer_step_labels(trainer, &inputs, 1, labels, BATCH, NULL, &error), EDGEAI_OK);
+  CHECK(edgeai_trainer_range_count(trainer) == 3);
+  CHECK_STATUS(edgeai_trainer_range(NULL, 0, learnt, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_trainer_range(trainer, 0, NULL, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_trainer_range(trainer, 3, learnt, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK_STATUS(edgeai_trainer_range(trainer, SIZE_MAX, learnt, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK(learnt[0].tensor == NULL);
+  for (i = 0; i < 3; i++) {
+    CHECK_STATUS(edgeai_trainer_range(trainer, i, &learnt[i], &error), EDGEAI_OK);
+    CHECK(learnt[i].tensor[0] != 0 && learnt[i].min <= learnt[i].max && learnt[i].max > 0);
+  }
+  CHECK_STATUS(edgeai_trainer_export(trainer, EDGEAI_EXPORT_INFERENCE, &trained, &error), EDGEAI_OK);
+  edgeai_quantize_options_init(&quantize, sizeof quantize);
+  quantize.range_count = 1;
+  CHECK_STATUS(edgeai_calibration_create(trained, &quantize, &untouched, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  quantize.ranges = &bad;
+  for (i = 0; i < 7; i++) {
+    static const edgeai_tensor_range wrong[7] = {{NULL, 0, 1}, {"", 0, 1}, {"no such tensor", 0, 1}, {"\xff", 0, 1}, {"", (float)NAN, 1},
+                                                 {"", 0, (float)INFINITY}, {"", 1, 0.5f}};
+    bad = wrong[i];
+    if (i >= 4) bad.tensor = learnt[0].tensor;
+    CHECK_STATUS(edgeai_calibration_create(trained, &quantize, &untouched, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  }
+  CHECK(strcmp(error.tensor, learnt[0].tensor) == 0);
+  CHECK(untouched == (edgeai_calibration *)(uintptr_t)0x5A5A5A50);
+  quantize.range_count = SIZE_MAX;
+  CHECK_STATUS(edgeai_calibration_create(trained, &quantize, &untouched, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  quantize.ranges = learnt;
+  quantize.range_count = 3;
+  CHECK_STATUS(edgeai_calibration_create(trained, &quantize, &calibration, &error), EDGEAI_OK);
+  edgeai_trainer_destroy(trainer); /* the ranges were copied */
+  CHECK_STATUS(edgeai_calibration_feed(calibration, &inputs, 1, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_calibration_finish(calibration, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_quantize(calibration, &quantized, NULL, &error), EDGEAI_OK);
+  CHECK_STATUS(edgeai_model_check(quantized, &error), EDGEAI_OK);
+  edgeai_calibration_destroy(calibration);
+  edgeai_model_destroy(quantized);
+  edgeai_model_destroy(trained);
+}
+
 static void results(edgeai_trainer *trainer) {
   edgeai_model *trained = untouched_model;
   edgeai_step_info info = {.struct_size = 0};
@@ -376,6 +503,7 @@ int main(void) {
   evaluations(trainer);
   checkpoints(trainer, model);
   results(trainer);
+  ranges(model);
   /* In any order; what was exported needs neither. */
   edgeai_model_destroy(model);
   CHECK_STATUS(edgeai_trainer_step(trainer, &inputs, 1, &wanted, NULL, &error), EDGEAI_OK);

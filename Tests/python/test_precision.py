@@ -95,6 +95,52 @@ def test_the_plan_names_the_kernels_and_weights_take_half_the_memory(layers: tup
     assert packed["bfloat16"] < 0.51 * packed["float32"]
 
 
+@pytest.fixture(scope="module")
+def block() -> edgeai.Model:
+    """An inverted residual block between two convolutions."""
+    rng = np.random.default_rng(6)
+
+    def weights(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["c0"], pads=[1, 1, 1, 1], name="first"),
+        helper.make_node("Conv", ["c0", "w1"], ["c1"], name="wide"),
+        helper.make_node("Conv", ["c1", "w2"], ["c2"], group=36, pads=[1, 1, 1, 1], name="depthwise"),
+        helper.make_node("Relu", ["c2"], ["r2"]),
+        helper.make_node("Conv", ["r2", "w3"], ["c3"], name="narrow"),
+        helper.make_node("Add", ["c3", "c0"], ["a3"]),
+        helper.make_node("Conv", ["a3", "w4"], ["y"], name="last"),
+    ]
+    constants = {
+        "w0": weights(12, 3, 3, 3),
+        "w1": weights(36, 12, 1, 1),
+        "w2": weights(36, 1, 3, 3),
+        "w3": weights(12, 36, 1, 1),
+        "w4": weights(5, 12, 1, 1),
+    }
+    return edgeai.load(small_model(nodes, {"x": ("n", 3, 21, 18)}, ["y"], constants))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_what_only_rounding_layers_read_is_rounded_before(block: edgeai.Model, threads: int) -> None:
+    x = np.random.default_rng(7).standard_normal((2, 3, 21, 18)).astype(np.float32)
+    session = edgeai.Session(block, batch=2, precision="bfloat16", threads=threads)
+    (found,) = session.run(x)
+    # "reference" does not fuse the sums of depthwise layers.
+    for isa in set(EMULATING) & {"avx2", "avx512vnni"}:
+        (expected,) = edgeai.Session(block, batch=2, isa=isa, precision="bfloat16").run(x)
+        assert found.tobytes() == expected.tobytes(), isa
+    said = {step.name: step.note for step in session.plan if "bfloat16" in step.note}
+    if HAS_BFLOAT16:
+        # What is added to, and what a depthwise layer reads, stays float32.
+        assert said == {"depthwise": "writes bfloat16", "narrow": "reads bfloat16; writes bfloat16", "last": "reads bfloat16"}
+        plain = {step.name: step.bytes for step in edgeai.Session(block, batch=2, threads=threads).plan}
+        assert {step.name: step.bytes for step in session.plan}["depthwise"] == plain["depthwise"] - 2 * 21 * 18 * 36 * 2
+    else:
+        assert not any("writes" in note for note in said.values())
+
+
 @pytest.mark.parametrize("isa", EMULATING)
 def test_emulation_is_said_and_strict_refuses_it(layers: tuple[edgeai.Model, np.ndarray], isa: str) -> None:
     model, _ = layers

@@ -143,7 +143,7 @@ def test_threads_share_a_calibration(classifier: edgeai.Model, subset: dict[str,
         except edgeai.ArgumentError as error:
             refused.append(error)
 
-    calibration = edgeai._core.open_calibration(classifier._core, 0, True, False, 1, 0, 99.99, 0.9, [], [], progress)
+    calibration = edgeai._core.open_calibration(classifier._core, 0, True, False, 1, 0, 99.99, 0.9, [], [], [], progress)
     workers = [in_thread(lambda: [calibration.feed((subset["images"][i : i + 1],)) for i in range(25)]) for _ in range(4)]
     for worker in workers:
         worker.join(WAIT)

@@ -578,6 +578,66 @@ def test_quantization_aware_weights_are_on_a_grid(bits: int, learn_step: bool) -
             assert len(np.unique(row)) <= 2**bits
 
 
+def test_learnt_ranges_give_the_integers_of_training(pictures: tuple[Data, Data]) -> None:
+    """LeNet-5 as numpy computes it in float64 with the roundings of training, against the int8 network: the same bytes but for ties
+    and biases, which are integers there."""
+    (x, labels), (test, _) = pictures
+    x, test = x.reshape(-1, 28, 28, 1), test[:50].reshape(-1, 28, 28, 1)
+    trainer = train.Trainer(architectures.lenet5(), methods=[train.QuantizationAware(delay=10)], batch=40, clip_norm=1.0, threads=2)
+    assert trainer.ranges() == {}
+    trainer.fit(train.batches(x, labels, 40), epochs=2, progress=False)
+    model, ranges = trainer.export(), trainer.ranges()
+    assert list(ranges) == [model.tensors[op.inputs[0]].name for op in model.ops if op.type in ("Convolution", "Dense")]
+    known = constants(model)
+
+    def rounded(values: np.ndarray, name: str) -> np.ndarray:
+        low, high = ranges[name]
+        step = np.float32((max(high, 0) - min(low, 0)) / 255).astype(np.float64)
+        zero = np.rint(-min(low, 0) / step)
+        return (np.clip(np.rint(values / step) + zero, 0, 255) - zero) * step
+
+    def layer(values: np.ndarray, name: str) -> np.ndarray:
+        w, b = known[f"{name}/weights"].astype(np.float64), known[f"{name}/bias"].astype(np.float64)
+        if w.ndim == 2:
+            return values.reshape(len(values), -1) @ w.T + b
+        windows = np.lib.stride_tricks.sliding_window_view(values, w.shape[1:3], axis=(1, 2))
+        return np.einsum("nyxcij,oijc->nyxo", windows, w, optimize=True) + b
+
+    y = test.astype(np.float64)
+    for number, (name, tensor) in enumerate(zip(["conv1", "conv2", "ip1", "ip2"], ranges, strict=True)):
+        y = layer(rounded(y, tensor), name)
+        if number < 2:
+            y = np.maximum.reduce([y[:, i::2, j::2] for i in (0, 1) for j in (0, 1)])
+        elif number == 2:
+            y = np.maximum(y, 0)
+
+    def differences(**options: Any) -> np.ndarray:
+        quantized = edgeai.quantize(model, x[:50], **options).model
+        (scale,), (zero,) = quantized.tensor_scales(quantized.ops[-1].inputs[0])
+        outputs = edgeai.Session(quantized)(test)
+        return np.rint(outputs / scale) - np.clip(np.rint(y / np.float64(scale)), -zero, 255 - zero)
+
+    exact = differences(ranges=ranges)
+    assert np.abs(exact).max() <= 1
+    assert np.mean(exact != 0) < 0.02
+    assert np.mean(differences() != 0) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ({"no such tensor": (0, 1)}, "no such tensor"),
+        ({"fc1/weights": (0, 1)}, "fc1/weights"),
+        ({"input": (1, 0)}, "input"),
+        ({"input": (0, float("nan"))}, "input"),
+        ({"input": (-float("inf"), 1)}, "input"),
+    ],
+)
+def test_ranges_that_are_none(ranges: dict[str, tuple[float, float]], message: str) -> None:
+    with pytest.raises(edgeai.ArgumentError, match=message):
+        edgeai.quantize(small(), points(8)[0], ranges=ranges)
+
+
 @pytest.mark.parametrize("values", ["binary", "xnor", "ternary"])
 def test_binary_weights(values: str) -> None:
     x, labels = points(64)

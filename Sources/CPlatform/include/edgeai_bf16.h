@@ -13,6 +13,10 @@ EB_INLINE __m512 eb_multiply_pair(__m512 sum, __m512i element, __m512i panel) {
 EB_INLINE __m512i eb_pairs(__m512 first, __m512 second) {
   return _mm512_rol_epi32((__m512i)_mm512_cvtne2ps_pbh(second, first), 16);
 }
+/* Stores the first lanes of v, two for each bit of `kept`, as such pairs. */
+EB_INLINE void eb_store_pairs(float *p, __m512 v, unsigned kept) {
+  _mm256_mask_storeu_epi32(p, (__mmask8)kept, _mm256_rol_epi32((__m256i)_mm512_cvtneps_pbh(v), 16));
+}
 /* Lanes of v in the order of `index`; 0 where a bit of `kept` is clear. */
 EB_INLINE __m512 eb_permute(__m512 v, __m512i index, unsigned kept) {
   return _mm512_maskz_permutexvar_ps((__mmask16)kept, index, v);

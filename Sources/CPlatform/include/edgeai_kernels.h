@@ -88,6 +88,7 @@ enum {
   EK_CHANNEL_AFFINE_F32,     /* ek_channel_affine */
   EK_OPTIMIZER_STEP_F32,     /* ek_optimizer_step */
   EK_RANDOM_F32,             /* ek_random */
+  EK_DEPTHWISE_BF16,         /* ek_conv      EK_DEPTHWISE_F32 of which y is pairs, c_out even. No reference */
   EK_CONV_WINOGRAD_U8,       /* ek_conv      3x3, stride 1, one group; units() is 0 for others, packed_bytes() for weights that are too large. No reference: EK_CONV_U8 is equal */
   EK_OPERATION_COUNT
 };
@@ -163,9 +164,12 @@ typedef struct {
   int32_t winograd;                    /* EK_CONV_WINOGRAD_*: results along the side of a square, 2 or 4 (u8: 4) */
   int32_t planes, y_bits;              /* EK_CONV_BINARY: 2 where a weight may be 0, else 1; whether y is bits */
   int32_t sparse;                      /* EK_CONV_SPARSE_*: EK_SPARSE_PANELS or EK_SPARSE_PIXELS */
+  int32_t x_pairs, y_pairs;            /* EK_CONV_BF16, y_pairs of EK_DEPTHWISE_BF16 too: whether x, y are pairs */
 } ek_conv;
 typedef struct { const void *x; void *y; int64_t pixels; int32_t c, y_stride; } ek_binarize;
 /* slots 0, 1: x [pixels][c] float; y as the x of EK_CONV_BINARY, y_stride bytes a pixel: the bit is x >= 0, so NaN is -1. */
+/* Pairs: words of two neighbouring channels, each rounded to bfloat16, the first in the upper half. x_stride, y_stride count
+ * words; a group has an even number of channels there. */
 /* EK_CONV_BINARY: x holds signs, a bit for each channel of a pixel, 1 for +1 and 0 for -1: bit i of byte c is channel 8 c + i.
  * A pixel's bytes are a multiple of 8; bits behind the last channel are 0. x_stride, and y_stride where y is bits, count bytes.
  * Of the float weights only the signs count, of -1, 0, +1. Taps outside the image add nothing. With
@@ -424,9 +428,11 @@ typedef struct {
  * written, from the left; every set gives the same bits, so nothing is fused, and no division becomes a multiplication.
  *   sgd       g = g + d * w; m = b1 * m + g; w = w - l * m
  *   nesterov  g = g + d * w; m = b1 * m + g; w = w - l * (g + b1 * m)
- *   adam      g = g + d * w; m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g * g; w = w - l * (m / c1) / (sqrt(v / c2) + e)
+ *   adam      g = g + d * w; m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g * g; w = w - l * (m / c1) / (sqrt(v / c2) + e) - 0 * v
  *   adamW     w = w - l * d * w; then as adam, without its first formula
- *   rmsprop   g = g + d * w; m = b2 * m + (1 - b2) * g * g; w = w - l * g / (sqrt(m) + e) */
+ *   rmsprop   g = g + d * w; m = b2 * m + (1 - b2) * g * g; w = w - l * g / (sqrt(m) + e) - 0 * m
+ * The last terms change no parameter, but one whose mean of squares has overflowed: it becomes NaN. Otherwise it would never move
+ * again, and nobody would notice. */
 
 typedef struct { float *y; const int64_t *number; int64_t count, seed; } ek_random;  /* slots 0, 1 */
 /* y[i] = (the upper 24 bits of hash(seed, number, i)) * 2^-24, with

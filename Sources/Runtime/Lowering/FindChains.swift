@@ -105,15 +105,18 @@ struct ChainFinder {
     }
     let c = lowering.steps[index].load(ek_conv.self)
     let isPlain = c.kh == 1 && c.kw == 1 && c.groups == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
-    return isPlain && c.h == c.oh && c.w == c.ow && c.x_stride == c.c_in ? c : nil
+    return isPlain && c.h == c.oh && c.w == c.ow && c.x_stride == c.xPixel ? c : nil
   }
 
   private func images(_ last: Int) -> Chain? {
     guard let c = pixels(last), let depthwise = maker(of: last) else { return nil }
     let elementBytes = lowering.steps[last].elementBytes
-    guard lowering.steps[depthwise].operation == Int32(elementBytes == 1 ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32) else { return nil }
+    switch Int(lowering.steps[depthwise].operation) {
+    case Int(EK_DEPTHWISE_F32), Int(EK_DEPTHWISE_BF16), Int(EK_DEPTHWISE_U8): break
+    default: return nil
+    }
     let window = lowering.steps[depthwise].load(ek_conv.self)
-    guard window.n == c.n, window.oh == c.h, window.ow == c.w, window.c_out == c.c_in, window.y_stride == window.c_out,
+    guard window.n == c.n, window.oh == c.h, window.ow == c.w, window.c_out == c.c_in, window.y_stride == c.x_stride,
       window.x_stride == window.c_in,
       // The last line's window begins in the image.
       Int(window.oh &- 1) &* Int(window.stride_h) &- Int(window.pad_top) < Int(window.h),
@@ -125,7 +128,7 @@ struct ChainFinder {
     (needs.stride, needs.padding, needs.lines) = (Int(window.stride_h), Int(window.pad_top), Int(window.h))
     needs.reach = (Int(window.kh) &- 1) &* Int(window.dilation_h) &+ 1
     let members = [
-      Chain.Member(step: depthwise, kind: .depthwise, needs: needs, lineBytes: Int(c.w) &* Int(c.c_in) &* elementBytes),
+      Chain.Member(step: depthwise, kind: .depthwise, needs: needs, lineBytes: Int(c.w) &* Int(c.x_stride) &* elementBytes),
       Chain.Member(step: last, kind: .pointwise),
     ]
     return Chain((before ?? []) + members, items: Int(c.n), lines: Int(c.oh))
@@ -174,7 +177,7 @@ struct ChainFinder {
 
   /// Bytes of a convolution's result.
   private func result(_ c: ek_conv, _ elementBytes: Int) -> Int {
-    Int(c.n) &* Int(c.oh) &* Int(c.ow) &* Int(c.c_out) &* elementBytes
+    Int(c.n) &* Int(c.oh) &* Int(c.ow) &* Int(c.yPixel) &* elementBytes
   }
 
   /// Each band reads the weights of single pixels again, so they must leave room in the cache.
@@ -285,11 +288,6 @@ struct ChainFinder {
 }
 
 extension LoweredStep {
-  /// The argument structure, which is an `Arguments`.
-  fileprivate func load<Arguments: BitwiseCopyable>(_: Arguments.Type) -> Arguments {
-    arguments.withUnsafeBytes { $0.loadUnaligned(as: Arguments.self) }
-  }
-
   /// What the kernel asks for to compute a band.
   fileprivate func scratchBytes(_ kind: BandKind, _ band: Band) -> Int64 {
     guard let scratchBytes = kernel.scratch_bytes else { return 0 }

@@ -20,6 +20,8 @@ struct PlannedBuffer {
   var byteCount: Int
   var firstStep = Int.max
   var lastStep = -1
+  /// Holds pairs of bfloat16 in half the bytes of floats. See `Lowering.storePairs`.
+  var isPairs = false
   /// Keeps its contents until the end of the run.
   var isObserved = false
   /// A constant that is made on demand and read by runs: it stands among the derived constants. Set by planning.
@@ -112,6 +114,26 @@ struct LoweredStep {
 
   /// Whether an operand is read when it is packed, and never again. All kernels that pack do so with their weights, in slot 1.
   func readsOnlyToPack(_ use: SlotUse) -> Bool { packedSlot != nil && packedBytes > 0 && use.slot == 1 }
+
+  /// The argument structure, which is an `Arguments`.
+  func load<Arguments: BitwiseCopyable>(_: Arguments.Type) -> Arguments {
+    arguments.withUnsafeBytes { $0.loadUnaligned(as: Arguments.self) }
+  }
+
+  /// Changes the argument structure, which is an `Arguments`.
+  mutating func changeArguments<Arguments: BitwiseCopyable>(_ change: (inout Arguments) -> Void) {
+    arguments.withUnsafeMutableBytes { bytes in
+      var value = bytes.load(as: Arguments.self)
+      change(&value)
+      bytes.storeBytes(of: value, as: Arguments.self)
+    }
+  }
+
+  /// Adds a remark to those that are there.
+  mutating func remark(_ text: Text) {
+    if !note.isEmpty { note += "; " }
+    note += text
+  }
 
   /// Writes an address into a pointer slot.
   mutating func setPointer(_ slot: Int, _ pointer: UnsafeRawPointer?) {

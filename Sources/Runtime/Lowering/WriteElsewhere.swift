@@ -38,8 +38,7 @@ extension Lowering {
       steps[index].changeArguments { (convolution: inout ek_conv) in convolution.y_stride = stride }
     }
     redirect(index, x, to: BufferPlace(buffer: target.buffer, offset: target.offset &+ start &* dtype(y).byteCount))
-    if !steps[index].note.isEmpty { steps[index].note += "; " }
-    steps[index].note += Text("writes its part of \(graph.values[y].name)")
+    steps[index].remark(Text("writes its part of \(graph.values[y].name)"))
     return true
   }
 
@@ -54,16 +53,5 @@ extension Lowering {
     }
     redirect(index, x, to: try result(y))
     return true
-  }
-}
-
-extension LoweredStep {
-  /// Changes the argument structure, which is an `Arguments`.
-  fileprivate mutating func changeArguments<Arguments: BitwiseCopyable>(_ change: (inout Arguments) -> Void) {
-    arguments.withUnsafeMutableBytes { bytes in
-      var value = bytes.load(as: Arguments.self)
-      change(&value)
-      bytes.storeBytes(of: value, as: Arguments.self)
-    }
   }
 }

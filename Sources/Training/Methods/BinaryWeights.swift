@@ -97,23 +97,6 @@ public final class BinaryWeights: TrainingMethod {
 }
 
 extension Graph {
-  /// Layers that learn when these are frozen, as `TrainingGraph.layers` has them: nodes with constant float32 weights, in order.
-  fileprivate func learningLayers(frozen: [Text]) -> [Int] {
-    nodes.indices.filter { index in
-      switch nodes[index].op {
-      case .convolution, .transposedConvolution, .dense: break
-      default: return false
-      }
-      guard let weights = nodes[index].input(1), !frozen.contains(nodes[index].name) else { return false }
-      return values[weights].constant != nil && values[weights].dtype == .float32
-    }
-  }
-
-  fileprivate func isDepthwise(_ node: Int) -> Bool {
-    guard case .convolution(let op) = nodes[node].op else { return false }
-    return op.groups > 1 && values[nodes[node].inputs[1]].shape.dims.last == 1
-  }
-
   /// What node `reader` takes the signs of in place of `x`: that without the ReLU that made it, since behind one all would be 1. Maxima
   /// of windows and reshaping change no order, so a ReLU in front of them goes too, where nobody else reads their result. Others go on
   /// reading what a ReLU made.

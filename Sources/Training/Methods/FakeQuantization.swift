@@ -38,13 +38,13 @@ extension TrainingGraph {
     return try binary(.multiply, try binary(.subtract, try unary(.round, moved), zeroPoint), step)
   }
 
-  /// What layers read as their first operand, each once, with the layers' nodes.
-  func layerInputs(_ applies: (Layer) -> Bool) -> [(value: ValueID, name: Text)] {
-    var found: [(value: ValueID, name: Text)] = []
-    for layer in layers where applies(layer) {
-      guard let node = graph.nodes.firstIndex(where: { $0.name == layer.name }) else { continue }
+  /// What layers read as their first operand, each once, with the number of the first layer that does.
+  func layerInputs(_ applies: (Layer) -> Bool) -> [(value: ValueID, layer: Int)] {
+    var found: [(value: ValueID, layer: Int)] = []
+    for (index, layer) in layers.enumerated() where applies(layer) {
+      guard let node = graph.nodes.firstIndex(where: { $0.name == layer.node }) else { continue }
       let value = graph.nodes[node].inputs[0]
-      if graph.values[value].dtype == .float32, !found.contains(where: { $0.value == value }) { found.append((value, layer.name)) }
+      if graph.values[value].dtype == .float32, !found.contains(where: { $0.value == value }) { found.append((value, index)) }
     }
     return found
   }

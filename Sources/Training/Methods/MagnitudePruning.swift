@@ -16,6 +16,8 @@ public final class MagnitudePruning: TrainingMethod {
   public var isGlobal = false
 
   private var masks = WeightMasks()
+  /// Of each mask.
+  private var shares: [Double] = []
 
   public override var name: Text { "magnitude pruning" }
 
@@ -23,45 +25,39 @@ public final class MagnitudePruning: TrainingMethod {
     try sparsity.check(0, 1, "sparsity", step)
     guard first >= 0, last >= first, every > 0 else { throw EdgeError(.invalidArgument, "the pruning schedule is out of range") }
     try masks.install(step, biases: false, straightThrough: false) { sparsity.value(for: $0.name) > 0 }
+    shares = masks.masks.map { sparsity.value(for: step.layers[$0.layer].name) }
   }
 
   public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
     guard step >= first, step <= last, step == last || (step - first) % every == 0 else { return }
     let share = cubicRamp(step, first: first, last: last)
-    var lists: [[Float]] = []
-    for mask in masks.masks {
-      guard let (weights, kept, count) = WeightMasks.pointers(trainer, mask) else { return }
-      // What is pruned stays so: it counts as the smallest.
-      var magnitudes = WeightMasks.magnitudes(weights, count)
-      for index in 0..<count where kept[index] == 0 { magnitudes[index] = 0 }
-      lists.append(magnitudes)
-    }
     if isGlobal {
       var total = 0
-      for list in lists { total += list.count }
-      prune(trainer, masks.masks, lists, Int(Double(total) * sparsity.common * share))
+      for mask in masks.masks { total += trainer.elementCount(mask.mask) }
+      prune(trainer, masks.masks.indices, Int(Double(total) * sparsity.common * share))
     } else {
-      for (mask, list) in zip(masks.masks, lists) {
-        prune(trainer, [mask], [list], Int(Double(list.count) * sparsity.value(for: mask.layer) * share))
+      for (index, mask) in masks.masks.enumerated() {
+        prune(trainer, index..<index + 1, Int(Double(trainer.elementCount(mask.mask)) * shares[index] * share))
       }
     }
   }
 
-  private func prune(_ trainer: Trainer, _ masks: [WeightMasks.Mask], _ lists: [[Float]], _ count: Int) {
-    guard count > 0 else { return }
-    let smallest = SmallestScores(lists, count: count)
+  /// Masks the `count` smallest weights of some masks. What is pruned stays so: it counts as the smallest.
+  private func prune(_ trainer: Trainer, _ range: Range<Int>, _ count: Int) {
+    guard count > 0, let smallest = masks.smallest(trainer, range, count: count, staysMasked: true) else { return }
     var ties = smallest.ties
-    for (mask, magnitudes) in zip(masks, lists) {
-      guard let (_, kept, count) = WeightMasks.pointers(trainer, mask) else { continue }
-      var index = 0
-      while index < count {
-        if magnitudes[index] < smallest.limit {
-          kept[index] = 0
-        } else if magnitudes[index] == smallest.limit, ties > 0 {
-          kept[index] = 0
+    for index in range {
+      guard let (weights, kept, count) = WeightMasks.pointers(trainer, masks.masks[index], changes: true) else { continue }
+      var place = 0
+      while place < count {
+        let score = SmallestScores.score(weights, kept, place)
+        if score < smallest.limit {
+          kept[place] = 0
+        } else if score == smallest.limit, ties > 0 {
+          kept[place] = 0
           ties -= 1
         }
-        index &+= 1
+        place &+= 1
       }
     }
   }

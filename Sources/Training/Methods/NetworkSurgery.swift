@@ -27,6 +27,8 @@ public final class NetworkSurgery: TrainingMethod {
   public var includesBiases = true
 
   private var masks = WeightMasks()
+  /// Of each mask; without a share its threshold is that of the first step.
+  private var numbers: [(share: Double?, c: Double)] = []
   /// a and b of each mask, from the first step: a kept input, so that a checkpoint has them.
   private var thresholds = Node.noValue
 
@@ -40,27 +42,29 @@ public final class NetworkSurgery: TrainingMethod {
       throw EdgeError(.invalidArgument, "the schedule of network surgery is out of range")
     }
     try masks.install(step, biases: includesBiases, straightThrough: true) { _ in true }
+    guard !masks.masks.isEmpty else { throw EdgeError(.invalidArgument, "the model has no layers whose weights could be masked") }
+    numbers = masks.masks.map { mask in
+      let name = step.layers[mask.layer].name
+      return (kept.value(for: name) > 0 ? (mask.isBias ? keptBiases : kept).value(for: name) : nil, c.value(for: name))
+    }
     thresholds = try step.addKept("surgery/thresholds", .float32, Shape([masks.masks.count, 2]), nil)
   }
 
   public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
+    if step == 0 { setThresholds(trainer) }
     guard let limits = trainer.keptPointer(thresholds)?.assumingMemoryBound(to: Float.self) else { return }
-    if step == 0 { setThresholds(trainer, limits) }
     guard step >= first, step <= stop, step == stop || (step - first) % every == 0 else { return }
     var probability = 1.0
     for _ in 0..<power { probability /= 1 + gamma * Double(step) }
     for (index, mask) in masks.masks.enumerated() {
-      let isShare = kept.value(for: mask.layer) > 0
-      let isLast = step == stop && isShare
+      let isLast = step == stop && numbers[index].share != nil
       guard isLast || uniform(trainer.options.seed, step, index) < probability else { continue }
-      guard let (weights, ones, count) = WeightMasks.pointers(trainer, mask) else { continue }
+      guard let (weights, ones, count) = WeightMasks.pointers(trainer, mask, changes: true) else { continue }
       var (a, b) = (limits[2 * index], limits[2 * index + 1])
-      if isShare {
-        let share = mask.isBias ? keptBiases.value(for: mask.layer) : kept.value(for: mask.layer)
+      if let share = numbers[index].share {
         let now = 1 - (1 - share) * cubicRamp(step, first: first, last: stop)
         let gone = count - Int((Double(count) * now).rounded())
-        if gone == 0 { continue }
-        let smallest = SmallestScores([WeightMasks.magnitudes(weights, count)], count: gone)
+        guard gone > 0, let smallest = masks.smallest(trainer, index..<index + 1, count: gone, staysMasked: false) else { continue }
         if isLast {
           NetworkSurgery.cut(weights, ones, count, smallest)
           continue
@@ -83,15 +87,16 @@ public final class NetworkSurgery: TrainingMethod {
     var ties = smallest.ties
     var place = 0
     while place < count {
-      let magnitude = weights[place].magnitude
-      let isTie = magnitude == smallest.limit && ties > 0
+      let score = SmallestScores.score(weights, nil, place)
+      let isTie = score == smallest.limit && ties > 0
       if isTie { ties -= 1 }
-      ones[place] = magnitude < smallest.limit || isTie ? 0 : 1
+      ones[place] = score < smallest.limit || isTie ? 0 : 1
       place &+= 1
     }
   }
 
-  private func setThresholds(_ trainer: Trainer, _ limits: UnsafeMutablePointer<Float>) {
+  private func setThresholds(_ trainer: Trainer) {
+    guard let limits = trainer.keptToChange(thresholds)?.assumingMemoryBound(to: Float.self) else { return }
     for (index, mask) in masks.masks.enumerated() {
       var (sum, squares, number) = (0.0, 0.0, 0.0)
       // Weights and bias of a layer have one threshold.
@@ -110,7 +115,7 @@ public final class NetworkSurgery: TrainingMethod {
       }
       let mean = number > 0 ? sum / number : 0
       let deviation = number > 0 ? max(squares / number - mean * mean, 0).squareRoot() : 0
-      let t = max(mean + c.value(for: mask.layer) * deviation, 0)
+      let t = max(mean + numbers[index].c * deviation, 0)
       limits[2 * index] = Float(t * (1 - margin))
       limits[2 * index + 1] = Float(t * (1 + margin))
     }

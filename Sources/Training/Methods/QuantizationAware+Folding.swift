@@ -12,7 +12,7 @@ import Graph
 extension QuantizationAware {
   /// False when no batch normalization that learns is the only reader of the layer.
   func foldNormalization(_ step: TrainingGraph, _ layer: TrainingGraph.Layer, _ bits: Int) throws(EdgeError) -> Bool {
-    guard let index = step.graph.nodes.firstIndex(where: { $0.name == layer.name }) else { return false }
+    guard let index = step.graph.nodes.firstIndex(where: { $0.name == layer.node }) else { return false }
     let node = step.graph.nodes[index]
     guard case .convolution(let op) = node.op, op.clamp.isNone, node.input(3) == nil else { return false }
     let z = node.outputs[0]

@@ -7,6 +7,7 @@ import Graph
 /// output channel, and activations rounded to an affine 8-bit grid; float masters learn through the straight-through estimator.
 ///
 /// The exported model has float weights on their grids: `Graph.quantized` finds 8-bit ones again, the file's coder those of fewer bits.
+/// The ranges of activations that were learnt (`Trainer.range`) go to the calibration in place of those it finds.
 public final class QuantizationAware: TrainingMethod {
   /// Bits of the weights of a layer, 2 to 8; 0 leaves them.
   public var bits = LayerNumbers(8)
@@ -77,16 +78,17 @@ public final class QuantizationAware: TrainingMethod {
     isOn = try step.addKeptScalar("quantization/on", 0)
     rate = try step.addKeptScalar("quantization/rate", 1)
     let levels = Float((1 << activationBits) - 1)
-    for (x, name) in step.layerInputs({ bits.value(for: $0.name) > 0 }) {
+    for (x, layer) in step.layerInputs({ bits.value(for: $0.name) > 0 }) {
       let axes = Array(step.shape(x).dims.indices)
       var ranges: [ValueID] = []
       for (function, what) in [(ReduceFunction.min, Text("least")), (.max, Text("most"))] {
-        let state = try step.addState(Text("\(name)/\(what)"), Shape([]), nil)
+        let state = try step.addState(Text("\(step.layers[layer].node)/\(what)"), Shape([]), nil)
         let now = step.detach(try step.append(.reduce(function, axes: axes, keepDims: false), [x]))
         let change = try step.binary(.multiply, try step.binary(.subtract, now, state), rate)
         step.setState(state, to: try step.binary(.add, state, change))
         ranges.append(state)
       }
+      step.ranges.append((step.layers[layer].name, ranges[0], ranges[1]))
       // x + on (q - x): q, or x before the delay.
       let q = try step.affinelyRounded(x, ranges[0], ranges[1], levels: levels)
       let difference = try step.binary(.multiply, try step.binary(.subtract, q, x), isOn)
@@ -95,10 +97,10 @@ public final class QuantizationAware: TrainingMethod {
   }
 
   public override func beforeStep(_ trainer: Trainer, _ step: Int) throws(EdgeError) {
-    if isFrozen != Node.noValue { trainer.keptPointer(isFrozen)?.storeBytes(of: step < freeze ? 0 : 1, as: Float.self) }
+    if isFrozen != Node.noValue { trainer.keptToChange(isFrozen)?.storeBytes(of: step < freeze ? 0 : 1, as: Float.self) }
     guard isOn != Node.noValue else { return }
-    trainer.keptPointer(isOn)?.storeBytes(of: step < delay ? 0 : 1, as: Float.self)
+    trainer.keptToChange(isOn)?.storeBytes(of: step < delay ? 0 : 1, as: Float.self)
     // The mean of what was seen, until that is slower than the momentum.
-    trainer.keptPointer(rate)?.storeBytes(of: Float(max(1 - momentum, 1 / Double(step + 1))), as: Float.self)
+    trainer.keptToChange(rate)?.storeBytes(of: Float(max(1 - momentum, 1 / Double(step + 1))), as: Float.self)
   }
 }

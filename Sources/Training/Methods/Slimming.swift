@@ -11,7 +11,7 @@ public final class Slimming: TrainingMethod {
   public override var name: Text { "slimming" }
 
   public override func adjustGradients(_ step: TrainingGraph) throws(EdgeError) {
-    guard lambda >= 0, lambda.isFinite else { throw EdgeError(.invalidArgument, "lambda must be finite and not negative") }
+    guard lambda >= 0, Float(lambda).isFinite else { throw EdgeError(.invalidArgument, "lambda must be finite in float32 and not negative") }
     var found = false
     for node in step.graph.nodes {
       guard case .batchNormalization = node.op else { continue }

@@ -65,15 +65,33 @@ const char **string_array(PyObject *list, size_t *count) {
   return texts;
 }
 
-/* open_calibration(model, calibrator, per_channel, strict, threads, report_samples, percentile, momentum, names, types, progress) */
+/* Ranges of a list of (str, float, float), which must outlive them; free with PyMem_Free. NULL with an exception. */
+static edgeai_tensor_range *tensor_ranges(PyObject *list, size_t *count) {
+  Py_ssize_t n = PyList_Size(list);
+  edgeai_tensor_range *ranges = PyMem_Calloc((size_t)n + 1, sizeof *ranges);
+  if (!ranges) PyErr_NoMemory();
+  for (Py_ssize_t i = 0; ranges && i < n; i++) {
+    PyObject *name;
+    if (!PyArg_ParseTuple(PyList_GetItem(list, i), "Uff", &name, &ranges[i].min, &ranges[i].max) ||
+        !(ranges[i].tensor = PyUnicode_AsUTF8AndSize(name, NULL))) {
+      PyMem_Free(ranges);
+      return NULL;
+    }
+  }
+  *count = (size_t)n;
+  return ranges;
+}
+
+/* open_calibration(model, calibrator, per_channel, strict, threads, report_samples, percentile, momentum, names, types, ranges, progress) */
 static PyObject *open_calibration(PyObject *module, PyObject *arguments) {
   (void)module;
-  PyObject *model, *names, *types, *progress;
+  PyObject *model, *names, *types, *range_list, *progress;
   edgeai_quantize_options options;
   edgeai_quantize_options_init(&options, sizeof options);
   int calibrator, per_channel, strict, threads, report_samples;
-  if (!PyArg_ParseTuple(arguments, "O!ippiiffO!O!O", model_type, &model, &calibrator, &per_channel, &strict, &threads, &report_samples,
-                        &options.percentile, &options.momentum, &PyList_Type, &names, &PyList_Type, &types, &progress))
+  if (!PyArg_ParseTuple(arguments, "O!ippiiffO!O!O!O", model_type, &model, &calibrator, &per_channel, &strict, &threads, &report_samples,
+                        &options.percentile, &options.momentum, &PyList_Type, &names, &PyList_Type, &types, &PyList_Type, &range_list,
+                        &progress))
     return NULL;
   options.calibrator = calibrator;
   options.per_channel = per_channel;
@@ -92,9 +110,11 @@ static PyObject *open_calibration(PyObject *module, PyObject *arguments) {
   options.progress_context = calibration;
   const char **name_texts = string_array(names, &options.float_name_count);
   const char **type_texts = name_texts ? string_array(types, &options.float_type_count) : NULL;
+  edgeai_tensor_range *ranges = type_texts ? tensor_ranges(range_list, &options.range_count) : NULL;
   edgeai_status status = EDGEAI_OK;
   ERROR_INIT(error);
-  if (type_texts) {
+  if (ranges) {
+    options.ranges = ranges;
     options.float_names = name_texts;
     options.float_types = type_texts;
     ModelUse use;
@@ -107,7 +127,8 @@ static PyObject *open_calibration(PyObject *module, PyObject *arguments) {
   }
   PyMem_Free(name_texts);
   PyMem_Free(type_texts);
-  if (!type_texts || status != EDGEAI_OK) Py_CLEAR(calibration);
+  PyMem_Free(ranges);
+  if (!ranges || status != EDGEAI_OK) Py_CLEAR(calibration);
   return (PyObject *)calibration;
 }
 

@@ -341,6 +341,25 @@ static PyObject *trainer_load_bytes(PyObject *self, PyObject *source) {
   Py_RETURN_NONE;
 }
 
+/* ranges() -> [(tensor, min, max)] */
+static PyObject *trainer_ranges(PyObject *self, PyObject *unused) {
+  (void)unused;
+  TrainerObject *trainer = (TrainerObject *)self;
+  PyObject *list = PyList_New(0);
+  lock_without_gil(trainer->lock);
+  for (size_t i = 0, n = edgeai_trainer_range_count(trainer->handle); list && i < n; i++) {
+    edgeai_tensor_range range;
+    ERROR_INIT(error);
+    PyObject *row = edgeai_trainer_range(trainer->handle, i, &range, &error) == EDGEAI_OK
+                        ? Py_BuildValue("sdd", range.tensor, (double)range.min, (double)range.max)
+                        : raise_error(&error);
+    if (!row || PyList_Append(list, row)) Py_CLEAR(list);
+    Py_XDECREF(row);
+  }
+  PyThread_release_lock(trainer->lock);
+  return list;
+}
+
 /* ---- Facts ---------------------------------------------------------------------------------------------- */
 
 static PyObject *trainer_steps(PyObject *self, PyObject *unused) {
@@ -386,6 +405,7 @@ static PyMethodDef methods[] = {
   {"cancel", trainer_cancel, METH_NOARGS, NULL},   {"export", trainer_export, METH_O, NULL},
   {"to_bytes", trainer_to_bytes, METH_NOARGS, NULL}, {"load_bytes", trainer_load_bytes, METH_O, NULL},
   {"save", trainer_save, METH_O, NULL},            {"load", trainer_load, METH_O, NULL},
+  {"ranges", trainer_ranges, METH_NOARGS, NULL},
   {"steps", trainer_steps, METH_NOARGS, NULL},     {"learning_rate", trainer_learning_rate, METH_NOARGS, NULL},
   {"memory", trainer_memory, METH_NOARGS, NULL},   {"plan", trainer_plan, METH_NOARGS, NULL},
   {NULL, NULL, 0, NULL}};

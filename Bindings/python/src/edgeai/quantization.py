@@ -102,6 +102,7 @@ def quantize(
     strict: bool = False,
     percentile: float = 99.99,
     momentum: float = 0.9,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     report_samples: int = 8,
     threads: int = 1,
     progress: bool | Callable[[str, int, int], object] = False,
@@ -120,6 +121,8 @@ def quantize(
         strict: An operator that would stay in float without being listed is an error.
         percentile: For that calibrator: share of the values inside the range, in percent.
         momentum: For the moving average: weight of the past.
+        ranges: Least and greatest value of tensors that are known, by name, in place of what the calibrator finds: those that
+            quantization-aware training has learnt (:meth:`edgeai.train.Trainer.ranges`).
         report_samples: How many samples the report is measured on; 0 measures nothing.
         threads: For running the model.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.
@@ -141,6 +144,7 @@ def quantize(
         momentum,
         list(ignore),
         list(ignore_types),
+        [(name, low, high) for name, (low, high) in (ranges or {}).items()],
         progress if callable(progress) else None,
     )
     total = len(data) if isinstance(data, np.ndarray) else None

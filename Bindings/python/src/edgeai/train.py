@@ -92,7 +92,8 @@ class Trainer:
         teacher: Distillation (Hinton et al. 2015): a model with the same inputs and output.
         teacher_share: Of the teacher's softened probabilities in the loss.
         temperature: Softens both.
-        frozen: Operators whose parameters and statistics stay as they are, by name; a name may end in ``*``.
+        frozen: Operators whose parameters and statistics stay as they are, by name; a name may end in ``*``, and is that of all
+            operators that have it. One that shares a constant with an operator that learns it is an error.
         seed: Of dropout and of methods that draw numbers.
 
     Threads that share a trainer wait for each other; the GIL is released while it works.
@@ -189,10 +190,10 @@ class Trainer:
 
         Raises:
             ShapeError, DTypeError: An array does not fit.
-            ArgumentError: A label is no class, or the loss, or the sum of the squares of all parameters after the step, is not finite;
-                the message says which parameter it is, or that the data or the learning rate are too large. The parameters are then as before
-                the step.
-            Cancelled: By :meth:`cancel`; the parameters are as before.
+            ArgumentError: A label is no class; or the loss, the sum of the squares of all parameters after the step, or a moment or running
+                statistic is not finite: the message says which parameter or statistic it is, or that the data or the learning rate are too
+                large. Everything is then as before the step.
+            Cancelled: By :meth:`cancel`; everything is as before.
         """
         return Metrics(*self._core.step(self._arrays(x), *self._targets(y)))
 
@@ -322,6 +323,12 @@ class Trainer:
         """
         return Model(self._core.export(int(trainable)))
 
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The ranges that :class:`QuantizationAware` has learnt of what layers read, by the names that these tensors have in the exported
+        model: ``edgeai.quantize(trainer.export(), data, ranges=trainer.ranges())`` makes the int8 model round what training
+        rounded. Empty without the method, and before the first step; without layers whose name others have."""
+        return {tensor: (low, high) for tensor, low, high in self._core.ranges()}
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a checkpoint, whole or not at all: everything that a trainer made of the same model, options and methods needs to go
         on to the same bits, with any number of threads."""
@@ -356,7 +363,7 @@ class Trainer:
 
     @property
     def memory(self) -> int:
-        """Bytes of the one block that a step works in: parameters, moments, results kept for gradients, scratch."""
+        """Bytes that steps work in: parameters, moments, results kept for gradients, scratch, masks and what they were before a step."""
         return self._core.memory()
 
     @property

@@ -144,7 +144,8 @@ class EntropyPenalty(Method):
 @dataclass(frozen=True)
 class QuantizationAware(Method):
     """Layers read weights and activations rounded to few bits, and learn through the rounding (Jacob et al. 2018). The exported
-    model has float weights on their grids, which :func:`edgeai.quantize` finds again.
+    model has float weights on their grids, which :func:`edgeai.quantize` finds again; the ranges of activations are handed to it
+    (:meth:`Trainer.ranges`).
 
     Attributes:
         bits: Of a layer's weights, 2 to 8; 0 leaves them.
