@@ -274,8 +274,8 @@ static void damage(void) {
   int i;
   CHECK(file != NULL);
   memcpy(file, coded, coded_bytes);
-  /* The coded high bytes of the first layer's floats, behind the description. */
-  for (i = 10000; i < 10200; i++) file[i] ^= 0x5A;
+  /* The coded high bytes of layers' floats, behind the description, and much that is not coded. */
+  for (i = 10000; i < (int)coded_bytes; i += 101) file[i] ^= 0x5A;
   crc = crc32c(file + 16, coded_bytes - 16);
   for (i = 0; i < 4; i++) file[12 + i] = (unsigned char)(crc >> 8 * i);
   CHECK(open_file(file, 0, &model) != EDGEAI_OK);
