@@ -259,7 +259,7 @@ extension LoweredStep {
     // What a core does in a nanosecond where it does not wait for memory; integers three times as many.
     var speed: Int64
     switch isa {
-    case .avx512bf16: speed = operation == Int32(EK_DEPTHWISE_BF16) ? 48 : 96
+    case .avx512bf16: speed = 96
     case .avx512vnni: speed = 48
     case .avx2: speed = 24
     case .reference: speed = 1

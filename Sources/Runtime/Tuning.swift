@@ -90,14 +90,12 @@ extension Lowering {
   var wish: UInt64? { wish(ahead: 0) }
 
   /// The same of a step that others come before.
-  func wish(ahead: Int) -> UInt64? { wish(step: steps.count &+ ahead) }
-
-  func wish(step: Int) -> UInt64? {
+  func wish(ahead: Int) -> UInt64? {
     switch choices {
     case .planned: return nil
     case .preferred(let choice): return choice
     case .given(let words):
-      let index = step &+ Tuning.headerWords
+      let index = steps.count &+ ahead &+ Tuning.headerWords
       return index < words.count ? words[index] : nil
     }
   }

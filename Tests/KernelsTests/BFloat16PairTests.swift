@@ -7,7 +7,10 @@ import Testing
   private static var kernels: (convolution: ek_kernel, depthwise: ek_kernel, floats: ek_kernel)? {
     guard let pairs = simdTables.first(where: { $0.isa == "avx512bf16" }), let base = simdTables.first(where: { $0.isa == "avx512vnni" }),
       let convolution = pairs.kernel(EK_CONV_BF16), let depthwise = pairs.kernel(EK_DEPTHWISE_BF16), let floats = base.kernel(EK_DEPTHWISE_F32)
-    else { return nil }
+    else {
+      print("BFloat16PairTests are skipped: the processor has no AVX-512 BF16")
+      return nil
+    }
     return (convolution, depthwise, floats)
   }
 

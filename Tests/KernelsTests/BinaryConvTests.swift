@@ -178,7 +178,7 @@ import Testing
 
   /// Several blocks of rows and runs of steps; sums near the largest count.
   @Test func networkShapes() {
-    for (size, cIn, cOut, k, planes) in [(14, 256, 256, 3, 1), (9, 128, 64, 3, 2), (1, 65535, 3, 1, 1), (1, 32767, 3, 1, 2), (7, 512, 40, 3, 1)] {
+    for (size, cIn, cOut, k, planes) in [(14, 256, 256, 3, 1), (9, 128, 64, 3, 2), (1, 65535, 3, 1, 1), (1, 32767, 3, 1, 2), (7, 512, 40, 3, 1), (20, 64, 193, 3, 1)] {
       check(
         ConvCase(h: size, w: size, cIn: cIn, cOut: cOut, kh: k, kw: k, padTop: k / 2, padLeft: k / 2, padBottom: k / 2, padRight: k / 2),
         planes: planes, seed: UInt64(size), definition: size < 9)
@@ -188,8 +188,9 @@ import Testing
   /// All signs of a row differ, or none, beside rows of the other kind: the largest counts that there are.
   @Test func extremes() {
     for sign: Float in [1, -1] {
-      let shape = ConvCase(n: 3, cIn: 65535, cOut: 66, bias: false)
-      let signs = [sign, -sign, sign]
+      // Two neighbours of one sign, as kernels may count rows in pairs, and one of each.
+      let shape = ConvCase(n: 4, cIn: 65535, cOut: 66, bias: false)
+      let signs = [sign, sign, -sign, sign]
       var data = Signs(shape, planes: 1, seed: 1)
       data.floats = signs.flatMap { [Float](repeating: $0, count: shape.cIn) }
       data.weights = [Float](repeating: 1, count: shape.cOut * shape.cIn)

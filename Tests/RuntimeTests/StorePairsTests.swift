@@ -40,7 +40,11 @@ import Testing
   }
 
   /// Where bfloat16 is an instruction.
-  private static let isThere = InstructionSet.avx512bf16.isAvailable
+  private static let isThere: Bool = {
+    let isThere = InstructionSet.avx512bf16.isAvailable
+    if !isThere { print("StorePairsTests are skipped: the processor has no AVX-512 BF16") }
+    return isThere
+  }()
 
   /// Numbers of the steps that write pairs, and that read them.
   private func pairs(_ plan: Plan) -> (written: [Int], read: [Int]) {
@@ -149,6 +153,14 @@ import Testing
     }
   }
 
+  /// The choices of a plan, with that of another one for one step.
+  private func words(_ plan: Plan, _ step: Int, from other: Plan) -> [UInt64] {
+    var words = plan.tuning
+    words[Tuning.headerWords + step] = other.tuning[Tuning.headerWords + step]
+    words[1] = words.withUnsafeBytes { UInt64(ep_crc32c(0, $0.baseAddress! + 16, $0.count - 16)) }
+    return words
+  }
+
   /// A tuning that takes a depthwise layer from another set leaves floats; each choice can be given again.
   @Test func tuningsAreRespected() throws {
     guard Self.isThere else { return }
@@ -160,23 +172,40 @@ import Testing
     (options.isa, options.precision) = (.avx512bf16, .bfloat16)
     let planned = try Plan(network.graph, options)
     #expect(pairs(planned).written == [1])
-    #expect(planned.lowered[1].isa == .avx512bf16)
-    for set: InstructionSet in [.avx512vnni, .avx2] {
-      options.choices = .preferred(StepChoices.choice(form: 0, isa: set))
-      let other = try Plan(network.graph, options)
-      #expect(pairs(other).written.isEmpty && other.lowered[1].isa == set)
-      // Steps are the same whether their tensors are pairs, so a tuning may mix the choices of both plans.
-      var words = planned.tuning
-      words[Tuning.headerWords + 1] = other.tuning[Tuning.headerWords + 1]
-      words[1] = words.withUnsafeBytes { UInt64(ep_crc32c(0, $0.baseAddress! + 16, $0.count - 16)) }
-      options.choices = .given(words)
-      let mixed = try Plan(network.graph, options)
-      #expect(mixed.tuning == words && mixed.text == other.text)
-    }
+    options.choices = .preferred(StepChoices.choice(form: 0, isa: .avx2))
+    let other = try Plan(network.graph, options)
+    #expect(pairs(other).written.isEmpty && other.lowered[1].isa == .avx2)
+    // Steps are the same whether their tensors are pairs, so a tuning may mix the choices of both plans.
+    let given = words(planned, 1, from: other)
+    options.choices = .given(given)
+    let mixed = try Plan(network.graph, options)
+    #expect(mixed.tuning == given && mixed.text == other.text)
     options.choices = .planned
-    options.tune = false
     let tuned = try Plan.tuned(network.graph, options)
     #expect(try Plan(network.graph, tuned.options).text == tuned.text)
+  }
+
+  /// A depthwise layer has the same choice whether the layer behind it reads pairs or, in Winograd's form, floats.
+  @Test func choicesOfOtherStepsDecide() throws {
+    guard Self.isThere else { return }
+    var network = Network()
+    let x = network.input([14, 14, 16])
+    let filtered = try network.depthwise(try network.convolution(x, 64))
+    network.graph.outputs = [try network.convolution(filtered, 64, 3)]
+    var options = SessionOptions()
+    (options.isa, options.precision) = (.avx512bf16, .bfloat16)
+    func plan(_ choices: StepChoices) throws -> Plan {
+      options.choices = choices
+      return try Plan(network.graph, options)
+    }
+    let plain = try plan(.preferred(StepChoices.choice(form: 0, isa: .avx512bf16)))
+    let winograd = try plan(.preferred(StepChoices.choice(form: 4, isa: .avx512bf16)))
+    #expect(pairs(plain).written == [1] && pairs(winograd).written.isEmpty)
+    for (reader, other) in [(plain, winograd), (winograd, plain)] {
+      let given = words(reader, 1, from: other)
+      let mixed = try plan(.given(given))
+      #expect(mixed.tuning == given && mixed.text == reader.text)
+    }
   }
 
   /// The arena holds half of what lies between, and no more than the plan asked for is written.

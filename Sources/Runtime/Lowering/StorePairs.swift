@@ -41,11 +41,10 @@ extension Lowering {
     return operation == Int32(EK_CONV_BF16) && use.slot == 0 && c.c_in / c.groups % 2 == 0 && c.x_stride % 2 == 0
   }
 
-  /// The depthwise kernel that writes pairs, unless the step is wanted from another set.
-  private func pairKernel(_ index: Int) -> (kernel: ek_kernel, isa: InstructionSet)? {
-    guard let own = kernels.own(Int32(EK_DEPTHWISE_BF16)) else { return nil }
-    guard let wish = wish(step: index) else { return own }
-    return UInt8(truncatingIfNeeded: wish >> 8) == own.isa.rawValue ? own : nil
+  /// The depthwise kernel that writes pairs, unless a lesser set than the best is wanted for the step. The step keeps its set: whether
+  /// it writes pairs depends on the choices for other steps, and a tuning holds each choice alone.
+  private func pairKernel(_ index: Int) -> ek_kernel? {
+    steps[index].isa == kernels.own(Int32(EK_DEPTHWISE_F32))?.isa ? kernels.own(Int32(EK_DEPTHWISE_BF16))?.kernel : nil
   }
 
   private func readPairs(_ index: Int) {
@@ -54,9 +53,8 @@ extension Lowering {
   }
 
   private func writePairs(_ index: Int) {
-    if steps[index].operation == Int32(EK_DEPTHWISE_F32), let own = pairKernel(index) {
-      steps[index].operation = Int32(EK_DEPTHWISE_BF16)
-      (steps[index].kernel, steps[index].isa) = own
+    if steps[index].operation == Int32(EK_DEPTHWISE_F32), let kernel = pairKernel(index) {
+      (steps[index].operation, steps[index].kernel) = (Int32(EK_DEPTHWISE_BF16), kernel)
     }
     steps[index].changeArguments { (c: inout ek_conv) in (c.y_pairs, c.y_stride) = (1, c.y_stride / 2) }
     steps[index].remark("writes bfloat16")
