@@ -7,11 +7,16 @@ import Graph
 ///
 /// Throws `outOfMemory`, `limitExceeded`, or `invalidGraph` for a constant whose bytes do not fill its shape.
 public func encodeModel(_ graph: Graph, _ coding: ModelCoding) throws(EdgeError) -> Storage {
-  coding == .none ? try encodeModel(graph) : try encodeCompact(graph, coding, kinds: nil)
+  if coding == .none { return try encodeModel(graph) }
+  var kinds: [ConstantForm.Kind]?
+  while true {
+    if let file = try encodeCompact(graph, coding, &kinds) { return file }
+  }
 }
 
-/// `kinds`: of each constant the one that leaves the file within its time; nil to find out.
-private func encodeCompact(_ graph: Graph, _ coding: ModelCoding, kinds: [ConstantForm.Kind]?) throws(EdgeError) -> Storage {
+/// `kinds`: of each constant the one that leaves the file within its time; nil for the smallest. Where that one would take too long and
+/// others less, it gives no file and sets `kinds`, with which it gives one.
+private func encodeCompact(_ graph: Graph, _ coding: ModelCoding, _ kinds: inout [ConstantForm.Kind]?) throws(EdgeError) -> Storage? {
   let encoder = try ConstantEncoder(coding)
   var chunks: [[UInt8]] = []
   var forms: [(value: ValueID, form: ConstantForm)] = []
@@ -45,10 +50,8 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding, kinds: [Consta
   let scales = writeScales(graph, isNew, main)
   if coding == .adaptive, kinds == nil {
     let left = DecodingTime.budget(decodedBytes) - DecodingTime.description(description.bytes.count, scales: scales)
-    if let kinds = CodingWay.chosen(ways, within: left) {
-      chunks = []
-      return try encodeCompact(graph, coding, kinds: kinds)
-    }
+    kinds = CodingWay.chosen(ways, within: left)
+    if kinds != nil { return nil }
   }
   for entry in forms {
     if let constant = graph.values[entry.value].constant { try encoder.writeMain(graph.values[entry.value], constant, entry.form, main) }

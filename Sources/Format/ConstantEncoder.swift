@@ -10,10 +10,11 @@ struct CodedConstant {
   /// This form, and with adaptive coding others that may stand in its place to save time, at last none.
   let ways: [CodingWay]
 
-  init(_ form: ConstantForm, _ chunk: [UInt8] = [], bytes: Int = 0, nanoseconds: Int64 = 0, others: [CodingWay] = []) {
+  /// `ways`: nil for this one alone, which takes no time or was named.
+  init(_ form: ConstantForm, _ chunk: [UInt8] = [], ways: [CodingWay]? = nil) {
     self.form = form
     self.chunk = chunk
-    ways = [CodingWay(kind: form.kind, bytes: bytes, nanoseconds: nanoseconds)] + others
+    self.ways = ways ?? [CodingWay(kind: form.kind, bytes: chunk.count, nanoseconds: 0)]
   }
 }
 
@@ -33,8 +34,8 @@ struct ConstantEncoder {
 
   private var symbols: UnsafeMutablePointer<UInt16> { row.base.assumingMemoryBound(to: UInt16.self) }
 
-  /// How a constant is coded: in the smallest form, or nearly, with what faster ones would take; or in the given one, which an
-  /// earlier call named.
+  /// How a constant is coded: in the smallest form, or nearly, with what faster ones would take; or in the given one, which is among
+  /// the ways of an earlier call.
   func form(_ value: Value, _ constant: TensorData, as kind: ConstantForm.Kind? = nil) throws(EdgeError) -> CodedConstant {
     let matrix = ConstantMatrix(value.shape)
     if matrix.count == 0 || kind == .raw { return raw(constant) }
@@ -60,7 +61,7 @@ struct ConstantEncoder {
   private func raw(_ constant: TensorData) -> CodedConstant {
     var form = ConstantForm(.raw)
     form.chunkBytes = constant.byteCount
-    return CodedConstant(form, [UInt8](constant.bytes), bytes: constant.byteCount)
+    return CodedConstant(form, [UInt8](constant.bytes))
   }
 
   private func adaptive(
@@ -70,51 +71,67 @@ struct ConstantEncoder {
     let hasFlags = zeros > matrix.count / 16
     let hasFewSymbols = source.form.symbols <= FixedMatrix.most
     let mayBeFixed = !hasFlags && hasFewSymbols && matrix.count >= ConstantForm.leastFixedSymbols
-    func coded(_ kind: ConstantForm.Kind, _ chunk: [UInt8], bytes: Int, others: [CodingWay]) -> CodedConstant {
+    func form(_ kind: ConstantForm.Kind) -> ConstantForm {
       var form = source.form
       form.kind = kind
       form.hasFlags = kind == .fast && hasFlags
-      form.chunkBytes = chunk.count
-      let time = DecodingTime.symbols(form, matrix, zeros: zeros)
-      return CodedConstant(form, chunk, bytes: bytes, nanoseconds: time, others: others)
+      return form
     }
-    if kind == .mixed { return coded(.mixed, [], bytes: 0, others: []) }
-    if kind == .fixed { return coded(.fixed, try fixedChunk(source, matrix), bytes: 0, others: []) }
+    func way(_ kind: ConstantForm.Kind, _ bytes: Int) -> CodingWay {
+      CodingWay(kind: kind, bytes: bytes, nanoseconds: DecodingTime.symbols(form(kind), matrix, zeros: zeros))
+    }
+    func coded(_ kind: ConstantForm.Kind, _ ways: [CodingWay]?) throws(EdgeError) -> CodedConstant {
+      let chunk = kind == .fast ? fast.output : kind == .fixed ? try fixedChunk(source, matrix) : []
+      var form = form(kind)
+      form.chunkBytes = chunk.count
+      return CodedConstant(form, chunk, ways: ways)
+    }
+    func codeFast() {
+      fast.begin(
+        UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: source.form.symbols, zero: source.form.zero,
+        hasFlags: hasFlags)
+      code(source, matrix, fast)
+      fast.end()
+    }
+    if let kind {
+      if kind == .fast { codeFast() }
+      return try coded(kind, nil)
+    }
 
     var mixedBytes = Int.max
     let steps = matrix.count.addingReportingOverflow((matrix.count - zeros) * 8)
-    if kind == nil, !steps.overflow, steps.partialValue <= ConstantForm.mostMixedSteps {
+    if !steps.overflow, steps.partialValue <= ConstantForm.mostMixedSteps {
       let coder = try MixingCoder(decoding: nil)
       code(source, matrix, try MixedMatrix(coder, columns: matrix.columns, symbols: source.form.symbols, zero: source.form.zero))
       coder.finish()
       mixedBytes = coder.output.count
     }
     let learned = try fast.snapshot()
-    fast.begin(
-      UnsafeRawBufferPointer(start: nil, count: 0), columns: matrix.columns, symbols: source.form.symbols, zero: source.form.zero,
-      hasFlags: hasFlags)
-    code(source, matrix, fast)
-    fast.end()
+    codeFast()
     let fastBytes = fast.output.count
-    let plain = [CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)]
-    var found = coded(.fast, fast.output, bytes: fastBytes, others: plain)
-    if kind != nil { return found }
+    var ways = [CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)]
+    var isFixed = false
     if hasFewSymbols {
-      let chunk = try fixedChunk(source, matrix)
-      let bytes = chunk.count + source.form.symbols / 2
-      let fixed = coded(.fixed, chunk, bytes: bytes, others: plain)
+      try setLevels(source)
+      let fixedBytes = fixed.byteCount(source.counts) + source.form.symbols / 2
+      ways.insert(way(.fixed, fixedBytes), at: 0)
       // Fixed probabilities may cost half a percent.
-      let isFixed = mayBeFixed && bytes <= fastBytes + fastBytes / 200
-      found = isFixed ? fixed : coded(.fast, fast.output, bytes: fastBytes, others: fixed.ways)
+      isFixed = mayBeFixed && fixedBytes <= fastBytes + fastBytes / 200
     }
+    if !isFixed { ways.insert(way(.fast, fastBytes), at: 0) }
     // The slow form has to save some 3 %, or 6 where a very fast one could be taken.
-    if mixedBytes < fastBytes - fastBytes / (mayBeFixed ? 16 : 32) { found = coded(.mixed, [], bytes: mixedBytes, others: found.ways) }
+    if mixedBytes < fastBytes - fastBytes / (mayBeFixed ? 16 : 32) { ways.insert(way(.mixed, mixedBytes), at: 0) }
+    let found = try coded(ways[0].kind, ways)
     if found.form.kind != .fast { fast.restore(learned) }
     return found
   }
 
-  private func fixedChunk(_ source: SymbolSource, _ matrix: ConstantMatrix) throws(EdgeError) -> [UInt8] {
+  private func setLevels(_ source: SymbolSource) throws(EdgeError) {
     guard fixed.setLevels(FixedMatrix.levels(source.counts)) else { throw EdgeError(.internalError, "a constant without symbols") }
+  }
+
+  private func fixedChunk(_ source: SymbolSource, _ matrix: ConstantMatrix) throws(EdgeError) -> [UInt8] {
+    try setLevels(source)
     return try fixed.encoded(matrix.count, columns: matrix.columns, symbols) { source.fill($0, $1, $2) }
   }
 
@@ -123,7 +140,7 @@ struct ConstantEncoder {
     _ value: Value, _ constant: TensorData, _ matrix: ConstantMatrix, as kind: ConstantForm.Kind?
   ) throws(EdgeError) -> CodedConstant {
     guard constant.byteCount <= ConstantForm.mostListedBytes, kind == nil || kind == .list else {
-      return try plain(value.dtype, constant, matrix)
+      return try plain(value.dtype, constant, matrix, isNamed: kind != nil)
     }
     let list = ConstantForm(.list)
     if kind == .list || coding == .huffman { return CodedConstant(list) }
@@ -131,14 +148,15 @@ struct ConstantEncoder {
     try writeMain(value, constant, list, main)
     main.finish()
     let learned = try fast.snapshot()
-    let others = try plain(value.dtype, constant, matrix).ways
+    let others = try plain(value.dtype, constant, matrix, isNamed: false).ways
     fast.restore(learned)
     let time = DecodingTime.list(matrix.count, bytes: value.dtype.byteCount, isReal: value.dtype.isFloatingPoint)
-    return CodedConstant(list, bytes: main.output.count, nanoseconds: time, others: others)
+    return CodedConstant(list, ways: [CodingWay(kind: .list, bytes: main.output.count, nanoseconds: time)] + others)
   }
 
-  /// Many elements may be zero, and exponents or highest bytes of the others still say something.
-  private func plain(_ dtype: DType, _ constant: TensorData, _ matrix: ConstantMatrix) throws(EdgeError) -> CodedConstant {
+  /// Many elements may be zero, and exponents or highest bytes of the others still say something. A form that an earlier call named
+  /// stays, though coders have learned something else by then and it may not pay.
+  private func plain(_ dtype: DType, _ constant: TensorData, _ matrix: ConstantMatrix, isNamed: Bool) throws(EdgeError) -> CodedConstant {
     let keys = ElementKeys(dtype)
     let zeros = keys.zeroCount(constant.base, matrix.count)
     let learned = try fast.snapshot()
@@ -155,13 +173,13 @@ struct ConstantEncoder {
     } else {
       chunk = split(keys, constant.base, matrix.count, columns: matrix.columns)
     }
-    if chunk.count >= constant.byteCount - constant.byteCount / 64 {
+    if !isNamed, chunk.count >= constant.byteCount - constant.byteCount / 64 {
       fast.restore(learned)
       return raw(constant)
     }
     form.chunkBytes = chunk.count
-    let plain = CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)
-    return CodedConstant(form, chunk, bytes: chunk.count, nanoseconds: time, others: [plain])
+    let coded = CodingWay(kind: form.kind, bytes: chunk.count, nanoseconds: time)
+    return CodedConstant(form, chunk, ways: [coded, CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)])
   }
 
   /// Which elements are not zero, fast-coded.

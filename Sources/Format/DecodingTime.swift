@@ -1,5 +1,6 @@
-/// What decoding takes, estimated in nanoseconds, and what it may take. The numbers were measured on one thread of a Zen 4; what
-/// depends on them is their relation alone, and it makes the same file everywhere.
+/// What decoding takes, estimated in nanoseconds, and what it may take. The numbers were measured on one thread of a Zen 4 and are
+/// the same wherever a file is written, so that the same graph is the same file everywhere. A reader that is slower than that takes
+/// longer than the budget by as much.
 enum DecodingTime {
   // Of the mixing coder: a bit that contexts predict, one that is as likely one as zero, and the flag of a matrix, which has
   // to look around.
@@ -65,20 +66,21 @@ struct CodingWay {
   let nanoseconds: Int64
 
   /// For each constant one of its ways, of which the first is the smallest or nearly: those that take the fewest bytes in the time
-  /// that the file has for its constants. Nil when that is enough for the first ones.
+  /// that the file has for its constants. Nil when those are the first ones.
   static func chosen(_ ways: [[CodingWay]], within budget: Int64) -> [ConstantForm.Kind]? {
     var first: Int64 = 0
     for constant in ways { first &+= constant[0].nanoseconds }
     if first <= budget { return nil }
     // At a price of time each constant has its own best way; the lowest price that keeps to the budget is found, of at most a byte
-    // for 32 ns. Where that is not enough, only what saves time for few bytes is worth it.
+    // for 32 ns. Where none does, that one comes nearest.
     var (low, high) = (Int64(0), Int64(1) << 19)
-    if best(ways, high).nanoseconds > budget { return best(ways, 1 << 16).kinds }
     while low < high {
       let middle = (low &+ high) / 2
       if best(ways, middle).nanoseconds <= budget { high = middle } else { low = middle &+ 1 }
     }
-    return best(ways, high).kinds
+    let kinds = best(ways, high).kinds
+    for (kind, constant) in zip(kinds, ways) where kind != constant[0].kind { return kinds }
+    return nil
   }
 
   private static func best(_ ways: [[CodingWay]], _ price: Int64) -> (kinds: [ConstantForm.Kind], nanoseconds: Int64) {

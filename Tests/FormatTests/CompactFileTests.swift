@@ -304,6 +304,7 @@ private func resealed(_ bytes: [UInt8]) -> [UInt8] {
         for index in 0..<count { row[index] = symbols[start + index] }
       }
     }
+    #expect(abs(coder.byteCount(counts) - chunk.count) <= chunk.count / 2000 + 8, "\(kinds) kinds: \(chunk.count) bytes, not \(coder.byteCount(counts))")
     let entropy = counts.reduce(0.0) { $0 + ($1 == 0 ? 0 : Double($1) * log2(Double(count) / Double($1))) }
     // Levels have three bits behind the first, probabilities 14 bits; eight states begin with 16 bits too many.
     #expect(Double(chunk.count) < entropy / 8 * 1.01 + 48, "\(kinds) kinds: \(chunk.count) bytes, entropy \(entropy / 8)")

@@ -105,9 +105,40 @@ private func forms(_ file: Storage) throws -> [ConstantForm] {
 @Test func withoutTimeTheFastestFormsAreChosen() {
   let ways = [[CodingWay(kind: .list, bytes: 10, nanoseconds: 90_000), CodingWay(kind: .raw, bytes: 40, nanoseconds: 0)], [CodingWay(kind: .mixed, bytes: 0, nanoseconds: 0)]]
   #expect(CodingWay.chosen(ways, within: -1) == [.raw, .mixed])
-  // Not for many bytes.
-  let dear = [[CodingWay(kind: .fast, bytes: 1000, nanoseconds: 90_000), CodingWay(kind: .fixed, bytes: 2000, nanoseconds: 10_000)]]
-  #expect(CodingWay.chosen(dear, within: -1) == [.fast])
-  #expect(CodingWay.chosen(dear, within: 20_000) == [.fixed])
+  #expect(CodingWay.chosen(ways, within: 89_999) == [.raw, .mixed])
   #expect(CodingWay.chosen(ways, within: 90_000) == nil)
+}
+
+/// A byte may cost 32 ns, and no less for a budget that cannot be kept.
+@Test func aByteHasOnePrice() {
+  let cheap = [CodingWay(kind: .fast, bytes: 1000, nanoseconds: 90_000), CodingWay(kind: .fixed, bytes: 3000, nanoseconds: 10_000)]
+  let dear = [CodingWay(kind: .fast, bytes: 1000, nanoseconds: 90_000), CodingWay(kind: .fixed, bytes: 4000, nanoseconds: 10_000)]
+  for budget in [Int64(100_000), 99_999, 20_000, 0, -1_000_000] { #expect(CodingWay.chosen([cheap, dear], within: budget) == [.fixed, .fast]) }
+}
+
+/// Over the budget by 8 ms, but of constants that would grow by a byte for 28 ns: nothing is to be coded a second time.
+@Test func whatIsChosenAtOnceIsCodedOnce() throws {
+  #expect(CodingWay.chosen([[CodingWay(kind: .split, bytes: 3000, nanoseconds: 28_000), CodingWay(kind: .raw, bytes: 4000, nanoseconds: 0)]], within: 0) == nil)
+  #expect(CodingWay.chosen([[CodingWay(kind: .mixed, bytes: 10, nanoseconds: 100)]], within: -1) == nil)
+  var random = Numbers(state: 5)
+  var graph = Graph(name: "exponents")
+  let id = try graph.addConstant("w", .float32, Shape([1000, 1000]), (0..<1_000_000).map { _ in 1 + Float(random.below(1 << 23)) / Float(1 << 23) })
+  let ways = try ConstantEncoder(.adaptive).form(graph.values[id], graph.values[id].constant!).ways
+  #expect(ways.map { $0.kind } == [.split, .raw] && ways[0].nanoseconds > DecodingTime.budget(4_000_000) + 7_000_000)
+  #expect(CodingWay.chosen([ways], within: DecodingTime.budget(4_000_000)) == nil)
+  #expect(try forms(encodeModel(graph, .adaptive)).map { $0.kind } == [.split])
+}
+
+/// The second time a constant has the form that was chosen, whatever coders have learned by then.
+@Test func aNamedFormStays() throws {
+  var random = Numbers(state: 6)
+  var graph = Graph(name: "noise")
+  let noise = try graph.addConstant("noise", .float32, Shape([100, 100]), (0..<10_000).map { _ in Float(bitPattern: UInt32(random.below(1 << 31)) << 1) })
+  let short = try graph.addConstant("short", .int32, Shape([500]), (0..<500).map { _ in Int32(random.below(1 << 20)) })
+  let few = try graph.addConstant("few", .int8, Shape([100, 100]), (0..<10_000).map { _ in Int8(random.below(9)) })
+  let encoder = try ConstantEncoder(.adaptive)
+  func kind(_ id: ValueID, _ named: ConstantForm.Kind? = nil) throws -> ConstantForm.Kind { try encoder.form(graph.values[id], graph.values[id].constant!, as: named).form.kind }
+  #expect(try kind(noise) == .raw && kind(noise, .split) == .split)
+  for form in [.list, .split, .raw] as [ConstantForm.Kind] { #expect(try kind(short, form) == form) }
+  for form in [.mixed, .fast, .fixed, .raw] as [ConstantForm.Kind] { #expect(try kind(few, form) == form) }
 }
