@@ -1,4 +1,5 @@
-/* A coded model that is decoded on demand: what its session takes of memory, that it computes the same, and what its errors are. */
+/* A coded model that is decoded on demand: what its session takes of memory, that it computes the same, and what its errors are; and what
+ * coding takes. */
 #include "check.h"
 #include "failing_allocator.h"
 #include <edgeai_compress.h>
@@ -10,7 +11,7 @@ static edgeai_error error;
 static edgeai_allocator allocator;
 static const uint32_t widths[7] = {256, 512, 512, 512, 512, 512, 10};
 /* Five layers of 512 x 512 floats and less. */
-enum { LARGEST = 512 * 512 * 4, DECODED = 4 * (256 * 512 + 4 * 512 * 512), TABLES = 1400000, SMALL = 100000 };
+enum { LARGEST = 512 * 512 * 4, DECODED = 4 * (256 * 512 + 4 * 512 * 512), TABLES = 1400000, CODING_TABLES = 10000000, SMALL = 100000 };
 
 static void *coded;
 static size_t coded_bytes;
@@ -147,6 +148,139 @@ static void no_memory_for_a_constant(void) {
   free(memory);
   edgeai_model_destroy(model);
   live_bytes = 0; /* an object that a call ran dry on may stay */
+}
+
+/* A message of protobuf, and how fields get into it. */
+struct message {
+  unsigned char *bytes;
+  size_t count;
+};
+static void put_number(struct message *message, size_t number) {
+  CHECK((message->bytes = (unsigned char *)realloc(message->bytes, message->count + 10)) != NULL);
+  for (; number > 127; number >>= 7) message->bytes[message->count++] = (unsigned char)(number | 128);
+  message->bytes[message->count++] = (unsigned char)number;
+}
+static void put_int(struct message *message, int field, size_t value) {
+  put_number(message, (size_t)field << 3);
+  put_number(message, value);
+}
+static void put_bytes(struct message *message, int field, const void *bytes, size_t count) {
+  put_number(message, (size_t)field << 3 | 2);
+  put_number(message, count);
+  CHECK((message->bytes = (unsigned char *)realloc(message->bytes, message->count + count)) != NULL);
+  memcpy(message->bytes + message->count, bytes, count);
+  message->count += count;
+}
+static void put_text(struct message *message, int field, const char *text) { put_bytes(message, field, text, strlen(text)); }
+static void put_message(struct message *message, int field, struct message part) {
+  put_bytes(message, field, part.bytes, part.count);
+  free(part.bytes);
+}
+
+static struct message floats(const char *name, size_t count) {
+  struct message dim = {NULL, 0}, shape = {NULL, 0}, tensor = {NULL, 0}, type = {NULL, 0}, info = {NULL, 0};
+  put_int(&dim, 1, count);
+  put_message(&shape, 1, dim);
+  put_int(&tensor, 1, 1);
+  put_message(&tensor, 2, shape);
+  put_message(&type, 1, tensor);
+  put_text(&info, 1, name);
+  put_message(&info, 2, type);
+  return info;
+}
+
+/* A model that adds a constant of this name to its input. It uses `file`, which the caller frees after it. */
+static edgeai_model *sum(const char *name, const float *values, size_t count, struct message *file) {
+  struct message node = {NULL, 0}, constant = {NULL, 0}, graph = {NULL, 0}, opset = {NULL, 0};
+  edgeai_model_options options;
+  edgeai_model *model = NULL;
+  put_text(&node, 1, "x");
+  put_text(&node, 1, name);
+  put_text(&node, 2, "y");
+  put_text(&node, 4, "Add");
+  put_int(&constant, 1, count);
+  put_int(&constant, 2, 1);
+  put_text(&constant, 8, name);
+  put_bytes(&constant, 9, values, count * sizeof *values);
+  put_message(&graph, 1, node);
+  put_text(&graph, 2, "sum");
+  put_message(&graph, 5, constant);
+  put_message(&graph, 11, floats("x", count));
+  put_message(&graph, 12, floats("y", count));
+  put_int(&opset, 2, 14);
+  file->bytes = NULL;
+  file->count = 0;
+  put_int(file, 1, 8);
+  put_message(file, 7, graph);
+  put_message(file, 8, opset);
+  edgeai_model_options_init(&options, sizeof options);
+  options.allocator = &allocator;
+  CHECK_STATUS(edgeai_model_open_memory(file->bytes, file->count, &options, &model, &error), EDGEAI_OK);
+  return model;
+}
+
+/* A name that is too long for an error ends with a character. */
+static void long_names(void) {
+  enum { COUNT = 1 << 18 };
+  float *values = (float *)calloc(COUNT, sizeof *values);
+  char name[141];
+  int shift, i;
+  CHECK(values != NULL);
+  values[1] = 1;
+  for (shift = 0; shift < 2; shift++) {
+    edgeai_model *model, *lazy = NULL;
+    edgeai_session *session = NULL;
+    edgeai_model_options options;
+    struct message file;
+    void *coded_sum = NULL, *memory = NULL;
+    size_t bytes = 0, block = 0, alignment = 0;
+    for (i = 0; i < 140; i++) name[i] = i < shift ? 'n' : (i - shift) % 2 ? '\xA9' : '\xC3'; /* e with an accent */
+    name[138 + shift] = 0;
+    model = sum(name, values, COUNT, &file);
+    CHECK_STATUS(edgeai_model_save_coded_memory_required(model, EDGEAI_CODING_ADAPTIVE, &bytes, &error), EDGEAI_OK);
+    CHECK((coded_sum = malloc(bytes)) != NULL);
+    CHECK_STATUS(edgeai_model_save_coded_memory(model, EDGEAI_CODING_ADAPTIVE, coded_sum, bytes, NULL, &error), EDGEAI_OK);
+    edgeai_model_destroy(model);
+    free(file.bytes);
+    edgeai_model_options_init(&options, sizeof options);
+    options.allocator = &allocator;
+    options.decode_on_demand = 1;
+    CHECK_STATUS(edgeai_model_open_memory(coded_sum, bytes, &options, &lazy, &error), EDGEAI_OK);
+    CHECK_STATUS(edgeai_session_memory_required(lazy, NULL, &block, &alignment, &error), EDGEAI_OK);
+    CHECK(posix_memalign(&memory, alignment, block) == 0);
+    largest_block = COUNT * sizeof *values - 1;
+    CHECK_STATUS(edgeai_session_create_in(lazy, NULL, memory, block, &session, &error), EDGEAI_ERROR_OUT_OF_MEMORY);
+    largest_block = SIZE_MAX;
+    /* 127 bytes have room; the first name would end in the middle of its last character. */
+    CHECK(strlen(error.tensor) == (size_t)(126 + shift) && strncmp(error.tensor, name, strlen(error.tensor)) == 0);
+    edgeai_model_destroy(lazy);
+    live_bytes = 0; /* an object that a call ran dry on may stay */
+    free(memory);
+    free(coded_sum);
+  }
+  free(values);
+}
+
+/* Coding takes tables, and what a pruned constant takes coded, but nothing for each of its weights. */
+static void coding_pruned_weights(void) {
+  enum { COUNT = 6 << 20 };
+  float *values = (float *)calloc(COUNT, sizeof *values);
+  struct message file;
+  edgeai_model *model;
+  size_t bytes = 0;
+  long opened;
+  int i;
+  CHECK(values != NULL);
+  for (i = 0; i < COUNT; i += 64) values[i] = i % 128 ? -0.5f : 0.5f;
+  model = sum("ternary", values, COUNT, &file);
+  free(values);
+  opened = most_bytes = live_bytes;
+  CHECK_STATUS(edgeai_model_save_coded_memory_required(model, EDGEAI_CODING_ADAPTIVE, &bytes, &error), EDGEAI_OK);
+  printf("coding: %ld bytes to find that a file has %ld\n", most_bytes - opened, (long)bytes);
+  CHECK(most_bytes - opened < CODING_TABLES + 3 * (long)bytes);
+  edgeai_model_destroy(model);
+  free(file.bytes);
+  CHECK(live_bytes == 0);
 }
 
 static long bytes_to_prune(int on_demand) {
@@ -301,6 +435,8 @@ int main(void) {
   memory_and_results();
   running_dry();
   no_memory_for_a_constant();
+  long_names();
+  coding_pruned_weights();
   a_method_decodes_once();
   a_graph_is_validated_once();
   many_ask_for_constants();

@@ -26,10 +26,11 @@ void *ep_system_allocate(size_t size, size_t alignment);
 void ep_system_deallocate(void *pointer);
 
 /* Contents for which ep_require found no memory: their size, 0 when it was something else that found none, and the beginning of
- * their name, ended by a zero byte. */
+ * their name, ended by a zero byte. It is cut at any byte, one behind what an error has room for: who copies it there sees that, and
+ * where the last character began. */
 typedef struct ep_lost {
   size_t size;
-  char name[128];
+  char name[129];
 } ep_lost;
 
 /* Calls body(context) while this thread allocates from `allocator` (NULL: the C library). 0, or ENOMEM when the
