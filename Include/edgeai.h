@@ -395,8 +395,8 @@ EDGEAI_API edgeai_status edgeai_model_save_memory(const edgeai_model *model, voi
 /* Saves as edgeai_model_save_*, with coded constants: a file of format version 2, smaller where weights have few distinct
  * values, many zeros, or any structure else. Opening it decodes the weights into memory of the model. For that
  * EDGEAI_CODING_ADAPTIVE plans, with figures of one core of a Zen 4, at most 5 ns for each byte of the constants in their own types, or
- * 20 ms where that is more: forms that take more time for fewer bytes are used while there is time. Long names, many scales, and
- * constants that would grow by more than a byte for each 32 ns can take longer. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT.
+ * 20 ms where that is more: forms that take more time for fewer bytes are used while there is time. Long names, many scales,
+ * floats that are on no grid, and constants that would grow by more than a byte for each 32 ns can take longer. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT.
  * Files and errors as edgeai_model_save_*; each call codes anew. Memory, during the call: twice the coded file, 10 MB for tables, and for one
  * constant at a time what its coded bytes take while they grow and scratch. The scratch is none for pruned weights of few values, 2 bytes for
  * each weight that is coded with fixed probabilities, and the elements that are not zero of a constant of too many values. Since 0.1. */

@@ -7,7 +7,7 @@ struct CodedConstant {
   let form: ConstantForm
   /// What stands behind the main stream.
   let chunk: [UInt8]
-  /// This form, and with adaptive coding others that may stand in its place to save time, at last none.
+  /// This form, and with adaptive coding others that may stand in its place to save time.
   let ways: [CodingWay]
 
   /// `ways`: nil for this one alone, which takes no time or was named.
@@ -41,7 +41,7 @@ struct ConstantEncoder {
     if matrix.count == 0 || kind == .raw { return raw(constant) }
     guard let source = try SymbolSource(value, constant, matrix) else { return try unstructured(value, constant, matrix, as: kind) }
     if source.form.symbols == 1 { return CodedConstant(source.form) }
-    return coding == .huffman ? huffman(source, matrix) : try adaptive(source, matrix, constant, as: kind)
+    return coding == .huffman ? huffman(source, matrix) : try adaptive(source, matrix, as: kind)
   }
 
   private func huffman(_ source: SymbolSource, _ matrix: ConstantMatrix) -> CodedConstant {
@@ -64,9 +64,7 @@ struct ConstantEncoder {
     return CodedConstant(form, [UInt8](constant.bytes))
   }
 
-  private func adaptive(
-    _ source: SymbolSource, _ matrix: ConstantMatrix, _ constant: TensorData, as kind: ConstantForm.Kind?
-  ) throws(EdgeError) -> CodedConstant {
+  private func adaptive(_ source: SymbolSource, _ matrix: ConstantMatrix, as kind: ConstantForm.Kind?) throws(EdgeError) -> CodedConstant {
     let zeros = source.counts[source.form.zero]
     let hasFlags = zeros > matrix.count / 16
     let hasFewSymbols = source.form.symbols <= FixedMatrix.most
@@ -109,7 +107,7 @@ struct ConstantEncoder {
     let learned = try fast.snapshot()
     codeFast()
     let fastBytes = fast.output.count
-    var ways = [CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)]
+    var ways: [CodingWay] = []
     var isFixed = false
     if hasFewSymbols {
       try setLevels(source)
@@ -179,7 +177,7 @@ struct ConstantEncoder {
     }
     form.chunkBytes = chunk.count
     let coded = CodingWay(kind: form.kind, bytes: chunk.count, nanoseconds: time)
-    return CodedConstant(form, chunk, ways: [coded, CodingWay(kind: .raw, bytes: constant.byteCount, nanoseconds: 0)])
+    return CodedConstant(form, chunk, ways: [coded])
   }
 
   /// Which elements are not zero, fast-coded.
