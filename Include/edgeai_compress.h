@@ -136,7 +136,7 @@ typedef struct edgeai_sensitivity_row {
   double fraction;       /* share of the layer's weights that was to go */
   double noise;          /* power of the worst output's error, relative to the output's own: 1 / SQNR; 0 when equal */
   uint64_t weights;      /* of the layer */
-  uint64_t kept;         /* those of them that are not zero afterwards */
+  uint64_t kept;         /* those of them that are not zero afterwards; -0 is zero */
   uint64_t same_top1;    /* samples for which the first output that is a vector ranks the same element first; all of them
                           * when no output is one */
   uint64_t samples;
@@ -441,7 +441,8 @@ typedef struct edgeai_layer_info {
   double sqnr_db;                 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal, NaN when not measured */
   double cosine;                  /* sum xy / sqrt(sum x^2 sum y^2); NaN when not measured */
   uint64_t weights;               /* of a convolution or dense layer; 0 for other operators */
-  uint64_t kept;                  /* weights of its counterpart that are not zero, both factors' where it was factorized */
+  uint64_t kept;                  /* weights of its counterpart that are not zero (-0 is zero, but counts as kept in a stage's row),
+                                   * both factors' where it was factorized */
 } edgeai_layer_info;
 
 /* Layers in the order of the model. */
@@ -564,7 +565,7 @@ typedef struct edgeai_stage_layer_info {
   uint32_t measured;          /* 1: sqnr_db holds a figure */
   const char *name;           /* of the operator in the original */
   uint64_t weights;
-  uint64_t kept;              /* weights that are not 0 */
+  uint64_t kept;              /* weights that are not +0: a -0 costs bytes and counts, as it does not in edgeai_layer_info */
   uint64_t bits;              /* that tell the weights' values apart: 0 to 12, or 32 for more than 4096 values */
   uint64_t bytes;             /* the weights' part of the coded file */
   uint64_t nanoseconds;

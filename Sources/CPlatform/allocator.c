@@ -26,6 +26,7 @@ struct scope {
   struct scope *outer;
   header *blocks;
   ep_cleanup *cleanups;
+  ep_lost *lost;
   jmp_buf escape;
 };
 
@@ -158,8 +159,8 @@ void ep_cleanup_remove(ep_cleanup *cleanup) {
   cleanup->link = NULL;
 }
 
-int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context) {
-  struct scope scope = {.allocator = allocator, .outer = current};
+int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context, ep_lost *lost) {
+  struct scope scope = {.allocator = allocator, .outer = current, .lost = lost};
   if (setjmp(scope.escape) != 0) {
     struct scope *self = current; /* the same scope; the compiler may keep stale copies of the local one */
     while (self->cleanups) {
@@ -177,6 +178,16 @@ int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), voi
   while (scope.blocks) unlink_block(scope.blocks);
   current = scope.outer;
   return 0;
+}
+
+void *ep_require(size_t size, size_t alignment, const void *name, size_t length) {
+  void *block = ep_allocate(size, alignment);
+  if (block) return block;
+  if (!current) __builtin_trap();
+  ep_lost *lost = current->lost;
+  lost->size = size;
+  if (length) memcpy(lost->name, name, length < sizeof lost->name ? length : sizeof lost->name - 1);
+  longjmp(current->escape, 1);
 }
 
 void *ep_swift_malloc(size_t size) {
@@ -206,9 +217,9 @@ struct closure {
 
 static void call_closure(void *closure) { ((struct closure *)closure)->body(((struct closure *)closure)->context); }
 
-__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, swift_body body, void *context);
+__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, ep_lost *lost, swift_body body, void *context);
 
-__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, swift_body body, void *context) {
+__attribute__((swiftcall)) int32_t ep_swift_scope(const ep_allocator *allocator, ep_lost *lost, swift_body body, void *context) {
   struct closure closure = {body, context};
-  return ep_scope(allocator, call_closure, &closure);
+  return ep_scope(allocator, call_closure, &closure, lost);
 }

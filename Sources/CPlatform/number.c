@@ -9,6 +9,10 @@ void ep_overflow_text(void *text, size_t capacity, const char *op, int64_t entri
   snprintf(text, capacity, "%s: found %lld entries; there is room for %lld", op ? op : "", (long long)entries, (long long)bound);
 }
 
+void ep_lost_text(void *text, size_t capacity, size_t size) {
+  snprintf(text, capacity, "no memory for a constant of %llu bytes", (unsigned long long)size);
+}
+
 void ep_number_text(double value, int32_t is_float, char *text) {
   if (!isfinite(value)) {
     strcpy(text, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");

@@ -20,7 +20,7 @@ public struct CompressionReport {
     public var reason: Text
     /// nil when it was not measured.
     public var error: ErrorMeter?
-    /// Weights of a convolution or dense layer, and those of its counterpart that are not zero; 0 for other nodes.
+    /// Weights of a convolution or dense layer, and those of its counterpart that are not zero (-0 is zero); 0 for other nodes.
     public var weights = 0
     public var kept = 0
   }

@@ -18,7 +18,7 @@ extension CompressionReport {
 
   /// What a stage made of a layer with weights: of the nodes that bear its name, or come in its place.
   public struct StageLayer {
-    /// Weights, and those of them that are not 0.
+    /// Weights, and those of them that are not +0.
     public var weights = 0
     public var kept = 0
     /// Different values that the weights have, 0 included; `Int.max` for more than 4096.

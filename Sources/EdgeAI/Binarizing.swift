@@ -46,7 +46,8 @@ public func edgeai_binarize(
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
     let samples = try callerSamples(model.outline, data, context)
-    let graph = try model.graph.binarized(settings, samples: samples)
-    try giveModel(graph, from: model, samples, most: most, threads: settings.threads, progress: settings.progress, binarized, report)
+    let original = try model.graph
+    let graph = try original.binarized(settings, samples: samples)
+    try giveModel(graph, from: model, original, samples, most: most, threads: settings.threads, progress: settings.progress, binarized, report)
   }
 }

@@ -7,15 +7,16 @@ import Graph
 /// The one way from C into the library: runs `body` while memory comes from `allocator`, turns what it throws
 /// into a status and fills the caller's error structure.
 ///
-/// An error structure of the wrong size is refused before anything happens. When Swift's runtime finds no memory
-/// `body` is abandoned, all it had allocated is freed and the result is OUT_OF_MEMORY: so `body` only builds new
+/// An error structure of the wrong size is refused before anything happens. When Swift's runtime, or a constant that is decoded on
+/// demand, finds no memory `body` is abandoned, all it had allocated is freed and the result is OUT_OF_MEMORY: so `body` only builds new
 /// objects and publishes them in its last statements.
 func call(
   _ error: UnsafeMutablePointer<edgeai_error>?, allocator: UnsafePointer<ep_allocator>? = nil, _ body: () throws(EdgeError) -> Void
 ) -> edgeai_status {
   guard errorIsUsable(error) else { return EDGEAI_ERROR_ABI_MISMATCH }
   var status: edgeai_status = EDGEAI_OK
-  let result = swiftScope(allocator) {
+  var lost = ep_lost()
+  let result = swiftScope(allocator, &lost) {
     do throws(EdgeError) {
       try body()
     } catch let failure {
@@ -25,13 +26,17 @@ func call(
   }
   if result == 0 { return status }
   write(error, EDGEAI_ERROR_OUT_OF_MEMORY, "no memory for the library's tables")
+  if let error, lost.size > 0 {
+    ep_lost_text(&error.pointee.message, Int(EDGEAI_MESSAGE_CAPACITY), lost.size)
+    withUnsafeBytes(of: &lost.name) { copyText($0.prefix { $0 != 0 }, to: &error.pointee.tensor, capacity: Int(EDGEAI_NAME_CAPACITY)) }
+  }
   return EDGEAI_ERROR_OUT_OF_MEMORY
 }
 
 /// `ep_scope` of a Swift closure. A C function pointer would need a closure that escapes, which is allocated, and
 /// that before the caller's allocator is in force; this passes it on the stack.
 @_silgen_name("ep_swift_scope")
-private func swiftScope(_ allocator: UnsafePointer<ep_allocator>?, _ body: () -> Void) -> Int32
+private func swiftScope(_ allocator: UnsafePointer<ep_allocator>?, _ lost: UnsafeMutablePointer<ep_lost>, _ body: () -> Void) -> Int32
 
 /// For calls that must not allocate, even to report: the same without a scope.
 func report(_ error: UnsafeMutablePointer<edgeai_error>?, _ status: edgeai_status, _ message: StaticString) -> edgeai_status {

@@ -63,14 +63,13 @@ func reportSamples(_ count: Int32) throws(EdgeError) -> Int32 {
   return count
 }
 
-/// Measures a model that was made from another one on the first `most` samples and gives both to the caller.
+/// Measures a model that was made from another one, whose graph is `original`, on the first `most` samples and gives both to the caller.
 func giveModel(
-  _ graph: Graph, from source: ModelHandle, _ samples: CalibrationSamples?, most: Int32, threads: Int, progress: CompressionProgress?,
+  _ graph: Graph, from source: ModelHandle, _ original: Graph, _ samples: CalibrationSamples?, most: Int32, threads: Int, progress: CompressionProgress?,
   _ model: UnsafeMutablePointer<OpaquePointer?>, _ report: UnsafeMutablePointer<OpaquePointer?>?
 ) throws(EdgeError) {
   let made = try ModelHandle.make(graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)
   if let report {
-    let original = try source.graph
     var measured = CompressionReport(original, graph)
     if let samples {
       let comparison = try Comparison.make(original, graph, threads: threads)

@@ -46,8 +46,9 @@ public func edgeai_factorize(
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
     let samples = try callerSamples(model.outline, data, context)
-    let graph = try model.graph.factorized(factorizing, samples: samples)
+    let original = try model.graph
+    let graph = try original.factorized(factorizing, samples: samples)
     try giveModel(
-      graph, from: model, samples, most: most, threads: factorizing.threads, progress: factorizing.progress, factorized, report)
+      graph, from: model, original, samples, most: most, threads: factorizing.threads, progress: factorizing.progress, factorized, report)
   }
 }

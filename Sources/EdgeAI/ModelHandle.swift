@@ -17,15 +17,20 @@ struct LogSink {
   }
 }
 
+/// A graph behind a pointer.
+private final class DecodedGraph {
+  let graph: Graph
+  init(_ graph: Graph) { self.graph = graph }
+}
+
 /// What an `edgeai_model *` points to.
 final class ModelHandle {
   /// What is known without constants: names, shapes, operators, metadata. Contents of constants may be missing.
   private(set) var outline: Graph
   /// The file, where constants are decoded on demand; else all are in the outline.
   private let coded: CodedModel?
-  /// With all constants, once they were decoded to stay; `lock` is a word that is 1 while somebody looks at it.
-  private var decoded: Graph?
-  private let lock: Storage
+  /// A pointer to the graph with all constants (a `DecodedGraph`), NULL until they were decoded to stay.
+  private let decoded: Storage
   /// Dimensions that depend on data, by value.
   let extents: [Extent?]
   let source: Int32
@@ -39,11 +44,11 @@ final class ModelHandle {
 
   private init(
     _ graph: Graph, _ extents: [Extent?], _ source: Int32, _ unsupported: [UnsupportedOperator], _ allocator: UnsafePointer<ep_allocator>?, _ log: LogSink,
-    _ isValid: Bool, _ texts: ModelTexts, _ metadata: MetadataTexts, _ coded: CodedModel?, _ lock: Storage
+    _ isValid: Bool, _ texts: ModelTexts, _ metadata: MetadataTexts, _ coded: CodedModel?, _ decoded: Storage
   ) {
     outline = graph
     self.coded = coded
-    self.lock = lock
+    self.decoded = decoded
     self.extents = extents
     self.source = source
     self.unsupported = unsupported
@@ -63,7 +68,12 @@ final class ModelHandle {
     // What could not be imported may stand half in the graph.
     let extents = unsupported.isEmpty ? try graph.extents() : [Extent?](repeating: nil, count: graph.values.count)
     return ModelHandle(
-      graph, extents, source, unsupported, allocator, log, isValid, texts, try MetadataTexts(graph), coded, try Storage.allocate(4))
+      graph, extents, source, unsupported, allocator, log, isValid, texts, try MetadataTexts(graph), coded,
+      try Storage.allocate(MemoryLayout<UnsafeMutableRawPointer?>.size))
+  }
+
+  deinit {
+    if let pointer = ep_atomic_load_pointer(decodedPointer) { Unmanaged<DecodedGraph>.fromOpaque(pointer).release() }
   }
 
   var name: UnsafePointer<CChar>? { texts.pool[texts.graph] }
@@ -92,7 +102,7 @@ final class ModelHandle {
   var graph: Graph {
     get throws(EdgeError) {
       guard let coded else { return outline }
-      if var known = keep(nil) {
+      if var known = knownGraph {
         known.metadata = outline.metadata
         return known
       }
@@ -106,19 +116,19 @@ final class ModelHandle {
   /// there for other calls.
   func keptGraph() throws(EdgeError) -> Graph {
     guard let coded else { return outline }
-    if let known = keep(nil) { return known }
-    let made = try coded.whole()
-    return keep(made) ?? made
+    if let known = knownGraph { return known }
+    let made = DecodedGraph(try coded.whole())
+    let reference = Unmanaged.passRetained(made)
+    guard let first = ep_atomic_set_pointer(decodedPointer, reference.toOpaque()) else { return made.graph }
+    // Several threads may come at once: the first one's graph stays.
+    reference.release()
+    return Unmanaged<DecodedGraph>.fromOpaque(first).takeUnretainedValue().graph
   }
 
-  /// The decoded graph that stays: this one, if there is none yet. Several threads may ask at once.
-  private func keep(_ graph: Graph?) -> Graph? {
-    let word = lock.base.assumingMemoryBound(to: UInt32.self)
-    while ep_atomic_exchange(word, 1) != 0 {}
-    if decoded == nil { decoded = graph }
-    let kept = decoded
-    ep_atomic_store(word, 0)
-    return kept
+  private var decodedPointer: UnsafeMutablePointer<UnsafeMutableRawPointer?> { decoded.base.assumingMemoryBound(to: UnsafeMutableRawPointer?.self) }
+
+  private var knownGraph: Graph? {
+    ep_atomic_load_pointer(decodedPointer).map { Unmanaged<DecodedGraph>.fromOpaque($0).takeUnretainedValue().graph }
   }
 
   /// The graph for a session, whose constants may be decoded when they are read. It belongs to one call.

@@ -82,8 +82,9 @@ public func edgeai_prune(
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
     let samples = try callerSamples(model.outline, data, context)
-    let graph = try model.graph.pruned(pruning, samples: samples)
-    try giveModel(graph, from: model, samples, most: most, threads: pruning.threads, progress: pruning.progress, pruned, report)
+    let original = try model.graph
+    let graph = try original.pruned(pruning, samples: samples)
+    try giveModel(graph, from: model, original, samples, most: most, threads: pruning.threads, progress: pruning.progress, pruned, report)
   }
 }
 

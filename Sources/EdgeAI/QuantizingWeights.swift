@@ -52,7 +52,8 @@ public func edgeai_quantize_weights(
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
     let samples = try callerSamples(model.outline, data, context)
-    let graph = try model.graph.weightsQuantized(settings, samples: samples)
-    try giveModel(graph, from: model, samples, most: most, threads: settings.threads, progress: settings.progress, quantized, report)
+    let original = try model.graph
+    let graph = try original.weightsQuantized(settings, samples: samples)
+    try giveModel(graph, from: model, original, samples, most: most, threads: settings.threads, progress: settings.progress, quantized, report)
   }
 }

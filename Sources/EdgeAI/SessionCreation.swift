@@ -79,7 +79,7 @@ public func edgeai_session_memory_required(
     try model.requireRunnable()
     let options = try sessionOptions(options)
     try refuseTuning(options)
-    let plan = try Plan(try model.sessionGraph, options)
+    let plan = try Plan(try model.sessionGraph, options, isValid: model.isValid)
     bytes.pointee = plan.memoryRequired
     alignment.pointee = Session.alignment
   }

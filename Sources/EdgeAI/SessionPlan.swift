@@ -26,7 +26,7 @@ public func edgeai_session_plan_text(
 ) -> edgeai_status {
   call(error, allocator: allocator(ofSession: session)) { () throws(EdgeError) in
     let session = try object(session, SessionHandle.self, "session")
-    try give(try Plan(try session.model.sessionGraph, session.options).text, buffer, capacity, length)
+    try give(try Plan(try session.model.sessionGraph, session.options, isValid: session.model.isValid).text, buffer, capacity, length)
   }
 }
 
@@ -81,7 +81,7 @@ public func edgeai_session_tuning(
     let session = try object(session, SessionHandle.self, "session")
     let bytes = try required(bytes, "bytes")
     guard buffer != nil || capacity == 0 else { throw EdgeError(.invalidArgument, "buffer is NULL") }
-    let tuning = try Plan(try session.model.sessionGraph, session.options).tuning
+    let tuning = try Plan(try session.model.sessionGraph, session.options, isValid: session.model.isValid).tuning
     let count = tuning.count &* 8
     if let buffer {
       guard capacity < 0 || capacity >= count else {

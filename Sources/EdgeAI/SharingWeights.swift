@@ -47,7 +47,8 @@ public func edgeai_share(
     let most = try reportSamples(chosen.report_samples)
     try model.requireRunnable()
     let samples = try callerSamples(model.outline, data, context)
-    let graph = try model.graph.shared(settings, samples: samples)
-    try giveModel(graph, from: model, samples, most: most, threads: settings.threads, progress: settings.progress, shared, report)
+    let original = try model.graph
+    let graph = try original.shared(settings, samples: samples)
+    try giveModel(graph, from: model, original, samples, most: most, threads: settings.threads, progress: settings.progress, shared, report)
   }
 }

@@ -28,7 +28,7 @@ struct CompactStream {
   private let bytes: UnsafeRawBufferPointer
   private let main: MixingCoder
   private let mainEnd: Int
-  private let forms: [ConstantForm]
+  let forms: [ConstantForm]
   private var decoder: ConstantDecoder
   /// The number of the next constant, and where its chunk begins.
   private(set) var next = 0
@@ -60,6 +60,7 @@ struct CompactStream {
 
 /// The graph of a file of version 2, with constants that are empty yet, and where these come from.
 func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeError) -> (graph: Graph, stream: CompactStream) {
+  try checkFileBytes(bytes, limits)
   var header = FormatByteReader(bytes, origin: 0, isCompact: true)
   _ = try header.integer(UInt64.self)
   _ = try header.integer(UInt16.self)

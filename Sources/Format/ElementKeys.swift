@@ -32,6 +32,20 @@ struct ElementKeys {
     }
   }
 
+  /// Zero is the pattern without a set bit, for the coder and for who counts. A -0 is a value like others, and costs as much: to
+  /// come back bit for bit it cannot be left out.
+  func isZero(_ base: UnsafeRawPointer, _ index: Int) -> Bool { pattern(base, index) == 0 }
+
+  func zeroCount(_ base: UnsafeRawPointer, _ count: Int) -> Int {
+    var zeros = 0
+    var index = 0
+    while index < count {
+      if isZero(base, index) { zeros &+= 1 }
+      index &+= 1
+    }
+    return zeros
+  }
+
   func store(_ pattern: UInt64, _ base: UnsafeMutableRawPointer, _ index: Int) {
     let at = base + index &* bytes
     switch bytes {

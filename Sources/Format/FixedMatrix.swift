@@ -80,6 +80,33 @@ final class FixedMatrix: SymbolRows {
     return true
   }
 
+  /// About as many bytes as `encoded` gives for so many of each symbol, with the levels that were set, in integers: what their
+  /// probabilities say, and of each state 24 of its 32 bits, because it begins with 16 and ends with between 16 and 32.
+  func byteCount(_ counts: [Int]) -> Int {
+    var bits: UInt64 = 0
+    for (symbol, count) in counts.enumerated() where count > 0 {
+      bits &+= UInt64(count) &* FixedMatrix.bits(UInt64(intervals[symbol] >> 16))
+    }
+    return Int(bits >> (FixedMatrix.fractionBits &+ 3)) &+ 3 &* FixedMatrix.lanes
+  }
+
+  private static let fractionBits: UInt64 = 16
+
+  /// Bits of a symbol whose interval is so long, times 2^16: 14 less the logarithm, whose fraction comes from squaring.
+  private static func bits(_ length: UInt64) -> UInt64 {
+    var logarithm = UInt64(63 &- length.leadingZeroBitCount)
+    var mantissa = length << (31 &- logarithm)
+    for _ in 0..<fractionBits {
+      mantissa = (mantissa &* mantissa) >> 31
+      logarithm <<= 1
+      if mantissa >> 32 != 0 {
+        mantissa >>= 1
+        logarithm |= 1
+      }
+    }
+    return UInt64(precision) << fractionBits &- logarithm
+  }
+
   // MARK: Decoding
 
   /// Begins to decode a matrix with the levels that were set.

@@ -6,7 +6,7 @@ import Graph
 ///
 /// Each context has an adaptive estimate; the estimates are added in the logistic domain with weights that are learned
 /// while coding (Mahoney, "Adaptive weighing of context models for lossless data compression", 2005). It is slow, some
-/// 40 ns a bit, and made for what is small: the description of a network and the weights of small layers. Encoder and
+/// 30 ns a bit, and made for what is small: the description of a network and the weights of small layers. Encoder and
 /// decoder are one class, so that their models cannot differ, and all arithmetic is integer.
 final class MixingCoder {
   /// A probability lies between these bounds of the logistic domain, in units of 1/256: e^11 to one.

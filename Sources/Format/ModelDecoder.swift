@@ -18,10 +18,8 @@ public func isEdgeAIModel(_ bytes: UnsafeRawBufferPointer) -> Bool {
 /// `unsupportedOperator`, with the byte offset where there is one.
 public func decodeModel(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limits: Limits) throws(EdgeError) -> Graph {
   guard isEdgeAIModel(bytes) else { throw EdgeError(.malformedModel, "this is not an .edgeai file", byteOffset: 0) }
-  guard bytes.count <= limits.maximumFileBytes else {
-    throw EdgeError(.limitExceeded, "the file has \(bytes.count) bytes; the limit is \(limits.maximumFileBytes)")
-  }
   if isCompactModel(bytes) { return try decodeCompact(bytes, limits) }
+  try checkFileBytes(bytes, limits)
   let sections = try SectionTable(bytes)
   let data = try constants(bytes, sections[.data], owner)
   var graph = Graph()
@@ -30,6 +28,12 @@ public func decodeModel(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, limi
   try readGraph(sections.reader(.graph, bytes), &graph, limits)
   try graph.validate()
   return graph
+}
+
+func checkFileBytes(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeError) {
+  guard bytes.count <= limits.maximumFileBytes else {
+    throw EdgeError(.limitExceeded, "the file has \(bytes.count) bytes; the limit is \(limits.maximumFileBytes)")
+  }
 }
 
 /// The checked header and section table.

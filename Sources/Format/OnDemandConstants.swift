@@ -46,13 +46,8 @@ final class OnDemandConstants: ConstantSource {
       graph.values[id].constant = TensorData(onDemand: storage, index: values.count - 1, byteCount: graph.values[id].byteCount() ?? 0)
     }
     kept = [ConstantMemory?](repeating: nil, count: values.count)
-    do throws(EdgeError) {
-      try graph.validate()
-    } catch {
-      // What was read of a damaged file may be the reason.
-      throw failure ?? error
-    }
-    if let failure { throw failure }
+    // This reads no contents.
+    try graph.validate()
     return graph
   }
 
@@ -62,7 +57,7 @@ final class OnDemandConstants: ConstantSource {
     while let next = stream?.next, next <= index, failure == nil { readNext(isAsked: next == index) }
     if let memory = kept[index] { return UnsafeRawPointer(memory.base) }
     // Of a file that cannot be read: as many zeros as there would be bytes.
-    let none = keep(index, memory(values[index].byteCount() ?? 0))
+    let none = keep(index, memory(for: index))
     ep_zero(none.base, none.byteCount)
     return UnsafeRawPointer(none.base)
   }
@@ -81,9 +76,8 @@ final class OnDemandConstants: ConstantSource {
 
   private func readNext(isAsked: Bool) {
     guard let index = stream?.next else { return }
-    let byteCount = values[index].byteCount() ?? 0
-    let isSmall = byteCount <= OnDemandConstants.smallBytes
-    let target = isSmall ? ConstantMemory(byteCount) : memory(byteCount)
+    let isSmall = values[index].byteCount() ?? 0 <= OnDemandConstants.smallBytes
+    let target = isSmall ? ConstantMemory(values[index]) : memory(for: index)
     do throws(EdgeError) {
       try stream?.read(values[index], to: target.base)
     } catch {
@@ -104,13 +98,13 @@ final class OnDemandConstants: ConstantSource {
     return memory
   }
 
-  private func memory(_ byteCount: Int) -> ConstantMemory {
+  private func memory(for index: Int) -> ConstantMemory {
     if !keepsAll, let found = spare {
       // Not both at once.
       spare = nil
-      if found.byteCount >= byteCount { return found }
+      if found.byteCount >= values[index].byteCount() ?? 0 { return found }
     }
-    return ConstantMemory(byteCount)
+    return ConstantMemory(values[index])
   }
 
   func forget() {
@@ -127,21 +121,22 @@ final class OnDemandConstants: ConstantSource {
     for index in kept.indices { kept[index] = nil }
     forgettable = []
     spare = nil
-    restarts = 0
   }
 }
 
-/// Memory of contents. Where there is none, the call ends as it does when a table of the library finds none.
+/// Memory of contents. Where there is none, the call ends as it does when a table of the library finds none, with an error that
+/// says whose contents they are.
 private final class ConstantMemory {
   let base: UnsafeMutableRawPointer
   let byteCount: Int
 
-  init(_ byteCount: Int) {
+  init(_ value: Value) {
+    let byteCount = value.byteCount() ?? 0
     self.byteCount = byteCount
-    base = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 64)
+    base = value.name.utf8.withUnsafeBytes { name in ep_require(max(byteCount, 1), 64, name.baseAddress, name.count) }
   }
 
-  deinit { base.deallocate() }
+  deinit { ep_deallocate(base) }
 }
 
 /// A coded file that was opened without its constants. Any number of threads may ask it for graphs.
@@ -159,12 +154,7 @@ public struct CodedModel {
   }
 
   /// A graph whose constants are decoded when they are read, by one call at a time. Throws what `decodeModel` throws of everything but the constants.
-  public func graph() throws(EdgeError) -> Graph {
-    guard bytes.count <= limits.maximumFileBytes else {
-      throw EdgeError(.limitExceeded, "the file has \(bytes.count) bytes; the limit is \(limits.maximumFileBytes)")
-    }
-    return try OnDemandConstants(bytes, limits, owner: owner).open()
-  }
+  public func graph() throws(EdgeError) -> Graph { try OnDemandConstants(bytes, limits, owner: owner).open() }
 
   /// The graph to ask about shapes and names.
   public func outline() throws(EdgeError) -> Graph {

@@ -98,3 +98,17 @@ private struct Numbers {
   }
   #expect(found > 20)
 }
+
+/// A limit of the file's size holds before anything of a coded file is read, on demand too.
+@Test func sizesOfFilesOnDemandAreLimited() throws {
+  let file = try encodeModel(formsGraph(.adaptive), .adaptive)
+  var limits = Limits()
+  limits.maximumFileBytes = file.count - 1
+  let coded = try #require(CodedModel(UnsafeRawBufferPointer(start: file.base, count: file.count), owner: file, limits: limits))
+  for open in [{ try coded.outline() }, { try coded.graph() }, { try coded.whole() }] as [() throws -> Graph] {
+    do {
+      _ = try open()
+      Issue.record("a file beyond the limit was opened")
+    } catch let error as EdgeError { #expect(error.status == .limitExceeded && error.message == Text("the file has \(file.count) bytes; the limit is \(file.count - 1)")) }
+  }
+}

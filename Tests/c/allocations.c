@@ -31,37 +31,9 @@ void *aligned_alloc(size_t a, size_t n) { return memalign(a, n); }
 int posix_memalign(void **p, size_t a, size_t n) { *p = memalign(a, n); return *p ? 0 : 12; }
 void free(void *p) { __atomic_fetch_add(&heap_calls, 1, __ATOMIC_SEQ_CST); __libc_free(p); }
 
-/* The hook: counts, checks sizes, and runs dry after `budget` blocks. With `unmapping` each block has pages of its
- * own, which go when it is given back: whoever still uses it dies. */
-static long live_blocks, live_bytes, budget, taken;
-static int wrong_size, unmapping;
-static void *take(void *context, size_t size, size_t alignment) {
-  size_t *block;
-  (void)context;
-  if (budget >= 0 && taken >= budget) return NULL;
-  if (unmapping) {
-    block = (size_t *)mmap(NULL, size + 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) return NULL;
-  } else {
-    block = (size_t *)__libc_memalign(alignment < 64 ? 64 : alignment, size + 64);
-    if (!block) return NULL;
-  }
-  taken++;
-  live_blocks++;
-  live_bytes += (long)size;
-  block[0] = size;
-  block[1] = (size_t)unmapping;
-  return (char *)block + 64;
-}
-static void give(void *context, void *pointer, size_t size) {
-  size_t *block = (size_t *)(void *)((char *)pointer - 64);
-  (void)context;
-  if (block[0] != size) wrong_size = 1;
-  live_blocks--;
-  live_bytes -= (long)size;
-  if (block[1]) munmap(block, size + 64);
-  else __libc_free(block);
-}
+#define HOOK_MEMALIGN __libc_memalign
+#define HOOK_FREE __libc_free
+#include "failing_allocator.h"
 
 static edgeai_error error;
 static edgeai_allocator allocator;
@@ -401,9 +373,7 @@ int main(int argc, char **argv) {
   if (argc != 2) return 2;
   printf("allocations:\n"); /* stdio takes its buffer now */
   edgeai_error_init(&error, sizeof error);
-  edgeai_allocator_init(&allocator, sizeof allocator);
-  allocator.allocate = take;
-  allocator.deallocate = give;
+  hook_init(&allocator);
   runs_allocate_nothing(argv[1]);
   steps_allocate_nothing();
   training_running_dry();

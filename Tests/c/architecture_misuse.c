@@ -2,6 +2,7 @@
  * only one that is asked, and nothing is lost (run it under valgrind).
  *     architecture_misuse */
 #include "check.h"
+#include "failing_allocator.h"
 #include <edgeai.h>
 #include <edgeai_train.h>
 #include <math.h>
@@ -54,21 +55,6 @@ static void runs(int32_t architecture) {
   edgeai_model_destroy(model);
 }
 
-static long live, budget;
-static void *take(void *context, size_t size, size_t alignment) {
-  void *block = NULL;
-  (void)context;
-  if (budget == 0 || posix_memalign(&block, alignment < sizeof(void *) ? sizeof(void *) : alignment, size)) return NULL;
-  budget--;
-  live++;
-  return block;
-}
-static void give(void *context, void *pointer, size_t size) {
-  (void)context, (void)size;
-  live--;
-  free(pointer);
-}
-
 /* The allocator runs dry at each point in turn. */
 static void running_dry(void) {
   edgeai_allocator allocator;
@@ -76,24 +62,23 @@ static void running_dry(void) {
   edgeai_model *model;
   edgeai_status status = EDGEAI_ERROR_OUT_OF_MEMORY;
   long blocks;
-  edgeai_allocator_init(&allocator, sizeof allocator);
-  allocator.allocate = take;
-  allocator.deallocate = give;
+  hook_init(&allocator);
   edgeai_architecture_options_init(&options, sizeof options);
   options.architecture = EDGEAI_ARCHITECTURE_BINARY_MLP;
   WIDTHS(four, 4);
   options.allocator = &allocator;
   for (blocks = 0; status == EDGEAI_ERROR_OUT_OF_MEMORY; blocks++) {
     model = untouched;
+    taken = 0;
     budget = blocks;
     status = edgeai_model_create(&options, &model, &error);
     if (status == EDGEAI_OK) break;
-    CHECK(status == EDGEAI_ERROR_OUT_OF_MEMORY && model == untouched && live == 0);
+    CHECK(status == EDGEAI_ERROR_OUT_OF_MEMORY && model == untouched && live_blocks == 0);
   }
-  CHECK(blocks > 20 && live > 0);
+  CHECK(blocks > 20 && live_blocks > 0);
   CHECK_STATUS(status, EDGEAI_OK);
   edgeai_model_destroy(model);
-  CHECK(live == 0);
+  CHECK(live_blocks == 0);
   allocator.allocate = NULL;
   CHECK_STATUS(edgeai_model_create(&options, &model, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
 }

@@ -25,10 +25,22 @@ typedef struct ep_allocator {
 void *ep_system_allocate(size_t size, size_t alignment);
 void ep_system_deallocate(void *pointer);
 
+/* Contents for which ep_require found no memory: their size, 0 when it was something else that found none, and the beginning of
+ * their name, ended by a zero byte. It is cut at any byte, one behind what an error has room for: who copies it there sees that, and
+ * where the last character began. */
+typedef struct ep_lost {
+  size_t size;
+  char name[129];
+} ep_lost;
+
 /* Calls body(context) while this thread allocates from `allocator` (NULL: the C library). 0, or ENOMEM when the
- * Swift runtime found no memory: body was then left in the middle, its cleanups are done and the blocks it had made are freed.
- * Scopes nest. */
-int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context);
+ * Swift runtime or ep_require found no memory: body was then left in the middle, its cleanups are done, the blocks it had made are freed
+ * and `lost`, which the caller has set to zeros, says of what it was. Scopes nest. */
+int32_t ep_scope(const ep_allocator *allocator, void (*body)(void *context), void *context, ep_lost *lost);
+
+/* Memory for contents of this name (of `length` bytes, not ended by a zero byte) that nothing can go on without: where there
+ * is none, the scope is abandoned; outside a scope the program ends. */
+void *ep_require(size_t size, size_t alignment, const void *name, size_t length) __attribute__((returns_nonnull));
 
 /* Something to do when the current scope is abandoned, before its blocks are freed; the last added is done first.
  * It lives in memory of its owner, who removes it before that memory goes. A scope that ends as it should forgets
@@ -57,6 +69,8 @@ const char *ep_environment(const char *name);
  * "1.0", "1e-07", "1e+20", "inf", "nan"; with a point in every locale. */
 #define EP_NUMBER_CAPACITY 32
 void ep_number_text(double value, int32_t is_float, char *text);
+/* "no memory for a constant of SIZE bytes", cut to the capacity. Allocates nothing. */
+void ep_lost_text(void *text, size_t capacity, size_t size);
 /* "OP: found ENTRIES entries; there is room for BOUND", cut to the capacity. Allocates nothing. */
 void ep_overflow_text(void *text, size_t capacity, const char *op, int64_t entries, int64_t bound);
 

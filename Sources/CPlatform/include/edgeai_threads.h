@@ -1,5 +1,5 @@
-/* Threads, parking and atomics for the runtime's pool. Only 32-bit atomics, which every supported CPU has
- * without a library. EDGEAI_FREESTANDING builds have no threads: ep_threads_available() is 0, ep_thread_start
+/* Threads, parking and atomics for the runtime's pool. Only atomics of 32 bits and of pointers, which every supported
+ * CPU has without a library. EDGEAI_FREESTANDING builds have no threads: ep_threads_available() is 0, ep_thread_start
  * fails, and the runtime does everything on the calling thread. */
 #ifndef EDGEAI_THREADS_H
 #define EDGEAI_THREADS_H
@@ -38,6 +38,13 @@ static inline uint32_t ep_atomic_exchange(uint32_t *word, uint32_t value) { retu
 /* 1 when *word was *expected and is now `desired`; otherwise *expected becomes the value seen. */
 static inline int32_t ep_atomic_compare_exchange(uint32_t *word, uint32_t *expected, uint32_t desired) {
   return __atomic_compare_exchange_n(word, expected, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+}
+static inline void *ep_atomic_load_pointer(void *const *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+/* Sets a pointer that is NULL; gives the one that was there. */
+static inline void *ep_atomic_set_pointer(void **word, void *desired) {
+  void *found = NULL;
+  __atomic_compare_exchange_n(word, &found, desired, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+  return found;
 }
 
 /* Tells the core that this is a spin loop. */

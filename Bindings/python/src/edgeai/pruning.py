@@ -36,7 +36,7 @@ class SensitivityRow:
     fraction: float
     #: Power of the worst output's error, relative to the output's own: 1 / SQNR. 0 when nothing changed.
     noise: float
-    #: Weights of the layer, and those of them that are not zero afterwards.
+    #: Weights of the layer, and those of them that are not zero afterwards (-0 is zero).
     weights: int
     kept: int
     #: Samples for which the first output that is a vector still ranks the same element first.

@@ -26,7 +26,7 @@ class Layer:
     cosine: float | None
     #: Why it stayed in float, or "".
     reason: str
-    #: Weights of a convolution or dense layer, 0 for other operators; and those of its counterpart that are not zero.
+    #: Weights of a convolution or dense layer, 0 for other operators; and those of its counterpart that are not zero (-0 is zero).
     weights: int
     kept: int
 
@@ -37,7 +37,7 @@ class StageLayer:
 
     name: str
     weights: int
-    #: Weights that are not 0.
+    #: Weights that are not +0: unlike in :class:`Layer`, a -0 counts, which is a value of its own for the coder.
     kept: int
     #: That tell the weights' values apart; 32 for more than 4096 values.
     bits: int
