@@ -390,16 +390,17 @@ EDGEAI_API edgeai_status edgeai_model_save_memory(const edgeai_model *model, voi
  * changes. */
 #define EDGEAI_CODING_NONE 0     /* as they are in memory, used in place when the file is mapped: edgeai_model_save_* */
 #define EDGEAI_CODING_HUFFMAN 1  /* relative indices and Huffman codes, as in Deep Compression (arXiv 1510.00149) */
-#define EDGEAI_CODING_ADAPTIVE 2 /* adaptive arithmetic coding: the smallest file that decodes in its time, see below */
+#define EDGEAI_CODING_ADAPTIVE 2 /* adaptive arithmetic coding: small, and planned to decode in a time, see below */
 
 /* Saves as edgeai_model_save_*, with coded constants: a file of format version 2, smaller where weights have few distinct
  * values, many zeros, or any structure else. Opening it decodes the weights into memory of the model. For that
  * EDGEAI_CODING_ADAPTIVE plans, with figures of one core of a Zen 4, at most 5 ns for each byte of the constants in their own types, or
  * 20 ms where that is more: forms that take more time for fewer bytes are used while there is time. Long names, many scales,
- * floats that are on no grid, and constants that would grow by more than a byte for each 32 ns can take longer. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT.
- * Files and errors as edgeai_model_save_*; each call codes anew. Memory, during the call: twice the coded file, 10 MB for tables, and for one
- * constant at a time what its coded bytes take while they grow and scratch. The scratch is none for pruned weights of few values, 2 bytes for
- * each weight that is coded with fixed probabilities, and the elements that are not zero of a constant of too many values. Since 0.1. */
+ * plain float32 weights (neither quantized nor shared), and constants that would grow by more than a byte for each 32 ns can take
+ * longer. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT. Files and errors as edgeai_model_save_*; each call codes anew.
+ * Memory, during the call: twice the coded file, 10 MB for tables, and for one constant at a time what its coded bytes take while
+ * they grow and scratch. The scratch is none for pruned weights of few values, 2 bytes for each weight that is coded with fixed
+ * probabilities, and the elements that are not zero of a constant of too many values. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_save_coded_file(const edgeai_model *model, int32_t coding, const char *path,
                                                       edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_model_save_coded_memory_required(const edgeai_model *model, int32_t coding, size_t *bytes,
@@ -544,7 +545,7 @@ typedef struct edgeai_step_info {
   const char *kernel;        /* operation, instruction set and tile; "control" of a step that decides which one is next. Steps
                               * between which much lies may run together, some lines at a time: the last one of them has the
                               * kernels of all, joined by " + ", and what they do and read; the others are "chained", with 0 */
-  const char *isa;
+  const char *isa;           /* of the kernel; where one of avx512bf16 writes bfloat16, of the float kernel in whose place it is */
   const char *note;          /* what was fused, why it runs in float, ...; may be "" */
   int64_t dims[EDGEAI_MAX_RANK];  /* shape of the result */
   int32_t rank;

@@ -77,7 +77,7 @@ typedef struct edgeai_calibration edgeai_calibration;
 
 /* options: optional. Memory: a session of batch 1 whose results all stay readable, and the statistics.
  * Errors: INVALID_ARGUMENT (an option, a name in float_names that the model does not have, a range that is not finite or
- * not of one float32 tensor that the model computes: of none, or of several of that name), UNSUPPORTED_FEATURE (the model is
+ * not of one float32 tensor that the model reads or computes: of none, or of several of that name), UNSUPPORTED_FEATURE (the model is
  * quantized already), OUT_OF_MEMORY. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_calibration_create(const edgeai_model *model, const edgeai_quantize_options *options,
                                                    edgeai_calibration **calibration, edgeai_error *error);

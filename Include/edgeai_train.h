@@ -220,7 +220,8 @@ typedef struct edgeai_training_metrics {
 /* Makes a trainer of a float model with one float32 output; of CROSS_ENTROPY a softmax at its end is taken into the loss. Constants
  * that convolutions, dense layers, products and normalizations read are its parameters; batch normalizations take the statistics of
  * their batch. The model is not changed. options: optional.
- * Memory: what edgeai_trainer_memory says, and tables of the step.
+ * Memory: what edgeai_trainer_memory says, and tables of the step; during the call with QUANTIZATION_AWARE weights into which
+ * normalizations are folded.
  * Errors: INVALID_ARGUMENT (an option, a number of a method, a name that no operator has, a model without parameters, a constant
  * that one operator learns and a frozen one reads),
  * UNSUPPORTED_OPERATOR naming an operator without a gradient, UNSUPPORTED_FEATURE (a quantized model, one with state or several
@@ -290,7 +291,7 @@ EDGEAI_API edgeai_status edgeai_trainer_load_memory(edgeai_trainer *trainer, con
  * moved (through a max pool, transposed, reshaped, padded) for no other reader. Where it is split, or something else reads it before it
  * is moved, the range that calibration finds stays: the learnt one may be too narrow for the rest. With fewer than 8 activation_bits
  * the ranges are the same, on finer integers. range_count: how many; 0 for NULL, without the method or its activation_bits, and before the
- * first step. Layers and tensors whose name others have are left out.
+ * first step. A tensor is left out if it, or the first layer that reads it, has a name that others have.
  * range: filled; its name lives as long as the trainer, its numbers are those of the next step.
  * Errors: INVALID_ARGUMENT. Since 0.1. */
 EDGEAI_API size_t edgeai_trainer_range_count(const edgeai_trainer *trainer);

@@ -63,7 +63,7 @@ public final class Calibration {
     for (tensor, range) in options.known {
       let named = observed.filter { graph.values[$0].name == tensor }
       guard let value = named.first else {
-        throw EdgeError(.invalidArgument, "no float32 tensor that the model computes is named '\(tensor)'", tensor: tensor)
+        throw EdgeError(.invalidArgument, "no float32 tensor that the model reads or computes is named '\(tensor)'", tensor: tensor)
       }
       guard named.count == 1 else {
         throw EdgeError(.invalidArgument, "\(named.count) tensors are named '\(tensor)': whose range it is nothing says", tensor: tensor)

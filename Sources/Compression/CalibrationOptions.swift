@@ -31,7 +31,8 @@ public struct CalibrationOptions {
   public var percentile = 99.99
   /// `movingAverage`: weight of the past, from 0 up to but not including 1.
   public var momentum = 0.9
-  /// Ranges of tensors that are known: they take the place of what would be found, and no other tensor's range changes them.
+  /// Ranges of tensors that are known: they take the place of what would be found. Of tensors that move into each other and so share a
+  /// scheme, the range of the one that is computed first counts.
   public var known: [(tensor: Text, range: ValueRange)] = []
   /// Threads that run the model.
   public var threads = 1

@@ -11,7 +11,7 @@ import Graph
 ///
 /// A range that was given is not changed by any of this. It is the class's where what is moved goes to that value and nowhere else: what
 /// lies outside saturates before it is moved as it would afterwards. Where others read the class too, it may be too narrow for them: the
-/// class keeps its own. Of two that are given it has the union.
+/// class keeps its own, as it does where that was given too.
 final class SchemeAssignment {
   /// A range at most this much wider costs one bit: less than a requantization's extra rounding and step.
   private static let toleratedGrowth = 2.0
@@ -112,12 +112,10 @@ final class SchemeAssignment {
 
   /// Gives the class that a node moves data from the range that is known of the result.
   private func saturate(_ class_: ValueID, as result: ValueID, movedBy node: Int, _ consumers: [[Int]]) {
-    guard class_ != result, let known = schemes[result] else { return }
-    if isKnown[class_], let other = schemes[class_] {
-      schemes[class_] = .range(range(other).union(range(known)))
-    } else if graph.nodes[node].outputs.count == 1, goesOnly(to: node, class_, consumers, asItIs: true) {
-      (schemes[class_], isKnown[class_]) = (known, true)
-    }
+    guard class_ != result, !isKnown[class_], let known = schemes[result], graph.nodes[node].outputs.count == 1,
+      goesOnly(to: node, class_, consumers, asItIs: true)
+    else { return }
+    (schemes[class_], isKnown[class_]) = (known, true)
   }
 
   private func range(_ scheme: Scheme) -> ValueRange {
@@ -166,7 +164,7 @@ final class SchemeAssignment {
       let class_ = root(input)
       guard class_ != root(result), graph.values[input].constant == nil, !isKnown[class_], case .range(let own) = schemes[class_] else { continue }
       let isNear = !isKnown[result] && union.widthWithZero <= own.widthWithZero * SchemeAssignment.toleratedGrowth
-      if isNear || goesOnly(to: index, class_, consumers) { join(class_, into: result) }
+      if isNear || goesOnly(to: index, class_, consumers, asItIs: isKnown[result]) { join(class_, into: result) }
     }
   }
 

@@ -146,7 +146,8 @@ struct ConstantEncoder {
     try writeMain(value, constant, list, main)
     main.finish()
     let learned = try fast.snapshot()
-    let others = try plain(value.dtype, constant, matrix, isNamed: false).ways
+    // A short one stays coded.
+    let others = try plain(value.dtype, constant, matrix, isNamed: false).ways.filter { $0.kind != .raw }
     fast.restore(learned)
     let time = DecodingTime.list(matrix.count, bytes: value.dtype.byteCount, isReal: value.dtype.isFloatingPoint)
     return CodedConstant(list, ways: [CodingWay(kind: .list, bytes: main.output.count, nanoseconds: time)] + others)

@@ -112,7 +112,10 @@ extension Lowering {
       throw Tuning.mismatch("the tuning is of another model, instruction set or number of threads")
     }
     for index in steps.indices {
-      let choice = tuning[index &+ Tuning.headerWords]
+      var choice = tuning[index &+ Tuning.headerWords]
+      let most = UInt64(max(min(steps[index].units, 0xFFFF), 1))
+      // How many units there are depends on whether x is pairs, so on the choices for other steps.
+      if steps[index].operation == Int32(EK_CONV_BF16), choice >> 16 & 0xFFFF > most { choice = choice & ~0xFFFF_0000 | most << 16 }
       let parts = Int32(UInt16(truncatingIfNeeded: choice >> 16))
       if parts == 1 || parts > 1 && options.threads > 1 && Int64(parts) <= steps[index].units { steps[index].chunks = parts }
       if choice != steps[index].choice { throw Tuning.mismatch("the tuning is of another model or batch: step \(index) differs") }

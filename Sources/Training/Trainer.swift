@@ -218,7 +218,7 @@ public final class Trainer {
         let magnitude = values[place].magnitude
         if !magnitude.isFinite {
           // The update makes NaN of a parameter whose moment has overflowed.
-          let hasOverflowed = parameter.moments.contains { statePointer($0)?[place] == .infinity }
+          let hasOverflowed = parameter.moments.contains { statePointer($0)?[place].magnitude == .infinity }
           return Fault(kind: hasOverflowed ? .moment : .parameter, index: index, element: place)
         }
         if magnitude > largest.magnitude { largest = Fault(kind: .magnitude, index: index, element: place, magnitude: magnitude) }

@@ -185,11 +185,26 @@ private func twoBranches(_ low: Float, _ high: Float, readAlone: Bool) throws ->
     for name: Text in ["h", "m"] {
       #expect(result.graph.value(name)?.quantization == QuantizationParameters.activation(ValueRange(min: -1, max: 1)), "\(name)")
     }
-    // Of two that are given, both.
+    // Of two that are given, that of the source.
     (calibration.ranges[h], calibration.isKnown[h]) = (ValueRange(min: 0, max: 2), true)
     result = try graph.quantized(calibration)
-    #expect(result.graph.value("m")?.quantization == QuantizationParameters.activation(ValueRange(min: -0.25, max: 2)))
+    #expect(result.graph.value("m")?.quantization == QuantizationParameters.activation(ValueRange(min: 0, max: 2)))
   }
+  // Nor where a convolution of it leads back into what is joined.
+  net = NetBuilder(seed: 10)
+  let x = net.input("x", [Shape.batch, 6, 6, 4])
+  let h = try net.convolution("h", x, 4)
+  let g = try net.convolution("g", h, 4)
+  let pair = try net.add(.concat(axis: 3), "pair", [h, g])
+  let part = try net.add(.slice(starts: [0, 0, 0, 4], ends: [Shape.batch, 6, 6, 8], steps: [1, 1, 1, 1]), "part", [pair])
+  let last = try net.add(.concat(axis: 3), "last", [part, try net.convolution("k", x, 4)])
+  graph = try net.finish(try net.convolution("y", last, 4))
+  calibration = unitRanges(graph)
+  calibration.ranges[h] = ValueRange(min: -4, max: 4)
+  (calibration.ranges[last], calibration.isKnown[last]) = (known, true)
+  result = try graph.quantized(calibration)
+  let wide = try #require(result.graph.value("h")?.quantization)
+  #expect(wide.scales[0] >= QuantizationParameters.activation(ValueRange(min: -4, max: 4)).scales[0])
   // Of a concatenation: its operands follow where nobody else reads them.
   (graph, calibration) = try twoBranches(-1, 9, readAlone: true)
   let joined = try #require(graph.nodes.first { $0.name == "joined" })

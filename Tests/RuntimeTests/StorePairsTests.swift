@@ -208,6 +208,26 @@ import Testing
     }
   }
 
+  /// A convolution has fewer units where its rows are floats than a tuning may have shared where they were pairs.
+  @Test func partsAreNoMoreThanUnits() throws {
+    guard Self.isThere else { return }
+    var network = Network()
+    let x = network.input([7, 7, 160])
+    let filtered = try network.depthwise(try network.convolution(x, 960))
+    network.graph.outputs = [try network.convolution(filtered, 320)]
+    var options = SessionOptions()
+    (options.isa, options.precision, options.threads) = (.avx512bf16, .bfloat16, 2)
+    let planned = try Plan(network.graph, options)
+    options.choices = .preferred(StepChoices.choice(form: 0, isa: .avx2))
+    let other = try Plan(network.graph, options)
+    #expect(pairs(planned).written == [1] && planned.lowered[2].chunks > other.lowered[2].units)
+    options.choices = .given(words(planned, 1, from: other))
+    let mixed = try Plan(network.graph, options)
+    #expect(pairs(mixed).written.isEmpty && Int64(mixed.lowered[2].chunks) == mixed.lowered[2].units)
+    options.choices = .given(mixed.tuning)
+    #expect(try Plan(network.graph, options).text == mixed.text)
+  }
+
   /// The arena holds half of what lies between, and no more than the plan asked for is written.
   @Test(arguments: [1, 3]) func memoryIsLess(threads: Int) throws {
     guard Self.isThere else { return }

@@ -65,7 +65,7 @@ struct LoweredStep {
   /// Index of the graph node it belongs to, or -1 (copies to outputs).
   var node: Int
   var kernel: ek_kernel
-  /// The set the kernel is from.
+  /// The set the kernel is from, but where a kernel of AVX-512 BF16 writes pairs in its place (`storePairs`).
   var isa: InstructionSet
   /// The argument structure. 8-byte elements keep it aligned.
   var arguments: [UInt64]

@@ -172,8 +172,8 @@ class Model:
         used in place; ``"adaptive"`` by adaptive arithmetic coding, the smallest; ``"huffman"`` by relative indices and
         Huffman codes as in Deep Compression. Coded files are small where weights are pruned or have few distinct values;
         loading one decodes its weights, for which ``"adaptive"`` plans 5 ns for each byte of the constants or 20 ms, whichever
-        is more, as one core of a Zen 4 takes them. Long names, many scales, floats that are on no grid and constants that
-        would grow by more than a byte for 32 ns can take longer.
+        is more, as one core of a Zen 4 takes them. Long names, many scales, plain float32 weights (neither quantized nor
+        shared) and constants that would grow by more than a byte for 32 ns can take longer.
 
         ONNX files are for other tools: quantized operators stand between QuantizeLinear and DequantizeLinear, images
         are NCHW. Tensors keep their names. State becomes the last inputs and outputs, for the caller to carry over.

@@ -328,7 +328,7 @@ class Trainer:
         model: ``edgeai.quantize(trainer.export(), data, ranges=trainer.ranges())`` makes the int8 model round as training did where a
         layer reads what an operator has computed, or that moved (through a max pool, reshaped) for no other reader; where it is split,
         or something else reads it before it is moved, the range that calibration finds stays. Empty without the method, and before the
-        first step; without layers and tensors whose name others have."""
+        first step; without tensors that, or whose first reader, have a name that others have."""
         return {tensor: (low, high) for tensor, low, high in self._core.ranges()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
