@@ -49,10 +49,8 @@ func network(normalizes: Bool = false, hidden: [Int] = [24, 16]) throws -> Graph
   return graph
 }
 
-/// The same with convolutions on images of 1 x 12 pixels.
-func convolutions() throws -> Graph {
-  var random = Random(6)
-  var graph = Graph(name: "convolutions")
+/// Two convolutions of 3 x 4 pixels, to 6 and 8 channels, with normalizations and ReLU; `pooled`: a max pool between them.
+func convolutionLayers(_ graph: inout Graph, _ random: inout Random, pooled: Bool) throws -> ValueID {
   var x = try graph.add(.reshape(Shape([-1, 3, 4, 1])), "image", [graph.input("input", [-1, Problem.inputs])])
   var channels = 1
   for (index, next) in [6, 8].enumerated() {
@@ -63,10 +61,19 @@ func convolutions() throws -> Graph {
     let constants = try parts.map { try graph.constant(name + "/bn/" + $0.0, [next], [Float](repeating: $0.1, count: next)) }
     x = try graph.add(.batchNormalization(epsilon: 1e-3), name + "/bn", [x] + constants)
     x = try graph.add(.unary(UnaryFunction(.clamp, alpha: 0, beta: .infinity)), name + "/relu", [x])
+    if pooled, index == 0 { x = try graph.add(.pool(Pool(.max, window: window(2))), "pool", [x]) }
     channels = next
   }
-  x = try graph.add(.reduce(.mean, axes: [1, 2], keepDims: false), "average", [x])
-  let weights = try graph.constant("fc/weights", [Problem.classes, channels], random.floats(Problem.classes * channels))
+  return x
+}
+
+/// The same with convolutions.
+func convolutions() throws -> Graph {
+  var random = Random(6)
+  var graph = Graph(name: "convolutions")
+  let last = try convolutionLayers(&graph, &random, pooled: false)
+  let x = try graph.add(.reduce(.mean, axes: [1, 2], keepDims: false), "average", [last])
+  let weights = try graph.constant("fc/weights", [Problem.classes, 8], random.floats(Problem.classes * 8))
   graph.outputs = [try graph.add(.dense(.none), "fc", [x, weights])]
   return graph
 }

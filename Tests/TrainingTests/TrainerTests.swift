@@ -210,20 +210,8 @@ import Testing
   private func pictures() throws -> Graph {
     var random = Random(6)
     var graph = Graph(name: "pictures")
-    var x = try graph.add(.reshape(Shape([-1, 3, 4, 1])), "image", [graph.input("input", [-1, Problem.inputs])])
-    var channels = 1
-    for (index, next) in [6, 8].enumerated() {
-      let name = Text("conv\(index + 1)")
-      let weights = try graph.constant(name + "/weights", [next, 3, 3, channels], random.floats(next * 9 * channels, -0.5, 0.5))
-      x = try graph.add(.convolution(Convolution(window: window(3, pad: 1))), name, [x, weights])
-      let parts: [(Text, Float)] = [("gamma", 1), ("beta", 0), ("mean", 0), ("variance", 1)]
-      let constants = try parts.map { try graph.constant(name + "/bn/" + $0.0, [next], [Float](repeating: $0.1, count: next)) }
-      x = try graph.add(.batchNormalization(epsilon: 1e-3), name + "/bn", [x] + constants)
-      x = try graph.add(.unary(UnaryFunction(.clamp, alpha: 0, beta: .infinity)), name + "/relu", [x])
-      if index == 0 { x = try graph.add(.pool(Pool(.max, window: window(2))), "pool", [x]) }
-      channels = next
-    }
-    x = try graph.add(.reshape(Shape([-1, 2 * 3 * 8])), "flat", [x])
+    let last = try convolutionLayers(&graph, &random, pooled: true)
+    let x = try graph.add(.reshape(Shape([-1, 2 * 3 * 8])), "flat", [last])
     let weights = try graph.constant("fc/weights", [Problem.classes, 48], random.floats(Problem.classes * 48, -0.3, 0.3))
     let bias = try graph.constant("fc/bias", [Problem.classes], random.floats(Problem.classes))
     graph.outputs = [try graph.add(.dense(.none), "fc", [x, weights, bias])]
