@@ -57,7 +57,7 @@ private struct ConvShapeU8 {
     if copied > 0 {
       blockRows = copied &* Int(a.ow)
       rowBlocks = Int(a.n) &* divideUp(Int(a.oh), copied)
-      blockPanels = rowBlocks > 4 ? panels : divideUp(panels, divideUp(Self.enoughUnits, rowBlocks))
+      blockPanels = divideUp(panels, divideUp(2 &* Self.enoughUnits, rowBlocks))
       panelBlocks = divideUp(panels, blockPanels)
       return
     }
@@ -71,8 +71,9 @@ private struct ConvShapeU8 {
     // multiply them: they are not gathered once more for other channels.
     let isSmall = panels &* panelBytesU8(steps) <= 32 << 10
     if isSmall { block = smaller(block, larger(roundedUp(divideUp(rows, inPlace ? 4 : 8), tileRows), 1)) }
-    blockRows = block < rows ? block : rows
-    rowBlocks = blockRows == 0 ? 0 : divideUp(rows, blockRows)
+    rowBlocks = divideUp(rows, block)
+    // Blocks of equal size: threads that take as many of them take as long.
+    blockRows = rowBlocks == 0 ? 0 : smaller(roundedUp(divideUp(rows, rowBlocks), tileRows), block)
     let wanted = rowBlocks == 0 || isSmall && !inPlace && rowBlocks > 4 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
     blockPanels = divideUp(panels, wanted)
     panelBlocks = blockPanels == 0 ? 0 : divideUp(panels, blockPanels)

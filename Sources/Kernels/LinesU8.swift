@@ -38,8 +38,10 @@ struct LinesU8 {
     // Steps of the tiles that an output line takes, and of as many rows in whole tiles; what gathering them costs.
     let taken = lineTiles &* steps, gathered = pixels &* stepsU8(k)
     if (taken &- gathered) &* panels &* 2 > pixels &* (6 &* runs &+ k / 16) { return 0 }
-    var lines = smaller(divideUp(8 &* tileRows, pixels), divideUp(oh, 4))
-    while lines < reach && lines < divideUp(oh, 4) && bytes(lines &+ 1) <= 32 << 10 { lines &+= 1 }
+    // Few channels leave lines to be shared among threads; with many, weights are read for as many lines as there are.
+    let most = divideUp(oh, smaller(divideUp(16, panels), 4))
+    var lines = smaller(divideUp(8 &* tileRows, pixels), most)
+    while lines < reach && lines < most && bytes(lines &+ 1) <= 32 << 10 { lines &+= 1 }
     while lines > 1 && bytes(lines) > 384 << 10 { lines &-= 1 }
     return divideUp(oh, divideUp(oh, lines))
   }
