@@ -34,13 +34,16 @@ struct CompactStream {
   private(set) var next = 0
   private var offset: Int
 
-  fileprivate init(_ bytes: UnsafeRawBufferPointer, _ main: MixingCoder, _ mainEnd: Int, _ forms: [ConstantForm]) throws(EdgeError) {
+  /// The first chunk is at `offset`.
+  fileprivate init(
+    _ bytes: UnsafeRawBufferPointer, _ main: MixingCoder, _ mainEnd: Int, _ forms: [ConstantForm], offset: Int
+  ) throws(EdgeError) {
     self.bytes = bytes
     self.main = main
     self.mainEnd = mainEnd
     self.forms = forms
     decoder = try ConstantDecoder(main, streamEnd: mainEnd)
-    offset = mainEnd
+    self.offset = offset
     if forms.isEmpty { try checkEnd() }
   }
 
@@ -121,27 +124,51 @@ func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeE
     // Its place is taken until the description is read; the contents follow.
     value.constant = try TensorData([UInt8]())
   }
+  let isNew = minor > 0
+  guard isNew || !forms.contains(where: { $0.kind.isNew }) else { throw wrongMinor(minor) }
+  let counts = try scaleCounts(graph, reader.scaleCounts, limits.maximumFileBytes - decodedBytes)
   try readEachNode(&reader, &graph, limits)
-  try readGraph(reader, &graph, limits)
-  // Each file has one way to be written.
-  let isNew = forms.contains { $0.kind.isNew }
-  guard isNew == (minor > 0) else {
-    throw EdgeError(.malformedModel, "the file says it is of format version 2.\(minor), which its constants are not", byteOffset: 10)
+  // In version 2.0 scales of biases are written like others.
+  let table = ScaleTable(graph, counts)
+  var areProducts = [Bool](repeating: false, count: counts.count)
+  var written = 0
+  for id in counts.indices {
+    if isNew, table.factors[id] != nil { areProducts[id] = try reader.flag() }
+    if !areProducts[id] { written += counts[id] }
   }
+  var scaleForm = ConstantForm(.list)
+  if isNew, written > 0 {
+    scaleForm = try reader.constantForm(.float32, ConstantMatrix(Shape([written])))
+    guard scaleForm.chunkBytes <= end - chunkBytes else { throw reader.malformed("the scales leave the file") }
+    chunkBytes += scaleForm.chunkBytes
+  }
+  // Each file has one way to be written.
+  if isNew, written == 0, !forms.contains(where: { $0.kind.isNew }) { throw wrongMinor(minor) }
+  try readGraph(reader, &graph, limits)
   guard chunkBytes == end else {
     throw EdgeError(.malformedModel, "\(end - chunkBytes) bytes belong to no constant", byteOffset: bytes.count - (end - chunkBytes))
   }
 
-  try checkScales(graph, reader.scaleCounts, limits.maximumFileBytes - decodedBytes)
-  try readScales(&graph, reader.scaleCounts, isNew, main, mainOffset + mainBytes)
-  return (graph, try CompactStream(bytes, main, mainOffset + mainBytes, forms))
+  let mainEnd = mainOffset + mainBytes
+  let chunksStart = mainEnd + scaleForm.chunkBytes
+  let scales = try Storage.allocate(4 * written)
+  var decoder = try ConstantDecoder(main, streamEnd: mainEnd)
+  try decoder.read(ScaleTable.value(written), scaleForm, UnsafeRawBufferPointer(rebasing: bytes[mainEnd..<chunksStart]), mainEnd, to: scales.base)
+  try setScales(&graph, table, areProducts, UnsafeRawBufferPointer(start: scales.base, count: scales.count), mainEnd)
+  return (graph, try CompactStream(bytes, main, mainEnd, forms, offset: chunksStart))
 }
 
-/// A coder makes many scales of a byte, so their counts are compared with the shapes, and with what may be decoded, before they are read.
-private func checkScales(_ graph: Graph, _ counts: [Int], _ most: Int) throws(EdgeError) {
+private func wrongMinor(_ minor: UInt16) -> EdgeError {
+  EdgeError(.malformedModel, "the file says it is of format version 2.\(minor), which its constants are not", byteOffset: 10)
+}
+
+/// By value, the number of its scales; `counts` has those of the quantized ones. A coder makes many scales of a byte, so they are
+/// compared with the shapes, and with what may be decoded, before scales are read.
+private func scaleCounts(_ graph: Graph, _ counts: [Int], _ most: Int) throws(EdgeError) -> [Int] {
+  var byValue = [Int](repeating: 0, count: graph.values.count)
   var entry = 0
   var left = most / 8
-  for value in graph.values {
+  for (id, value) in graph.values.enumerated() {
     guard let quantization = value.quantization else { continue }
     let count = counts[entry]
     entry += 1
@@ -152,34 +179,32 @@ private func checkScales(_ graph: Graph, _ counts: [Int], _ most: Int) throws(Ed
     }
     guard count <= left else { throw EdgeError(.limitExceeded, "the scales pass the limit of a file", tensor: value.name) }
     left -= count
+    byValue[id] = count
   }
+  return byValue
 }
 
-/// The scales of all quantized values.
-private func readScales(
-  _ graph: inout Graph, _ counts: [Int], _ hasProducts: Bool, _ main: MixingCoder, _ end: Int
+/// Gives each quantized value its scales: those that were read, one after the other, or products.
+private func setScales(
+  _ graph: inout Graph, _ table: ScaleTable, _ areProducts: [Bool], _ read: UnsafeRawBufferPointer, _ offset: Int
 ) throws(EdgeError) {
-  let keys = ElementKeys(.float32)
-  var neighbour: UInt64 = 0
+  var next = 0
   // Products follow when all that they are made of is known.
-  let biases = hasProducts ? BiasScales.find(graph) : [BiasScales?](repeating: nil, count: graph.values.count)
-  for areBiases in hasProducts ? [false, true] : [false] {
-    var entry = -1
-    for id in graph.values.indices {
+  for isLast in [false, true] {
+    for id in graph.values.indices where areProducts[id] == isLast {
       guard var quantization = graph.values[id].quantization else { continue }
-      entry += 1
-      guard areBiases == (biases[id] != nil) else { continue }
-      if let products = biases[id]?.products(graph, graph.values[id], counts[entry]), main.isProduct(false) {
-        quantization.scales = products
-      }
-      while quantization.scales.count < counts[entry] {
-        neighbour = main.element(0, bytes: 4, neighbour: neighbour, isReal: true)
-        if main.isTruncated { throw truncated(end) }
-        guard neighbour != 0 else { throw EdgeError(.malformedModel, "a scale is 0", tensor: graph.values[id].name, byteOffset: end) }
-        quantization.scales.append(Float(bitPattern: UInt32(truncatingIfNeeded: keys.unrotated(neighbour))))
+      if let factors = table.factors[id], isLast {
+        quantization.scales = factors.products(graph)
+      } else {
+        for _ in 0..<table.counts[id] {
+          let scale = read.loadUnaligned(fromByteOffset: next, as: Float.self)
+          guard scale.bitPattern != 0 else { throw EdgeError(.malformedModel, "a scale is 0", tensor: graph.values[id].name, byteOffset: offset) }
+          quantization.scales.append(scale)
+          next += 4
+        }
       }
       let zeroPoints = quantization.zeroPoints
-      if zeroPoints.count == 1 { quantization.zeroPoints = [Int32](repeating: zeroPoints[0], count: counts[entry]) }
+      if zeroPoints.count == 1 { quantization.zeroPoints = [Int32](repeating: zeroPoints[0], count: table.counts[id]) }
       graph.values[id].quantization = quantization
     }
   }

@@ -19,42 +19,50 @@ public func encodeModel(_ graph: Graph, _ coding: ModelCoding) throws(EdgeError)
 private func encodeCompact(_ graph: Graph, _ coding: ModelCoding, _ kinds: inout [ConstantForm.Kind]?) throws(EdgeError) -> Storage? {
   let encoder = try ConstantEncoder(coding)
   var chunks: [[UInt8]] = []
-  var forms: [(value: ValueID, form: ConstantForm)] = []
+  var forms: [(value: Value, form: ConstantForm)] = []
   var ways: [[CodingWay]] = []
   var decodedBytes = 0
   var description = FormatByteWriter(isCompact: true)
   description.u32(graph.values.count)
-  for (id, value) in graph.values.enumerated() {
+  for value in graph.values {
     description.value(value)
     guard let constant = value.constant else { continue }
     try checkConstant(value, constant)
     let coded = try encoder.form(value, constant, as: kinds?[forms.count])
     description.constantForm(coded.form)
     chunks.append(coded.chunk)
-    forms.append((id, coded.form))
+    forms.append((value, coded.form))
     ways.append(coded.ways)
     decodedBytes += constant.byteCount
   }
   description.nodes(graph)
+
+  // Scales come before all that coders learn of constants.
+  let scales = try writtenScales(graph, &description)
+  let isNew = scales.constant != nil || forms.contains { $0.form.kind.isNew }
+  if let constant = scales.constant {
+    let coded = try ConstantEncoder(coding).form(scales, constant, as: kinds?[forms.count])
+    description.constantForm(coded.form)
+    chunks.insert(coded.chunk, at: 0)
+    forms.insert((scales, coded.form), at: 0)
+    ways.append(coded.ways)
+  }
   description.network(graph)
 
   guard description.bytes.count <= FormatLayout.maximumDescriptionBytes else {
     throw EdgeError(.limitExceeded, "the description of the model is too large to be coded")
+  }
+  if coding == .adaptive, kinds == nil {
+    kinds = CodingWay.chosen(ways, within: DecodingTime.budget(decodedBytes) - DecodingTime.description(description.bytes.count))
+    if kinds != nil { return nil }
   }
 
   let main = try MixingCoder(decoding: nil)
   description.bytes.withUnsafeMutableBufferPointer { bytes in
     if let start = bytes.baseAddress { main.text(start, bytes.count) }
   }
-  let isNew = forms.contains { $0.form.kind.isNew }
-  let scales = writeScales(graph, isNew, main)
-  if coding == .adaptive, kinds == nil {
-    let left = DecodingTime.budget(decodedBytes) - DecodingTime.description(description.bytes.count, scales: scales)
-    kinds = CodingWay.chosen(ways, within: left)
-    if kinds != nil { return nil }
-  }
   for entry in forms {
-    if let constant = graph.values[entry.value].constant { try encoder.writeMain(graph.values[entry.value], constant, entry.form, main) }
+    if let constant = entry.value.constant { try encoder.writeMain(entry.value, constant, entry.form, main) }
   }
   main.finish()
 
@@ -82,21 +90,20 @@ private func encodeCompact(_ graph: Graph, _ coding: ModelCoding, _ kinds: inout
   return storage
 }
 
-/// Gives how many scales were no products.
-private func writeScales(_ graph: Graph, _ hasProducts: Bool, _ main: MixingCoder) -> Int {
-  var count = 0
-  let keys = ElementKeys(.float32)
-  var neighbour: UInt64 = 0
-  let biases = hasProducts ? BiasScales.find(graph) : [BiasScales?](repeating: nil, count: graph.values.count)
-  for areBiases in hasProducts ? [false, true] : [false] {
-    for (id, value) in graph.values.enumerated() where areBiases == (biases[id] != nil) {
-      guard let quantization = value.quantization else { continue }
-      if let products = biases[id]?.products(graph, value, quantization.scales.count), main.isProduct(products == quantization.scales) { continue }
-      count += quantization.scales.count
-      for scale in quantization.scales {
-        neighbour = main.element(keys.rotated(UInt64(scale.bitPattern)), bytes: 4, neighbour: neighbour, isReal: true)
-      }
+/// The scales that are in the file, without a constant where there are none; the description says of which biases they are not.
+private func writtenScales(_ graph: Graph, _ description: inout FormatByteWriter) throws(EdgeError) -> Value {
+  let table = ScaleTable(graph, graph.values.map { $0.quantization?.scales.count ?? 0 })
+  var written: [Float] = []
+  for (id, value) in graph.values.enumerated() {
+    guard let scales = value.quantization?.scales else { continue }
+    if let factors = table.factors[id] {
+      let areProducts = factors.products(graph) == scales
+      description.flag(areProducts)
+      if areProducts { continue }
     }
+    written += scales
   }
-  return count
+  var value = ScaleTable.value(written.count)
+  if !written.isEmpty { value.constant = try TensorData(written) }
+  return value
 }

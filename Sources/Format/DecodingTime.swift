@@ -20,10 +20,7 @@ enum DecodingTime {
   /// then has less. There bytes count for more than milliseconds.
   static func budget(_ decodedBytes: Int) -> Int64 { max(5 &* Int64(decodedBytes), 20_000_000) }
 
-  /// The description, and numbers of four bytes behind it.
-  static func description(_ bytes: Int, scales: Int) -> Int64 {
-    8 &* mixedBit &* Int64(bytes) &+ Int64(scales) &* element(bytes: 4, isReal: true)
-  }
+  static func description(_ bytes: Int) -> Int64 { 8 &* mixedBit &* Int64(bytes) }
 
   private static func element(bytes: Int, isReal: Bool) -> Int64 {
     isReal ? 8 &* (mixedBit &+ Int64(bytes &- 1) &* evenBit) : 8 &* Int64(bytes) &* mixedBit

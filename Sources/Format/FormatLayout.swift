@@ -6,7 +6,7 @@ enum FormatLayout {
   static let minorVersion: UInt16 = 0
   /// Files with coded constants.
   static let compactMajorVersion: UInt16 = 2
-  /// 1 where a constant has fixed probabilities: the scales of biases are then products where they can be.
+  /// 1 where values have scales or a constant is sparse or has fixed probabilities.
   static let compactMinorVersion: UInt16 = 1
   /// Magic, version and checksum of a compact file; what follows is what the checksum is of.
   static let compactChecksumEnd = 16

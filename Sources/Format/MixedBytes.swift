@@ -59,12 +59,6 @@ extension MixingCoder {
     return found
   }
 
-  /// Whether the scales of a bias are products (`BiasScales`).
-  func isProduct(_ value: Bool) -> Bool {
-    let context = MixingContext.level(3, 1)
-    return number(value ? 1 : 0, bits: 1, context, context, context, context, set: MixingContext.levelWeights) != 0
-  }
-
   /// Levels of symbols' shares (`FixedMatrix`), each predicted from the two before it.
   func levels(_ levels: [Int], _ count: Int) -> [Int] {
     var (before, earlier) = (0, 0)

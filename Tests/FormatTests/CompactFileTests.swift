@@ -356,13 +356,37 @@ private func integerLayer(_ change: (inout Graph) throws -> Void = { _ in }) thr
   #expect(small.count + 64 * 3 < large.count)
 }
 
+/// Many scales are coded as large constants are: their exponents, and the other bytes as they are. Damage to them has a place or a limit.
+@Test func manyScalesAreSplit() throws {
+  var random = Random(state: 11)
+  let scales = (0..<3000).map { _ in 0.001 + 0.01 * random.unit() }
+  let graph = try integerLayer {
+    try $0.addConstant(
+      "many", .int8, Shape([3000, 2]), (0..<6000).map { Int8(truncatingIfNeeded: $0 * 37) },
+      quantization: Quantization(scales: scales, zeroPoints: [Int32](repeating: 0, count: 3000), axis: 0))
+  }
+  try expectSame(graph)
+  let (few, file) = (try encoded(integerLayer(), .adaptive), try encoded(graph, .adaptive))
+  // Three bytes a scale, half a byte of its exponent, and the constant's own.
+  #expect(file.count - few.count < 3000 * 7 / 2 + 6000 + 100)
+  for offset in stride(from: 16, to: file.count, by: 31) {
+    var damaged = file
+    damaged[offset] ^= 0x55
+    guard let error = failure(resealed(damaged)) else { continue }
+    #expect(error.byteOffset >= 0 || !error.tensor.isEmpty || error.status == .limitExceeded || error.status == .invalidGraph, "byte \(offset): \(error.message)")
+  }
+  var limits = Limits()
+  limits.maximumFileBytes = 20_000
+  #expect(failure(file, limits)?.status == .limitExceeded)
+}
+
 @Test func minorVersionsAreWhatConstantsNeed() throws {
   var file = try encoded(integerLayer(), .adaptive)
   file[10] = 0
   #expect(failure(file)?.status == .malformedModel)
   file[10] = 2
   #expect(failure(file)?.status == .newerVersion)
-  var older = try encoded(sampleGraph(), .adaptive)
+  var older = try encoded(graph([(.float32, [8, 8], bytes((0..<64).map { Float($0) }))]), .adaptive)
   #expect(older[10] == 0)
   older[10] = 1
   #expect(failure(older)?.status == .malformedModel)
