@@ -12,20 +12,14 @@ struct DepthwiseLineU8 {
   @inline(__always) mutating func move() { pixels += step }
 }
 
-/// Windows of 3 x 3 that move by one column, without AVX-512 also by two. The taps of a column are brought together for the multiplier once
-/// and multiplied for the pixels that see them. Weights are packed in that order: the tap at (row, column) is at 4 column + row.
+/// Windows of 3 x 3 that move by one or two columns. The taps of a column are brought together for the multiplier once and
+/// multiplied for the pixels that see them. Weights are packed in that order.
 struct DepthwiseThreeU8 {
   /// The three rows of the first pixel's window.
   var first: DepthwiseLineU8, second: DepthwiseLineU8, third: DepthwiseLineU8
   /// Bytes that hold the zero point.
   let padding: UnsafePointer<UInt8>
 
-  /// Windows may move by two columns.
-  #if ISA_AVX512VNNI
-  @inline(__always) static var skipsColumns: Bool { false }
-  #else
-  @inline(__always) static var skipsColumns: Bool { true }
-  #endif
   /// Two lines of pixels are taken together, which share what is brought together of four lines of the image.
   #if ISA_AVX2 || ISA_AVX512VNNI
   @inline(__always) static var takesTwoLines: Bool { true }
@@ -35,7 +29,7 @@ struct DepthwiseThreeU8 {
 
   /// The layer is of this kind.
   static func suits(_ a: ek_conv) -> Bool {
-    guard a.kh == 3, a.kw == 3, a.stride_w == 1 || a.stride_w == 2 && skipsColumns, a.dilation_h == 1, a.dilation_w == 1 else { return false }
+    guard a.kh == 3, a.kw == 3, a.stride_w == 1 || a.stride_w == 2, a.dilation_h == 1, a.dilation_w == 1 else { return false }
     #if ISA_AVX512VNNI
     return a.w_zero_point == 0
     #elseif ISA_NEONDOT
@@ -158,7 +152,6 @@ struct DepthwiseThreeU8 {
   }
   #endif
 
-  #if !ISA_AVX512VNNI
   /// The same where windows move by two columns: neighbours share one.
   @inline(never)
   func runByTwo(
@@ -190,7 +183,6 @@ struct DepthwiseThreeU8 {
       column &+= 2
     }
   }
-  #endif
 }
 
 #if ISA_NEONDOT

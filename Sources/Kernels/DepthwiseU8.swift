@@ -276,15 +276,11 @@ private struct DepthwiseRunU8 {
           break
         }
         #endif
-        #if !ISA_AVX512VNNI
         if a.stride_w == 2 {
           three.runByTwo(block, blockChannels, count, left: left, width: width, target, quantizer)
         } else {
           three.run(block, blockChannels, count, left: left, width: width, target, quantizer)
         }
-        #else
-        three.run(block, blockChannels, count, left: left, width: width, target, quantizer)
-        #endif
         target = target.moved(rows: count, columns: 0)
         line &+= 1
         linesLeft &-= 1
