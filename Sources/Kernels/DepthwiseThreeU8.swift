@@ -4,25 +4,32 @@ import CPlatform
 import _Builtin_intrinsics.intel
 #endif
 
-/// Windows of 3 x 3 that move by one column, on ARM also by two. The taps of a column are brought together for the multiplier once
-/// and multiplied for the pixels that see them. Weights are packed in that order: the tap at (row, column) is at 4 column + row.
+/// A line of an image from some pixel on; one in the padding stays at bytes that hold the zero point.
+struct DepthwiseLineU8 {
+  var pixels: UnsafePointer<UInt8>
+  let step: Int
+
+  @inline(__always) mutating func move() { pixels += step }
+}
+
+/// Windows of 3 x 3 that move by one or two columns. The taps of a column are brought together for the multiplier once and
+/// multiplied for the pixels that see them. Weights are packed in that order.
 struct DepthwiseThreeU8 {
-  /// Where the three rows of the first pixel's window begin; a row in the padding stays at bytes that hold the zero point.
-  var first: UnsafePointer<UInt8>, second: UnsafePointer<UInt8>, third: UnsafePointer<UInt8>
-  let firstStep: Int, secondStep: Int, thirdStep: Int
+  /// The three rows of the first pixel's window.
+  var first: DepthwiseLineU8, second: DepthwiseLineU8, third: DepthwiseLineU8
   /// Bytes that hold the zero point.
   let padding: UnsafePointer<UInt8>
 
-  /// Windows may move by two columns.
-  #if ISA_NEON || ISA_NEONDOT
-  @inline(__always) static var skipsColumns: Bool { true }
+  /// Two lines of pixels are taken together, which share what is brought together of four lines of the image.
+  #if ISA_AVX2 || ISA_AVX512VNNI
+  @inline(__always) static var takesTwoLines: Bool { true }
   #else
-  @inline(__always) static var skipsColumns: Bool { false }
+  @inline(__always) static var takesTwoLines: Bool { false }
   #endif
 
   /// The layer is of this kind.
   static func suits(_ a: ek_conv) -> Bool {
-    guard a.kh == 3, a.kw == 3, a.stride_w == 1 || a.stride_w == 2 && skipsColumns, a.dilation_h == 1, a.dilation_w == 1 else { return false }
+    guard a.kh == 3, a.kw == 3, a.stride_w == 1 || a.stride_w == 2, a.dilation_h == 1, a.dilation_w == 1 else { return false }
     #if ISA_AVX512VNNI
     return a.w_zero_point == 0
     #elseif ISA_NEONDOT
@@ -32,8 +39,17 @@ struct DepthwiseThreeU8 {
     #endif
   }
 
-  /// Packed taps of a window.
-  static var taps: Int { 12 }
+  /// Packed taps of a window: four places for a column, and where two lines are taken together four more for the second.
+  static var taps: Int { 3 &* columnPlaces }
+  @inline(__always) private static var columnPlaces: Int { takesTwoLines ? 8 : 4 }
+
+  /// The tap of the window at a place; 9 where the weight is 0. The second line's taps are one row further down.
+  @inline(__always) static func tap(at place: Int) -> Int {
+    let column = place / columnPlaces, row = place % columnPlaces
+    if row == 3 || row == 4 { return 9 }
+    return 3 &* (row < 3 ? row : row &- 5) &+ column
+  }
+  @inline(__always) static func isOfSecondLine(_ place: Int) -> Bool { place % columnPlaces > 3 }
 
   /// A line of `count` pixels of one block of `channels` channels. The first window begins in column `left` of `width`.
   @inline(never)
@@ -41,7 +57,8 @@ struct DepthwiseThreeU8 {
     _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8, _ quantizer: QuantizerU8
   ) {
     let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
-    let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + 4), w2 = DepthwiseColumnU8.weights(w + 8)
+    let step = DepthwiseThreeU8.columnPlaces
+    let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + step), w2 = DepthwiseColumnU8.weights(w + 2 &* step)
     var rows = self
     #if ISA_AVX2
     let limits = LimitsU8(output)
@@ -72,22 +89,81 @@ struct DepthwiseThreeU8 {
 
   @inline(__always)
   private mutating func nextColumn(isOutside: Bool, _ channels: Int) -> DepthwiseColumnU8 {
-    let column = DepthwiseColumnU8(isOutside ? padding : first, isOutside ? padding : second, isOutside ? padding : third, channels)
-    first += firstStep
-    second += secondStep
-    third += thirdStep
+    let column = DepthwiseColumnU8(
+      isOutside ? padding : first.pixels, isOutside ? padding : second.pixels, isOutside ? padding : third.pixels, channels)
+    first.move()
+    second.move()
+    third.move()
     return column
   }
 
-  #if ISA_NEON || ISA_NEONDOT
+  #if ISA_AVX2 || ISA_AVX512VNNI
+  /// Two lines of pixels: `last` is the third row of the second line's windows, `output` is of the first line.
+  @inline(never)
+  func runTwo(
+    _ last: DepthwiseLineU8, _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8,
+    _ quantizer: QuantizerU8
+  ) {
+    let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
+    #if ISA_AVX2
+    let scales = (block + 4 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VF.self)
+    let limits = LimitsU8(output)
+    let step = output.moved(rows: 1, columns: 0).y - output.y, below = count &* step
+    var y = output.y - 2 &* step
+    #endif
+    var first = first, second = second, third = third, fourth = last
+    // Of both lines the sums of the pixel whose window ends with the next column, and of the one after it.
+    var upper = DepthwiseSumsU8(block), lower = upper, upperNext = upper, lowerNext = upper
+    var column = left
+    let end = left &+ count &+ 2
+    while column < end {
+      let columns = DepthwiseTwoLinesU8(
+        UInt(bitPattern: column) < UInt(bitPattern: width)
+          ? (first.pixels, second.pixels, third.pixels, fourth.pixels) : (padding, padding, padding, padding), channels)
+      first.move()
+      second.move()
+      third.move()
+      fourth.move()
+      columns.add(&upper, w + 16)
+      columns.add(&lower, w + 20)
+      if column > left &+ 1 {
+        #if ISA_AVX2
+        let a = minimum(toFloat(upper.low) * scales[0], limits.high), b = minimum(toFloat(upper.high) * scales[1], limits.high)
+        let c = minimum(toFloat(lower.low) * scales[0], limits.high), d = minimum(toFloat(lower.high) * scales[1], limits.high)
+        narrowBytes(a, b, c, d, limits.zeroPoint, limits.least, y, y + below)
+        #else
+        upper.store(block, output.moved(rows: column &- left &- 2, columns: 0), quantizer, whole: false, channels)
+        lower.store(block, output.moved(rows: column &- left &- 2 &+ count, columns: 0), quantizer, whole: false, channels)
+        #endif
+      }
+      #if ISA_AVX2
+      y += step
+      #endif
+      upper = upperNext
+      lower = lowerNext
+      columns.add(&upper, w + 8)
+      columns.add(&lower, w + 12)
+      upperNext = DepthwiseSumsU8(block)
+      lowerNext = upperNext
+      columns.add(&upperNext, w)
+      columns.add(&lowerNext, w + 4)
+      column &+= 1
+    }
+  }
+  #endif
+
   /// The same where windows move by two columns: neighbours share one.
   @inline(never)
   func runByTwo(
     _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8, _ quantizer: QuantizerU8
   ) {
     let w = (block + 8 &* DepthwiseSumsU8.channels).assumingMemoryBound(to: VI.self)
-    let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + 4), w2 = DepthwiseColumnU8.weights(w + 8)
+    let step = DepthwiseThreeU8.columnPlaces
+    let w0 = DepthwiseColumnU8.weights(w), w1 = DepthwiseColumnU8.weights(w + step), w2 = DepthwiseColumnU8.weights(w + 2 &* step)
     var rows = self
+    #if ISA_AVX2
+    let limits = LimitsU8(output)
+    #endif
     var output = output
     var shared = rows.nextColumn(isOutside: left < 0 || left >= width, channels)
     var column = left &+ 1
@@ -98,12 +174,15 @@ struct DepthwiseThreeU8 {
       rows.nextColumn(isOutside: column < 0 || column >= width, channels).add(&sums, w1)
       shared = rows.nextColumn(isOutside: column &+ 1 < 0 || column &+ 1 >= width, channels)
       shared.add(&sums, w2)
+      #if ISA_AVX2
+      sums.store(block, output, limits)
+      #else
       sums.store(block, output, quantizer, whole: DepthwiseColumnU8.isWhole, channels)
+      #endif
       output = output.moved(rows: 1, columns: 0)
       column &+= 2
     }
   }
-  #endif
 }
 
 #if ISA_NEONDOT
@@ -188,6 +267,28 @@ extension DepthwiseSumsU8 {
   }
 }
 
+/// A column of four lines: registers of pairs of the upper two and of the lower two, for each half of the channels. Windows of the
+/// upper line have a weight of 0 for the last line, those of the lower line for the first.
+private struct DepthwiseTwoLinesU8 {
+  private let upperLow: VI, upperHigh: VI, lowerLow: VI, lowerHigh: VI
+
+  @inline(__always)
+  init(_ lines: (UnsafePointer<UInt8>, UnsafePointer<UInt8>, UnsafePointer<UInt8>, UnsafePointer<UInt8>), _: Int) {
+    let a = loadChannels(lines.0), b = loadChannels(lines.1), c = loadChannels(lines.2), d = loadChannels(lines.3)
+    upperLow = lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)))
+    upperHigh = lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)))
+    lowerLow = lanes32(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(c, d)))
+    lowerHigh = lanes32(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(c, d)))
+  }
+
+  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: UnsafePointer<VI>) {
+    DotOperation.accumulate(&sums.low, upperLow, w[0])
+    DotOperation.accumulate(&sums.high, upperHigh, w[1])
+    DotOperation.accumulate(&sums.low, lowerLow, w[2])
+    DotOperation.accumulate(&sums.high, lowerHigh, w[3])
+  }
+}
+
 /// vpmaddwd sums two taps: a column is a register of pairs (first and second row) and one of the third row alone, for each half
 /// of the channels.
 private struct DepthwiseColumnU8 {
@@ -235,6 +336,30 @@ private struct DepthwiseColumnU8 {
     v1 = lanes32(_mm512_unpackhi_epi16(pairLow, lastLow))
     v2 = lanes32(_mm512_unpacklo_epi16(pairHigh, lastHigh))
     v3 = lanes32(_mm512_unpackhi_epi16(pairHigh, lastHigh))
+  }
+
+  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: UnsafePointer<VI>) {
+    DotOperation.accumulate(&sums.s0, v0, w[0])
+    DotOperation.accumulate(&sums.s1, v1, w[1])
+    DotOperation.accumulate(&sums.s2, v2, w[2])
+    DotOperation.accumulate(&sums.s3, v3, w[3])
+  }
+}
+
+/// A column of four lines. Windows of the upper line have a weight of 0 for the last one, those of the lower line for the first.
+private struct DepthwiseTwoLinesU8 {
+  private let v0: VI, v1: VI, v2: VI, v3: VI
+
+  @inline(__always)
+  init(_ lines: (UnsafePointer<UInt8>, UnsafePointer<UInt8>, UnsafePointer<UInt8>, UnsafePointer<UInt8>), _ channels: Int) {
+    let a = DepthwiseSumsU8.load(lines.0, channels), b = DepthwiseSumsU8.load(lines.1, channels)
+    let c = DepthwiseSumsU8.load(lines.2, channels), d = DepthwiseSumsU8.load(lines.3, channels)
+    let upperLow = _mm512_unpacklo_epi8(a, b), upperHigh = _mm512_unpackhi_epi8(a, b)
+    let lowerLow = _mm512_unpacklo_epi8(c, d), lowerHigh = _mm512_unpackhi_epi8(c, d)
+    v0 = lanes32(_mm512_unpacklo_epi16(upperLow, lowerLow))
+    v1 = lanes32(_mm512_unpackhi_epi16(upperLow, lowerLow))
+    v2 = lanes32(_mm512_unpacklo_epi16(upperHigh, lowerHigh))
+    v3 = lanes32(_mm512_unpackhi_epi16(upperHigh, lowerHigh))
   }
 
   @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: UnsafePointer<VI>) {

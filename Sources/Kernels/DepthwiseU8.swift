@@ -25,7 +25,11 @@ private struct DepthwiseShapeU8 {
   let isThree: Bool
   let steps: Int
   let blocks: Int
+  /// One or two lines of pixels make a row; rows of all images.
   let rows: Int
+  /// Lines of a row, and rows of an image.
+  let lines: Int
+  let imageRows: Int
   let chunkBlocks: Int
   let chunks: Int
 
@@ -43,12 +47,15 @@ private struct DepthwiseShapeU8 {
     #if !ISA_SSE2
     isThree = together == 1 && DepthwiseThreeU8.suits(a)
     steps = divideUp(isThree ? DepthwiseThreeU8.taps : taps, DepthwiseSumsU8.taps)
+    lines = isThree && DepthwiseThreeU8.takesTwoLines && a.stride_h == 1 && a.stride_w == 1 ? 2 : 1
     #else
     isThree = false
+    lines = 1
     steps = divideUp(taps, DepthwiseSumsU8.taps)
     #endif
     blocks = divideUp(channels, DepthwiseSumsU8.channels)
-    rows = Int(a.n) &* Int(a.oh)
+    imageRows = divideUp(Int(a.oh), lines)
+    rows = Int(a.n) &* imageRows
     let wanted = rows == 0 ? 1 : divideUp(Self.enoughUnits, rows)
     let chunk = divideUp(blocks, wanted)
     let limit = Self.chunkChannels / DepthwiseSumsU8.channels
@@ -58,8 +65,17 @@ private struct DepthwiseShapeU8 {
 
   /// The tap of the window, or behind it, that stands at a place of the packed taps.
   @inline(__always) func tap(at place: Int) -> Int {
-    if !isThree { return place }
-    return place % 4 == 3 ? taps : place % 4 &* 3 &+ place / 4
+    #if !ISA_SSE2
+    if isThree { return DepthwiseThreeU8.tap(at: place) }
+    #endif
+    return place
+  }
+  /// The weight at a place of the packed taps is there a second time.
+  @inline(__always) func isRepeated(_ place: Int) -> Bool {
+    #if !ISA_SSE2
+    if isThree { return DepthwiseThreeU8.isOfSecondLine(place) }
+    #endif
+    return false
   }
 
   var units: Int { rows &* chunks }
@@ -128,7 +144,7 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
         let channel = channel(lane)
         var weight: Int32 = 0
         if channel < shape.channels { weight = isReal ? Int32(row[channel]) &- zero : same }
-        sums[lane] &+= weight
+        if !shape.isRepeated(place) { sums[lane] &+= weight }
         weights[DepthwiseSumsU8.weightIndex(lane, place % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
         lane &+= 1
       }
@@ -199,11 +215,12 @@ private struct DepthwiseRunU8 {
     let chunkChannels = shape.chunkBlocks &* DepthwiseSumsU8.channels
     let channels = channelsLeft < chunkChannels ? channelsLeft : chunkChannels
     let blocks = packed + chunk &* shape.chunkBlocks &* shape.blockBytes
-    let image = x + (row / Int(a.oh) &* Int(a.h) &* Int(a.w) &* Int(a.x_stride) &+ firstChannel)
-    let top = row % Int(a.oh) &* Int(a.stride_h) &- Int(a.pad_top)
-    var target = output.moved(rows: row &* width, columns: firstChannel)
+    let picture = row / shape.imageRows, line = row % shape.imageRows &* shape.lines
+    let image = x + (picture &* Int(a.h) &* Int(a.w) &* Int(a.x_stride) &+ firstChannel)
+    let top = line &* Int(a.stride_h) &- Int(a.pad_top)
+    var target = output.moved(rows: (picture &* Int(a.oh) &+ line) &* width, columns: firstChannel)
     #if !ISA_SSE2
-    if shape.isThree { return three(a, image, top, channels, blocks, target) }
+    if shape.isThree { return three(a, image, top, smaller(shape.lines, Int(a.oh) &- line), channels, blocks, target) }
     #endif
     // Columns whose windows have no padding share one list of addresses, moved from pixel to pixel.
     var insideFrom = width, insideTo = width
@@ -233,31 +250,41 @@ private struct DepthwiseRunU8 {
   }
 
   #if !ISA_SSE2
-  /// One row of output pixels, whose windows begin in line `top`.
+  /// A row of one or two lines of output pixels; the windows of the first begin in line `top`.
   private func three(
-    _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ channels: Int, _ blocks: UnsafeRawPointer, _ output: OutputU8
+    _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ lines: Int, _ channels: Int, _ blocks: UnsafeRawPointer, _ output: OutputU8
   ) {
-    let pixel = Int(a.x_stride), line = Int(a.w) &* pixel, left = 0 &- Int(a.pad_left)
-    let start = image + (top &* line &+ left &* pixel)
-    let first = top >= 0 && top < Int(a.h), second = top >= -1 && top &+ 1 < Int(a.h), third = top >= -2 && top &+ 2 < Int(a.h)
+    let pixel = Int(a.x_stride), left = 0 &- Int(a.pad_left), count = Int(a.ow), width = Int(a.w)
     let margin = UnsafePointer(padding)
     var block = blocks
     var channel = 0
     while channel < channels {
-      let from = start + channel
-      let three = DepthwiseThreeU8(
-        first: first ? from : margin, second: second ? from + line : margin, third: third ? from + 2 &* line : margin,
-        firstStep: first ? pixel : 0, secondStep: second ? pixel : 0, thirdStep: third ? pixel : 0, padding: margin)
-      let count = smaller(channels &- channel, DepthwiseSumsU8.channels), target = output.moved(rows: 0, columns: channel)
-      #if ISA_NEON || ISA_NEONDOT
-      if a.stride_w == 2 {
-        three.runByTwo(block, count, Int(a.ow), left: left, width: Int(a.w), target, quantizer)
-      } else {
-        three.run(block, count, Int(a.ow), left: left, width: Int(a.w), target, quantizer)
+      let blockChannels = smaller(channels &- channel, DepthwiseSumsU8.channels)
+      var target = output.moved(rows: 0, columns: channel)
+      // The pixel in front of a line, or the padding.
+      @inline(__always) func place(_ line: Int) -> DepthwiseLineU8 {
+        if line < 0 || line >= Int(a.h) { return DepthwiseLineU8(pixels: margin, step: 0) }
+        return DepthwiseLineU8(pixels: image + ((line &* width &+ left) &* pixel &+ channel), step: pixel)
       }
-      #else
-      three.run(block, count, Int(a.ow), left: left, width: Int(a.w), target, quantizer)
-      #endif
+      var line = top
+      var linesLeft = lines
+      while linesLeft > 0 {
+        let three = DepthwiseThreeU8(first: place(line), second: place(line &+ 1), third: place(line &+ 2), padding: margin)
+        #if ISA_AVX2 || ISA_AVX512VNNI
+        if linesLeft == 2, target.residual == nil {
+          three.runTwo(place(line &+ 3), block, blockChannels, count, left: left, width: width, target, quantizer)
+          break
+        }
+        #endif
+        if a.stride_w == 2 {
+          three.runByTwo(block, blockChannels, count, left: left, width: width, target, quantizer)
+        } else {
+          three.run(block, blockChannels, count, left: left, width: width, target, quantizer)
+        }
+        target = target.moved(rows: count, columns: 0)
+        line &+= 1
+        linesLeft &-= 1
+      }
       block += shape.blockBytes
       channel &+= DepthwiseSumsU8.channels
     }
