@@ -55,19 +55,19 @@ private struct ConvPlan {
     // blocks keep copied rows near the first; where panels stream from memory, tall blocks read them less often.
     let streams = panels &* panelSize(k) > 256 << 10
     let rowsOfBlock: Int
-    let copiesImage: Bool
+    let readsWindows: Bool
     if c.kh == 1 && c.kw == 1 && c.stride_h == 1 && c.stride_w == 1 && c.pad_top == 0 && c.pad_left == 0
       && c.h == c.oh && c.w == c.ow
     {
       let copies = !areWords(c) || c.x_stride % 1024 == 0 && pixels > 4 && panels > 4
       source = copies ? .copies : .image
-      copiesImage = false
+      readsWindows = false
       let wanted = areWords(c) ? divideUp(16, panels &* groups) : 16
       blockRows = evenRows(pixels, (streams ? 128 << 10 : 64 << 10) / k, streams ? 1 : wanted)
       rowBlocks = rowBlockCount(pixels, blockRows)
       rowsOfBlock = smaller(blockRows, pixels)
     } else {
-      copiesImage = true
+      readsWindows = true
       let pairLines = PixelPairs.linesWithin(c)
       // Three lines at least share what their windows overlap; blocks are equal.
       let fewest = divideUp(Int(c.oh), smaller(larger(divideUp(Int(c.n) &* Int(c.oh), 32), 3), Int(c.oh)))
@@ -98,7 +98,7 @@ private struct ConvPlan {
     // is read by four panels at once. Floats that become words are rounded again for each part that takes the same rows.
     let wanted = divideUp(areWords(c) ? 32 : 16, rowBlocks &* groups)
     var most = larger(divideUp(panels, wanted), divideUp(1 << 14, rowsOfBlock &* k &* panelWidth))
-    if copiesImage { most = larger(most, 4) } else if !areWords(c) { most = larger(most, panels < 16 ? 3 : 4) }
+    if readsWindows { most = larger(most, 4) } else if !areWords(c) { most = larger(most, panels < 16 ? 3 : 4) }
     if pixels == 1 { most = roundedUp(most, 4) }
     blockPanels = smaller(most, panels)
     panelBlocks = divideUp(panels, blockPanels)

@@ -36,7 +36,7 @@ private struct ConvShapeU8 {
   /// What of the weights' zero point is not in their packed form: Int16 weights are packed without, bytes keep it.
   let weightZeroPoint: Int32
 
-  /// Below this many units in one group, channels are divided too.
+  /// Below this many units in one group, or twice as many of copied lines, channels are divided too.
   private static var enoughUnits: Int { 16 }
   /// Gathered rows stay below this where a single row does.
   private static var gatherBytes: Int { hasMixedPanels ? 144 &* 1024 : 384 &* 1024 }
@@ -72,7 +72,7 @@ private struct ConvShapeU8 {
     let isSmall = panels &* panelBytesU8(steps) <= 32 << 10
     if isSmall { block = smaller(block, larger(roundedUp(divideUp(rows, inPlace ? 4 : 8), tileRows), 1)) }
     rowBlocks = divideUp(rows, block)
-    // Blocks of equal size: threads that take as many of them take as long.
+    // Blocks of equal size, as far as whole tiles go: threads that take as many of them take as long.
     blockRows = rowBlocks == 0 ? 0 : smaller(roundedUp(divideUp(rows, rowBlocks), tileRows), block)
     let wanted = rowBlocks == 0 || isSmall && !inPlace && rowBlocks > 4 ? 1 : divideUp(Self.enoughUnits, rowBlocks)
     blockPanels = divideUp(panels, wanted)

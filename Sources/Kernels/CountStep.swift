@@ -7,7 +7,7 @@
 //   panelsTogether       panels that rows pass together
 //   tablesBytes          of tables at the beginning of the scratch
 //   countWidth           channels of a panel, two vectors
-//   longestRun           steps after which a sum may overflow
+//   longestRun           the most steps in which no sum overflows
 //   Count, addCounts     sums in memory, and adding a row of a tile to them, in the order of the channels
 //   loadCounts           a register of those
 //   copySigns            64 signs of a pixel, or of two whose rows share elements, as elements of a row, `granule` bytes

@@ -44,8 +44,8 @@ struct LinesU8 {
     while lines < reach && lines < most && bytes(lines &+ 1) <= 32 << 10 { lines &+= 1 }
     while lines > 1 && bytes(lines) > 384 << 10 { lines &-= 1 }
     lines = divideUp(oh, divideUp(oh, lines))
-    // A smaller last block leaves the threads unequal.
-    return oh % lines != 0 && oh % (lines &+ 1) == 0 && lines < most && bytes(lines &+ 1) <= 32 << 10 ? lines &+ 1 : lines
+    // A smaller last block leaves two threads unequal, an even number of equal blocks does not.
+    return oh % lines != 0 && oh % (2 &* lines &+ 2) == 0 && lines < most && bytes(lines &+ 1) <= 32 << 10 ? lines &+ 1 : lines
   }
 
   /// Rows that the tiles of an output line are worth: the smallest have to wait for their sums.

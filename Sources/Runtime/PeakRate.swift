@@ -11,8 +11,9 @@ extension InstructionSet {
   public func peakRate(of type: DType) throws(EdgeError) -> Double {
     let kernels = KernelSet(self)
     let operation = Int32(type == .uint8 ? EK_CONV_U8 : type == .bfloat16 ? EK_CONV_BF16 : EK_CONV_F32)
-    guard ep_nanoseconds() != 0, let kernel = kernels.own(operation)?.kernel ?? kernels.reference(operation) else {
-      throw EdgeError(.unsupportedFeature, "this build has no clock")
+    guard ep_nanoseconds() != 0 else { throw EdgeError(.unsupportedFeature, "this build has no clock") }
+    guard let kernel = kernels.own(operation)?.kernel ?? kernels.reference(operation) else {
+      throw EdgeError(.unsupportedFeature, "\(name) has no kernel for \(type.name)")
     }
     // Whole tiles of every set: 4, 6, 12 or 14 rows, 8, 16 or 32 columns.
     let (rows, depth, columns) = (84, 128, 32)

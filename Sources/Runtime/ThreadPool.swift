@@ -10,8 +10,8 @@ import Graph
 ///
 /// A job has `chunks` parts of equal size. The caller keeps its share of them, as if all threads were there, and then
 /// publishes the others: `unclaimed` counts down, and whoever lowers it from i to i - n owns parts i - n ..< i. A claim
-/// is for most of a share of what is left, so a job takes few claims, the last of which are small: threads that begin late or
-/// are held up take less. The caller claims too when its own parts are done, and then waits only for parts that somebody
+/// is for a share of what is left, so a job takes few claims, the last of which are small: threads that begin late or are held up
+/// take less. The caller claims too when its own parts are done, and then waits only for parts that somebody
 /// claimed, so a worker that is asleep or preempted before its claim never delays a run. The job's description is
 /// written before `unclaimed` is set and rewritten only when every claimed part is done, so a claim, however late, is
 /// always for the job it then reads. It lies on the cache line of `unclaimed`: a worker that sees the count has it.
@@ -163,8 +163,9 @@ struct ThreadPool {
   /// What the caller takes of so many parts.
   private func share(_ parts: UInt32) -> UInt32 { max(parts / constants.pointee.participants, 1) }
 
-  /// What a worker takes of those left to workers: most of its share, because kernels prepare what they read once for each claim.
-  private func workerShare(_ parts: UInt32) -> UInt32 { max((parts &- parts / 4) / (constants.pointee.participants &- 1), 1) }
+  /// What a worker takes of those left to workers: of few workers each takes most of its share, because kernels prepare what they read
+  /// once for each claim.
+  private func workerShare(_ parts: UInt32) -> UInt32 { max((parts &- parts / 4) / (constants.pointee.participants &- 1), share(parts)) }
 
   /// Parts that are now for who calls this to do; nil when there are none.
   private func claim(isWorker: Bool = false) -> (first: UInt32, end: UInt32)? {

@@ -128,6 +128,46 @@ import Testing
     }
   }
 
+  /// How a kernel packs may depend on where pixels of its result are. The step that packs in each run looks at arguments of its own.
+  @Test(arguments: [16, 32, 64]) func partsOfAConcatenationWithComputedBiases(channels: Int) throws {
+    let activation = ElementType(.uint8, Quantization(scale: 0.02, zeroPoint: 120))
+    var random = Random(11)
+    let weights = (0..<2).map { _ in (0..<channels * 9).map { _ in Int8(truncatingIfNeeded: random.below(255) - 127) } }
+    let bias = (0..<channels).map { _ in Int32(random.below(2000) - 1000) }
+    let x = random.floats(9 * 9 * channels)
+    func build(isConstant: Bool) throws -> Graph {
+      var graph = Graph()
+      let input = graph.input("x", [1, 9, 9, channels])
+      let q = try graph.addNode(.quantize, name: "q", inputs: [input], outputNames: ["q"], results: [activation])[0]
+      var value = Value(name: "b", dtype: .int32, shape: Shape([channels]), quantization: Quantization(scale: 0.02 * 0.01, zeroPoint: 0))
+      if isConstant { value.constant = try TensorData(bias) }
+      let b = graph.addValue(value)
+      if !isConstant { graph.inputs.append(b) }
+      var window = Window()
+      (window.kernelHeight, window.kernelWidth) = (3, 3)
+      (window.padTop, window.padLeft, window.padBottom, window.padRight) = (1, 1, 1, 1)
+      var parts: [ValueID] = []
+      for (index, weights) in weights.enumerated() {
+        let w = graph.addValue(
+          Value(
+            name: "w\(index)", dtype: .int8, shape: Shape([channels, 3, 3, 1]), quantization: Quantization(scale: 0.01, zeroPoint: 0),
+            constant: try TensorData(weights)))
+        parts += try graph.addNode(
+          .convolution(Convolution(window: window, groups: channels)), name: "depthwise\(index)", inputs: [q, w, b], outputNames: ["y\(index)"],
+          results: [activation])
+      }
+      graph.outputs = try graph.addNode(.concat(axis: 3), name: "joined", inputs: parts, outputNames: ["joined"])
+      return graph
+    }
+    for isa in InstructionSet.all where isa.isAvailable {
+      let (constant, computed) = (try Runner(try build(isConstant: true)) { $0.isa = isa }, try Runner(try build(isConstant: false)) { $0.isa = isa })
+      computed.setInput(1, bias)
+      computed.setInput(0, x)
+      #expect(computed.session.run())
+      #expect(computed.output(0, UInt8.self) == (try constant.bytes([x]))[0], "\(isa)")
+    }
+  }
+
   /// The choices of packing and kernel come back together.
   @Test func aTuningComesBack() throws {
     let layer = Self.layers[2]

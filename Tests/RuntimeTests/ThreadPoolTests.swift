@@ -39,7 +39,7 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
     var expected = [UInt32](repeating: 0, count: 64)
     for job in 0..<jobs {
       let units = 1 + job % 64
-      let chunks = min(units, 1 + job % 9)
+      let chunks = min(units, 1 + job % (job % 3 == 0 ? 64 : 9))
       _ = withUnsafePointer(to: &sheet) { sheet in
         pool.run(
           ThreadPool.Job(

@@ -164,7 +164,7 @@ typedef struct {
   int32_t winograd;                    /* EK_CONV_WINOGRAD_*: results along the side of a square, 2 or 4 (u8: 4) */
   int32_t planes, y_bits;              /* EK_CONV_BINARY: 2 where a weight may be 0, else 1; whether y is bits */
   int32_t sparse;                      /* EK_CONV_SPARSE_*: EK_SPARSE_PANELS or EK_SPARSE_PIXELS */
-  int32_t x_pairs, y_pairs;            /* EK_CONV_BF16, y_pairs of EK_DEPTHWISE_BF16 too: whether x, y are pairs */
+  int32_t x_pairs, y_pairs;            /* EK_CONV_BF16: whether x, y are pairs */
 } ek_conv;
 typedef struct { const void *x; void *y; int64_t pixels; int32_t c, y_stride; } ek_binarize;
 /* slots 0, 1: x [pixels][c] float; y as the x of EK_CONV_BINARY, y_stride bytes a pixel: the bit is x >= 0, so NaN is -1. */

@@ -29,6 +29,9 @@ extension Lowering {
     return false
   }
 
+  /// Its operands are packed in each run by a step that has a copy of its arguments, by which kernels order and count what they pack.
+  func hasFixedArguments(_ index: Int) -> Bool { index > 0 && steps[index &- 1].operation == LoweredStep.packing }
+
   /// Appends the step that packs `sources` for a kernel with these arguments. Returns where the packed form is.
   func emitPacking(_ kernel: ek_kernel, _ words: [UInt64], _ sources: [SlotUse]) throws(EdgeError) -> BufferPlace {
     guard let pack = kernel.pack, kernel.packed_bytes != nil else { throw error(.internalError, "the kernel does not pack") }

@@ -32,7 +32,7 @@ extension Lowering {
   /// Whether a step can read or write pairs there: no word may belong to two groups, or to two steps.
   private func takesPairs(_ index: Int, _ use: SlotUse) -> Bool {
     let operation = steps[index].operation
-    guard operation == Int32(EK_CONV_BF16) || operation == Int32(EK_DEPTHWISE_F32), use.place.offset % 8 == 0 else { return false }
+    guard operation == Int32(EK_CONV_BF16) || operation == Int32(EK_DEPTHWISE_F32), use.place.offset % 8 == 0, !hasFixedArguments(index) else { return false }
     let c = steps[index].load(ek_conv.self)
     if use.writes {
       if operation == Int32(EK_DEPTHWISE_F32) { return c.c_out % 2 == 0 && c.y_stride % 2 == 0 && pairKernel(index) != nil }

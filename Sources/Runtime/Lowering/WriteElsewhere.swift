@@ -29,7 +29,7 @@ extension Lowering {
   /// Lets a convolution or a pool write its channels between those of others: `x` is the part of `y` that begins with channel
   /// `start` of the `pixel` channels of each pixel. Whether it can.
   func writePart(_ x: ValueID, of y: ValueID, _ target: BufferPlace, from start: Int, pixel: Int) -> Bool {
-    guard let index = soleWriter(x, y), let stride = Int32(exactly: pixel) else { return false }
+    guard let index = soleWriter(x, y), let stride = Int32(exactly: pixel), !hasFixedArguments(index) else { return false }
     switch Int(steps[index].operation) {
     case Int(EK_QUANTIZE): return false
     case Int(EK_MAX_POOL_F32), Int(EK_MAX_POOL_U8), Int(EK_AVERAGE_POOL_F32), Int(EK_AVERAGE_POOL_U8):
