@@ -255,23 +255,23 @@ private struct DepthwiseRunU8 {
     _ a: ek_conv, _ image: UnsafePointer<UInt8>, _ top: Int, _ lines: Int, _ channels: Int, _ blocks: UnsafeRawPointer, _ output: OutputU8
   ) {
     let pixel = Int(a.x_stride), left = 0 &- Int(a.pad_left), count = Int(a.ow), width = Int(a.w)
+    let start = image + (top &* width &+ left) &* pixel
     let margin = UnsafePointer(padding)
     var block = blocks
     var channel = 0
     while channel < channels {
       let blockChannels = smaller(channels &- channel, DepthwiseSumsU8.channels)
       var target = output.moved(rows: 0, columns: channel)
-      // The pixel in front of a line, or the padding.
+      // The line so far below the top, from the pixel in front of it on, or the padding.
       @inline(__always) func place(_ line: Int) -> DepthwiseLineU8 {
-        if line < 0 || line >= Int(a.h) { return DepthwiseLineU8(pixels: margin, step: 0) }
-        return DepthwiseLineU8(pixels: image + ((line &* width &+ left) &* pixel &+ channel), step: pixel)
+        if UInt(bitPattern: top &+ line) >= UInt(bitPattern: Int(a.h)) { return DepthwiseLineU8(pixels: margin, step: 0) }
+        return DepthwiseLineU8(pixels: start + (line &* width &* pixel &+ channel), step: pixel)
       }
-      var line = top
-      var linesLeft = lines
-      while linesLeft > 0 {
+      var line = 0
+      while true {
         let three = DepthwiseThreeU8(first: place(line), second: place(line &+ 1), third: place(line &+ 2), padding: margin)
         #if ISA_AVX2 || ISA_AVX512VNNI
-        if linesLeft == 2, target.residual == nil {
+        if line &+ 2 == lines, target.residual == nil {
           three.runTwo(place(line &+ 3), block, blockChannels, count, left: left, width: width, target, quantizer)
           break
         }
@@ -281,9 +281,9 @@ private struct DepthwiseRunU8 {
         } else {
           three.run(block, blockChannels, count, left: left, width: width, target, quantizer)
         }
-        target = target.moved(rows: count, columns: 0)
         line &+= 1
-        linesLeft &-= 1
+        if !DepthwiseThreeU8.takesTwoLines || line == lines { break }
+        target = target.moved(rows: count, columns: 0)
       }
       block += shape.blockBytes
       channel &+= DepthwiseSumsU8.channels
