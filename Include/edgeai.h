@@ -19,7 +19,8 @@
  * - Result. A function that can fail returns an edgeai_status and takes an `edgeai_error *` last, which may be
  *   NULL. On success the error is untouched; on failure the other out-parameters are untouched.
  * - Threads. A `const` handle may be used by several threads at once. Any other handle belongs to one call at a
- *   time. Different handles are independent. The library has no global state.
+ *   time. Different handles are independent. The library has no global state. In a child process made by fork while
+ *   no call was running handles go on, but their threads are not there: the child's calling thread does everything.
  * - NULL. A pointer documented as optional may be NULL. Any other NULL gives EDGEAI_ERROR_INVALID_ARGUMENT; a
  *   count of a NULL handle is 0. `destroy` accepts NULL.
  * - Ownership. What `open` or `create` returned is given back to the `destroy` of its type, in any order: a
@@ -375,8 +376,8 @@ EDGEAI_API const char *edgeai_model_metadata_find(const edgeai_model *model, con
  * Memory: the texts. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_metadata_set(edgeai_model *model, const char *key, const char *value, edgeai_error *error);
 
-/* Writes the model as a `.edgeai` file, whole or not at all (a temporary file, then a rename). The same model
- * gives the same bytes. Memory: the file's image, during the call.
+/* Writes the model as a `.edgeai` file, whole or not at all (a temporary file, then a rename, which keeps the mode of a file that
+ * is replaced, and symbolic links). The same model gives the same bytes. Memory: the file's image, during the call.
  * Errors: IO, OUT_OF_MEMORY, UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_save_file(const edgeai_model *model, const char *path, edgeai_error *error);
 

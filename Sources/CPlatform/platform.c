@@ -4,7 +4,7 @@
 #include <string.h>
 
 const int32_t ep_unsupported = ENOSYS;
-const char *ep_error_text(int32_t code) { return strerror(code); }
+const char *ep_error_text(int32_t code) { return code == EINVAL ? "it is no regular file" : strerror(code); }
 
 #if defined(__x86_64__) && !defined(EDGEAI_FREESTANDING)
 #include <cpuid.h>
@@ -33,6 +33,7 @@ void ep_file_rest(const void *data, size_t size) { (void)data; (void)size; }
 int32_t ep_file_write(const char *path, const void *data, size_t size) { (void)path; (void)data; (void)size; return ENOSYS; }
 #else
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -106,14 +107,25 @@ static int create_temporary(char *digits, const char *name) {
 }
 
 int32_t ep_file_write(const char *path, const void *data, size_t size) {
-  static const char suffix[1 + TEMPORARY_DIGITS + 1] = ".";
-  size_t length = strlen(path);
-  char *temporary = ep_allocate(length + sizeof suffix, 1);
+  static const char name[1 + TEMPORARY_DIGITS + 1] = ".";
+  char resolved[PATH_MAX];
+  struct stat old;
+  int exists = stat(path, &old) == 0;
+  if (exists) {
+    if (!S_ISREG(old.st_mode)) return S_ISDIR(old.st_mode) ? EISDIR : EINVAL;
+    /* The file that a link stands for is replaced, not the link. */
+    if (!realpath(path, resolved)) return errno;
+    path = resolved;
+  }
+  const char *slash = strrchr(path, '/');
+  size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+  char *temporary = ep_allocate(length + sizeof name, 1);
   if (!temporary) return ENOMEM;
   memcpy(temporary, path, length);
-  memcpy(temporary + length, suffix, sizeof suffix);
+  memcpy(temporary + length, name, sizeof name);
   int fd = create_temporary(temporary + length + 1, temporary);
   int32_t result = fd < 0 ? errno : write_all(fd, data, size);
+  if (result == 0 && exists && fchmod(fd, old.st_mode & 07777) != 0) result = errno;
   if (fd >= 0) {
     if (close(fd) != 0 && result == 0) result = errno;
     if (result == 0 && rename(temporary, path) != 0) result = errno;

@@ -42,6 +42,7 @@ int32_t ep_processors(void) {
 int32_t ep_thread_start(ep_thread *thread, void (*body)(void *context), void *context) {
   thread->body = body;
   thread->context = context;
+  thread->process = getpid();
   /* Signals belong to the program: a worker takes none. */
   sigset_t all, before;
   sigfillset(&all);
@@ -53,7 +54,9 @@ int32_t ep_thread_start(ep_thread *thread, void (*body)(void *context), void *co
   return result;
 }
 
-void ep_thread_join(ep_thread *thread) { pthread_join((pthread_t)thread->handle, NULL); }
+void ep_thread_join(ep_thread *thread) {
+  if (thread->process == getpid()) pthread_join((pthread_t)thread->handle, NULL);
+}
 void ep_thread_yield(void) { sched_yield(); }
 
 void ep_futex_wait(uint32_t *word, uint32_t expected) {

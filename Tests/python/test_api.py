@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import re
 import shutil
@@ -277,6 +278,20 @@ def test_gil_is_released_while_running(classifier: edgeai.Model, subset: dict[st
     # With the lock held this thread would stand still for the whole run.
     assert len(gaps) > 5
     assert max(gaps) < alone / 2
+
+
+def test_a_forked_child_goes_on_alone(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
+    """Worker threads do not come along: a child computes without them, and closes the session without waiting for them."""
+    session = edgeai.Session(classifier, threads=4)
+    image = subset["images"][:1]
+    expected = np.array(session(image))
+    child = os.fork()
+    if child == 0:  # no assertion of pytest's here, and none of its exits
+        same = np.array_equal(np.array(session(image)), expected)
+        session.close()
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(np.array(session(image)), expected)
 
 
 def test_threads_share_a_session(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -219,6 +220,24 @@ def test_save_where_it_cannot(classifier: edgeai.Model, tmp_path: Path) -> None:
         classifier.save(tmp_path / "none" / "m.edgeai")
     with pytest.raises(edgeai.FileError):
         classifier.save(tmp_path)
+
+
+def test_save_over_what_is_there(classifier: edgeai.Model, tmp_path: Path) -> None:
+    """Links stay and so do modes; what is no file is refused."""
+    target, link, pipe = tmp_path / "m.edgeai", tmp_path / "link.edgeai", tmp_path / "pipe"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target.name)
+    classifier.save(link)
+    assert link.is_symlink()
+    assert target.read_bytes() == classifier.to_bytes()
+    assert target.stat().st_mode & 0o777 == 0o640
+    os.mkfifo(pipe)
+    with pytest.raises(edgeai.FileError, match="no regular file"):
+        classifier.save(pipe)
+    assert pipe.is_fifo()
+    classifier.save(tmp_path / ("n" * 248 + ".edgeai"))
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_empty_and_foreign_contents() -> None:

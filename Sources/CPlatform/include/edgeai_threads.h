@@ -11,6 +11,7 @@ typedef struct {
   void (*body)(void *context);
   void *context;
   uint64_t handle;
+  int64_t process;
 } ep_thread;
 
 /* 1 when threads can be started. */
@@ -19,6 +20,7 @@ int32_t ep_threads_available(void);
 int32_t ep_processors(void);
 /* Runs body(context) on a new thread; 0, or an errno value. */
 int32_t ep_thread_start(ep_thread *thread, void (*body)(void *context), void *context);
+/* Returns at once in a child process that was forked after the start: the thread is not there. */
 void ep_thread_join(ep_thread *thread);
 /* Lets another thread have the CPU. */
 void ep_thread_yield(void);
