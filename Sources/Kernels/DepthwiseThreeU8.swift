@@ -98,7 +98,7 @@ struct DepthwiseThreeU8 {
   }
 
   #if ISA_AVX2 || ISA_AVX512VNNI
-  /// Two lines of pixels: `last` is the third row of the second line's windows, `output` is of the first line.
+  /// Two lines of pixels that have no residual: `last` is the third row of the second line's windows, `output` is of the first line.
   @inline(never)
   func runTwo(
     _ last: DepthwiseLineU8, _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8,
@@ -152,7 +152,7 @@ struct DepthwiseThreeU8 {
   }
   #endif
 
-  /// The same where windows move by two columns: neighbours share one.
+  /// A line of pixels whose windows move by two columns: neighbours share one.
   @inline(never)
   func runByTwo(
     _ block: UnsafeRawPointer, _ channels: Int, _ count: Int, left: Int, width: Int, _ output: OutputU8, _ quantizer: QuantizerU8
