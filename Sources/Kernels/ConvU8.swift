@@ -54,6 +54,8 @@ private struct ConvShapeU8 {
     copiedLines = copied
     steps = copied > 0 ? lines.steps : stepsU8(k)
     rowBytes = 4 &* steps
+    let isShort = Int(a.kw) &* Int(a.c_in) <= 16 && a.groups == 1 && a.dilation_w == 1 && a.x_stride == a.c_in
+    copyBytes = copied == 0 && !inPlace && isShort && a.pad_left > 0 && 8 &* (a.kw &- 1) > a.ow ? roundedUp(lines.bytes(1) &+ 64, 64) : 0
     if copied > 0 {
       blockRows = copied &* Int(a.ow)
       rowBlocks = Int(a.n) &* divideUp(Int(a.oh), copied)
@@ -86,6 +88,8 @@ private struct ConvShapeU8 {
   /// With an offset in all weights every row has a correction, which may be 0.
   var hasRowSums: Bool { rowFactor != 0 || dotWeightOffset != 0 }
   var sumBytes: Int { hasRowSums ? roundedUp(4 &* blockRows, 64) : 0 }
+  /// Of the copies of lines through which windows are gathered that are short and often in the padding; 0 for others.
+  let copyBytes: Int
   /// Runs of memory that make a row.
   var runs: Int { blockLines > 0 ? lines.runs : 1 }
   var tailBytes: Int { hasTailU8(columns) ? tailBytesU8 : 0 }
@@ -100,7 +104,7 @@ private struct ConvShapeU8 {
   /// there is an address. Where panels are mixed, rows of words are always there, and behind them rows of bytes that are not in place.
   var scratchBytes: Int {
     let copied = inPlace && !hasMixedPanels ? 0 : (blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes) &+ 64
-    return larger(tailBytes &+ sumBytes &+ copied &+ byteRows, 64)
+    return larger(tailBytes &+ sumBytes &+ copyBytes &+ copied &+ byteRows, 64)
   }
 }
 
@@ -327,7 +331,8 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
   let output = OutputU8(a)
   let tail = scratch.assumingMemoryBound(to: UInt8.self)
   let sums = (scratch + shape.tailBytes).assumingMemoryBound(to: Int32.self)
-  let gathered = scratch + shape.tailBytes + shape.sumBytes
+  let copies = scratch + shape.tailBytes + shape.sumBytes
+  let gathered = copies + shape.copyBytes
   let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
   var blockInScratch = -1, blockOfSums = -1
   var unit = begin
@@ -358,7 +363,8 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
       let bytes = ordered + (shape.orders > 1 ? 3 &* shape.blockRows &* length : 0)
       (rows.bytes, rows.byteStride) = (UnsafeRawPointer(bytes), length)
       if block != blockInScratch {
-        WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes).gather(firstRow, rows.count, gathered)
+        WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
+          .gather(firstRow, rows.count, gathered, shape.copyBytes > 0 ? shape.lines : nil, copies)
         if head.anyBytes != 0 { narrowRowsU8(gathered, rows.count &* length, bytes) }
       }
     }
@@ -381,7 +387,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
         firstRow = (picture &* Int(a.oh) &+ line) &* Int(a.ow)
         if block != blockInScratch { windows.copyLines(picture, line, shape.lines, count, gathered) }
       } else if block != blockInScratch {
-        windows.gather(firstRow, rows.count, gathered)
+        windows.gather(firstRow, rows.count, gathered, shape.copyBytes > 0 ? shape.lines : nil, copies)
       }
       blockInScratch = block
     }

@@ -50,7 +50,10 @@ struct WindowsU8 {
   /// Writes `count` windows from output pixel `first` on. The bytes between a window and the next row are left
   /// undefined; up to 64 bytes beyond the last row are overwritten.
   @inline(never)
-  func gather(_ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer) {
+  func gather(
+    _ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer, _ lines: LinesU8? = nil, _ copies: UnsafeMutableRawPointer? = nil
+  ) {
+    if let lines, let copies { return gather(first, count, rows, through: lines, copies) }
     var column = first % ow
     var y = first / ow % oh
     var picture = x + first / (ow &* oh) &* image
@@ -66,6 +69,39 @@ struct WindowsU8 {
       if y == oh {
         y = 0
         picture += image
+      }
+    }
+  }
+
+  /// The same for windows of few activations of which many reach into the padding: `copies` is room for the lines of one output line.
+  private func gather(
+    _ first: Int, _ count: Int, _ rows: UnsafeMutableRawPointer, through lines: LinesU8, _ copies: UnsafeMutableRawPointer
+  ) {
+    let runBytes = kw &* channels &* activationBytes
+    var pixel = first
+    var row = rows
+    while pixel < first &+ count {
+      let column = pixel % ow
+      copyLines(pixel / (ow &* oh), pixel / ow % oh, lines, 1, copies)
+      var from = UnsafeRawPointer(copies) + column &* lines.stride
+      var left = smaller(first &+ count &- pixel, ow &- column)
+      pixel &+= left
+      while left > 0 {
+        var to = row, run = from
+        var tap = kh
+        while tap > 0 {
+          var i = 0
+          while i < runBytes {
+            (to + i).storeBytes(of: (run + i).loadUnaligned(as: SIMD16<UInt8>.self), as: SIMD16<UInt8>.self)
+            i &+= 16
+          }
+          to += runBytes
+          run += lines.distance
+          tap &-= 1
+        }
+        row += rowBytes
+        from += lines.stride
+        left &-= 1
       }
     }
   }

@@ -6,10 +6,12 @@ import CPlatform
 struct LinesU8 {
   /// Pixels of a line, runs of memory and steps of a row.
   let width: Int, runs: Int, steps: Int
-  /// Rows of an output line, bytes from row to row.
-  private let pixels: Int, stride: Int
-  /// Bytes of a copied line; lines from output line to output line, from run to run, and that a window spans.
-  private let lineBytes: Int, step: Int, dilation: Int, reach: Int
+  /// Bytes from row to row, and from run to run.
+  let stride: Int, distance: Int
+  /// Rows of an output line.
+  private let pixels: Int
+  /// Bytes of a copied line; lines from output line to output line, and that a window spans.
+  private let lineBytes: Int, step: Int, reach: Int
 
   init(_ a: ek_conv) {
     let pixelBytes = Int(a.c_in) &* activationBytes
@@ -20,8 +22,8 @@ struct LinesU8 {
     steps = runs &* stepsU8(Int(a.kw) &* Int(a.c_in))
     lineBytes = width &* pixelBytes
     step = Int(a.stride_h)
-    dilation = Int(a.dilation_h)
-    reach = (runs &- 1) &* dilation &+ 1
+    distance = Int(a.dilation_h) &* lineBytes
+    reach = (runs &- 1) &* Int(a.dilation_h) &+ 1
   }
 
   /// Lines that `count` output lines read, and their bytes.
@@ -62,7 +64,7 @@ struct LinesU8 {
   /// The windows of `count` output lines in their copy.
   func rows(_ count: Int, _ copy: UnsafeRawPointer) -> RowsU8 {
     var rows = RowsU8(copy, pixels, stride, steps: steps)
-    rows.runs = RunsU8(runs, dilation &* lineBytes)
+    rows.runs = RunsU8(runs, distance)
     rows.lines = RunsU8(count, step &* lineBytes)
     return rows
   }

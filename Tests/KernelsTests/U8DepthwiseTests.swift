@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  /// Windows of 3 x 3 that move by one column: images narrower than a window, windows wholly in the padding.
+  /// Windows of 3 x 3 that move by one or two columns: images narrower than a window, windows wholly in the padding.
   @Test func threeByThree() {
     var seed: UInt64 = 0
     for channels in [3, 16, 32, 48, 64, 80, 144, 200] {
@@ -50,7 +50,7 @@ import Testing
               EK_DEPTHWISE_U8,
               ConvCase(
                 n: 1 + Int(seed % 2), h: 4, w: width, cIn: channels, cOut: channels, groups: channels, kh: 3, kw: 3,
-                strideH: 1 + Int(seed / 2 % 2), padTop: Int(seed % 4), padLeft: left, padBottom: Int(seed / 4 % 4), padRight: right,
+                strideH: 1 + Int(seed / 2 % 2), strideW: 1 + Int(seed / 7 % 2), padTop: Int(seed % 4), padLeft: left, padBottom: Int(seed / 4 % 4), padRight: right,
                 extraX: Int(seed / 3 % 2) * 3, extraY: Int(seed / 5 % 2), bias: seed % 5 != 0, residual: seed % 3 == 0,
                 depthwise: true),
               seed: seed)
