@@ -54,8 +54,9 @@ private struct ConvShapeU8 {
     copiedLines = copied
     steps = copied > 0 ? lines.steps : stepsU8(k)
     rowBytes = 4 &* steps
-    let isShort = Int(a.kw) &* Int(a.c_in) <= 16 && a.groups == 1 && a.dilation_w == 1 && a.x_stride == a.c_in
-    copyBytes = copied == 0 && !inPlace && isShort && a.pad_left > 0 && 8 &* (a.kw &- 1) > a.ow ? roundedUp(lines.bytes(1) &+ 64, 64) : 0
+    let isShort = Int(a.kw) &* Int(a.c_in) <= 16 && a.groups == 1 && a.dilation_w == 1 && a.stride_w <= a.kw && a.x_stride == a.c_in
+    let isPadded = a.pad_left > 0 && 8 &* (Int(a.kw) &- 1) > Int(a.ow)
+    copyBytes = copied == 0 && !inPlace && isShort && isPadded && lines.bytes(1) <= 16 << 10 ? roundedUp(lines.bytes(1) &+ 64, 64) : 0
     if copied > 0 {
       blockRows = copied &* Int(a.ow)
       rowBlocks = Int(a.n) &* divideUp(Int(a.oh), copied)
