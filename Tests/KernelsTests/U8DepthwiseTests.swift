@@ -51,8 +51,8 @@ import Testing
               ConvCase(
                 n: 1 + Int(seed % 2), h: 4, w: width, cIn: channels, cOut: channels, groups: channels, kh: 3, kw: 3,
                 strideH: 1 + Int(seed / 2 % 2), strideW: 1 + Int(seed / 7 % 2), padTop: Int(seed % 4), padLeft: left,
-                padBottom: Int(seed / 4 % 4), padRight: right, extraX: Int(seed / 3 % 2) * 3, extraY: Int(seed / 5 % 2), bias: seed % 5 != 0, residual: seed % 3 == 0,
-                depthwise: true),
+                padBottom: Int(seed / 4 % 4), padRight: right, extraX: Int(seed / 3 % 2) * 3, extraY: Int(seed / 5 % 2),
+                bias: seed % 5 != 0, residual: seed % 3 == 0, depthwise: true),
               seed: seed)
           }
         }
