@@ -215,6 +215,24 @@ def test_missing_file(tmp_path: Path) -> None:
         edgeai.load("a\0b")
 
 
+def test_paths_with_a_zero_byte(classifier: edgeai.Model, tmp_path: Path) -> None:
+    """C would see, and write, the file that the part before it names."""
+    trainer = edgeai.train.Trainer(edgeai.architectures.mlp([4, 3, 2]))
+    path = f"{tmp_path}/a\0b"
+    for use in (edgeai.load, edgeai.check, edgeai.Session, classifier.save, trainer.save, trainer.load):
+        with pytest.raises(edgeai.ArgumentError, match="zero byte"):
+            use(path)  # type: ignore[operator]
+    assert not list(tmp_path.iterdir())
+
+
+def test_endings_of_other_formats(classifier: edgeai.Model, tmp_path: Path) -> None:
+    for name in ("net.tflite", "net.TFLite", "net.c", "net.npz"):
+        with pytest.raises(edgeai.ArgumentError, match="saved as .edgeai or .onnx"):
+            classifier.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    classifier.save(tmp_path / "net.bin")
+
+
 def test_save_where_it_cannot(classifier: edgeai.Model, tmp_path: Path) -> None:
     with pytest.raises(edgeai.FileError):
         classifier.save(tmp_path / "none" / "m.edgeai")
@@ -324,6 +342,14 @@ def test_limits() -> None:
         edgeai.load(CLASSIFIER, limits=edgeai.Limits(max_name_bytes=3))
     with pytest.raises(TypeError):
         edgeai.load(CLASSIFIER, limits={"max_fun": 1})
+    for value in (-1, 2**64 + 1):  # which the library would see as other numbers
+        with pytest.raises(edgeai.ArgumentError, match=f"max_operators is {value}"):
+            edgeai.load(CLASSIFIER, limits={"max_operators": value})
+
+
+def test_dimensions_beyond_64_bits() -> None:
+    with pytest.raises(edgeai.ArgumentError, match="input 'image' is given the dimension 18446744073709551616 at axis 0"):
+        edgeai.load(CLASSIFIER, shapes={"image": (2**64, 1, 28, 28)})
 
 
 def test_every_unsupported_operator_is_named() -> None:
@@ -395,6 +421,14 @@ def test_numbers_beyond_32_bits(name: str, value: int, classifier: edgeai.Model)
         edgeai.Session(classifier, **{name: value})  # type: ignore[arg-type]
     with pytest.raises(edgeai.ArgumentError, match=name):
         edgeai.Session.memory_required(classifier, **{name: value})  # type: ignore[arg-type]
+
+
+def test_numbers_that_are_too_small(session: edgeai.Session, classifier: edgeai.Model) -> None:
+    with pytest.raises(edgeai.ArgumentError, match="spin_us is -7"):
+        edgeai.Session(classifier, spin_us=-7)
+    for options in ({"runs": -1}, {"runs": 0}, {"trace_runs": -1}):
+        with pytest.raises(edgeai.ArgumentError, match="^{} is {}".format(*next(iter(options.items())))):
+            session.profile(good(), **options)
 
 
 @pytest.mark.parametrize("name", ["threads", "report_samples"])

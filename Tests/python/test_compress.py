@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
+from fractions import Fraction
 from typing import Any
 
 import edgeai
@@ -189,6 +191,73 @@ def test_a_recipe_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, monkeypat
     fail.__signature__ = __import__("inspect").signature(METHODS["prune"])  # type: ignore[attr-defined]
     monkeypatch.setitem(METHODS, "prune", fail)
     assert edgeai.compress(MODEL, DATA, recipe=recipe, checkpoint=tmp_path).model.to_bytes() == whole
+
+
+def test_a_recipe_goes_on_only_with_just_the_same_options(tmp_path: pathlib.Path) -> None:
+    """The text of a table of shares rounds them."""
+    names = ["first", "second", "last"]
+    table = edgeai.sensitivity(MODEL, DATA[:2], (0.5, 0.9), names=names)
+    rows = [dataclasses.replace(row, noise=row.noise * (1 + 1e-9)) for row in table.rows]
+
+    def steps(**options: Any) -> int:
+        edgeai.compress(MODEL, DATA[:2], recipe=[("prune", {"names": names, **options})], checkpoint=tmp_path)
+        return len(list(tmp_path.glob("*.edgeai")))
+
+    assert [steps(sensitivity=s) for s in (table, edgeai.Sensitivity(rows), table)] == [1, 2, 2]
+    assert [steps(amount=a) for a in (0.5, np.float32(0.3), 0.5)] == [3, 4, 4]
+    assert [steps(layers={"first": a}) for a in (0.25, np.nextafter(0.25, 1), 0.25)] == [5, 6, 6]
+    with pytest.raises(edgeai.ArgumentError, match="cannot tell what prune's option amount holds"):
+        steps(amount=Fraction(1, 2))
+
+
+def test_a_recipe_tells_long_arrays_apart(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their text leaves the middle out."""
+
+    def mask(model: edgeai.Model, kept: Any = None) -> edgeai.Result:
+        return edgeai.prune(model, float(kept[1000]), names=["first"])
+
+    monkeypatch.setitem(METHODS, "mask", mask)
+    kept = np.full(2000, 0.25)
+    other = kept.copy()
+    other[1000] = 0.75
+    found = [
+        edgeai.compress(MODEL, DATA[:2], recipe=[("mask", {"kept": array})], checkpoint=tmp_path).report.stages[1].layers[0].kept
+        for array in (kept, other, kept)
+    ]
+    assert found == [648, 216, 648]
+
+
+def test_options_in_text_are_of_the_kinds_that_methods_take() -> None:
+    assert parse_recipe("prune:first=False,depthwise=TRUE,pattern=2:4,norm=1,names=fc*") == [
+        ("prune", {"first": False, "depthwise": True, "pattern": (2, 4), "norm": 1, "names": "fc*"})
+    ]
+    assert parse_recipe("share:start=random,seed=3 quantize_weights:amount=1e-3") == [
+        ("share", {"start": "random", "seed": 3}), ("quantize_weights", {"amount": 1e-3})
+    ]  # fmt: skip
+    for wrong, message in (
+        ("prune:first=no", "prune: first is 'no'; it must be true or false"),
+        ("share:bits=2.5", "share: bits is '2.5'; it must be a whole number"),
+        ("prune:amount=half", "prune: amount is 'half'; it must be a number"),
+        ("prune:block=4", "prune: block is '4'; it must be two whole numbers"),
+        ("share:layers=fc1", "share: layers is 'fc1'; it must be a mapping"),
+        ("quantize:ranges=1", "quantize: ranges is '1'; it must be a mapping"),
+        ("prune:sensitivity=x", "prune: sensitivity is 'x'; it must be what sensitivity"),
+        ("prune:amount=0.5,amount=0.6", "prune: amount is given twice"),
+        ([("prune", {"block": 4})], "prune: block is 4; it must be two whole numbers"),
+        ([("share", {"bits": 2.5})], "share: bits is 2.5; it must be a whole number"),
+        ([("share",)], "a recipe's step is a word, or a pair"),
+    ):
+        with pytest.raises(edgeai.ArgumentError, match=message):
+            edgeai.compress(MODEL, DATA, recipe=wrong)  # type: ignore[arg-type]
+
+
+def test_goals_that_are_none() -> None:
+    for goal, value in (
+        ("target_bytes", 0), ("target_bytes", -1), ("target_bytes", 10**23), ("target_latency", 0.0), ("target_latency", float("inf")),
+        ("target_latency", float("nan")), ("max_drop", float("nan")), ("max_drop", -0.5), ("max_drop", float("inf")),
+    ):  # fmt: skip
+        with pytest.raises(edgeai.ArgumentError, match=f"{goal} is {value}"):
+            edgeai.compress(MODEL, DATA, **{goal: value})  # type: ignore[arg-type]
 
 
 def test_recipes_are_read_and_refused() -> None:

@@ -205,8 +205,9 @@ def test_command_line(tmp_path: Path, samples: np.ndarray, capsys: pytest.Captur
     assert '"kept"' in (tmp_path / "r.json").read_text()
     assert edgeai.load(output).parameters < edgeai.load(CLASSIFIER).parameters
     for wrong in (["--block", "4"], ["--layer", "x"], ["--scan", "0.5"]):
-        with pytest.raises(SystemExit):
-            main(["prune", str(CLASSIFIER), "-o", output, *wrong])
+        capsys.readouterr()
+        assert main(["prune", str(CLASSIFIER), "-o", output, *wrong]) == 2
+        assert wrong[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("settings", [{"amount": 0.5}, {"pattern": (2, 4)}])

@@ -8,7 +8,7 @@
 >>> logits = session(x)
 """
 
-from . import _core, architectures, train
+from . import _core, architectures, plot, train
 from .channels import ChannelLayer, ChannelResult, prune_channels
 from .quantization import Result, compare, quantize
 from .errors import (
@@ -82,6 +82,7 @@ __all__ = [
     "factorize",
     "instruction_sets",
     "load",
+    "plot",
     "prune",
     "prune_channels",
     "prune_schedule",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from . import _core
-from ._checks import int32
+from ._checks import amounts, int32
+from ._samples import batches
 from ._text import count_text, html_table, text_table
-from .quantization import _batches
 from .errors import ArgumentError
 from .model import Model
 
@@ -146,9 +146,9 @@ def prune_channels(
         masked,
         counts["minimum"],
         counts["multiple"],
-        list((layers or {}).items()),
+        amounts("layers", layers),
         list(chosen.items()),
-        None if data is None else _batches(model, data),
+        None if data is None else batches(model, data),
     )
     summary = tuple(ChannelLayer(r["name"], r["before"], tuple(r["kept"]), r["fixed"], r["reason"]) for r in rows)
     return ChannelResult(Model(core), summary, model.parameters, model.macs)

@@ -15,26 +15,14 @@ import numpy as np
 
 from . import build_info, check, compare, compress, factorize, load, prune, quantize, sensitivity
 from ._arrays import as_array, as_type
+from ._checks import int32
+from ._files import check_folder, read_array, read_inputs, read_samples, write_arrays
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
 from .quantization import Result
 from .errors import EdgeAIError
-from .model import Model
+from .model import Model, save_target
 from .session import Session
-
-
-def _array(text: str) -> Any:
-    """FILE.npy, or FILE.npz:KEY."""
-    path, _, key = text.partition(":")
-    try:
-        loaded = np.load(path)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        if not key and len(loaded.files) != 1:
-            raise SystemExit(f"edgeai: {path} holds {loaded.files}; name one as {path}:KEY")
-        return loaded[key or loaded.files[0]]
-    except (OSError, KeyError, ValueError) as error:
-        raise SystemExit(f"edgeai: cannot read {text}: {error}") from error
 
 
 def _shapes(options: argparse.Namespace) -> dict[str, tuple[int | None, ...]]:
@@ -47,7 +35,7 @@ def _shapes(options: argparse.Namespace) -> dict[str, tuple[int | None, ...]]:
         except ValueError:
             name = ""
         if not name:
-            raise SystemExit(f"edgeai: --shape takes NAME=1,3,97,131, not {text}")
+            raise ValueError(f"--shape takes NAME=1,3,97,131, not {text}")
     return shapes
 
 
@@ -55,22 +43,16 @@ def _load(options: argparse.Namespace) -> Model:
     return load(options.model, shapes=_shapes(options))
 
 
-def _feed(model: Model, files: Sequence[str]) -> dict[str, Any]:
-    """Arrays for the inputs, in their order or as NAME=FILE."""
-    names = [t.name for t in model.inputs]
-    feed: dict[str, Any] = {}
-    for position, text in enumerate(files):
-        name, equals, path = text.partition("=")
-        if equals and name in names:
-            feed[name] = _array(path)
-        elif position < len(names):
-            feed[names[position]] = _array(text)
-        else:
-            raise SystemExit(f"edgeai: the model has {len(names)} inputs")
-    return {name: np.asarray(array, order="C") for name, array in feed.items()}
+def _load_to_save(options: argparse.Namespace) -> Model:
+    """The model, when nothing stands in the way of files that are to be written after long work."""
+    save_target(options.output, getattr(options, "coding", "none"))
+    for path in filter(None, (options.output, options.report)):
+        check_folder(path)
+    return _load(options)
 
 
-def _random_input(model: Model, batch: int) -> tuple[np.ndarray[Any, Any], ...]:
+def _random_input(model: Model, options: argparse.Namespace) -> tuple[np.ndarray[Any, Any], ...]:
+    batch = 1 if options.batch is None else int32("--batch", options.batch, least=1)
     random = np.random.default_rng(0)
     arrays = []
     for t in model.inputs:
@@ -127,13 +109,17 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.output:
+        if options.output.lower().endswith(".npy"):
+            raise ValueError(f"outputs are written as an .npz file, not as .npy: {options.output}")
+        check_folder(options.output)
     model = _load(options)
     with _session(model, options) as session:
-        outputs = session.run(_feed(model, options.inputs))
+        outputs = session.run(read_inputs(model, options.inputs))
     named = {t.name: y for t, y in zip(model.outputs, outputs, strict=True)}
     if options.output:
         # A file of numpy's has no bfloat16: its bits.
-        np.savez(options.output, **{name: as_array(y) for name, y in named.items()})  # type: ignore[arg-type, unused-ignore]
+        write_arrays(options.output, {name: as_array(y) for name, y in named.items()})
         print(f"wrote {options.output}")
     for name, array in named.items():
         print(f"{name}: {array.dtype} {shape_text(array.shape)}")
@@ -144,17 +130,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _samples(model: Model, options: argparse.Namespace) -> Any:
     """Typical inputs from the files of --data; None without any."""
-    if not options.data:
-        return None
-    data: Any = _array(options.data[0])
-    if len(options.data) > 1 or len(model.inputs) > 1:
-        feed = _feed(model, options.data)
-        data = [{name: array[i : i + 1] for name, array in feed.items()} for i in range(len(next(iter(feed.values()))))]
-    return data[: options.samples] if options.samples else data
+    return read_samples(model, options.data, options.samples)
 
 
 def _quantize(options: argparse.Namespace) -> int:
-    model = _load(options)
+    model = _load_to_save(options)
     result = quantize(
         model,
         _samples(model, options),
@@ -186,7 +166,7 @@ def _amounts(options: argparse.Namespace) -> dict[str, float]:
         except ValueError:
             name = ""
         if not name:
-            raise SystemExit(f"edgeai: --layer takes NAME=AMOUNT, not {text}")
+            raise ValueError(f"--layer takes NAME=AMOUNT, not {text}")
     return amounts
 
 
@@ -196,7 +176,7 @@ def _pair(text: str, separator: str, option: str) -> tuple[int, int]:
     try:
         return int(left), int(right)
     except ValueError:
-        raise SystemExit(f"edgeai: {option} takes two numbers such as 1{separator}4, not {text}") from None
+        raise ValueError(f"{option} takes two numbers such as 1{separator}4, not {text}") from None
 
 
 def _save_result(result: Result, options: argparse.Namespace) -> int:
@@ -210,7 +190,7 @@ def _save_result(result: Result, options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace) -> int:
-    model = _load(options)
+    model = _load_to_save(options)
     data = _samples(model, options)
     block = _pair(options.block, "x", "--block")
     chosen = {"norm": options.norm, "names": options.name, "depthwise": options.depthwise, "first": options.first,
@@ -218,7 +198,7 @@ def _prune(options: argparse.Namespace) -> int:
     table = None
     if options.scan:
         if data is None:
-            raise SystemExit("edgeai: --scan needs --data")
+            raise ValueError("--scan needs --data")
         table = sensitivity(model, data, [float(share) for share in options.scan.split(",")], **chosen)
         print(table)
     result = prune(
@@ -237,7 +217,7 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _factorize(options: argparse.Namespace) -> int:
-    model = _load(options)
+    model = _load_to_save(options)
     result = factorize(
         model,
         options.amount,
@@ -253,7 +233,7 @@ def _factorize(options: argparse.Namespace) -> int:
 
 
 def _compress(options: argparse.Namespace) -> int:
-    model = _load(options)
+    model = _load_to_save(options)
     result = compress(
         model,
         _samples(model, options),
@@ -263,7 +243,7 @@ def _compress(options: argparse.Namespace) -> int:
         max_drop=options.max_drop,
         method=options.method,
         block=_pair(options.block, "x", "--block"),
-        labels=None if options.labels is None else _array(options.labels),
+        labels=None if options.labels is None else read_array(options.labels),
         threads=options.threads,
         checkpoint=options.checkpoint,
         progress=sys.stderr.isatty(),
@@ -280,13 +260,13 @@ def _compress(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     # The shape is for those of the two that leave theirs open; other formats have none to give.
     model, other = (load(path, shapes=_shapes(options) if path.endswith(".onnx") else None) for path in (options.model, options.other))
-    print(compare(model, other, _array(options.data)))
+    print(compare(model, other, read_array(options.data)))
     return 0
 
 
 def _bench(options: argparse.Namespace) -> int:
     model = _load(options)
-    x = tuple(_array(text) for text in options.inputs) or _random_input(model, options.batch or 1)
+    x = tuple(read_array(text) for text in options.inputs) or _random_input(model, options)
     with _session(model, options) as session:
         session.run(x)
         times: list[float] = []
@@ -309,7 +289,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _profile(options: argparse.Namespace) -> int:
     model = _load(options)
-    x = tuple(_array(text) for text in options.inputs) or _random_input(model, options.batch or 1)
+    x = tuple(read_array(text) for text in options.inputs) or _random_input(model, options)
     with _session(model, options) as session:
         profile = session.profile(x, runs=options.runs, trace_runs=options.trace_runs if options.trace else 0)
     print(profile)
@@ -329,7 +309,7 @@ def _profile(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     model = _load(options)
     target = pathlib.Path(options.output)
-    if target.suffix in (".c", ".h"):
+    if target.suffix.lower() in (".c", ".h"):
         name = options.name or re.sub(r"\W", "_", target.stem)
         target.write_text(c_array(model.to_bytes(coding=options.coding), name))
     else:
@@ -373,7 +353,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("run", _run, "Run a model on arrays.", (running, batch))
     sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
-    sub.add_argument("-o", "--output", help=".npz file for the outputs (default: print them); bfloat16 as uint16")
+    sub.add_argument("-o", "--output", help="file for the outputs, in the form of .npz (default: print them); bfloat16 as uint16")
 
     sampled = argparse.ArgumentParser(add_help=False)
     sampled.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="typical samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
@@ -467,6 +447,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except MemoryError as error:
+        print(f"edgeai: out of memory: {error}", file=sys.stderr)
+        return 2
     except (OSError, ValueError) as error:
         print(f"edgeai: {error}", file=sys.stderr)
         return 2

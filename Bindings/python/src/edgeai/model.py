@@ -5,12 +5,13 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
+from ._checks import path_bytes, refusal
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
 from .errors import ArgumentError, DTypeError
 
@@ -28,13 +29,29 @@ def _coding(name: str) -> int:
     try:
         return _CODINGS[name]
     except KeyError:
-        message = f"coding is {name!r}, not one of {', '.join(_CODINGS)}"
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message) from None
+        raise refusal(f"coding is {name!r}, not one of {', '.join(_CODINGS)}") from None
+
+
+#: Endings of formats that :meth:`Model.save` does not write: a file that had one would be taken for what it is not.
+_FOREIGN = (".c", ".h", ".h5", ".json", ".keras", ".npy", ".npz", ".ort", ".pb", ".pt", ".pth", ".safetensors", ".tflite")
+
+
+def save_target(path: str | os.PathLike[str], coding: str) -> tuple[bytes, int]:
+    """A file to save to and the number of its coding, once nothing about them is wrong."""
+    target, code = path_bytes(path), _coding(coding)
+    name = os.fsdecode(target)
+    foreign = next((ending for ending in _FOREIGN if name.lower().endswith(ending)), None)
+    if foreign is not None:
+        hint = "; edgeai convert writes C" if foreign in (".c", ".h") else ""
+        raise refusal(f"models are saved as .edgeai or .onnx files, not as {foreign}{hint}: {name}")
+    if name.lower().endswith(".onnx") and code:
+        raise refusal(f"an ONNX file has no coding; it must be 'none', not {coding!r}")
+    return target, code
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What :func:`load` accepts; 0 stands for the library's default."""
+    """What :func:`load` accepts, each below 2**64; 0 stands for the library's default."""
 
     max_file_bytes: int = 0
     max_tensor_bytes: int = 0
@@ -178,12 +195,11 @@ class Model:
         ONNX files are for other tools: quantized operators stand between QuantizeLinear and DequantizeLinear, images
         are NCHW. Tensors keep their names. State becomes the last inputs and outputs, for the caller to carry over.
         :class:`UnsupportedOpError` names the operators that ONNX has no form for.
+
+        A path with the ending of another format, such as ``.tflite``, is refused.
         """
-        target = os.fsencode(path)
-        code = _coding(coding)
+        target, code = save_target(path, coding)
         if target.lower().endswith(b".onnx"):
-            if code:
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "an ONNX file has no coding")
             self._core.export_onnx(target)
         elif code:
             self._core.save_coded(target, code)
@@ -269,7 +285,12 @@ def _bindings(
         if name is not None and name in (values or ()):
             message = f"input {name!r} is given a shape and a value; the value's shape is enough"
             raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=name)
-        result.append((name, tuple(None if d is None else operator.index(d) for d in shape), None, None))
+        dims = tuple(None if d is None else operator.index(d) for d in shape)
+        for axis, dim in enumerate(dims):
+            if dim is not None and not -(2**63) <= dim < 2**63:
+                where = "an input" if name is None else f"input {name!r}"
+                raise refusal(f"{where} is given the dimension {dim} at axis {axis}, which does not fit in 64 bits")
+        result.append((name, dims, None, None))
     for name, value in (values or {}).items():
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
@@ -289,8 +310,12 @@ def _open(
     on_demand: bool = False,
 ) -> Model:
     bounds = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
+    for field in fields(bounds):
+        limit = operator.index(getattr(bounds, field.name))
+        if not 0 <= limit < 2**64:
+            raise refusal(f"{field.name} is {limit}; it must be 0 up to 2**64 - 1")
     # A path travels in a tuple so that a bytes object can mean contents.
-    where = (os.fsencode(source),) if isinstance(source, (str, os.PathLike)) else source
+    where = (path_bytes(source),) if isinstance(source, (str, os.PathLike)) else source
     core = _core.open_model(
         where,
         allow_unsupported,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
+import math
+import operator
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,110 +15,19 @@ import numpy as np
 
 from . import _core
 from ._checks import int32
-from .channels import prune_channels
-from .quantization import Result, _batches, quantize
-from .errors import ArgumentError
+from ._checks import refusal as _error
+from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
+from .quantization import Result
 from .model import Model, load
-from .pruning import Progress, _reporting, factorize, prune
+from .pruning import Progress, _reporting
+from .recipes import METHODS as METHODS, Checkpoint, Step, parse_recipe as parse_recipe, step_text
 from .report import Report
 from .session import Session
-from .sharing import binarize, quantize_weights, share
-
-#: What a recipe may name. Each takes a model, some also data, and gives a result with a model.
-METHODS: dict[str, Callable[..., Any]] = {
-    "prune": prune,
-    "prune_channels": prune_channels,
-    "factorize": factorize,
-    "share": share,
-    "binarize": binarize,
-    "quantize_weights": quantize_weights,
-    "quantize": quantize,
-}
-
-Step = str | tuple[str, Mapping[str, Any]]
-
-
-def _error(message: str) -> ArgumentError:
-    return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-
-
-def _value(text: str) -> Any:
-    """A number, a truth value, a block such as 16x1, or the text itself."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    first, x, second = text.partition("x")
-    return (int(first), int(second)) if x and first.isdigit() and second.isdigit() else text
-
-
-def parse_recipe(recipe: str | Sequence[Step]) -> list[tuple[str, dict[str, Any]]]:
-    """Methods and their options, from ``"prune:amount=0.8,block=16x1 quantize"`` or a sequence of such words or of pairs.
-
-    Raises:
-        ArgumentError: For a method or an option that there is not.
-    """
-    steps: list[tuple[str, dict[str, Any]]] = []
-    for step in recipe.split() if isinstance(recipe, str) else recipe:
-        if isinstance(step, str):
-            name, _, texts = step.partition(":")
-            options: dict[str, Any] = {}
-            for text in filter(None, texts.split(",")):
-                key, equals, value = text.partition("=")
-                if not equals:
-                    raise _error(f"a recipe's options are KEY=VALUE, not {text!r}")
-                options[key] = _value(value)
-        else:
-            name, options = step[0], dict(step[1])
-        if name not in METHODS:
-            raise _error(f"there is no method {name!r}; there are {sorted(METHODS)}")
-        known = set(inspect.signature(METHODS[name]).parameters) - {"model", "data", "progress"}
-        unknown = sorted(set(options) - known)
-        if unknown:
-            raise _error(f"{name} has no option {unknown[0]!r}; it has {sorted(known)}")
-        steps.append((name, options))
-    if not steps:
-        raise _error("the recipe is empty")
-    return steps
-
-
-def _step_text(name: str, options: Mapping[str, Any]) -> str:
-    return name + (":" + ",".join(f"{key}={value}" for key, value in options.items()) if options else "")
-
-
-class _Checkpoint:
-    """Models of the stages of a recipe that are done, in a folder. A stage belongs to the model, the steps up to it and the data."""
-
-    def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any]) -> None:
-        self._folder = pathlib.Path(folder) if folder is not None else None
-        self._digest = hashlib.sha256(model.to_bytes())
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for batch in batches:
-                for array in batch:
-                    self._digest.update(memoryview(array).cast("B"))
-
-    def _path(self, number: int, text: str) -> pathlib.Path | None:
-        self._digest.update(text.encode() + b"\n")
-        return None if self._folder is None else self._folder / f"{number:02d}-{self._digest.hexdigest()[:16]}.edgeai"
-
-    def stage(self, number: int, text: str, make: Callable[[], Model]) -> Model:
-        path = self._path(number, text)
-        if path is not None and path.exists():
-            return load(path)
-        model = make()
-        if path is not None:
-            # A half written file must not look like a finished stage.
-            partial = path.with_suffix(".partial")
-            model.save(partial)
-            partial.replace(path)
-        return model
 
 
 def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], checkpoint: Any, progress: Progress) -> Result:
     steps = parse_recipe(recipe)
-    kept = _Checkpoint(checkpoint, model, batches)
+    kept = Checkpoint(checkpoint, model, batches)
     models: list[Model] = []
     names: list[str] = []
     current = model
@@ -136,9 +46,9 @@ def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], chec
             result: Model = method(source, **arguments).model
             return result
 
-        current = kept.stage(number, _step_text(name, options), make)
+        current = kept.step(number, name, options, make)
         models.append(current)
-        names.append(_step_text(name, options))
+        names.append(step_text(name, options))
     return Result(current, stage_report(model, dict(zip(_unique(names), models, strict=True)), batches))
 
 
@@ -158,17 +68,19 @@ def stage_report(model: Model, stages: Mapping[str, Model], data: Any) -> Report
     return Report(_core.stage_report(model._core, [m._core for m in stages.values()], list(stages), _batches(model, data)))
 
 
-def _top1(labels: Any, batches: Sequence[tuple[np.ndarray[Any, Any], ...]], threads: int) -> Callable[[Model], float]:
-    """Percent of the judging samples, every second one, whose label is the greatest element of the first output."""
-    expected = np.asarray(labels).ravel()
-    judges = slice(1, None, 2) if len(expected) > 1 else slice(None)
+def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) -> Callable[[Model], float]:
+    """Percent of the judging samples whose label is the greatest element of the first output: those of every second run."""
+    rows = samples_of_a_run(model.inputs)
+    runs = [piece for batch in batches for piece in pieces(model.inputs, batch)]
+    classes = np.asarray(labels)
+    if classes.size != rows * len(runs):
+        raise _error(f"there are {classes.size} labels for {rows * len(runs)} samples")
+    expected = classes.reshape(len(runs), rows)
+    judges = slice(1, None, 2) if len(runs) > 1 else slice(None)
 
     def quality(model: Model) -> float:
-        samples = [tuple(array[i : i + 1] for array in batch) for batch in batches for i in range(len(batch[0]))]
-        if len(samples) != len(expected):
-            raise _error(f"there are {len(expected)} labels for {len(samples)} samples")
         with Session(model, threads=threads) as session:
-            found = [int(np.argmax(np.asarray(session.run(sample)[0]))) for sample in samples[judges]]
+            found = [np.reshape(session.run(run)[0], (rows, -1)).argmax(1) for run in runs[judges]]
         return 100.0 * float(np.mean(np.equal(found, expected[judges])))
 
     return quality
@@ -239,6 +151,13 @@ def compress(
     given = [name for name, goal in goals.items() if goal is not None]
     if len(given) != 1:
         raise _error(f"give one of {list(goals)}; {len(given)} are given")
+    # What the library is given 0 or less for is no goal at all to it.
+    if target_bytes is not None and not 1 <= target_bytes < 2**64:
+        raise _error(f"target_bytes is {target_bytes}; it must be 1 up to 2**64 - 1")
+    if target_latency is not None and not 0 < target_latency < 2**64 / 1e9:
+        raise _error(f"target_latency is {target_latency} s; it must be above 0 and less than {2**64 / 1e9:.3g}")
+    if max_drop is not None and not 0 <= max_drop < math.inf:
+        raise _error(f"max_drop is {max_drop}; it must be at least 0 and finite")
     batches = list(_batches(model, data))
     if recipe is not None:
         return _follow(model, recipe, batches, checkpoint, progress)
@@ -246,14 +165,14 @@ def compress(
         raise _error(f"there is no method {method!r}; there are 'grid' and 'blocks'")
     if labels is not None and quality is not None:
         raise _error("give labels or quality, not both")
-    judge = quality if labels is None else _top1(labels, batches, threads)
+    judge = quality if labels is None else _top1(labels, model, batches, threads)
     if judge is not None and max_drop is None:
         raise _error("quality is judged for max_drop only")
     options = {
         "method": 0 if method == "grid" else 1,
-        "target_bytes": 0 if target_bytes is None else target_bytes,
+        "target_bytes": 0 if target_bytes is None else operator.index(target_bytes),
         "target_nanoseconds": 0 if target_latency is None else max(round(target_latency * 1e9), 1),
-        "max_drop": -1.0 if max_drop is None else max_drop,
+        "max_drop": -1.0 if max_drop is None else float(max_drop),
         "block_rows": int32("block", block[0]),
         "block_columns": int32("block", block[1]),
         "scan_samples": int32("scan_samples", scan_samples),

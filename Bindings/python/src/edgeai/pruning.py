@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import _core
-from ._checks import int32
+from ._checks import amounts, int32, names as _names, refusal
+from ._samples import batches
 from ._text import html_table, text_table
-from .quantization import Result, _batches
-from .errors import ArgumentError
+from .quantization import Result
 from .model import Model
 from .report import Report
 
@@ -95,7 +95,7 @@ class Sensitivity:
 
 def _choice(name: str, value: str, table: dict[str, int]) -> int:
     if value not in table:
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"unknown {name} {value!r}; there are {list(table)}")
+        raise refusal(f"unknown {name} {value!r}; there are {list(table)}")
     return table[value]
 
 
@@ -131,7 +131,7 @@ def prune(
     pattern: tuple[int, int] | None = None,
     block: tuple[int, int] = (1, 1),
     norm: Literal[1, 2] = 2,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     layers: Mapping[str, float] | None = None,
     depthwise: bool = False,
     first: bool = False,
@@ -156,7 +156,7 @@ def prune(
         pattern: ``(2, 4)`` keeps 2 of each 4 neighbouring input channels; in place of a share.
         block: Weights go in blocks of so many output channels and input channels, inside one tap of the kernel.
         norm: A block's score: the mean of ``|w|`` (1) or of ``w**2`` (2).
-        names: The layers to prune; a name may end in ``*``. Default: all but depthwise and first ones.
+        names: The layers to prune; a name may end in ``*``, and one name needs no list. Default: all but depthwise and first ones.
         layers: Amounts of single layers by name, in place of ``amount``; 0 leaves a layer as it is.
         depthwise: Also prunes depthwise layers. A layer that is named in full is pruned whatever its kind.
         first: Also prunes the layers that inputs reach through no other layer with weights.
@@ -198,10 +198,10 @@ def prune(
         float(damping),
     )
     rows = [(row.layer, row.fraction, row.noise) for row in sensitivity.rows] if sensitivity else []
-    feed = None if data is None else _batches(model, data)
-    values = [(name, float(value)) for name, value in (layers or {}).items()]
+    feed = None if data is None else batches(model, data)
+    values = amounts("layers", layers)
     with _reporting(progress) as report:
-        pruned, figures = _core.prune(model._core, numbers, list(names), values, rows, feed, report)
+        pruned, figures = _core.prune(model._core, numbers, _names("names", names), values, rows, feed, report)
     return Result(Model(pruned), Report(figures))
 
 
@@ -212,7 +212,7 @@ def sensitivity(
     *,
     block: tuple[int, int] = (1, 1),
     norm: Literal[1, 2] = 2,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     depthwise: bool = False,
     first: bool = False,
     threads: int = 1,
@@ -226,7 +226,7 @@ def sensitivity(
     numbers = (0, 0.0, int32("block", block[0]), int32("block", block[1]), int32("norm", norm), 2, 4, depthwise, first, 0, 1, 1, False,
                int32("threads", threads), 0, 1.0)  # fmt: skip
     with _reporting(progress) as report:
-        rows = _core.sensitivity(model._core, numbers, list(names), [float(f) for f in fractions], _batches(model, data), report)
+        rows = _core.sensitivity(model._core, numbers, _names("names", names), [float(f) for f in fractions], batches(model, data), report)
     return Sensitivity([SensitivityRow(*row) for row in rows])
 
 
@@ -242,7 +242,7 @@ def factorize(
     *,
     rank: Rank = "error",
     spatial: bool = True,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     layers: Mapping[str, float] | None = None,
     data: Any = None,
     windows: int = 256,
@@ -259,7 +259,7 @@ def factorize(
             about its mean. ``"energy"``: the least rank that keeps the share ``amount`` of the energy, 1 - error ** 2.
             ``"count"``: ``amount`` itself.
         spatial: Kernels of k x k become k x 1 and 1 x k; otherwise k x k with fewer results, and 1 x 1.
-        names: The layers to factorize; a name may end in ``*``. Default: all.
+        names: The layers to factorize; a name may end in ``*``, and one name needs no list. Default: all.
         layers: Amounts of single layers by name; 0 leaves a layer as it is.
         data: Typical inputs as for :func:`edgeai.quantize`. Biases then take the mean of the error, and the report is measured.
         windows, report_samples, threads, progress: As for :func:`prune`.
@@ -268,11 +268,11 @@ def factorize(
         The model and its report. The second of two layers has the name that the one had, the first ``NAME/factor``.
     """
     code = _choice("rank", rank, _RANKS)
-    feed = None if data is None else _batches(model, data)
-    values = [(name, float(value)) for name, value in (layers or {}).items()]
+    feed = None if data is None else batches(model, data)
+    values = amounts("layers", layers)
     numbers = (int32("windows", windows), int32("threads", threads), int32("report_samples", report_samples))
     with _reporting(progress) as report:
         factorized, figures = _core.factorize(
-            model._core, code, float(amount), spatial, *numbers, list(names), values, feed, report
+            model._core, code, float(amount), spatial, *numbers, _names("names", names), values, feed, report
         )
     return Result(Model(factorized), Report(figures))

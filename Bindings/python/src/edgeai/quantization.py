@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from . import _core
-from ._arrays import as_array
-from ._checks import int32
+from ._checks import int32, names, refusal
+from ._samples import batches, samples_of_a_run
 from ._text import bytes_text
-from .errors import ArgumentError
 from .model import Model
 from .report import Report
 
@@ -53,28 +52,6 @@ class Result:
         return self.report._repr_html_()
 
 
-def _batches(model: Model, data: Any) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
-    """Batches of contiguous arrays in the order of the model's inputs, from one array or any iterable of batches."""
-    names = [t.name for t in model.inputs]
-    data = as_array(data)
-    if isinstance(data, np.ndarray):
-        if len(names) != 1:
-            message = f"the model has {len(names)} inputs; give an iterable of tuples or mappings"
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-        # Sample by sample, so that progress moves and Ctrl-C is heard.
-        step = 1 if None in model.inputs[0].shape else len(data)
-        data = [data[i : i + step] for i in range(0, len(data), max(step, 1))]
-    for item in data:
-        if isinstance(item, Mapping):
-            missing = [name for name in names if name not in item]
-            if missing:
-                message = f"a batch has no array for input {missing[0]!r}"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=missing[0])
-            item = tuple(item[name] for name in names)
-        arrays = item if isinstance(item, (tuple, list)) else (item,)
-        yield tuple(np.asarray(as_array(a), order="C") for a in arrays)
-
-
 @contextlib.contextmanager
 def _bar(show: bool, total: int | None) -> Iterator[Callable[[int], object]]:
     """A tqdm progress bar, where it is wanted and installed."""
@@ -97,8 +74,8 @@ def quantize(
     recipe: Literal["int8"] = "int8",
     calibrator: Calibrator = "min-max",
     per_channel: bool = True,
-    ignore: Sequence[str] = (),
-    ignore_types: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
+    ignore_types: str | Sequence[str] = (),
     strict: bool = False,
     percentile: float = 99.99,
     momentum: float = 0.9,
@@ -112,12 +89,13 @@ def quantize(
     Args:
         model: A float model.
         data: Typical inputs, prepared as for running: one array of samples, or an iterable of batches (arrays, tuples of
-            arrays, or mappings by input name). About 100 samples are enough.
+            arrays, or mappings by input name). A model that fixes how many samples it takes is given as many at a time: their
+            number must be a multiple. About 100 samples are enough.
         recipe: ``"int8"`` is the one there is.
         calibrator: How the range of an activation follows from what was seen.
         per_channel: A weight scale for each output channel; False: one for each layer.
-        ignore: Names of operators that stay in float.
-        ignore_types: The same by operator type, such as ``"softmax"``.
+        ignore: Names of operators that stay in float, or one name.
+        ignore_types: The same by operator type, such as ``"softmax"``; one that no operator has is an error.
         strict: An operator that would stay in float without being listed is an error.
         percentile: For that calibrator: share of the values inside the range, in percent.
         momentum: For the moving average: weight of the past.
@@ -132,7 +110,12 @@ def quantize(
     """
     if recipe != "int8" or calibrator not in _CALIBRATORS:
         message = f"unknown recipe {recipe!r}" if recipe != "int8" else f"unknown calibrator {calibrator!r}; there are {list(_CALIBRATORS)}"
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+        raise refusal(message)
+    types = names("ignore_types", ignore_types)
+    known = sorted({op.type for op in model.ops}) if types else []
+    unknown = [name for name in types if name.lower() not in map(str.lower, known)]
+    if unknown:
+        raise refusal(f"ignore_types has {unknown[0]!r}; the model's operators are of the types {', '.join(known)}")
     calibration = _core.open_calibration(
         model._core,
         _CALIBRATORS[calibrator],
@@ -142,14 +125,14 @@ def quantize(
         int32("report_samples", report_samples),
         percentile,
         momentum,
-        list(ignore),
-        list(ignore_types),
+        names("ignore", ignore),
+        types,
         [(name, low, high) for name, (low, high) in (ranges or {}).items()],
         progress if callable(progress) else None,
     )
-    total = len(data) if isinstance(data, np.ndarray) else None
+    total = len(data) // samples_of_a_run(model.inputs) if isinstance(data, np.ndarray) and data.ndim > 0 else None
     with _bar(progress is True, total) as update:
-        for batch in _batches(model, data):
+        for batch in batches(model, data):
             before = calibration.samples()
             calibration.feed(batch)
             update(calibration.samples() - before)
@@ -163,4 +146,4 @@ def compare(model: Model, other: Model, data: Iterable[Any]) -> Report:
 
     Each runs with its deployed kernels; results are matched by name. ``data`` is as for :func:`quantize`.
     """
-    return Report(_core.compare(model._core, other._core, _batches(model, data)))
+    return Report(_core.compare(model._core, other._core, batches(model, data)))

@@ -364,8 +364,8 @@ class Session:
             trace_runs: The last so many are kept for :meth:`Profile.to_trace`, with each thread's share of a step. 0: none,
                 and no readings of the clock by the threads that share a step.
         """
+        runs, trace_runs = int32("runs", runs, least=1), int32("trace_runs", trace_runs, least=0)
         plan, arrays = self._plan_for(x)
-        trace_runs = int32("trace_runs", trace_runs)
         session = self._open(plan.model, plan.batch, profile=True, trace_runs=trace_runs, tuning=plan.core.tuning())
         try:
             session.run(arrays)
@@ -408,7 +408,7 @@ class Session:
 
 
 def _spin(spin_us: int | None) -> int:
-    return -1 if spin_us is None else int32("spin_us", spin_us)
+    return -1 if spin_us is None else int32("spin_us", spin_us, least=0)
 
 
 def _extent(max_extent: int | None) -> int:

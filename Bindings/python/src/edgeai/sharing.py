@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from . import _core
-from ._checks import int32
-from .quantization import Result, _batches
-from .errors import ArgumentError
+from ._checks import amounts, int32, names as _names, refusal
+from ._samples import batches
+from .quantization import Result
 from .model import Model
 from .pruning import Progress, _choice, _reporting
 from .report import Report
@@ -25,7 +25,7 @@ def share(
     start: Literal["linear", "density", "random"] = "linear",
     iterations: int = 100,
     seed: int = 0,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     layers: Mapping[str, int] | None = None,
     data: Any = None,
     windows: int = 256,
@@ -42,7 +42,7 @@ def share(
             weights drawn by ``seed``.
         iterations: Of k-means, at most.
         seed: For ``"random"``.
-        names: The layers to share; a name may end in ``*``. Default: all.
+        names: The layers to share; a name may end in ``*``, and one name needs no list. Default: all.
         layers: Bits of single layers by name; 0 leaves a layer as it is.
         data: Typical inputs as for :func:`edgeai.quantize`. With them a weight counts as much as its input varies, biases take
             the mean of the error, and the report is measured.
@@ -55,7 +55,7 @@ def share(
         The model and its report. The same inputs give the same bytes, with any number of threads.
     """
     if not 0 <= seed < 2**64:
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"seed is {seed}; it must be 0 up to 2**64 - 1")
+        raise refusal(f"seed is {seed}; it must be 0 up to 2**64 - 1")
     numbers = (
         int32("bits", bits),
         _choice("start", start, _STARTS),
@@ -65,10 +65,10 @@ def share(
         int32("threads", threads),
         int32("report_samples", report_samples),
     )
-    values = [(name, float(value)) for name, value in (layers or {}).items()]
-    feed = None if data is None else _batches(model, data)
+    values = amounts("layers", layers)
+    feed = None if data is None else batches(model, data)
     with _reporting(progress) as report:
-        shared, figures = _core.share(model._core, numbers, list(names), values, feed, report)
+        shared, figures = _core.share(model._core, numbers, _names("names", names), values, feed, report)
     return Result(Model(shared), Report(figures))
 
 
@@ -77,7 +77,7 @@ def binarize(
     values: Literal["binary", "ternary"] = "binary",
     *,
     threshold: float = 0.7,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     first: bool = False,
     last: bool = False,
     depthwise: bool = False,
@@ -94,8 +94,8 @@ def binarize(
         values: ``"binary"``: a is the mean magnitude of the filter (BWN, Rastegari et al. 2016). ``"ternary"``: weights above
             ``threshold`` times the mean magnitude stay, and a is the mean of their magnitudes (TWN, Li et al. 2016).
         threshold: For ``"ternary"``.
-        names: The layers to change; a name may end in ``*``. Default: all but the three kinds below. A layer that is named in
-            full is changed whatever its kind.
+        names: The layers to change; a name may end in ``*``, and one name needs no list. Default: all but the three kinds
+            below. A layer that is named in full is changed whatever its kind.
         first: Also layers that inputs reach through no other layer with weights.
         last: Also layers that reach outputs through no other.
         depthwise: Also depthwise layers.
@@ -119,9 +119,9 @@ def binarize(
         int32("threads", threads),
         int32("report_samples", report_samples),
     )
-    feed = None if data is None else _batches(model, data)
+    feed = None if data is None else batches(model, data)
     with _reporting(progress) as report:
-        made, figures = _core.binarize(model._core, numbers, list(names), feed, report)
+        made, figures = _core.binarize(model._core, numbers, _names("names", names), feed, report)
     return Result(Model(made), Report(figures))
 
 
@@ -134,7 +134,7 @@ def quantize_weights(
     biases: bool = True,
     damping: float = 0.01,
     sensitivity_samples: int = 16,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     layers: Mapping[str, float] | None = None,
     data: Any = None,
     windows: int = 256,
@@ -160,7 +160,7 @@ def quantize_weights(
             to each.
         sensitivity_samples: Each layer is rounded alone first, to see what its errors do to the outputs on so many samples; 0
             counts all layers the same.
-        names: The layers to round; a name may end in ``*``. Default: all.
+        names: The layers to round; a name may end in ``*``, and one name needs no list. Default: all.
         layers: Prices of single layers by name, times the common one; 0 leaves a layer as it is.
         data: Typical inputs as for :func:`edgeai.quantize`.
         windows: Windows of each sample that a convolution's inputs are measured on, at most.
@@ -182,8 +182,8 @@ def quantize_weights(
         int32("threads", threads),
         int32("report_samples", report_samples),
     )
-    values = [(name, float(value)) for name, value in (layers or {}).items()]
-    feed = None if data is None else _batches(model, data)
+    values = amounts("layers", layers)
+    feed = None if data is None else batches(model, data)
     with _reporting(progress) as report:
-        made, figures = _core.quantize_weights(model._core, numbers, list(names), values, feed, report)
+        made, figures = _core.quantize_weights(model._core, numbers, _names("names", names), values, feed, report)
     return Result(Model(made), Report(figures))

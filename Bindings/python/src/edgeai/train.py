@@ -20,7 +20,9 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array
-from ._checks import int32
+from ._checks import int32, path_bytes
+from ._checks import names as _names
+from ._samples import pieces
 from ._text import bytes_text
 from .model import Model
 from .optimizers import SGD, Adam, AdamW, Constant, Cosine, OneCycle, Optimizer, RMSprop, Schedule, Step
@@ -123,13 +125,14 @@ class Trainer:
         teacher: Model | None = None,
         teacher_share: float = 0.5,
         temperature: float = 1.0,
-        frozen: Sequence[str] = (),
+        frozen: str | Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         if loss not in _LOSSES:
             raise _error(f"unknown loss {loss!r}; there are {list(_LOSSES)}")
         if not -(2**63) <= seed < 2**63:
             raise _error(f"seed is {seed}; it must fit in 64 bits")
+        self._tensors = model.inputs
         self._inputs = [t.name for t in model.inputs]
         self._is_open = any(None in t.shape for t in model.inputs)
         self.batch = int32("batch", batch) if self._is_open else 1
@@ -155,7 +158,7 @@ class Trainer:
             model._core,
             options,
             isa,
-            [frozen] if isinstance(frozen, str) else list(frozen),
+            _names("frozen", frozen),
             None if teacher is None else teacher._core,
             [method._packed() for method in methods],
         )
@@ -198,11 +201,13 @@ class Trainer:
         return Metrics(*self._core.step(self._arrays(x), *self._targets(y)))
 
     def evaluate(self, x: Any, y: Any) -> Metrics:
-        """How good the model that :meth:`export` would give is on any number of samples; changes nothing. Arguments as for
-        :meth:`step`."""
+        """How good the model that :meth:`export` would give is on any number of samples, a multiple of that which the model
+        fixes if it does; changes nothing. Arguments as for :meth:`step`."""
         arrays = self._arrays(x)
         targets, are_labels = self._targets(y)
-        if not self._is_open or not arrays or arrays[0].ndim == 0 or len(arrays[0]) == 0 or any(len(a) != len(targets) for a in arrays):
+        if not self._is_open:
+            return self._evaluate_fixed(arrays, targets, are_labels)
+        if not arrays or arrays[0].ndim == 0 or len(arrays[0]) == 0 or any(len(a) != len(targets) for a in arrays):
             return Metrics(*self._core.evaluate(arrays, targets, are_labels))
         # In pieces, so that Ctrl-C is heard.
         piece = self.batch * max(1024 // self.batch, 1)
@@ -210,6 +215,17 @@ class Trainer:
             self._core.evaluate(tuple(a[i : i + piece] for a in arrays), targets[i : i + piece], are_labels)
             for i in range(0, len(targets), piece)
         ]
+        return _mean(found)
+
+    def _evaluate_fixed(self, arrays: tuple[Array, ...], targets: Array, are_labels: bool) -> Metrics:
+        """The same of a model that fixes how many samples it takes: as many at a time."""
+        runs = pieces(self._tensors, arrays)
+        if len(runs) < 2:
+            return Metrics(*self._core.evaluate(arrays, targets, are_labels))
+        rows, rest = divmod(len(targets) if targets.ndim else 0, len(runs))
+        if rest or not rows:
+            raise _error(f"there are {targets.size} targets for {len(runs)} runs of the model's samples")
+        found = [self._core.evaluate(run, targets[i * rows : (i + 1) * rows], are_labels) for i, run in enumerate(runs)]
         return _mean(found)
 
     # ---- Epochs
@@ -334,7 +350,7 @@ class Trainer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a checkpoint, whole or not at all: everything that a trainer made of the same model, options and methods needs to go
         on to the same bits, with any number of threads."""
-        self._core.save(os.fsencode(path))
+        self._core.save(path_bytes(path))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Goes on from a checkpoint. After an error the trainer is as before.
@@ -343,7 +359,7 @@ class Trainer:
             ShapeError: It is another trainer's; the tensor is named.
             ModelError, FileError, ArgumentError: It cannot be read, or is no checkpoint.
         """
-        self._core.load(os.fsencode(path))
+        self._core.load(path_bytes(path))
 
     def to_bytes(self) -> bytes:
         """The checkpoint that :meth:`save` would write."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal
 
-from .errors import ArgumentError
+from ._checks import amounts, refusal
 
 _BINARY: dict[str, int] = {"binary": 0, "xnor": 1, "ternary": 2}
 Layers = list[tuple[str, float]]
@@ -27,11 +27,10 @@ class Method:
         for entry in fields(self):  # type: ignore[arg-type]
             value = getattr(self, entry.name)
             if entry.name in lists:
-                lists[entry.name] = [(name, float(number)) for name, number in value.items()]
+                lists[entry.name] = amounts(entry.name, value)
             elif isinstance(value, str):
                 if value not in _BINARY:
-                    message = f"unknown {entry.name} {value!r}; there are {list(_BINARY)}"
-                    raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+                    raise refusal(f"unknown {entry.name} {value!r}; there are {list(_BINARY)}")
                 numbers[entry.name] = _BINARY[value]
             else:
                 numbers[entry.name] = value
