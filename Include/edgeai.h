@@ -373,7 +373,8 @@ EDGEAI_API edgeai_status edgeai_model_metadata_at(const edgeai_model *model, siz
 /* The value of a key, or NULL. Since 0.1. */
 EDGEAI_API const char *edgeai_model_metadata_find(const edgeai_model *model, const char *key);
 /* Sets the value of a key; NULL removes it. Metadata strings handed out before are no longer valid.
- * Memory: the texts. Since 0.1. */
+ * Memory: the texts. Errors: INVALID_ARGUMENT (no key), LIMIT_EXCEEDED (a key of more than 4096 bytes, or a value of more than
+ * 1 GiB, which no file would open with). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_metadata_set(edgeai_model *model, const char *key, const char *value, edgeai_error *error);
 
 /* Writes the model as a `.edgeai` file, whole or not at all (a temporary file, then a rename, which keeps the mode of a file that

@@ -245,7 +245,8 @@ EDGEAI_API void edgeai_factorize_options_init(edgeai_factorize_options *options,
  * saves: of m x n weights the rank c with c (m + n) < m n. Dense layers and 1x1 convolutions by singular values (runtime layer
  * compression, reconstructed from Lane et al. 2016), with data those of the layer's result; k x k kernels as k x 1 and 1 x k
  * (spatial SVD, Jaderberg et al. 2014). The second layer has the operator's name, result, bias, activation and residual; the
- * first is called NAME/factor. options, data and report as for edgeai_prune.
+ * first is called NAME/factor, or NAME/factor/2 and so on where an operator has that name. options, data and report as for
+ * edgeai_prune.
  * Memory: the new model, the samples, a session, and of each layer some square matrices. A layer whose smaller side is s takes
  * a time that grows with s^3: 4096 is some minutes.
  * Errors: as edgeai_prune. Since 0.1. */
@@ -382,7 +383,7 @@ typedef struct edgeai_compress_options {
   int32_t scan_samples;          /* so many of the judging samples measure the noise of single layers; default 8 */
   int32_t threads;               /* for running models; default 1 */
   void *state;                   /* optional: state_bytes of memory, zeroed before the first call. Holds what was measured, also
-                                  * after an error: the same call with it goes on from there */
+                                  * after an error: the same call with it goes on from there, with another target too */
   size_t state_bytes;            /* as edgeai_compress_state_bytes says */
   edgeai_progress_fn progress;   /* optional */
   void *progress_context;
@@ -405,8 +406,8 @@ EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, 
  * The result does not depend on the old model. report: optional; its stages are the original and the result.
  * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
  * Memory: a model for each level (9 with GRID, 7 with BLOCKS), the samples, a session of both.
- * Errors: INVALID_ARGUMENT (an option, no data, a state of another search), SHAPE_MISMATCH, LIMIT_EXCEEDED (the target cannot be
- * reached; the message says what can), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), SHAPE_MISMATCH, LIMIT_EXCEEDED (the
+ * target cannot be reached; the message says what can), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_compress(const edgeai_model *model, const edgeai_compress_options *options, edgeai_data_fn data,
                                          void *context, edgeai_model **compressed, edgeai_report **report, edgeai_error *error);
 

@@ -281,8 +281,8 @@ EDGEAI_API edgeai_status edgeai_trainer_save_memory(const edgeai_trainer *traine
                                                     edgeai_error *error);
 
 /* Goes on from a checkpoint. The bytes may come from anywhere. After an error the trainer is as before.
- * Errors: any 2xx, IO, INVALID_ARGUMENT (no checkpoint), SHAPE_MISMATCH naming the tensor (a checkpoint of another trainer).
- * Since 0.1. */
+ * Errors: any 2xx, IO, INVALID_ARGUMENT (no checkpoint), SHAPE_MISMATCH naming the tensor, or both optimizers (a checkpoint of
+ * another trainer). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_trainer_load_file(edgeai_trainer *trainer, const char *path, edgeai_error *error);
 EDGEAI_API edgeai_status edgeai_trainer_load_memory(edgeai_trainer *trainer, const void *data, size_t size, edgeai_error *error);
 

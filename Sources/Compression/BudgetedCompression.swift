@@ -61,7 +61,7 @@ extension Graph {
     guard !ladder.layers.isEmpty else { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
     let stateBytes = try searchStateBytes(options)
     let ownState = try Storage.allocate(stateBytes)
-    let table = try NoiseTable(options.state ?? ownState.base, ladder, samples)
+    let table = try NoiseTable(options.state ?? ownState.base, stateBytes, ladder, samples, scanSamples: options.scanSamples)
     let noise = try table.measured(meter, options.progress)
     withExtendedLifetime(ownState) {}
     let isTimed = options.isTimed(target)

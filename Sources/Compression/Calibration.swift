@@ -111,16 +111,18 @@ public final class Calibration {
     guard sampleCount > 0 else { throw EdgeError(.invalidArgument, "the calibration has seen no samples") }
     var ranges = [ValueRange?](repeating: nil, count: graph.values.count)
     var ignored = [Int](repeating: 0, count: graph.values.count)
-    for (done, entry) in observers.enumerated() {
+    // The call may end here for want of memory and be made again: nothing of the calibration changes before all is there, and no
+    // second reference to its observers is left behind.
+    for done in observers.indices {
       if let progress = options.progress, !progress("ranges", done, observers.count) {
         throw EdgeError(.cancelled, "calibration was cancelled")
       }
-      ranges[entry.value] = entry.observer.range()
-      ignored[entry.value] = entry.observer.ignored
+      ranges[observers[done].value] = observers[done].observer.range()
+      ignored[observers[done].value] = observers[done].observer.ignored
     }
-    isFinished = true
     var result = CalibrationResult(ranges: ranges, ignored: ignored, samples: sampleCount)
     for (value, range) in known.enumerated() where range != nil { (result.ranges[value], result.isKnown[value]) = (range, true) }
+    isFinished = true
     return result
   }
 }

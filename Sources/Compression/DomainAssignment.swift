@@ -10,8 +10,8 @@ import Graph
 ///   so the conversion happens once and early.
 /// - A layer normalization is integer where an integer node makes its input.
 /// - What belongs to a branch or a loop stays in float.
-/// - So do infinities, and results that no single scale of 8 bits holds, with what computes with them and what is
-///   computed for it alone: normalizations that are composed of other operators, masks of attention.
+/// - So do infinities, ranges beyond the scales there are, and results that no single scale of 8 bits holds, with what computes
+///   with them and what is computed for it alone: normalizations that are composed of other operators, masks of attention.
 /// - Nodes without weights that lie between float nodes only would need two conversions each: they stay in float.
 final class DomainAssignment {
   enum Domain: Equatable {
@@ -79,6 +79,14 @@ final class DomainAssignment {
     if QuantizationParameters.natural(node.op) == nil { needed += node.outputs }
     for value in needed where ranges[value] == nil {
       return .float(Text("calibration saw no finite value of \(graph.values[value].name)"))
+    }
+    // A small constant that is added, as against a division by 0, may round to 0; one that multiplies may not.
+    var addsConstants = false
+    if case .binary(let function, _) = node.op { addsConstants = function != .multiply && function != .divide }
+    for value in needed where !addsConstants || graph.values[value].constant == nil {
+      guard let range = ranges[value], !QuantizationParameters.hasScale(range) else { continue }
+      let what: Text = range.widthWithZero < 1 ? "narrow" : "wide"
+      return .float(Text("the range of \(graph.values[value].name) is too \(what) for a scale of 8 bits"))
     }
     // Differences of 8 are all or nothing to it, and a step would be more.
     if case .softmax = node.op, let range = ranges[node.inputs[0]], range.widthWithZero > 2048 {

@@ -7,8 +7,9 @@ import Graph
 /// - The range of an activation is first widened to contain 0, which is then an exact integer.
 /// - A tensor whose values are all the same number c has scale |c| / 128: c is exactly representable, and values
 ///   between 0 and 2c still fit should they differ later. All zero: scale 1, zero point 0.
-/// - Scales lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. A narrower
-///   tensor rounds towards 0, a wider one saturates.
+/// - Scales lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. What computes or reads an
+///   activation of another scale stays in float (`DomainAssignment`). A narrower row of weights or constant summand rounds
+///   towards 0, a wider one saturates.
 public enum QuantizationParameters {
   public static var minimumScale: Float { 0x1p-40 }
   public static var maximumScale: Float { 0x1p40 }
@@ -16,15 +17,23 @@ public enum QuantizationParameters {
   /// uint8 parameters of an activation.
   public static func activation(_ range: ValueRange) -> Quantization {
     if range.min == range.max {
-      let magnitude = range.min.magnitude
-      guard magnitude > 0 else { return Quantization(scale: 1, zeroPoint: 0) }
-      return Quantization(scale: bounded(Double(magnitude) / 128), zeroPoint: range.min > 0 ? 0 : 255)
+      guard range.min != 0 else { return Quantization(scale: 1, zeroPoint: 0) }
+      return Quantization(scale: bounded(exactScale(range)), zeroPoint: range.min > 0 ? 0 : 255)
     }
-    let low = min(Double(range.min), 0)
-    let high = max(Double(range.max), 0)
-    let scale = bounded((high - low) / 255)
-    let zeroPoint = roundHalfEven(-low / Double(scale))
+    let scale = bounded(exactScale(range))
+    let zeroPoint = roundHalfEven(-min(Double(range.min), 0) / Double(scale))
     return Quantization(scale: scale, zeroPoint: Int32(min(max(zeroPoint, 0), 255)))
+  }
+
+  /// Of an activation, before it is bounded; 0 where all values are.
+  private static func exactScale(_ range: ValueRange) -> Double {
+    range.min == range.max ? Double(range.min.magnitude) / 128 : range.widthWithZero / 255
+  }
+
+  /// Whether an activation's range has a scale within the bounds.
+  static func hasScale(_ range: ValueRange) -> Bool {
+    let scale = exactScale(range)
+    return scale == 0 || scale >= Double(minimumScale) && scale <= Double(maximumScale)
   }
 
   /// Parameters an operator's mathematics gives its result; nil when calibration decides.

@@ -51,6 +51,15 @@ public func edgeai_model_metadata_set(
     let model = try object(model, ModelHandle.self, "model")
     let key = try text(key, "key")
     guard !key.isEmpty else { throw EdgeError(.invalidArgument, "key is empty") }
-    try model.setMetadata(key, value == nil ? nil : try text(value, "value"))
+    let value = value == nil ? nil : try text(value, "value")
+    // What is in a model can be saved, and what is saved can be opened.
+    let limits = Limits()
+    if value != nil, key.utf8.count > limits.maximumNameBytes {
+      throw EdgeError(.limitExceeded, "a key has \(key.utf8.count) bytes, the limit is \(limits.maximumNameBytes): '\(key)'")
+    }
+    if let value, value.utf8.count > limits.maximumMetadataBytes {
+      throw EdgeError(.limitExceeded, "a value has \(value.utf8.count) bytes, the limit is \(limits.maximumMetadataBytes): that of '\(key)'")
+    }
+    try model.setMetadata(key, value)
   }
 }

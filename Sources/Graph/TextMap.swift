@@ -37,6 +37,28 @@ public struct TextMap {
     return true
   }
 
+  /// Adds a name, or where it is there the first of NAME/2, NAME/3 and so on that is not; gives what was added.
+  @inline(never)
+  public mutating func insertApart(_ name: Text) -> Text {
+    guard let known = self[name] else {
+      set(name, 1)
+      return name
+    }
+    // The number is the last one tried, so that many equal names take no longer than as many different ones.
+    var number = max(known, 1)
+    var own = name
+    repeat {
+      number += 1
+      own = TextMap.numbered(name, number)
+    } while self[own] != nil
+    set(name, number)
+    set(own, 1)
+    return own
+  }
+
+  /// The name that `insertApart` gives to the `number`-th of one name.
+  public static func numbered(_ name: Text, _ number: Int) -> Text { Text("\(name)/\(number)") }
+
   /// Where a name is, or would stand. The step comes from other bits of the hash than the start, so that a file full of
   /// names made to meet in one place does not make a long way.
   private func slot(_ key: Text) -> Int {

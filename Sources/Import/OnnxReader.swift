@@ -84,7 +84,7 @@ final class OnnxReader {
     while let field = try message.nextField() {
       switch field.number {
       case 1: key = try name(&message, field)
-      case 2: value = try message.string(field, maximumBytes: limits.maximumTensorBytes)
+      case 2: value = try message.string(field, maximumBytes: limits.maximumMetadataBytes)
       default: try message.skip(field)
       }
     }

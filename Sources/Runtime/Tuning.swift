@@ -22,7 +22,7 @@ public enum StepChoices: Sendable {
 
 /// The choices of a plan as words, for other sessions of the same model:
 ///
-///     "EATUNE01"; checksum of what follows this word; set | threads << 32 | precision << 48; one choice a step
+///     "EATUNE01"; checksum of what follows this word; set | steps << 8 | threads << 32 | precision << 48; one choice a step
 ///
 /// They may come from anywhere: nothing is believed that the plan does not confirm.
 enum Tuning {
@@ -33,14 +33,18 @@ enum Tuning {
   static func mismatch(_ message: Text) -> EdgeError { EdgeError(.tuningMismatch, message) }
 
   static func words(_ steps: [LoweredStep], _ options: SessionOptions) -> [UInt64] {
-    var words = [magic, 0, machine(options)]
+    var words = [magic, 0, machine(options, steps: steps.count)]
     for step in steps { words.append(step.choice) }
     words[1] = words.withUnsafeBytes { checksum($0) }
     return words
   }
 
   /// What a tuning is for besides its steps.
-  static func machine(_ options: SessionOptions) -> UInt64 { UInt64(options.isa?.rawValue ?? 0) | UInt64(options.threads) << 32 | UInt64(options.precision.rawValue) << 48 }
+  static func machine(_ options: SessionOptions, steps: Int) -> UInt64 {
+    UInt64(options.isa?.rawValue ?? 0) | (UInt64(steps) & mostSteps) << 8 | UInt64(options.threads) << 32 | UInt64(options.precision.rawValue) << 48
+  }
+
+  private static let mostSteps: UInt64 = 0xFF_FFFF
 
   private static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     UInt64(ep_crc32c(0, bytes.baseAddress.map { $0 + 16 }, bytes.count &- 16))
@@ -48,11 +52,14 @@ enum Tuning {
 
   /// Reads words from a caller's bytes. Throws `tuningMismatch` where they were not written by this version.
   static func words(_ bytes: UnsafeRawBufferPointer) throws(EdgeError) -> [UInt64] {
+    func word(_ index: Int) -> UInt64 { bytes.loadUnaligned(fromByteOffset: index &* 8, as: UInt64.self) }
+    // A caller's number of bytes may be wrong: no more is read than a tuning with this head has.
+    let count = bytes.count / 8
+    guard bytes.count % 8 == 0, count >= headerWords, word(0) == magic, word(2) >> 8 & mostSteps == UInt64(count - headerWords),
+      word(1) == checksum(bytes)
+    else { throw mismatch("the tuning is damaged, or of another version") }
     var words: [UInt64] = []
-    while words.count < bytes.count / 8 { words.append(bytes.loadUnaligned(fromByteOffset: words.count &* 8, as: UInt64.self)) }
-    guard bytes.count % 8 == 0, words.count >= headerWords, words[0] == magic, words[1] == checksum(bytes) else {
-      throw mismatch("the tuning is damaged, or of another version")
-    }
+    while words.count < count { words.append(word(words.count)) }
     return words
   }
 }
@@ -108,7 +115,7 @@ extension Lowering {
   /// Shares out the steps as a tuning says, once their units are known. Throws `tuningMismatch` where it is of something else,
   /// or of choices that the steps did not come out as, because they cannot.
   func apply(_ tuning: [UInt64], _ options: SessionOptions) throws(EdgeError) {
-    guard tuning.count == steps.count &+ Tuning.headerWords, tuning[2] == Tuning.machine(options) else {
+    guard tuning.count == steps.count &+ Tuning.headerWords, tuning[2] == Tuning.machine(options, steps: steps.count) else {
       throw Tuning.mismatch("the tuning is of another model, instruction set or number of threads")
     }
     for index in steps.indices {

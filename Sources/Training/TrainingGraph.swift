@@ -8,6 +8,9 @@ import Graph
 /// Methods work on it. A parameter is an input that keeps its value between steps (state); `effective` is what the layers read
 /// in its place. A kept input is one the trainer fills, once or before some steps, and nodes do not change.
 public final class TrainingGraph {
+  /// Of a state; the rest of what a reader takes is for what sets equal names apart.
+  private static var longestName: Int { Limits().maximumNameBytes - 32 }
+
   public struct Parameter {
     /// The constant's, in the model.
     public let name: Text
@@ -46,6 +49,7 @@ public final class TrainingGraph {
   }
 
   struct State {
+    /// In a checkpoint, where no other state or kept input has it.
     let name: Text
     let input: ValueID
     let initial: TensorData?
@@ -64,6 +68,8 @@ public final class TrainingGraph {
   public private(set) var layers: [Layer] = []
   private(set) var states: [State] = []
   private(set) var kept: [KeptInput] = []
+  /// Names that a checkpoint has.
+  private var savedNames = TextMap()
   /// Running statistics: states that stand for constants of the model.
   private(set) var statistics: [(model: ValueID, state: ValueID)] = []
   private var running: [(normalization: Text, mean: ValueID, variance: ValueID)] = []
@@ -116,6 +122,8 @@ public final class TrainingGraph {
     graph.outputs = []
     number = try addKept("number", .int64, Shape([]), nil)
     rates = try addKept("rates", .float32, Shape([8]), nil)
+    // Neither is in a checkpoint: others may have their names there.
+    savedNames = TextMap()
     try findParameters(names, learning, isFrozen)
     try normalizeByBatch(isFrozen)
     logits = output
@@ -216,6 +224,7 @@ public final class TrainingGraph {
 
   /// An input that the trainer keeps; zeros without `initial`.
   public func addKept(_ name: Text, _ dtype: DType, _ shape: Shape, _ initial: TensorData?) throws(EdgeError) -> ValueID {
+    let name = savedName(name)
     let value = graph.addValue(Value(name: name, dtype: dtype, shape: shape))
     kept.append(KeptInput(name: name, input: value, initial: initial))
     return value
@@ -223,9 +232,16 @@ public final class TrainingGraph {
 
   /// A float32 value that one step leaves to the next; `setState` says what it becomes.
   public func addState(_ name: Text, _ shape: Shape, _ initial: TensorData?) throws(EdgeError) -> ValueID {
+    let name = savedName(name)
     let value = graph.addValue(Value(name: name, dtype: .float32, shape: shape))
     states.append(State(name: name, input: value, initial: initial))
     return value
+  }
+
+  /// The name, or one like it where another state or kept input has it. What no file may be called has a number alone.
+  private func savedName(_ name: Text) -> Text {
+    let isFit = !name.isEmpty && name.utf8.count <= TrainingGraph.longestName
+    return savedNames.insertApart(isFit ? name : "state")
   }
 
   public func setState(_ input: ValueID, to output: ValueID) {

@@ -248,6 +248,48 @@ static edgeai_status everything(const char *path) {
   return status;
 }
 
+/* A calibration that finds no memory to finish, at each of its blocks, takes more samples, finishes then, and is quantized with. */
+static void finishes_running_dry(const char *path) {
+  edgeai_model_options options;
+  edgeai_tensor_info info;
+  static float sample[1 << 16];
+  edgeai_span span;
+  edgeai_status status = EDGEAI_ERROR_OUT_OF_MEMORY;
+  long n, refused = 0;
+  edgeai_model_options_init(&options, sizeof options);
+  options.allocator = &allocator;
+  info.struct_size = sizeof info;
+  for (n = 0; n < 1000 && status == EDGEAI_ERROR_OUT_OF_MEMORY; n++) {
+    edgeai_model *model = NULL, *quantized = NULL;
+    edgeai_calibration *calibration = NULL;
+    budget = -1;
+    CHECK_STATUS(edgeai_model_open_file(path, &options, &model, &error), EDGEAI_OK);
+    CHECK_STATUS(edgeai_model_input_info(model, 0, &info, &error), EDGEAI_OK);
+    span.data = sample;
+    span.bytes = (size_t)info.bytes;
+    CHECK_STATUS(edgeai_calibration_create(model, NULL, &calibration, &error), EDGEAI_OK);
+    CHECK_STATUS(edgeai_calibration_feed(calibration, &span, 1, &error), EDGEAI_OK);
+    taken = 0;
+    budget = n;
+    status = edgeai_calibration_finish(calibration, &error);
+    budget = -1;
+    if (status) {
+      CHECK_STATUS(status, EDGEAI_ERROR_OUT_OF_MEMORY);
+      CHECK_STATUS(edgeai_calibration_feed(calibration, &span, 1, &error), EDGEAI_OK);
+      CHECK_STATUS(edgeai_calibration_finish(calibration, &error), EDGEAI_OK);
+      refused++;
+    }
+    CHECK_STATUS(edgeai_quantize(calibration, &quantized, NULL, &error), EDGEAI_OK);
+    edgeai_calibration_destroy(calibration);
+    edgeai_model_destroy(quantized);
+    edgeai_model_destroy(model);
+  }
+  CHECK(status == EDGEAI_OK && refused > 0);
+  CHECK(!wrong_size);
+  taken = live_blocks = live_bytes = 0; /* objects that a call ran dry on may stay */
+  printf("finishing a calibration: out of memory at %ld blocks\n", refused);
+}
+
 /* Threads of this process. A thread that was joined may be listed for a moment more, so this waits for `expected`. */
 static int threads_become(int expected) {
   int count = 0, tries;
@@ -378,6 +420,7 @@ int main(int argc, char **argv) {
   steps_allocate_nothing();
   training_running_dry();
   failing_steps_running_dry();
+  finishes_running_dry(argv[1]);
 
   budget = -1;
   before = heap_calls;

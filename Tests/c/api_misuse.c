@@ -466,6 +466,9 @@ static void tunings(const edgeai_model *model) {
     CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
     options.isa = NULL;
   }
+  options.tuning_bytes = (uint64_t)1 << 60; /* more than there are: they are not read */
+  CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+  options.tuning_bytes = bytes;
   for (i = 0; i < bytes; i++) {
     blob[i] ^= 0x40;
     CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);

@@ -142,6 +142,11 @@ int main(int argc, char **argv) {
   TRY(model, (options.state = state, options.state_bytes = state_bytes - 1), two_samples, NULL, bad);
   TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, EDGEAI_OK);
   TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, EDGEAI_OK);
+  TRY(model, (options.state = state, options.state_bytes = state_bytes, options.scan_samples = 3), two_samples, NULL, bad);
+  state[state_bytes - 1] ^= 1;
+  TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, bad);
+  state[state_bytes - 1] ^= 1;
+  TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, EDGEAI_OK);
   state[0] ^= 1;
   TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, bad);
   free(state);

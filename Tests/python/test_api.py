@@ -404,6 +404,15 @@ def test_metadata(tmp_path: Path) -> None:
     assert again.source == "edgeai"
 
 
+def test_metadata_that_is_set_can_be_saved_and_loaded() -> None:
+    model = edgeai.load(CLASSIFIER)
+    model.set_metadata("k" * 4096, "v" * ((1 << 20) + 1))
+    for coding in ("none", "adaptive"):
+        assert edgeai.load(model.to_bytes(coding=coding)).metadata == model.metadata
+    with pytest.raises(edgeai.LimitError, match="4097 bytes, the limit is 4096: 'kkk"):
+        model.set_metadata("k" * 4097, "")
+
+
 @pytest.mark.parametrize("which", ["float", "int8"])
 def test_save_load_save_gives_the_same_bytes(
     which: str, classifier: edgeai.Model, quantized: edgeai.Result, subset: dict[str, np.ndarray], tmp_path: Path

@@ -171,6 +171,13 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path: pathlib.Path) -> None:
     assert (np.frombuffer(state.read_bytes()[8:]) >= 0).all()
     with pytest.raises(edgeai.ArgumentError, match="another"):
         edgeai.compress(MODEL, DATA[:5], target_bytes=WHOLE // 3, checkpoint=state)
+    with pytest.raises(edgeai.ArgumentError, match="another"):
+        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state, scan_samples=2)
+    whole = state.read_bytes()
+    for place in (4, 8, 30, len(whole) - 1):
+        state.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(edgeai.ArgumentError, match="damaged"):
+            edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
 
 
 def test_a_recipe_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

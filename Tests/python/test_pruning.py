@@ -194,6 +194,22 @@ def test_a_matrix_of_rank_three(tmp_path: Path) -> None:
         assert np.allclose(edgeai.Session(edgeai.load(tmp_path / name))(x), x @ w.T, atol=1e-4)
 
 
+def test_factors_of_factors_have_names_of_their_own() -> None:
+    model = edgeai.architectures.mlp([64, 64, 10])
+    once = edgeai.factorize(model, 8, rank="count", names=["fc1"]).model
+    result = edgeai.factorize(once, 4, rank="count", names=["fc1*"])
+    assert [op.name for op in result.model.ops][:4] == ["fc1/factor/factor", "fc1/factor", "fc1/factor/2", "fc1"]
+    named = [tensor.name for tensor in result.model.tensors]
+    assert len(set(named)) == len(named)
+    # Each layer's numbers are those of its two parts.
+    assert [layer.kept for layer in result.report.layers if layer.kept] == [4 * (64 + 8), 4 * (8 + 64), 640]
+    x, labels = np.ones((4, 64), np.float32), np.arange(4)
+    trainer, again = (edgeai.train.Trainer(result.model, batch=4) for _ in range(2))
+    trainer.step(x, labels)
+    again.load_bytes(trainer.to_bytes())
+    assert again.step(x, labels) == trainer.step(x, labels)
+
+
 def test_command_line(tmp_path: Path, samples: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", samples[:8])
     output = str(tmp_path / "small.edgeai")

@@ -465,3 +465,18 @@ def test_attention(mask: float | str) -> None:
     if mask in ("causal", -np.inf):
         assert "not finite" in reasons(result)["Softmax"]
     assert result.report.sqnr_db > 25
+
+
+def test_ranges_that_no_scale_has_stay_float() -> None:
+    """Scales lie in 2^-40 ... 2^40: beyond, all numbers would round to zero, or saturate."""
+    random = np.random.default_rng(1)
+    w = random.standard_normal((8, 8)).astype(np.float32)
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["h"], name="layer", transB=1), helper.make_node("Relu", ["h"], ["y"])]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 8)}, ["y"], {"w": w}))
+    for size, what in ((1e-13, "narrow"), (1e16, "wide")):
+        x = (size * random.standard_normal((32, 8))).astype(np.float32)
+        result = edgeai.quantize(model, x)
+        assert [layer.reason for layer in result.report.layers] == [f"the range of x is too {what} for a scale of 8 bits"]
+        assert np.array_equal(edgeai.Session(result.model)(x), edgeai.Session(model)(x))
+        with pytest.raises(edgeai.UnsupportedOpError, match=what):
+            edgeai.quantize(model, x, strict=True)

@@ -279,8 +279,14 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     before = trainer.to_bytes()
     with pytest.raises(edgeai.ShapeError, match="checkpoint"):
         trainer.load_bytes(train.Trainer(architectures.mlp([6, 5, 3])).to_bytes())
-    with pytest.raises(edgeai.ShapeError, match="checkpoint"):
+    with pytest.raises(edgeai.ShapeError, match="'adam'.*'sgd'"):
         trainer.load_bytes(train.Trainer(small(), optimizer=train.Adam()).to_bytes())
+    masked = train.Trainer(small(), batch=32, methods=[train.MagnitudePruning(0.5)])
+    with pytest.raises(edgeai.ShapeError, match="'fc1/weights/mask' is none of the trainer's") as error:
+        trainer.load_bytes(masked.to_bytes())
+    assert error.value.tensor == "fc1/weights/mask"
+    with pytest.raises(edgeai.ShapeError, match="has no 'fc1/weights/mask'"):
+        masked.load_bytes(before)
     with pytest.raises(edgeai.ArgumentError, match="no.* checkpoint"):
         trainer.load_bytes(small().to_bytes())
     with pytest.raises(edgeai.FileError):
@@ -289,6 +295,43 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
         with pytest.raises(edgeai.EdgeAIError):
             trainer.load_bytes(before[:length])
     assert trainer.to_bytes() == before
+
+
+@pytest.mark.parametrize(("kind", "other"), [(train.SGD, train.RMSprop), (train.Adam, train.AdamW)])
+def test_a_checkpoint_is_of_its_optimizer(kind: Any, other: Any) -> None:
+    """Those with as many moments do not mean the same by them."""
+    first, second = (train.Trainer(small(), optimizer=optimizer(1e-3)) for optimizer in (kind, other))
+    for trainer, foreign, names in ((first, second, (other, kind)), (second, first, (kind, other))):
+        with pytest.raises(edgeai.ShapeError, match="(?i)'{}'.*'{}'".format(*(name.__name__ for name in names))):
+            trainer.load_bytes(foreign.to_bytes())
+
+
+def test_a_checkpoint_tells_equal_names_apart() -> None:
+    x, labels = points(32)
+
+    def taking(*names: str) -> bytes:
+        """Layers whose weights have names that methods and optimizers give."""
+        widths = [6, *[5] * (len(names) - 1), 3]
+        tensors = {name: np.full((m, n), 0.1, np.float32) for name, n, m in zip(names, widths, widths[1:], strict=False)}
+        values = ["x", *(f"h{i}" for i in range(len(names)))]
+        nodes = [helper.make_node("Gemm", [a, w, ""], [b], transB=1) for a, w, b in zip(values, names, values[1:], strict=False)]
+        return small_model(nodes, {"x": ("n", 6)}, values[-1:], tensors)
+
+    def rounding(layer: str) -> train.QuantizationAware:
+        return train.QuantizationAware(0, layers={layer: 8}, delay=1)
+
+    cases: list[tuple[edgeai.Model, list[Any]]] = [
+        (small(), [train.MagnitudePruning(0.5, last=1, every=1), train.NetworkSurgery(kept=0.5, last=1)]),
+        (small(), [rounding("fc1"), rounding("fc3")]),
+        (edgeai.load(taking("w", "w/mask", "w/moment 0", "number")), [train.MagnitudePruning(0.5, last=1, every=1)]),
+        (edgeai.load(taking("w" * 4096, "v")), []),
+    ]
+    for model, methods in cases:
+        trainer, again = (train.Trainer(model, optimizer=train.Adam(1e-2), batch=32, methods=methods) for _ in range(2))
+        trainer.step(x, labels)
+        again.load_bytes(trainer.to_bytes())
+        assert again.step(x, labels) == trainer.step(x, labels)
+        assert again.to_bytes() == trainer.to_bytes()
 
 
 # ---- What stays

@@ -8,7 +8,8 @@ import Graph
 ///                                             Runtime layer compression of Lane et al. 2016; the equations are a reconstruction
 ///     spatial       W [O x KW, KH x C] so     KH x 1, C -> c, then 1 x KW, c -> O (Jaderberg et al. 2014)
 ///
-/// The second layer keeps the node's name, result, bias, activation and residual.
+/// The second layer keeps the node's name, result, bias, activation and residual. The names of the first one, of its weights and of
+/// its result have a number where they are taken, as they are when the layer has been factorized before.
 struct Factorization {
   private let pass: StatisticsPass
   private let original: Graph
@@ -16,8 +17,10 @@ struct Factorization {
   private var graph: Graph
   /// For each node of the original the layer that comes before it.
   private var parts: [Node?]
+  private var nodeNames = TextMap()
+  private var valueNames = TextMap()
 
-  /// What the first of the two layers that a node becomes is called.
+  /// What the first of the two layers that a node becomes is called, unless another has that name (`TextMap.insertApart`).
   static func name(of node: Text) -> Text { node + "/factor" }
 
   init(_ graph: Graph, _ options: FactorizeOptions) throws(EdgeError) {
@@ -27,6 +30,8 @@ struct Factorization {
     self.options = options
     pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
     parts = [Node?](repeating: nil, count: graph.nodes.count)
+    for node in graph.nodes { _ = nodeNames.insert(node.name) }
+    for value in graph.values { _ = valueNames.insert(value.name) }
   }
 
   /// A layer as a matrix.
@@ -264,10 +269,12 @@ struct Factorization {
     } else {
       firstOp = .dense(.none)
     }
-    let a = try graph.addConstant(Factorization.name(of: weights), .float32, firstShape, first.floatArray(rank * matrix.columns))
+    let firstName = valueNames.insertApart(Factorization.name(of: weights))
+    let a = try graph.addConstant(firstName, .float32, firstShape, first.floatArray(rank * matrix.columns))
     let b = try graph.addConstant(weights, .float32, secondShape, second(vectors, matrix, rank))
-    let name = Factorization.name(of: node.name)
-    let between = try graph.addNode(firstOp, name: name, inputs: [node.inputs[0], a], outputNames: [Factorization.name(of: result)])
+    let name = nodeNames.insertApart(Factorization.name(of: node.name))
+    let resultName = valueNames.insertApart(Factorization.name(of: result))
+    let between = try graph.addNode(firstOp, name: name, inputs: [node.inputs[0], a], outputNames: [resultName])
     parts[layer.node] = graph.nodes.removeLast()
     node.op = secondOp
     node.inputs[0] = between[0]

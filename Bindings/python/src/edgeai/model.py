@@ -174,7 +174,11 @@ class Model:
         return self._core.metadata()
 
     def set_metadata(self, key: str, value: str | None) -> None:
-        """Sets or, with None, removes an entry."""
+        """Sets or, with None, removes an entry.
+
+        Raises:
+            LimitError: A key of more than 4096 bytes, or a value of more than 1 GiB: no file would open with it.
+        """
         self._core.set_metadata(key, value)
 
     @property

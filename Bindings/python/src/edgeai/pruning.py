@@ -265,7 +265,8 @@ def factorize(
         windows, report_samples, threads, progress: As for :func:`prune`.
 
     Returns:
-        The model and its report. The second of two layers has the name that the one had, the first ``NAME/factor``.
+        The model and its report. The second of two layers has the name that the one had, the first ``NAME/factor``, or with
+        ``/2`` and so on behind it where an operator of that name is there already.
     """
     code = _choice("rank", rank, _RANKS)
     feed = None if data is None else batches(model, data)
