@@ -43,13 +43,38 @@ struct DepthwiseThreeU8 {
   static var taps: Int { 3 &* columnPlaces }
   @inline(__always) private static var columnPlaces: Int { takesTwoLines ? 8 : 4 }
 
-  /// The tap of the window at a place; 9 where the weight is 0. The second line's taps are one row further down.
+  /// The tap of the window at a place of the first line; 9 where the weight is 0.
   @inline(__always) static func tap(at place: Int) -> Int {
-    let column = place / columnPlaces, row = place % columnPlaces
-    if row == 3 || row == 4 { return 9 }
-    return 3 &* (row < 3 ? row : row &- 5) &+ column
+    let row = place % columnPlaces
+    return row < 3 ? 3 &* row &+ place / columnPlaces : 9
   }
   @inline(__always) static func isOfSecondLine(_ place: Int) -> Bool { place % columnPlaces > 3 }
+
+  #if ISA_AVX2 || ISA_AVX512VNNI
+  /// Makes the second line's weights of the first one's: the same, one row further down.
+  static func packSecondLine(_ weights: UnsafeMutableRawPointer) {
+    var w = weights.assumingMemoryBound(to: VI.self)
+    var column = 0
+    while column < 3 {
+      #if ISA_AVX512VNNI
+      var i = 0
+      while i < 4 {
+        w[4 &+ i] = w[i] &<< VI(repeating: 8)
+        i &+= 1
+      }
+      #else
+      var half = 0
+      while half < 2 {
+        w[4 &+ half] = w[half] &<< VI(repeating: 16)
+        w[6 &+ half] = lanes32(_mm256_srli_epi32(bits(w[half]), 16)) | w[2 &+ half] &<< VI(repeating: 16)
+        half &+= 1
+      }
+      #endif
+      w += 8
+      column &+= 1
+    }
+  }
+  #endif
 
   /// A line of `count` pixels of one block of `channels` channels. The first window begins in column `left` of `width`.
   @inline(never)

@@ -70,7 +70,7 @@ private struct DepthwiseShapeU8 {
     #endif
     return place
   }
-  /// The weight at a place of the packed taps is there a second time.
+  /// The weight at a place of the packed taps is one that is there already.
   @inline(__always) func isRepeated(_ place: Int) -> Bool {
     #if !ISA_SSE2
     if isThree { return DepthwiseThreeU8.isOfSecondLine(place) }
@@ -132,6 +132,10 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
     // This runs over every weight when a model is loaded: the weights of a tap lie side by side.
     var place = 0
     while place < shape.steps &* together {
+      if shape.isRepeated(place) {
+        place &+= 1
+        continue
+      }
       let tap = shape.tap(at: place)
       let weights = (block + (8 &* width &+ place / together &* shape.stepBytes)).assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)
       let isReal = tap < shape.window
@@ -144,12 +148,15 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
         let channel = channel(lane)
         var weight: Int32 = 0
         if channel < shape.channels { weight = isReal ? Int32(row[channel]) &- zero : same }
-        if !shape.isRepeated(place) { sums[lane] &+= weight }
+        sums[lane] &+= weight
         weights[DepthwiseSumsU8.weightIndex(lane, place % together)] = DepthwiseSumsU8.Weight(truncatingIfNeeded: weight)
         lane &+= 1
       }
       place &+= 1
     }
+    #if ISA_AVX2 || ISA_AVX512VNNI
+    if shape.isThree { DepthwiseThreeU8.packSecondLine(block + 8 &* width) }
+    #endif
     lane = 0
     while lane < width {
       let channel = channel(lane)
