@@ -378,7 +378,7 @@ EDGEAI_API const char *edgeai_model_metadata_find(const edgeai_model *model, con
 EDGEAI_API edgeai_status edgeai_model_metadata_set(edgeai_model *model, const char *key, const char *value, edgeai_error *error);
 
 /* Writes the model as a `.edgeai` file, whole or not at all (a temporary file, then a rename, which keeps the mode of a file that
- * is replaced, and symbolic links). The same model gives the same bytes. Memory: the file's image, during the call.
+ * is replaced, and symbolic links, which must lead to a file). The same model gives the same bytes. Memory: the file's image, during the call.
  * Errors: IO, OUT_OF_MEMORY, UNSUPPORTED_FEATURE in a build without files. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_model_save_file(const edgeai_model *model, const char *path, edgeai_error *error);
 
@@ -399,7 +399,8 @@ EDGEAI_API edgeai_status edgeai_model_save_memory(const edgeai_model *model, voi
  * EDGEAI_CODING_ADAPTIVE plans, with figures of one core of a Zen 4, at most 5 ns for each byte of the constants in their own types, or
  * 20 ms where that is more: forms that take more time for fewer bytes are used while there is time. Long names, many scales,
  * plain float32 weights (neither quantized nor shared), and constants that would grow by more than a byte for each 32 ns can take
- * longer. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT. Files and errors as edgeai_model_save_*; each call codes anew.
+ * longer. coding: EDGEAI_CODING_*; another number: INVALID_ARGUMENT. Files and errors as edgeai_model_save_*, and LIMIT_EXCEEDED (all but the
+ * constants, metadata included, has more than 64 MiB); each call codes anew.
  * Memory, during the call: twice the coded file, 10 MB for tables, and for one constant at a time what its coded bytes take while
  * they grow and scratch. The scratch is none for pruned weights of few values, 2 bytes for each weight that is coded with fixed
  * probabilities, and the elements that are not zero of a constant of too many values. Since 0.1. */

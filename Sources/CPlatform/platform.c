@@ -95,12 +95,12 @@ static int32_t write_all(int fd, const char *p, size_t n) {
 
 /* Makes a new file; replaces the digits at the end of its name. Not mkstemp: that gives mode 0600, and the umask,
  * which the file is to honour, cannot be asked for without changing it for other threads. */
-static int create_temporary(char *digits, const char *name) {
+static int create_temporary(char *digits, const char *name, mode_t mode) {
   uint64_t number = ep_nanoseconds() ^ (uint64_t)getpid() << 32;
   for (int attempt = 0; attempt < 100; ++attempt) {
     uint64_t rest = number += UINT64_C(0x9E3779B97F4A7C15);
     for (int digit = 0; digit < TEMPORARY_DIGITS; ++digit, rest >>= 4) digits[digit] = "0123456789abcdef"[rest & 15];
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0 || errno != EEXIST) return fd;
   }
   return -1;
@@ -116,6 +116,9 @@ int32_t ep_file_write(const char *path, const void *data, size_t size) {
     /* The file that a link stands for is replaced, not the link. */
     if (!realpath(path, resolved)) return errno;
     path = resolved;
+  } else {
+    int32_t reason = errno;
+    if (lstat(path, &old) == 0) return reason; /* a link to nothing */
   }
   const char *slash = strrchr(path, '/');
   size_t length = slash ? (size_t)(slash - path) + 1 : 0;
@@ -123,9 +126,9 @@ int32_t ep_file_write(const char *path, const void *data, size_t size) {
   if (!temporary) return ENOMEM;
   memcpy(temporary, path, length);
   memcpy(temporary + length, name, sizeof name);
-  int fd = create_temporary(temporary + length + 1, temporary);
-  int32_t result = fd < 0 ? errno : write_all(fd, data, size);
-  if (result == 0 && exists && fchmod(fd, old.st_mode & 07777) != 0) result = errno;
+  /* From the beginning: what is in a private file is nobody else's to read meanwhile. */
+  int fd = create_temporary(temporary + length + 1, temporary, exists ? old.st_mode & 0777 : 0666);
+  int32_t result = fd < 0 || (exists && fchmod(fd, old.st_mode & 07777) != 0) ? errno : write_all(fd, data, size);
   if (fd >= 0) {
     if (close(fd) != 0 && result == 0) result = errno;
     if (result == 0 && rename(temporary, path) != 0) result = errno;

@@ -65,6 +65,8 @@ public struct CompressionReport {
         first.set(node.name, index)
       }
     }
+    var originals = TextMap()
+    for node in reference.nodes { _ = originals.insert(node.name) }
     for (index, node) in reference.nodes.enumerated() {
       var other: Node?
       if let counterpart = first[node.name], counterpart >= 0 {
@@ -76,7 +78,7 @@ public struct CompressionReport {
       // A factorized layer has a part before its counterpart, with a number in its name where a layer of the original has that name.
       var partName = Factorization.name(of: node.name)
       var number = 1
-      while first[partName] == -1 {
+      while originals[partName] != nil {
         number += 1
         partName = TextMap.numbered(Factorization.name(of: node.name), number)
       }

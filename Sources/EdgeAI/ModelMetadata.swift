@@ -52,7 +52,7 @@ public func edgeai_model_metadata_set(
     let key = try text(key, "key")
     guard !key.isEmpty else { throw EdgeError(.invalidArgument, "key is empty") }
     let value = value == nil ? nil : try text(value, "value")
-    // What is in a model can be saved, and what is saved can be opened.
+    // A reader takes each name and value that is set.
     let limits = Limits()
     if value != nil, key.utf8.count > limits.maximumNameBytes {
       throw EdgeError(.limitExceeded, "a key has \(key.utf8.count) bytes, the limit is \(limits.maximumNameBytes): '\(key)'")

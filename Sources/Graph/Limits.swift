@@ -7,7 +7,7 @@ public struct Limits: Equatable, Sendable {
   /// Of one tensor. The tables that an importer makes for operators may take a quarter of it together.
   public var maximumTensorBytes = 1 << 30
   public var maximumNameBytes = 4096
-  /// Of one metadata value: as much as is accepted when one is set, so that what was saved can be opened.
+  /// Of one metadata value: as much as is accepted when one is set.
   public var maximumMetadataBytes = 1 << 30
   public init() {}
 }

@@ -255,7 +255,12 @@ def test_save_over_what_is_there(classifier: edgeai.Model, tmp_path: Path) -> No
         classifier.save(pipe)
     assert pipe.is_fifo()
     classifier.save(tmp_path / ("n" * 248 + ".edgeai"))
-    assert len(list(tmp_path.iterdir())) == 4
+    nowhere = tmp_path / "nowhere.edgeai"
+    nowhere.symlink_to("missing")
+    with pytest.raises(edgeai.FileError, match="No such file"):
+        classifier.save(nowhere)
+    assert nowhere.is_symlink()
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_empty_and_foreign_contents() -> None:

@@ -210,6 +210,16 @@ def test_factors_of_factors_have_names_of_their_own() -> None:
     assert again.step(x, labels) == trainer.step(x, labels)
 
 
+def test_a_layer_called_like_a_factor_counts_for_itself() -> None:
+    weights = np.random.default_rng(2).standard_normal((2, 64, 64)).astype(np.float32)
+    nodes = [helper.make_node("Gemm", ["x", "v"], ["h"], name="a"), helper.make_node("Gemm", ["h", "w"], ["y"], name="a/factor")]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 64)}, ["y"], {"v": weights[0], "w": weights[1]}))
+    pruned = edgeai.prune(model, 0.5, first=True, names="a").report
+    assert [layer.kept for layer in pruned.layers] == [2048, 4096]
+    factorized = edgeai.factorize(model, 4, rank="count", names="a").report
+    assert [layer.kept for layer in factorized.layers] == [4 * (64 + 64), 4096]
+
+
 def test_command_line(tmp_path: Path, samples: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", samples[:8])
     output = str(tmp_path / "small.edgeai")

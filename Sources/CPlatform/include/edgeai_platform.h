@@ -87,7 +87,8 @@ void ep_file_unmap(const void *data, size_t size);
 /* Gives the memory of a mapped file back; it is read again where it is looked at. */
 void ep_file_rest(const void *data, size_t size);
 /* Writes atomically: a temporary file beside it, then a rename. The mode is that of the file that is replaced, or 0666 less the
- * umask; a symbolic link stays, and its file is replaced. 0 on success, else errno (EISDIR, EINVAL: there is no regular file). */
+ * umask; a symbolic link stays, and its file is replaced. 0 on success, else errno (EISDIR, EINVAL: there is no regular file; ENOENT:
+ * no folder, or a link to nothing). */
 int32_t ep_file_write(const char *path, const void *data, size_t size);
 /* What the file functions give in a build without files, and the text of their other results. */
 extern const int32_t ep_unsupported;
