@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._arrays import as_array
+from ._checks import refusal
 from .errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def batches(model: Model, data: Any) -> Iterator[Arrays]:
     if isinstance(data, np.ndarray):
         if len(names) != 1:
             message = f"the model has {len(names)} inputs; give an iterable of tuples or mappings"
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+            raise refusal(message)
         # Sample by sample, so that progress moves and Ctrl-C is heard.
         yield from pieces(model.inputs, (data,))
         return

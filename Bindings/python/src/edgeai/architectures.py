@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from typing import Literal, SupportsIndex
 
 from . import _core
-from ._checks import int32
-from .errors import ArgumentError
+from ._checks import int32, refusal
 from .model import Model
 
 __all__ = [
@@ -50,20 +49,12 @@ def _create(
     bypass: bool = False,
     widths: Sequence[SupportsIndex] = (),
 ) -> Model:
-    def refuse(message: str) -> ArgumentError:
-        return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
-
     if not 0 <= seed < 2**64:
-        raise refuse(f"seed is {seed}; it must be 0 up to 2**64 - 1")
+        raise refusal(f"seed is {seed}; it must be 0 up to 2**64 - 1")
 
     def count(name: str, size: SupportsIndex | None) -> int:
         # 0 is how the library is told to take the publication's number; here that is None.
-        if size is None:
-            return 0
-        number = int32(name, size)
-        if number < 1:
-            raise refuse(f"{name} is {number}; it must be at least 1")
-        return number
+        return 0 if size is None else int32(name, size, least=1)
 
     core = _core.create_model(
         architecture,
@@ -152,7 +143,7 @@ def squeezenet(
         seed: Of the weights.
     """
     if version not in ("1.0", "1.1"):
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"unknown version {version!r}")
+        raise refusal(f"unknown version {version!r}")
     architecture = 4 if version == "1.0" else 5
     return _create(architecture, seed, bypass=bypass, resolution=resolution, channels=channels, classes=classes)
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from . import _core
-from ._checks import amounts, int32
+from ._checks import amounts, int32, refusal
 from ._samples import batches
 from ._text import count_text, html_table, text_table
-from .errors import ArgumentError
 from .model import Model
 
 if TYPE_CHECKING:
@@ -132,12 +131,12 @@ def prune_channels(
     """
     if criterion not in _CRITERIA or scope not in ("layer", "global"):
         message = f"unknown criterion {criterion!r}" if criterion not in _CRITERIA else f"unknown scope {scope!r}"
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+        raise refusal(message)
     counts = {"minimum": int32("minimum", minimum), "multiple": int32("multiple", multiple)}
     chosen = {name: [int32("channels", c) for c in indices] for name, indices in (channels or {}).items()}
     for name, numbers in {**{k: [v] for k, v in counts.items()}, **chosen}.items():
         if any(number < 0 for number in numbers):
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"{name}: a number is negative")
+            raise refusal(f"{name}: a number is negative")
     core, rows = _core.prune_channels(
         model._core,
         _CRITERIA[criterion],

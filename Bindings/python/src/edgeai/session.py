@@ -11,9 +11,9 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array, declared
-from ._checks import int32
+from ._checks import int32, refusal
 from ._text import bytes_text, count_text, html_table, shape_text
-from .errors import ArgumentError, FreeShapeError, ShapeError
+from .errors import FreeShapeError, ShapeError
 from .model import Limits, Model, Shapes, Tensor, _tensor, load
 from .profile import Profile, Step, _event, _step
 
@@ -108,7 +108,7 @@ class Session:
         cache: int = _PLANS_KEPT,
     ) -> None:
         if cache < 1:
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"cache is {cache}; it must be at least 1")
+            raise refusal(f"cache is {cache}; it must be at least 1")
         self._source = model
         self._values = values
         self._limits = limits
@@ -130,7 +130,7 @@ class Session:
         if isinstance(model, Model):
             if values is not None or limits is not None:
                 message = "values and limits belong to a file; give them to load"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+                raise refusal(message)
             fixed = model
         else:
             try:
@@ -138,21 +138,21 @@ class Session:
             except FreeShapeError as error:
                 if batch is not None or memory is not None or tuning is not None:
                     message = "a session with a fixed batch, a tuning or in given memory needs fixed shapes; give them to load"
-                    raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message) from error
+                    raise refusal(message) from error
                 # Whether the rest of the file can run shows when the shapes are known.
                 self._open_shape = error
                 self._symbolic = True
                 return
         self._symbolic = any(None in t.shape for t in fixed.inputs)
         if memory is not None and batch is None and self._symbolic:
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a session in given memory needs a batch size")
+            raise refusal("a session in given memory needs a batch size")
         if tuning is not None and batch is None and self._symbolic:
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "a tuning belongs to one batch size; give it as batch")
+            raise refusal("a tuning belongs to one batch size; give it as batch")
         if batch is not None and not self._symbolic:
             dims = {t.shape[0] for t in fixed.inputs if t.shape}
             if batch not in dims:
                 message = f"the model has a fixed batch of {', '.join(map(str, dims))}; it cannot run {batch} samples at once"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+                raise refusal(message)
         self._last = self._planned(fixed, 1 if batch is None else batch, memory)
         if batch is None:
             self._plans[1] = self._last
@@ -216,7 +216,7 @@ class Session:
     def _plan_for(self, x: Any) -> tuple[_Plan, tuple[Any, ...]]:
         """The plan for the shapes of what is to be run, and its arrays in order."""
         if self._closed:
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", "the session is closed")
+            raise refusal("the session is closed")
         arrays = self._arrays(x)
         if self._open_shape is None and (self._fixed_batch is not None or not self._symbolic):
             return self._current, arrays
@@ -247,7 +247,7 @@ class Session:
             names = [t.name for t in self.model.inputs]
             if set(x) != set(names):
                 message = f"the model's inputs are {names}; arrays were given for {sorted(x)}"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+                raise refusal(message)
             return tuple(as_array(x[name]) for name in names)
         if isinstance(x, (tuple, list)):
             return tuple(as_array(a) for a in x)
@@ -415,14 +415,14 @@ def _extent(max_extent: int | None) -> int:
     if max_extent is None:
         return -1
     if max_extent < 2:
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"max_extent is {max_extent}; it must be at least 2")
+        raise refusal(f"max_extent is {max_extent}; it must be at least 2")
     return min(max_extent, 2**63 - 1)
 
 
 def _precision(precision: str) -> int:
     if precision not in _PRECISIONS:
         message = f"precision is {precision!r}; it must be {' or '.join(map(repr, _PRECISIONS))}"
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+        raise refusal(message)
     return _PRECISIONS.index(precision)
 
 
@@ -431,7 +431,7 @@ def _iterations(max_iterations: int | None) -> int:
         return -1
     if not 1 <= max_iterations < 1 << 63:
         message = f"max_iterations is {max_iterations}; it must be at least 1"
-        raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+        raise refusal(message)
     return max_iterations
 
 

@@ -21,14 +21,14 @@ import numpy as np
 from . import _core
 from ._arrays import as_array
 from ._checks import int32, path_bytes
-from ._checks import names as _names
+from ._checks import names as _names, refusal as _error
 from ._samples import pieces
 from ._text import bytes_text
 from .model import Model
 from .optimizers import SGD, Adam, AdamW, Constant, Cosine, OneCycle, Optimizer, RMSprop, Schedule, Step
 from .profile import Step as PlanStep
 from .profile import _step
-from .training_data import Array, Batches, History, Metrics, _error, batches
+from .training_data import Array, Batches, History, Metrics, batches
 from .training_methods import (
     BinaryWeights,
     EightBit,

@@ -9,15 +9,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from ._arrays import as_array
-from ._checks import int32
+from ._checks import int32, refusal as _error
 from ._text import text_table
-from .errors import ArgumentError
 
 Array = np.ndarray[Any, Any]
-
-
-def _error(message: str) -> ArgumentError:
-    return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
 
 
 class Batches:
