@@ -76,13 +76,7 @@ public struct CompressionReport {
       let result = node.outputs.first.map { reference.values[$0] }
       let otherResult = other?.outputs.first.map { candidate.values[$0] }
       // A factorized layer has a part before its counterpart, with a number in its name where a layer of the original has that name.
-      var partName = Factorization.name(of: node.name)
-      var number = 1
-      while originals[partName] != nil {
-        number += 1
-        partName = TextMap.numbered(Factorization.name(of: node.name), number)
-      }
-      let place = first[partName] ?? -1
+      let place = first[originals.free(Factorization.name(of: node.name))] ?? -1
       let part = place >= 0 ? candidate.nodes[place] : nil
       layers.append(
         Layer(

@@ -125,14 +125,15 @@ func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeE
     value.constant = try TensorData([UInt8]())
   }
   let isNew = minor > 0
-  guard isNew || !forms.contains(where: { $0.kind.isNew }) else { throw wrongMinor(minor) }
+  let hasNewForms = forms.contains { $0.kind.isNew }
+  guard isNew || !hasNewForms else { throw wrongMinor(minor) }
   let counts = try scaleCounts(graph, reader.scaleCounts, limits.maximumFileBytes - decodedBytes)
   try readEachNode(&reader, &graph, limits)
   let scales = try readScaleTable(&reader, graph, counts, isNew: isNew)
   guard scales.form.chunkBytes <= end - chunkBytes else { throw reader.malformed("the scales leave the file") }
   chunkBytes += scales.form.chunkBytes
   // Each file has one way to be written.
-  if isNew, scales.count == 0, !forms.contains(where: { $0.kind.isNew }) { throw wrongMinor(minor) }
+  if isNew, scales.count == 0, !hasNewForms { throw wrongMinor(minor) }
   try readGraph(reader, &graph, limits)
   guard chunkBytes == end else {
     throw EdgeError(.malformedModel, "\(end - chunkBytes) bytes belong to no constant", byteOffset: bytes.count - (end - chunkBytes))
@@ -141,9 +142,11 @@ func openCompact(_ bytes: UnsafeRawBufferPointer, _ limits: Limits) throws(EdgeE
   let mainEnd = mainOffset + mainBytes
   let chunksStart = mainEnd + scales.form.chunkBytes
   let read = try Storage.allocate(4 * scales.count)
-  var decoder = try ConstantDecoder(main, streamEnd: mainEnd)
-  try decoder.read(
-    ScaleTable.value(scales.count), scales.form, UnsafeRawBufferPointer(rebasing: bytes[mainEnd..<chunksStart]), mainEnd, to: read.base)
+  if scales.count > 0 {
+    var decoder = try ConstantDecoder(main, streamEnd: mainEnd)
+    try decoder.read(
+      ScaleTable.value(scales.count), scales.form, UnsafeRawBufferPointer(rebasing: bytes[mainEnd..<chunksStart]), mainEnd, to: read.base)
+  }
   try setScales(&graph, scales, UnsafeRawPointer(read.base), mainEnd)
   return (graph, try CompactStream(bytes, main, mainEnd, forms, offset: chunksStart))
 }

@@ -334,6 +334,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
   let sums = (scratch + shape.tailBytes).assumingMemoryBound(to: Int32.self)
   let copies = scratch + shape.tailBytes + shape.sumBytes
   let gathered = copies + shape.copyBytes
+  let linesBetween = shape.copyBytes > 0 ? shape.lines : nil
   let x = a.x.unsafelyUnwrapped, packed = a.packed.unsafelyUnwrapped
   var blockInScratch = -1, blockOfSums = -1
   var unit = begin
@@ -365,7 +366,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
       (rows.bytes, rows.byteStride) = (UnsafeRawPointer(bytes), length)
       if block != blockInScratch {
         WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
-          .gather(firstRow, rows.count, gathered, shape.copyBytes > 0 ? shape.lines : nil, copies)
+          .gather(firstRow, rows.count, gathered, linesBetween, copies)
         if head.anyBytes != 0 { narrowRowsU8(gathered, rows.count &* length, bytes) }
       }
     }
@@ -388,7 +389,7 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
         firstRow = (picture &* Int(a.oh) &+ line) &* Int(a.ow)
         if block != blockInScratch { windows.copyLines(picture, line, shape.lines, count, gathered) }
       } else if block != blockInScratch {
-        windows.gather(firstRow, rows.count, gathered, shape.copyBytes > 0 ? shape.lines : nil, copies)
+        windows.gather(firstRow, rows.count, gathered, linesBetween, copies)
       }
       blockInScratch = block
     }

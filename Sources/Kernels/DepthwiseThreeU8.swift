@@ -43,12 +43,11 @@ struct DepthwiseThreeU8 {
   static var taps: Int { 3 &* columnPlaces }
   @inline(__always) private static var columnPlaces: Int { takesTwoLines ? 8 : 4 }
 
-  /// The tap of the window at a place of the first line; 9 where the weight is 0.
-  @inline(__always) static func tap(at place: Int) -> Int {
+  /// The tap of the window at a place; 9 where the weight is 0, nil where `packSecondLine` makes it.
+  @inline(__always) static func tap(at place: Int) -> Int? {
     let row = place % columnPlaces
-    return row < 3 ? 3 &* row &+ place / columnPlaces : 9
+    return row < 3 ? 3 &* row &+ place / columnPlaces : row == 3 ? 9 : nil
   }
-  @inline(__always) static func isOfSecondLine(_ place: Int) -> Bool { place % columnPlaces > 3 }
 
   #if ISA_AVX2 || ISA_AVX512VNNI
   /// Makes the second line's weights of the first one's: the same, one row further down.
@@ -342,7 +341,8 @@ private struct DepthwiseColumnU8 {
   }
 }
 #else
-/// vpdpbusd sums four taps: three rows and a zero, for each quarter of the channels.
+/// vpdpbusd sums four taps for each quarter of the channels: of three rows and a zero, or of four rows, for two lines of pixels. Windows of
+/// the upper line have then a weight of 0 for the last row, those of the lower line for the first.
 private struct DepthwiseColumnU8 {
   private let v0: VI, v1: VI, v2: VI, v3: VI
 
@@ -353,32 +353,19 @@ private struct DepthwiseColumnU8 {
 
   @inline(__always)
   init(_ first: UnsafePointer<UInt8>, _ second: UnsafePointer<UInt8>, _ third: UnsafePointer<UInt8>, _ channels: Int) {
-    let a = DepthwiseSumsU8.load(first, channels), b = DepthwiseSumsU8.load(second, channels)
-    let c = DepthwiseSumsU8.load(third, channels), zero = _mm512_setzero_si512()
-    let pairLow = _mm512_unpacklo_epi8(a, b), pairHigh = _mm512_unpackhi_epi8(a, b)
-    let lastLow = _mm512_unpacklo_epi8(c, zero), lastHigh = _mm512_unpackhi_epi8(c, zero)
-    v0 = lanes32(_mm512_unpacklo_epi16(pairLow, lastLow))
-    v1 = lanes32(_mm512_unpackhi_epi16(pairLow, lastLow))
-    v2 = lanes32(_mm512_unpacklo_epi16(pairHigh, lastHigh))
-    v3 = lanes32(_mm512_unpackhi_epi16(pairHigh, lastHigh))
+    self.init(
+      DepthwiseSumsU8.load(first, channels), DepthwiseSumsU8.load(second, channels), DepthwiseSumsU8.load(third, channels),
+      _mm512_setzero_si512())
   }
-
-  @inline(__always) func add(_ sums: inout DepthwiseSumsU8, _ w: UnsafePointer<VI>) {
-    DotOperation.accumulate(&sums.s0, v0, w[0])
-    DotOperation.accumulate(&sums.s1, v1, w[1])
-    DotOperation.accumulate(&sums.s2, v2, w[2])
-    DotOperation.accumulate(&sums.s3, v3, w[3])
-  }
-}
-
-/// A column of four lines. Windows of the upper line have a weight of 0 for the last one, those of the lower line for the first.
-private struct DepthwiseTwoLinesU8 {
-  private let v0: VI, v1: VI, v2: VI, v3: VI
 
   @inline(__always)
   init(_ lines: (UnsafePointer<UInt8>, UnsafePointer<UInt8>, UnsafePointer<UInt8>, UnsafePointer<UInt8>), _ channels: Int) {
-    let a = DepthwiseSumsU8.load(lines.0, channels), b = DepthwiseSumsU8.load(lines.1, channels)
-    let c = DepthwiseSumsU8.load(lines.2, channels), d = DepthwiseSumsU8.load(lines.3, channels)
+    self.init(
+      DepthwiseSumsU8.load(lines.0, channels), DepthwiseSumsU8.load(lines.1, channels), DepthwiseSumsU8.load(lines.2, channels),
+      DepthwiseSumsU8.load(lines.3, channels))
+  }
+
+  @inline(__always) private init(_ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i) {
     let upperLow = _mm512_unpacklo_epi8(a, b), upperHigh = _mm512_unpackhi_epi8(a, b)
     let lowerLow = _mm512_unpacklo_epi8(c, d), lowerHigh = _mm512_unpackhi_epi8(c, d)
     v0 = lanes32(_mm512_unpacklo_epi16(upperLow, lowerLow))
@@ -394,5 +381,7 @@ private struct DepthwiseTwoLinesU8 {
     DotOperation.accumulate(&sums.s3, v3, w[3])
   }
 }
+
+private typealias DepthwiseTwoLinesU8 = DepthwiseColumnU8
 #endif
 #endif

@@ -63,19 +63,12 @@ private struct DepthwiseShapeU8 {
     chunks = chunkBlocks == 0 ? 0 : divideUp(blocks, chunkBlocks)
   }
 
-  /// The tap of the window, or behind it, that stands at a place of the packed taps.
-  @inline(__always) func tap(at place: Int) -> Int {
+  /// The tap of the window, or behind it, that stands at a place of the packed taps; nil where it is one that is there already.
+  @inline(__always) func tap(at place: Int) -> Int? {
     #if !ISA_SSE2
     if isThree { return DepthwiseThreeU8.tap(at: place) }
     #endif
     return place
-  }
-  /// The weight at a place of the packed taps is one that is there already.
-  @inline(__always) func isRepeated(_ place: Int) -> Bool {
-    #if !ISA_SSE2
-    if isThree { return DepthwiseThreeU8.isOfSecondLine(place) }
-    #endif
-    return false
   }
 
   var units: Int { rows &* chunks }
@@ -132,11 +125,10 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
     // This runs over every weight when a model is loaded: the weights of a tap lie side by side.
     var place = 0
     while place < shape.steps &* together {
-      if shape.isRepeated(place) {
+      guard let tap = shape.tap(at: place) else {
         place &+= 1
         continue
       }
-      let tap = shape.tap(at: place)
       let weights = (block + (8 &* width &+ place / together &* shape.stepBytes)).assumingMemoryBound(to: DepthwiseSumsU8.Weight.self)
       let isReal = tap < shape.window
       let row = a.weights.assumingMemoryBound(to: Int8.self) + (isReal ? tap &* shape.channels : 0)

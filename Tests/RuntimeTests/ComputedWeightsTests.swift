@@ -94,6 +94,26 @@ import Testing
     }
   }
 
+  /// A bias, computed or not, of a layer whose input has the scale 0.02 and whose weights 0.01.
+  private func add(_ bias: [Int32], _ isConstant: Bool, to graph: inout Graph) throws -> ValueID {
+    var value = Value(name: "b", dtype: .int32, shape: Shape([bias.count]), quantization: Quantization(scale: 0.02 * 0.01, zeroPoint: 0))
+    if isConstant { value.constant = try TensorData(bias) }
+    let b = graph.addValue(value)
+    if !isConstant { graph.inputs.append(b) }
+    return b
+  }
+
+  /// On every instruction set a computed bias gives the bytes of a constant one.
+  private func expectSameBytes(_ x: [Float], _ bias: [Int32], _ build: (_ isConstant: Bool) throws -> Graph) throws {
+    for isa in InstructionSet.all where isa.isAvailable {
+      let (constant, computed) = (try Runner(try build(true)) { $0.isa = isa }, try Runner(try build(false)) { $0.isa = isa })
+      computed.setInput(1, bias)
+      computed.setInput(0, x)
+      #expect(computed.session.run())
+      #expect(computed.output(0, UInt8.self) == (try constant.bytes([x]))[0], "\(isa)")
+    }
+  }
+
   /// A layer whose bias alone is computed packs in each run as well, so it keeps the plain form.
   @Test func integersWithAComputedBias() throws {
     let activation = ElementType(.uint8, Quantization(scale: 0.02, zeroPoint: 120))
@@ -109,23 +129,14 @@ import Testing
         Value(
           name: "w", dtype: .int8, shape: Shape([32, 3, 3, 128]), quantization: Quantization(scale: 0.01, zeroPoint: 0),
           constant: try TensorData(weights)))
-      var value = Value(name: "b", dtype: .int32, shape: Shape([32]), quantization: Quantization(scale: 0.02 * 0.01, zeroPoint: 0))
-      if isConstant { value.constant = try TensorData(bias) }
-      let b = graph.addValue(value)
-      if !isConstant { graph.inputs.append(b) }
+      let b = try add(bias, isConstant, to: &graph)
       var window = Window()
       (window.kernelHeight, window.kernelWidth) = (3, 3)
       graph.outputs = try graph.addNode(
         .convolution(Convolution(window: window)), name: "convolution", inputs: [q, w, b], outputNames: ["y"], results: [activation])
       return graph
     }
-    for isa in InstructionSet.all where isa.isAvailable {
-      let (constant, computed) = (try Runner(try build(isConstant: true)) { $0.isa = isa }, try Runner(try build(isConstant: false)) { $0.isa = isa })
-      computed.setInput(1, bias)
-      computed.setInput(0, x)
-      #expect(computed.session.run())
-      #expect(computed.output(0, UInt8.self) == (try constant.bytes([x]))[0], "\(isa)")
-    }
+    try expectSameBytes(x, bias, build)
   }
 
   /// How a kernel packs may depend on where pixels of its result are. The step that packs in each run looks at arguments of its own.
@@ -139,10 +150,7 @@ import Testing
       var graph = Graph()
       let input = graph.input("x", [1, 9, 9, channels])
       let q = try graph.addNode(.quantize, name: "q", inputs: [input], outputNames: ["q"], results: [activation])[0]
-      var value = Value(name: "b", dtype: .int32, shape: Shape([channels]), quantization: Quantization(scale: 0.02 * 0.01, zeroPoint: 0))
-      if isConstant { value.constant = try TensorData(bias) }
-      let b = graph.addValue(value)
-      if !isConstant { graph.inputs.append(b) }
+      let b = try add(bias, isConstant, to: &graph)
       var window = Window()
       (window.kernelHeight, window.kernelWidth) = (3, 3)
       (window.padTop, window.padLeft, window.padBottom, window.padRight) = (1, 1, 1, 1)
@@ -159,13 +167,7 @@ import Testing
       graph.outputs = try graph.addNode(.concat(axis: 3), name: "joined", inputs: parts, outputNames: ["joined"])
       return graph
     }
-    for isa in InstructionSet.all where isa.isAvailable {
-      let (constant, computed) = (try Runner(try build(isConstant: true)) { $0.isa = isa }, try Runner(try build(isConstant: false)) { $0.isa = isa })
-      computed.setInput(1, bias)
-      computed.setInput(0, x)
-      #expect(computed.session.run())
-      #expect(computed.output(0, UInt8.self) == (try constant.bytes([x]))[0], "\(isa)")
-    }
+    try expectSameBytes(x, bias, build)
   }
 
   /// The choices of packing and kernel come back together.
