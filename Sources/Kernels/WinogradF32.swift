@@ -30,9 +30,10 @@ private struct WinogradPlan {
     down = divideUp(Int(c.oh), m)
     squares = Int(c.n) &* across &* down
     let places = (m &+ 2) &* (m &+ 2)
-    let scratch = smaller(places &* depth &* columns / 2, 1 << 20)
-    let fitting = larger(scratch / (places &* (depth &+ columns)) / tileRows, 2) &* tileRows
-    squareBlocks = divideUp(squares, fitting)
+    // Weights that no cache keeps are read for more squares.
+    let weights = places &* depth &* columns, isLarge = weights > 2 << 20
+    let fitting = smaller(weights / 2, 1 << 20) / (places &* (depth &+ columns)) / tileRows
+    squareBlocks = divideUp(squares, larger(fitting, isLarge ? divideUp(28, tileRows) : 2) &* tileRows)
     blockSquares = smaller(roundedUp(divideUp(squares, squareBlocks), tileRows / 2), squares)
     panelBlocks = smaller(divideUp(4, squareBlocks), panels)
     blockPanels = divideUp(panels, panelBlocks)
@@ -41,10 +42,12 @@ private struct WinogradPlan {
   /// What this kernel takes. Whether it is the fastest is the planner's question.
   private static func fits(_ c: ek_conv) -> Bool {
     c.kh == 3 && c.kw == 3 && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
-      && c.c_in >= 32 && c.c_out >= 32 && (c.winograd == 2 || c.winograd == 4)
+      && c.c_in >= 32 && c.c_out >= 32 && (c.winograd == 2 || c.winograd == 4 || c.winograd == 6)
   }
 
-  var places: Int { (results &+ 2) &* (results &+ 2) }
+  /// Side of an image square, and products for each pair of channels.
+  var side: Int { results &+ 2 }
+  var places: Int { side &* side }
   var units: Int { results > 0 ? squareBlocks &* panelBlocks : 0 }
 
   // Scratch: a square between the two steps of a transform, transformed squares, their products, and one padded square.
@@ -83,24 +86,17 @@ func winogradPackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
 
 func winogradPack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   guard let args, let packed else { return }
-  let plan = WinogradPlan(args)
-  let to = packed.assumingMemoryBound(to: Float.self)
-  if plan.results == 2 { pack(plan, to, WinogradTwo.self) } else { pack(plan, to, WinogradFour.self) }
+  pack(WinogradPlan(args), packed.assumingMemoryBound(to: Float.self))
 }
 
 func winogradRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args, let scratch else { return }
-  let plan = WinogradPlan(args)
-  let memory = scratch.assumingMemoryBound(to: Float.self)
-  if plan.results == 2 {
-    run(plan, Int(begin), Int(end), memory, WinogradTwo.self)
-  } else {
-    run(plan, Int(begin), Int(end), memory, WinogradFour.self)
-  }
+  run(WinogradPlan(args), Int(begin), Int(end), scratch.assumingMemoryBound(to: Float.self))
 }
 
 /// Weights [c_out][3][3][c_in] become the bias of all panels, then matrix panels whose own bias is 0.
-private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMutablePointer<Float>, _: Size.Type) {
+@inline(never)
+private func pack(_ plan: WinogradPlan, _ packed: UnsafeMutablePointer<Float>) {
   let c = plan.args.pointee
   guard let source = c.weights else { return }
   let weights = source.assumingMemoryBound(to: Float.self)
@@ -114,7 +110,7 @@ private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMuta
     let start = bias + (plan.biasFloats &+ plan.panelStart(column / panelWidth)), panel = start + panelWidth
     let count = smaller(panelWidth, plan.columns &- column)
     var place = 0
-    while place < Size.places {
+    while place < plan.places {
       zeroFloats(start + place &* plan.placeFloats, count < panelWidth ? panelSize(plan.depth) : panelWidth)
       place &+= 1
     }
@@ -122,9 +118,13 @@ private func pack<Size: WinogradSize>(_ plan: WinogradPlan, _ packed: UnsafeMuta
     while channel < plan.depth {
       var own = 0
       while own < count {
-        packChannels(
-          weights + ((column &+ own) &* 9 &* plan.depth &+ channel), plan.depth, smaller(lanes, plan.depth &- channel),
-          panel + (channel &* panelWidth &+ own), plan.placeFloats, lines, Size.self)
+        let from = weights + ((column &+ own) &* 9 &* plan.depth &+ channel), to = panel + (channel &* panelWidth &+ own)
+        let channels = smaller(lanes, plan.depth &- channel)
+        switch plan.results {
+        case 2: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradTwo.self)
+        case 4: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradFour.self)
+        default: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradSix.self)
+        }
         own &+= 1
       }
       channel &+= lanes
@@ -162,13 +162,12 @@ private func packChannels<Size: WinogradSize>(
   }
 }
 
-private func run<Size: WinogradSize>(
-  _ plan: WinogradPlan, _ begin: Int, _ end: Int, _ scratch: UnsafeMutablePointer<Float>, _: Size.Type
-) {
+@inline(never)
+private func run(_ plan: WinogradPlan, _ begin: Int, _ end: Int, _ scratch: UnsafeMutablePointer<Float>) {
   let c = plan.args.pointee
   guard let packed = c.packed else { return }
   let bias = packed.assumingMemoryBound(to: Float.self) + plan.lineFloats
-  let input = scratch + plan.lineFloats, products = input + Size.places &* plan.inputPlace
+  let input = scratch + plan.lineFloats, products = input + plan.places &* plan.inputPlace
   var prepared = -1
   var unit = begin
   while unit < end {
@@ -176,7 +175,7 @@ private func run<Size: WinogradSize>(
     let first = block &* plan.blockSquares
     let count = smaller(plan.blockSquares, plan.squares &- first)
     if prepared != block {
-      prepare(plan, first, count, scratch, Size.self)
+      prepare(plan, first, count, scratch)
       prepared = block
     }
     let panel = unit % plan.panelBlocks &* plan.blockPanels
@@ -184,7 +183,7 @@ private func run<Size: WinogradSize>(
     let columns = smaller(plan.blockPanels &* panelWidth, plan.columns &- column)
     let stride = plan.blockPanels &* panelWidth
     var place = 0
-    while place < Size.places {
+    while place < plan.places {
       let target = FloatTarget(
         y: products + place &* plan.productPlace, stride: stride, residual: nil, residualStride: 0, low: -.infinity, high: .infinity)
       let weights = bias + (plan.biasFloats &+ plan.panelStart(panel) &+ place &* plan.placeFloats)
@@ -193,7 +192,12 @@ private func run<Size: WinogradSize>(
     }
     var square = 0
     while square < count {
-      finish(plan, first &+ square, products + square &* stride, column, columns, bias, scratch, Size.self)
+      let from = products + square &* stride
+      switch plan.results {
+      case 2: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradTwo.self)
+      case 4: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradFour.self)
+      default: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradSix.self)
+      }
       square &+= 1
     }
     unit &+= 1
@@ -201,34 +205,29 @@ private func run<Size: WinogradSize>(
 }
 
 /// Transforms the image squares of a block: [place][square][channel].
-private func prepare<Size: WinogradSize>(
-  _ plan: WinogradPlan, _ first: Int, _ count: Int, _ scratch: UnsafeMutablePointer<Float>, _: Size.Type
-) {
+private func prepare(_ plan: WinogradPlan, _ first: Int, _ count: Int, _ scratch: UnsafeMutablePointer<Float>) {
   let c = plan.args.pointee
   guard let base = c.x else { return }
   let image = base.assumingMemoryBound(to: Float.self)
   let (h, w, pixel, depth) = (Int(c.h), Int(c.w), Int(c.x_stride), plan.depth)
   let lines = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: VF.self)
-  let transformed = scratch + plan.lineFloats, patch = transformed + Size.places &* (plan.inputPlace &+ plan.productPlace)
+  let transformed = scratch + plan.lineFloats, patch = transformed + plan.places &* (plan.inputPlace &+ plan.productPlace)
   var square = 0
   while square < count {
     let index = first &+ square
-    let top = index / plan.across % plan.down &* Size.results &- Int(c.pad_top)
-    let left = index % plan.across &* Size.results &- Int(c.pad_left)
+    let top = index / plan.across % plan.down &* plan.results &- Int(c.pad_top)
+    let left = index % plan.across &* plan.results &- Int(c.pad_left)
     var from = image + (index / (plan.across &* plan.down) &* h &+ top) &* w &* pixel + left &* pixel
     var (line, step) = (w &* pixel, pixel)
-    if top < 0 || left < 0 || top &+ Size.side > h || left &+ Size.side > w {
-      copySquare(from, line, pixel, top, left, h, w, depth, Size.side, patch)
-      (from, line, step) = (UnsafePointer(patch), Size.side &* depth, depth)
+    if top < 0 || left < 0 || top &+ plan.side > h || left &+ plan.side > w {
+      copySquare(from, line, pixel, top, left, h, w, depth, plan.side, patch)
+      (from, line, step) = (UnsafePointer(patch), plan.side &* depth, depth)
     }
     let to = transformed + square &* depth
-    var channel = 0
-    while channel &+ lanes <= depth {
-      transformSquare(from + channel, line, step, to + channel, plan.inputPlace, lines, WholeLanes(), Size.self)
-      channel &+= lanes
-    }
-    if channel < depth {
-      transformSquare(from + channel, line, step, to + channel, plan.inputPlace, lines, PartLanes(count: depth &- channel), Size.self)
+    switch plan.results {
+    case 2: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradTwo.self)
+    case 4: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradFour.self)
+    default: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradSix.self)
     }
     square &+= 1
   }
@@ -256,23 +255,31 @@ private func copySquare(
   }
 }
 
-@inline(__always)
-private func transformSquare<L: ChannelLanes, Size: WinogradSize>(
-  _ from: UnsafePointer<Float>, _ line: Int, _ pixel: Int, _ to: UnsafeMutablePointer<Float>, _ place: Int,
-  _ lines: UnsafeMutablePointer<VF>, _ part: L, _: Size.Type
+@inline(never)
+private func transformSquare<Size: WinogradSize>(
+  _ from: UnsafePointer<Float>, _ line: Int, _ pixel: Int, _ depth: Int, _ to: UnsafeMutablePointer<Float>, _ place: Int,
+  _ lines: UnsafeMutablePointer<VF>, _: Size.Type
 ) {
-  var x = 0
-  while x < Size.side {
-    let column = from + x &* pixel
-    Size.transformInput({ part.load(column + $0 &* line) }, { lines[$0 &* Size.side &+ x] = $1 })
-    x &+= 1
+  @inline(__always) func transform<L: ChannelLanes>(_ channel: Int, _ part: L) {
+    var x = 0
+    while x < Size.side {
+      let column = from + (channel &+ x &* pixel)
+      Size.transformInput({ part.load(column + $0 &* line) }, { lines[$0 &* Size.side &+ x] = $1 })
+      x &+= 1
+    }
+    var y = 0
+    while y < Size.side {
+      let row = lines + y &* Size.side
+      Size.transformInput({ row[$0] }, { part.store($1, to + (channel &+ (y &* Size.side &+ $0) &* place)) })
+      y &+= 1
+    }
   }
-  var y = 0
-  while y < Size.side {
-    let row = lines + y &* Size.side
-    Size.transformInput({ row[$0] }, { part.store($1, to + (y &* Size.side &+ $0) &* place) })
-    y &+= 1
+  var channel = 0
+  while channel &+ lanes <= depth {
+    transform(channel, WholeLanes())
+    channel &+= lanes
   }
+  if channel < depth { transform(channel, PartLanes(count: depth &- channel)) }
 }
 
 /// Results of one square from its products with the panels of a unit.

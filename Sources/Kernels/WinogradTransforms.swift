@@ -13,7 +13,6 @@ protocol WinogradSize {
 extension WinogradSize {
   /// Side of an input square.
   @inline(__always) static var side: Int { results &+ 2 }
-  @inline(__always) static var places: Int { side &* side }
 }
 
 /// Points 0, 1, -1.
@@ -80,5 +79,49 @@ enum WinogradFour: WinogradSize {
     store(1, multiplyAdd(all(a), odd, all(b) * wideOdd))
     store(2, multiplyAdd(all(a * a), even, all(b * b) * wideEven))
     store(3, multiplyAdd(all(a * a * a), odd, multiplyAdd(all(b * b * b), wideOdd, load(5))))
+  }
+}
+
+/// Points 0, 1/2, -1/2, 1, -1, 2, -2: no others of a few bits make a smaller error.
+enum WinogradSix: WinogradSize {
+  @inline(__always) static var results: Int { 6 }
+
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (p, q, r, s) = (load(0), load(1), load(2), load(3))
+    let (t, u, v, w) = (load(4), load(5), load(6), load(7))
+    store(0, multiplyAdd(all(5.25), t - r, p - v))
+    store(7, multiplyAdd(all(5.25), s - u, w - q))
+    @inline(__always) func both(_ place: Int, _ even: VF, _ odd: VF) {
+      store(place, even + odd)
+      store(place &+ 1, even - odd)
+    }
+    both(1, multiplyAdd(all(4), r, multiplyAdd(all(-5), t, v)), all(0.5) * multiplyAdd(all(4), q, multiplyAdd(all(-5), s, u)))
+    both(3, multiplyAdd(all(-4.25), t, r + v), multiplyAdd(all(-4.25), s, q + u))
+    both(5, multiplyAdd(all(0.25), r, multiplyAdd(all(-1.25), t, v)), multiplyAdd(all(0.5), q, multiplyAdd(all(-2.5), s, u + u)))
+  }
+
+  @inline(__always) static func transformWeights(_ x: VF, _ y: VF, _ z: VF, _ store: (Int, VF) -> Void) {
+    store(0, x)
+    @inline(__always) func both(_ place: Int, _ point: Float, _ divisor: Float) {
+      let even = multiplyAdd(all(point * point), z, x) / all(divisor), odd = all(point) * y / all(divisor)
+      store(place, even + odd)
+      store(place &+ 1, even - odd)
+    }
+    both(1, 0.5, 1.40625)
+    both(3, 1, -4.5)
+    both(5, 2, 90)
+    store(7, z)
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (even, odd) = (load(3) + load(4), load(3) - load(4))
+    let (nearEven, nearOdd) = (load(1) + load(2), load(1) - load(2))
+    let (farEven, farOdd) = (load(5) + load(6), load(5) - load(6))
+    store(0, load(0) + even + (nearEven + farEven))
+    store(1, multiplyAdd(all(0.5), nearOdd, multiplyAdd(all(2), farOdd, odd)))
+    store(2, multiplyAdd(all(0.25), nearEven, multiplyAdd(all(4), farEven, even)))
+    store(3, multiplyAdd(all(0.125), nearOdd, multiplyAdd(all(8), farOdd, odd)))
+    store(4, multiplyAdd(all(0.0625), nearEven, multiplyAdd(all(16), farEven, even)))
+    store(5, multiplyAdd(all(0.03125), nearOdd, multiplyAdd(all(32), farOdd, odd + load(7))))
   }
 }

@@ -108,8 +108,8 @@ extension Plan {
     try tuner.attempt(.planned)
     var next = tuner.planned.isa
     while let set = next {
-      // Plain, Winograd's squares of 2 and 4, sparse with lanes of outputs and of pixels.
-      for form: UInt8 in [0, 2, 4, 0x10, 0x20] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
+      // Plain, Winograd's squares of 2, 4 and 6, sparse with lanes of outputs and of pixels.
+      for form: UInt8 in [0, 2, 4, 6, 0x10, 0x20] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
       next = set.base
     }
     let threads = tuner.planned.threads

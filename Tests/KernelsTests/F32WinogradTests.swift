@@ -8,9 +8,9 @@ import Testing
     ConvCase(h: size, w: size, cIn: cIn, cOut: cOut, kh: 3, kw: 3, padTop: 1, padLeft: 1, padBottom: 1, padRight: 1)
   }
 
-  /// In squares of two and of four results.
+  /// In squares of two, four and six results a side.
   private func check(_ shape: ConvCase, seed: UInt64 = 1) {
-    for side in [2, 4] {
+    for side in [2, 4, 6] {
       var shape = shape
       shape.winograd = side
       for table in simdTables {
@@ -54,6 +54,54 @@ import Testing
   /// Shapes of real networks: several blocks of squares, several of panels.
   @Test func networkShapes() {
     for (size, cIn, cOut) in [(56, 64, 64), (28, 128, 96), (14, 256, 256), (7, 512, 160)] { check(same(size, cIn, cOut)) }
+  }
+
+  /// The root mean square of the errors, of sums of 576 products, against that of the plain kernel of the same instruction set.
+  @Test(arguments: [(side: 2, multiple: 1.0), (4, 2.0), (6, 10.0)]) func errors(_ side: Int, _ multiple: Double) {
+    var shape = same(24, 64, 32)
+    (shape.winograd, shape.bias) = (side, false)
+    var random = SeededRandom(UInt64(side))
+    let x = random.floats(shape.h * shape.w * shape.cIn), weights = random.floats(shape.cOut * shape.terms)
+    let exact = exactResults(shape, x, weights)
+    for table in simdTables {
+      guard let kernel = table.kernel(EK_CONV_WINOGRAD_F32), let plain = table.kernel(EK_CONV_F32) else { continue }
+      let (error, least) = (error(kernel, shape, x, weights, exact), error(plain, shape, x, weights, exact))
+      #expect(error <= multiple * least, "\(table.isa) \(side): \(error / least) times")
+    }
+  }
+
+  /// Sums of doubles, which no rounding reaches that counts here.
+  private func exactResults(_ shape: ConvCase, _ x: [Float], _ weights: [Float]) -> [Double] {
+    let x = x.map(Double.init), weights = weights.map(Double.init), (h, w, depth) = (shape.h, shape.w, shape.cIn)
+    var results: [Double] = []
+    for place in 0..<h * w {
+      for output in 0..<shape.cOut {
+        var sum = 0.0
+        for tap in 0..<9 {
+          let y = place / w + tap / 3 - 1, column = place % w + tap % 3 - 1
+          guard 0..<h ~= y, 0..<w ~= column else { continue }
+          let (pixel, own) = ((y * w + column) * depth, (output * 9 + tap) * depth)
+          for channel in 0..<depth { sum += x[pixel + channel] * weights[own + channel] }
+        }
+        results.append(sum)
+      }
+    }
+    return results
+  }
+
+  private func error(_ kernel: ek_kernel, _ shape: ConvCase, _ x: [Float], _ weights: [Float], _ exact: [Double]) -> Double {
+    let bytes = withTestMemory { memory in
+      var a = shape.arguments()
+      (a.x, a.weights) = (UnsafeRawPointer(memory.floats(x)), UnsafeRawPointer(memory.floats(weights)))
+      return memory.output(of: kernel, bytes: 4 * exact.count) { y in
+        var b = a
+        b.y = y
+        return b
+      }
+    }
+    let results: [Float] = elements(bytes)
+    let squares = zip(results, exact).map { (Double($0) - $1) * (Double($0) - $1) }
+    return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
   }
 
   /// Nothing of another form is taken.
