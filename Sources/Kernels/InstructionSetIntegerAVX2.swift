@@ -22,6 +22,9 @@ enum DotOperation: TileOperation {
   }
 }
 
+/// Two Int16 times two in a lane.
+typealias WordOperation = DotOperation
+
 /// Four bytes times four weights whose pairs do not saturate.
 enum ByteOperation: TileOperation {
   typealias Sum = VI

@@ -20,6 +20,17 @@ enum DotOperation: TileOperation {
   }
 }
 
+/// Two Int16 times two in a lane.
+enum WordOperation: TileOperation {
+  typealias Sum = VI
+  typealias Vector = VI
+  @inline(__always) static var elementBytes: Int { 4 }
+  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI { DotOperation.broadcast(p) }
+  @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
+    sum = lanes32(_mm512_dpwssd_epi32(bits(sum), bits(element), bits(panel)))
+  }
+}
+
 @inline(__always) func bits(_ v: VI) -> __m512i { unsafeBitCast(v, to: __m512i.self) }
 @inline(__always) func lanes32(_ v: __m512i) -> VI { unsafeBitCast(v, to: VI.self) }
 

@@ -9,7 +9,7 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.conv), run: convRunU8, units: convUnitsU8, scratch_bytes: convScratchU8,
       packed_bytes: convPackedBytesU8, pack: convPackU8))
-  #if ISA_AVX2
+  #if ISA_AVX2 || ISA_AVX512VNNI
   enter(
     table, EK_CONV_WINOGRAD_U8,
     ek_kernel(
@@ -106,6 +106,7 @@ private enum IntegerKernelName {
 #elseif ISA_AVX512VNNI
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_avx512vnni_14x32" }
+  static var winograd: StaticString { "conv_winograd_u8_avx512vnni_14x32" }
   static var sparse: StaticString { "conv_sparse_u8_avx512vnni" }
   static var depthwise: StaticString { "depthwise_u8_avx512vnni_64" }
   static var matmul: StaticString { "matmul_u8_avx512vnni" }

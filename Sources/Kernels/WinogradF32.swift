@@ -35,7 +35,7 @@ private struct WinogradPlan {
     let fitting = smaller(weights / 2, 1 << 20) / (places &* (depth &+ columns)) / tileRows
     squareBlocks = divideUp(squares, larger(fitting, isLarge ? divideUp(28, tileRows) : 2) &* tileRows)
     blockSquares = smaller(roundedUp(divideUp(squares, squareBlocks), tileRows / 2), squares)
-    panelBlocks = smaller(divideUp(4, squareBlocks), panels)
+    panelBlocks = smaller(divideUp(squareBlocks < 4 ? 4 : 16, squareBlocks), panels)
     blockPanels = divideUp(panels, panelBlocks)
   }
 

@@ -1,4 +1,4 @@
-#if ISA_AVX2
+#if ISA_AVX2 || ISA_AVX512VNNI
 import CPlatform
 
 // The transforms of integer Winograd, whose matrices stand in WinogradU8.swift: of weights, of image squares and of sums.

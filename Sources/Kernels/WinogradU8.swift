@@ -1,5 +1,6 @@
-#if ISA_AVX2
+#if ISA_AVX2 || ISA_AVX512VNNI
 import CPlatform
+import _Builtin_intrinsics.intel
 
 // 3x3 convolution of bytes with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015) in integers, which gives the plain
 // form's sums exactly: squares of 4 x 4 results take 36 products for each pair of channels instead of 144. The points are 0, 1,
@@ -44,12 +45,12 @@ private struct WinogradPlanU8 {
     across = divideUp(Int(c.ow), Self.results)
     down = divideUp(Int(c.oh), Self.results)
     squares = Int(c.n) &* across &* down
-    // Squares and their products in the second level cache; where weights are more than that, they are read again for each block.
-    let memory = smaller(larger(Self.places &* depth &* columns, 384 << 10), 2 << 20)
-    let fitting = larger(memory / (Self.places &* (2 &* depth &+ 4 &* columns)) / tileRows, 2) &* tileRows
-    squareBlocks = larger(divideUp(squares, fitting), 1)
+    // Squares and their products in the second level cache; weights that are more than that are read for more squares.
+    let weights = Self.places &* depth &* columns, least = weights > 2 << 20 ? divideUp(56, tileRows) : 2
+    let fitting = smaller(larger(weights, 384 << 10), 2 << 20) / (Self.places &* (2 &* depth &+ 4 &* columns)) / tileRows
+    squareBlocks = larger(divideUp(squares, larger(fitting, least) &* tileRows), 1)
     blockSquares = divideUp(squares, squareBlocks)
-    panelBlocks = larger(smaller(divideUp(4, squareBlocks), panels), 1)
+    panelBlocks = larger(smaller(divideUp(squareBlocks < 4 ? 4 : 16, squareBlocks), panels), 1)
     blockPanels = divideUp(panels, panelBlocks)
   }
 
@@ -68,13 +69,14 @@ private struct WinogradPlanU8 {
     // The largest weights there can be need not be looked at.
     if 9 &* depth &* 255 &* larger(below, above) < limit { return true }
     let zero = Words16(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), ones = Words16(repeating: 1)
-    @inline(__always) func add(_ words: Words16, to sum: inout VI) {
-      DotOperation.accumulate(&sum, unsafeBitCast(words, to: VI.self), unsafeBitCast(ones, to: VI.self))
+    @inline(__always) func add(_ words: Words16, to sum: inout SIMD8<Int32>) {
+      let pairs = _mm256_madd_epi16(unsafeBitCast(words, to: __m256i.self), unsafeBitCast(ones, to: __m256i.self))
+      sum &+= unsafeBitCast(pairs, to: SIMD8<Int32>.self)
     }
     var row = source.assumingMemoryBound(to: Int8.self)
     var left = columns
     while left > 0 {
-      var sums = VI(repeating: 0), magnitudes = VI(repeating: 0)
+      var sums = SIMD8<Int32>(repeating: 0), magnitudes = sums
       var i = 0
       while i < 9 &* depth {
         let weights = words(row + i) &- zero
@@ -96,7 +98,7 @@ private struct WinogradPlanU8 {
   // Scratch: lines between the two steps of a transform, transformed squares, their products, and one padded square. Tiles
   // take whole rows behind the last. Places lie an odd number of cache lines apart: at a power of two they would drive each
   // other out of the cache.
-  var lineBytes: Int { 2048 }
+  var lineBytes: Int { 48 &* 4 &* lanes }
   var blockRows: Int { roundedUp(blockSquares, tileRows) }
   var rowBytes: Int { 2 &* depth }
   var inputPlace: Int { roundedUp(blockRows &* rowBytes, 128) &+ 64 }
@@ -220,7 +222,7 @@ private func multiply(
   _ plan: WinogradPlanU8, _ count: Int, _ panels: Int, _ rows: UnsafeRawPointer, _ weights: UnsafeRawPointer,
   _ to: UnsafeMutablePointer<Int32>
 ) {
-  typealias Row = WideRow<DotOperation>
+  typealias Row = WideRow<WordOperation>
   let stride = plan.rowBytes, steps = plan.steps
   var panel = 0
   while panel < panels {
