@@ -114,10 +114,12 @@ def test_environment_chooses_the_instruction_set(quantized: edgeai.Result, monke
         edgeai.Session(quantized.model)
 
 
-@pytest.mark.skipif("avx2" not in edgeai.instruction_sets(), reason="this processor has no AVX2")
-def test_winograds_form_gives_the_bytes_of_the_plain_one() -> None:
+@pytest.mark.parametrize("isa, tile", [("avx2", "6x16"), ("avx512vnni", "14x32")])
+def test_winograds_form_gives_the_bytes_of_the_plain_one(isa: str, tile: str) -> None:
+    if isa not in edgeai.instruction_sets():
+        pytest.skip(f"this processor has no {isa}")
     rng = np.random.default_rng(5)
-    weights = {"w0": rng.standard_normal((32, 16, 3, 3)), "w1": rng.standard_normal((48, 32, 3, 3)), "w2": rng.standard_normal((32, 48, 3, 3))}
+    weights = {"w0": rng.standard_normal((64, 32, 3, 3)), "w1": rng.standard_normal((96, 64, 3, 3)), "w2": rng.standard_normal((64, 96, 3, 3))}
     nodes = [
         helper.make_node("Conv", ["x", "w0"], ["c0"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["c0"], ["r0"]),
@@ -126,10 +128,10 @@ def test_winograds_form_gives_the_bytes_of_the_plain_one() -> None:
         helper.make_node("Add", ["c2", "r0"], ["y"]),
     ]
     constants = {name: (array / 20).astype(np.float32) for name, array in weights.items()}
-    model = edgeai.load(small_model(nodes, {"x": ("n", 16, 21, 18)}, ["y"], constants))
-    x = rng.standard_normal((4, 16, 21, 18)).astype(np.float32)
+    model = edgeai.load(small_model(nodes, {"x": ("n", 32, 37, 42)}, ["y"], constants))
+    x = rng.standard_normal((4, 32, 37, 42)).astype(np.float32)
     quantized = edgeai.quantize(model, x).model
-    session = edgeai.Session(quantized, isa="avx2")
+    session = edgeai.Session(quantized, isa=isa)
     kernels = [step.kernel for step in session.plan if "conv" in step.kernel]
-    assert kernels == ["conv_winograd_u8_avx2_6x16"] * 3
+    assert kernels == [f"conv_winograd_u8_{isa}_{tile}"] * 3
     assert np.array_equal(session(x), edgeai.Session(quantized, isa="reference")(x))
