@@ -22,8 +22,9 @@ enum DotOperation: TileOperation {
   }
 }
 
-/// Two Int16 times two in a lane.
+/// Two Int16 times two, and where a column's are in a step of a panel.
 typealias WordOperation = DotOperation
+@inline(__always) func wordIndex(_ column: Int, _ i: Int) -> Int { dotWeightIndex(column, i) }
 
 /// Four bytes times four weights whose pairs do not saturate.
 enum ByteOperation: TileOperation {

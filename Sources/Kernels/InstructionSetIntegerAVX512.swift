@@ -30,6 +30,7 @@ enum WordOperation: TileOperation {
     sum = lanes32(_mm512_dpwssd_epi32(bits(sum), bits(element), bits(panel)))
   }
 }
+@inline(__always) func wordIndex(_ column: Int, _ i: Int) -> Int { column &* 2 &+ i }
 
 @inline(__always) func bits(_ v: VI) -> __m512i { unsafeBitCast(v, to: __m512i.self) }
 @inline(__always) func lanes32(_ v: __m512i) -> VI { unsafeBitCast(v, to: VI.self) }

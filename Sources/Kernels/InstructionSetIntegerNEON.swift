@@ -62,6 +62,10 @@ enum DotOperation: TileOperation {
   @inline(__always) static func settle(_ a: inout VI, _ b: inout VI) { en_settle(&a, &b) }
 }
 
+/// Two Int16 times two, and where a column's are in a step of a panel.
+typealias WordOperation = DotOperation
+@inline(__always) func wordIndex(_ column: Int, _ i: Int) -> Int { dotWeightIndex(column, i) }
+
 @inline(__always) func moveActivations(_ to: UnsafeMutableRawPointer, _ from: UnsafePointer<UInt8>) {
   en_widen_sixteen(to.assumingMemoryBound(to: Int16.self), from)
 }

@@ -9,7 +9,7 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.conv), run: convRunU8, units: convUnitsU8, scratch_bytes: convScratchU8,
       packed_bytes: convPackedBytesU8, pack: convPackU8))
-  #if ISA_AVX2 || ISA_AVX512VNNI
+  #if !ISA_SSE2 && !ISA_NEONDOT
   enter(
     table, EK_CONV_WINOGRAD_U8,
     ek_kernel(
@@ -115,6 +115,7 @@ private enum IntegerKernelName {
 #elseif ISA_NEON
 private enum IntegerKernelName {
   static var conv: StaticString { "conv_u8_neon_12x8" }
+  static var winograd: StaticString { "conv_winograd_u8_neon_12x8" }
   static var sparse: StaticString { "conv_sparse_u8_neon" }
   static var depthwise: StaticString { "depthwise_u8_neon_8" }
   static var matmul: StaticString { "matmul_u8_neon" }

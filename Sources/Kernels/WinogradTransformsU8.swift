@@ -1,23 +1,33 @@
-#if ISA_AVX2 || ISA_AVX512VNNI
+#if ISA_AVX2 || ISA_AVX512VNNI || ISA_NEON
 import CPlatform
 
 // The transforms of integer Winograd, whose matrices stand in WinogradU8.swift: of weights, of image squares and of sums.
 
-/// Transformed activations and weights, sixteen channels of them.
-typealias Words16 = SIMD16<Int16>
+/// Activations and weights of some channels, which are transformed together.
+#if ISA_NEON
+typealias TransformWords = SIMD8<Int16>
+private typealias TransformBytes = SIMD8<UInt8>
+private typealias TransformWeights = SIMD8<Int8>
+#else
+typealias TransformWords = SIMD16<Int16>
+private typealias TransformBytes = SIMD16<UInt8>
+private typealias TransformWeights = SIMD16<Int8>
+#endif
 
-@inline(__always) func words(_ p: UnsafePointer<UInt8>) -> Words16 { Words16(truncatingIfNeeded: SIMD16<UInt8>.load(p)) }
-@inline(__always) func words(_ p: UnsafePointer<Int8>) -> Words16 {
-  Words16(truncatingIfNeeded: UnsafeRawPointer(p).loadUnaligned(as: SIMD16<Int8>.self))
+@inline(__always) private func words(_ p: UnsafePointer<UInt8>) -> TransformWords {
+  TransformWords(truncatingIfNeeded: UnsafeRawPointer(p).loadUnaligned(as: TransformBytes.self))
+}
+@inline(__always) private func words(_ p: UnsafePointer<Int8>) -> TransformWords {
+  TransformWords(truncatingIfNeeded: UnsafeRawPointer(p).loadUnaligned(as: TransformWeights.self))
 }
 
-/// Sixteen input channels of one output channel: eight steps of each place.
+/// Some input channels of one output channel, two of them a step of each place.
 @inline(never)
 func packChannels(
-  _ weights: UnsafePointer<Int8>, _ depth: Int, _ zero: Words16, _ panel: UnsafeMutableRawPointer, _ place: Int,
-  _ lines: UnsafeMutablePointer<Words16>
+  _ weights: UnsafePointer<Int8>, _ depth: Int, _ zero: TransformWords, _ panel: UnsafeMutableRawPointer, _ place: Int,
+  _ lines: UnsafeMutablePointer<TransformWords>
 ) {
-  @inline(__always) func along(_ a: Words16, _ b: Words16, _ c: Words16, _ store: (Int, Words16) -> Void) {
+  @inline(__always) func along(_ a: TransformWords, _ b: TransformWords, _ c: TransformWords, _ store: (Int, TransformWords) -> Void) {
     let triple = a &+ a &+ a, last = c &+ c &+ c
     let outer = a &+ c, twice = b &+ b, wide = a &+ c &+ c &+ c &+ c
     var i = 0
@@ -44,23 +54,24 @@ func packChannels(
   var y = 0
   while y < 6 {
     along(lines[y &* 3], lines[y &* 3 &+ 1], lines[y &* 3 &+ 2]) { x, v in
-      let pairs = unsafeBitCast(v, to: SIMD8<Int32>.self)
-      let to = panel + (y &* 6 &+ x) &* place
+      let to = (panel + (y &* 6 &+ x) &* place).assumingMemoryBound(to: Int16.self)
       var i = 0
-      while i < 8 {
-        (to + i &* 4 &* panelWidth).storeBytes(of: pairs[i], as: Int32.self)
-        i &+= 1
+      while i < TransformWords.scalarCount {
+        // Neighbours are one store.
+        to[i &* panelWidth] = v[i]
+        to[i &* panelWidth &+ wordIndex(0, 1)] = v[i &+ 1]
+        i &+= 2
       }
     }
     y &+= 1
   }
 }
 
-/// Sixteen channels of a square.
+/// Some channels of a square.
 @inline(never)
 func transformSquare(
-  _ from: UnsafePointer<UInt8>, _ line: Int, _ pixel: Int, _ zero: Words16, _ to: UnsafeMutableRawPointer, _ place: Int,
-  _ lines: UnsafeMutablePointer<Words16>
+  _ from: UnsafePointer<UInt8>, _ line: Int, _ pixel: Int, _ zero: TransformWords, _ to: UnsafeMutableRawPointer, _ place: Int,
+  _ lines: UnsafeMutablePointer<TransformWords>
 ) {
   var x = 0
   while x < 6 {
@@ -81,12 +92,12 @@ func transformSquare(
   var y = 0
   while y < 6 {
     let v = InputLine(line[0], line[1], line[2], line[3], line[4], line[5])
-    to.storeBytes(of: v.v0, as: Words16.self)
-    (to + place).storeBytes(of: v.v1, as: Words16.self)
-    (to + 2 &* place).storeBytes(of: v.v2, as: Words16.self)
-    (to + 3 &* place).storeBytes(of: v.v3, as: Words16.self)
-    (to + 4 &* place).storeBytes(of: v.v4, as: Words16.self)
-    (to + 5 &* place).storeBytes(of: v.v5, as: Words16.self)
+    to.storeBytes(of: v.v0, as: TransformWords.self)
+    (to + place).storeBytes(of: v.v1, as: TransformWords.self)
+    (to + 2 &* place).storeBytes(of: v.v2, as: TransformWords.self)
+    (to + 3 &* place).storeBytes(of: v.v3, as: TransformWords.self)
+    (to + 4 &* place).storeBytes(of: v.v4, as: TransformWords.self)
+    (to + 5 &* place).storeBytes(of: v.v5, as: TransformWords.self)
     to += 6 &* place
     line += 6
     y &+= 1
@@ -95,9 +106,9 @@ func transformSquare(
 
 /// Six inputs times B.
 struct InputLine {
-  let v0: Words16, v1: Words16, v2: Words16, v3: Words16, v4: Words16, v5: Words16
+  let v0: TransformWords, v1: TransformWords, v2: TransformWords, v3: TransformWords, v4: TransformWords, v5: TransformWords
 
-  @inline(__always) init(_ p: Words16, _ q: Words16, _ r: Words16, _ s: Words16, _ t: Words16, _ u: Words16) {
+  @inline(__always) init(_ p: TransformWords, _ q: TransformWords, _ r: TransformWords, _ s: TransformWords, _ t: TransformWords, _ u: TransformWords) {
     let f = t &- r, h = s &- q
     let first = (p &- r) &+ (p &- r), h2 = h &+ h
     v0 = first &+ first &+ f

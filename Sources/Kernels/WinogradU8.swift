@@ -1,6 +1,5 @@
-#if ISA_AVX2 || ISA_AVX512VNNI
+#if ISA_AVX2 || ISA_AVX512VNNI || ISA_NEON
 import CPlatform
-import _Builtin_intrinsics.intel
 
 // 3x3 convolution of bytes with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015) in integers, which gives the plain
 // form's sums exactly: squares of 4 x 4 results take 36 products for each pair of channels instead of 144. The points are 0, 1,
@@ -68,21 +67,18 @@ private struct WinogradPlanU8 {
     let below = Int(c.x_zero_point), above = 255 &- below, limit = 1 << 25
     // The largest weights there can be need not be looked at.
     if 9 &* depth &* 255 &* larger(below, above) < limit { return true }
-    let zero = Words16(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), ones = Words16(repeating: 1)
-    @inline(__always) func add(_ words: Words16, to sum: inout SIMD8<Int32>) {
-      let pairs = _mm256_madd_epi16(unsafeBitCast(words, to: __m256i.self), unsafeBitCast(ones, to: __m256i.self))
-      sum &+= unsafeBitCast(pairs, to: SIMD8<Int32>.self)
-    }
+    let zero = SIMD8<Int32>(repeating: c.w_zero_point)
     var row = source.assumingMemoryBound(to: Int8.self)
     var left = columns
     while left > 0 {
       var sums = SIMD8<Int32>(repeating: 0), magnitudes = sums
       var i = 0
       while i < 9 &* depth {
-        let weights = words(row + i) &- zero
-        add(weights, to: &sums)
-        add(weights.replacing(with: 0 &- weights, where: weights .< 0), to: &magnitudes)
-        i &+= 16
+        let bytes = UnsafeRawPointer(row + i).loadUnaligned(as: SIMD8<Int8>.self)
+        let weights = SIMD8<Int32>(truncatingIfNeeded: bytes) &- zero
+        sums &+= weights
+        magnitudes &+= weights.replacing(with: 0 &- weights, where: weights .< 0)
+        i &+= 8
       }
       let sum = Int(sums.laneSum), magnitude = Int(magnitudes.laneSum)
       let positive = (magnitude &+ sum) / 2, negative = (magnitude &- sum) / 2
@@ -161,11 +157,11 @@ func winogradPackU8(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer
       while own < panelWidth {
         packChannels(
           weights + ((panel &* panelWidth &+ own) &* 9 &* plan.depth &+ channel), plan.depth,
-          Words16(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), to + 4 &* own, plan.placeBytes,
-          packed.assumingMemoryBound(to: Words16.self))
+          TransformWords(repeating: Int16(truncatingIfNeeded: c.w_zero_point)), to + 2 &* wordIndex(own, 0), plan.placeBytes,
+          packed.assumingMemoryBound(to: TransformWords.self))
         own &+= 1
       }
-      channel &+= 16
+      channel &+= TransformWords.scalarCount
     }
     panel &+= 1
   }
@@ -226,7 +222,7 @@ private func multiply(
   let stride = plan.rowBytes, steps = plan.steps
   var panel = 0
   while panel < panels {
-    let w = (weights + panel &* plan.panelBytes).assumingMemoryBound(to: VI.self)
+    let w = (weights + panel &* plan.panelBytes).assumingMemoryBound(to: WordOperation.Vector.self)
     var row = 0
     while row < count {
       let sink = SumSink(to: to + (row &* plan.productStride &+ panel &* panelWidth), stride: plan.productStride)
@@ -250,7 +246,7 @@ private func prepare(_ plan: WinogradPlanU8, _ first: Int, _ count: Int, _ scrat
   let (h, w, pixel, depth) = (Int(c.h), Int(c.w), Int(c.x_stride), plan.depth)
   let side = WinogradPlanU8.side, places = WinogradPlanU8.places
   let zero = UInt8(truncatingIfNeeded: c.x_zero_point)
-  let lines = scratch.assumingMemoryBound(to: Words16.self)
+  let lines = scratch.assumingMemoryBound(to: TransformWords.self)
   let transformed = scratch + plan.lineBytes
   let patch = (transformed + places &* (plan.inputPlace &+ 4 &* plan.productPlace)).assumingMemoryBound(to: UInt8.self)
   var square = 0
@@ -284,9 +280,9 @@ private func prepare(_ plan: WinogradPlanU8, _ first: Int, _ count: Int, _ scrat
     var channel = 0
     while channel < depth {
       transformSquare(
-        from + channel, line, step, Words16(repeating: Int16(zero)), transformed + (square &* plan.rowBytes &+ 2 &* channel), plan.inputPlace,
+        from + channel, line, step, TransformWords(repeating: Int16(zero)), transformed + (square &* plan.rowBytes &+ 2 &* channel), plan.inputPlace,
         lines)
-      channel &+= 16
+      channel &+= TransformWords.scalarCount
     }
     square &+= 1
   }

@@ -35,7 +35,7 @@ static void compare(const ek_kernel *kernel, const unsigned char *y, const unsig
   printf("%s, %s: byte %zu is %d, the reference's %d\n", kernel->name, what, i, y[i], expected[i]);
 }
 
-/* A convolution, or a depthwise one where `c.groups` is the number of channels. `largest`: what scales go up to; with 4096 nearly all
+/* A convolution, a depthwise one where `c.groups` is the number of channels, or one in Winograd's form. `largest`: what scales go up to; with 4096 nearly all
  * sums leave the range of a byte and some that of Int32. */
 static void convolution(int operation, ek_conv c, float largest, int has_residual) {
   size_t taps = (size_t)(c.kh * c.kw * (c.c_in / c.groups)), size;
@@ -66,10 +66,11 @@ static void convolution(int operation, ek_conv c, float largest, int has_residua
   snprintf(what, sizeof what, "%d x %d, %d -> %d, window %d, stride %d, zero point of weights %d, scales to %g, residual %d, %d...%d", c.h, c.w,
            c.c_in, c.c_out, c.kh, c.stride_w, c.w_zero_point, (double)largest, has_residual, c.q_min, c.q_max);
   for (set = 0; set < 3; set++) {
-    const ek_kernel *kernel = ek_table_kernel(&tables[set], operation);
+    const ek_kernel *kernel = ek_table_kernel(&tables[set], !set && operation == EK_CONV_WINOGRAD_U8 ? EK_CONV_U8 : operation);
     void *packed, *scratch;
     if (!kernel->run) continue;
     c.y = set ? y : expected;
+    c.winograd = operation == EK_CONV_WINOGRAD_U8 ? 4 : 0;
     packed = bytes(kernel->packed_bytes ? (size_t)kernel->packed_bytes(&c) : 0);
     if (kernel->pack) kernel->pack(&c, packed);
     c.packed = packed;
@@ -159,6 +160,11 @@ int main(void) {
         convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
         c.w = 1; /* every window has padding on both sides */
         convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
+        if (columns[j] % 8 || k & 4) continue;
+        c.w = 9 + (int32_t)j;
+        c.c_in = 16 + 16 * (int32_t)j;
+        c.groups = 1;
+        convolution(EK_CONV_WINOGRAD_U8, c, largest, has_residual);
       }
     }
   }

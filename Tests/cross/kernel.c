@@ -1,6 +1,6 @@
 /* Runs kernels of the library, each once between two marks of count.c: the cases of a table on standard input, whose lines are
  *     ISA OPERATION HEIGHT WIDTH CHANNELS_IN CHANNELS_OUT KERNEL STRIDE ...
- * with the operations conv_f32, conv_u8, depthwise_f32, depthwise_u8. Empty lines and lines that begin with # are skipped. */
+ * with the operations conv_f32, conv_u8, winograd_u8, depthwise_f32, depthwise_u8. Empty lines and lines that begin with # are skipped. */
 #include "edgeai_kernels.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +74,7 @@ int main(void) {
     if (sscanf(line, "%31s %31s %d %d %d %d %d %d", isa, operation, &c.h, &c.w, &c.c_in, &c.c_out, &kernel, &stride) != 8) return 2;
     number = !strcmp(operation, "conv_f32")        ? EK_CONV_F32
              : !strcmp(operation, "conv_u8")       ? EK_CONV_U8
+             : !strcmp(operation, "winograd_u8")   ? EK_CONV_WINOGRAD_U8
              : !strcmp(operation, "depthwise_f32") ? EK_DEPTHWISE_F32
              : !strcmp(operation, "depthwise_u8")  ? EK_DEPTHWISE_U8
                                                    : -1;
@@ -88,6 +89,7 @@ int main(void) {
     c.ow = (c.w + 2 * c.pad_left - kernel) / stride + 1;
     c.x_stride = c.c_in;
     c.y_stride = c.residual_stride = c.c_out;
+    c.winograd = number == EK_CONV_WINOGRAD_U8 ? 4 : 0;
     c.clamp_min = 0;
     c.clamp_max = 6;
     c.x_zero_point = 3;
