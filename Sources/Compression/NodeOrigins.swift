@@ -6,9 +6,9 @@ extension Graph {
   /// For each node of a graph that compression or training has made of another one, the node of that one which it is or is a part
   /// of; -1 for nodes that are neither, and for conversions.
   ///
-  /// Nodes of one name correspond in their order. A part has its layer's name with an ending (`PartName`), and belongs to the next
-  /// layer of that name, which may itself be a part: the original may have the name NAME/factor for a layer of its own, which then
-  /// counts for itself alone.
+  /// Nodes of one name correspond in their order. A part has the name of its layer, or of another part of it, with an ending (`PartName`)
+  /// and maybe a number; it belongs to the first layer of that name whose node has not come yet. What the original itself calls
+  /// NAME/factor is a layer of its own.
   func origins(in original: Graph) -> [Int] {
     // The first node of each name that none stands for yet, and the next of its name behind each.
     var first = TextMap()
