@@ -443,7 +443,7 @@ typedef struct edgeai_layer_info {
   double cosine;                  /* sum xy / sqrt(sum x^2 sum y^2); NaN when not measured */
   uint64_t weights;               /* of a convolution or dense layer; 0 for other operators */
   uint64_t kept;                  /* weights of its counterpart that are not zero (-0 is zero, but counts as kept in a stage's row),
-                                   * both factors' where it was factorized */
+                                   * of all factors where it was factorized */
 } edgeai_layer_info;
 
 /* Layers in the order of the model. */

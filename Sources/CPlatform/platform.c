@@ -4,7 +4,9 @@
 #include <string.h>
 
 const int32_t ep_unsupported = ENOSYS;
-const char *ep_error_text(int32_t code) { return code == EINVAL ? "it is no regular file" : strerror(code); }
+/* Not an errno. */
+enum { NO_REGULAR_FILE = -1 };
+const char *ep_error_text(int32_t code) { return code == NO_REGULAR_FILE ? "it is no regular file" : strerror(code); }
 
 #if defined(__x86_64__) && !defined(EDGEAI_FREESTANDING)
 #include <cpuid.h>
@@ -56,7 +58,7 @@ int32_t ep_file_map(const char *path, const void **data, size_t *size) {
   int32_t result = 0;
   if (fstat(fd, &st) != 0) result = errno;
   else if (S_ISDIR(st.st_mode)) result = EISDIR;
-  else if (!S_ISREG(st.st_mode)) result = EINVAL;
+  else if (!S_ISREG(st.st_mode)) result = NO_REGULAR_FILE;
   else if ((uintmax_t)st.st_size > SIZE_MAX) result = EFBIG;
   else if (st.st_size == 0) { *data = NULL; *size = 0; }
   else {
@@ -112,7 +114,7 @@ int32_t ep_file_write(const char *path, const void *data, size_t size) {
   struct stat old;
   int exists = stat(path, &old) == 0;
   if (exists) {
-    if (!S_ISREG(old.st_mode)) return S_ISDIR(old.st_mode) ? EISDIR : EINVAL;
+    if (!S_ISREG(old.st_mode)) return S_ISDIR(old.st_mode) ? EISDIR : NO_REGULAR_FILE;
     /* The file that a link stands for is replaced, not the link. */
     if (!realpath(path, resolved)) return errno;
     path = resolved;

@@ -4,7 +4,7 @@ import Graph
 
 /// What a compression did to every layer, or how far two models are apart.
 public struct CompressionReport {
-  /// A node of the original graph and its counterpart.
+  /// A node of the original graph, and what became of it: its counterpart with the parts that methods made of it.
   public struct Layer {
     public var name: Text
     public var op: Text
@@ -13,14 +13,14 @@ public struct CompressionReport {
     /// What the counterpart computes in: the element type of its result.
     public var dtype: DType
     public var shape: Shape
-    /// Bytes of the constants the node reads, before and after.
+    /// Bytes of the constants that the node reads, before, and that it and its parts read, after.
     public var bytesBefore: Int
     public var bytesAfter: Int
     /// Why it stayed in float, or "".
     public var reason: Text
     /// nil when it was not measured.
     public var error: ErrorMeter?
-    /// Weights of a convolution or dense layer, and those of its counterpart that are not zero (-0 is zero); 0 for other nodes.
+    /// Weights of a convolution or dense layer, and those of what became of it that are not zero (-0 is zero); 0 for other nodes.
     public var weights = 0
     public var kept = 0
   }
@@ -54,37 +54,20 @@ public struct CompressionReport {
   public init(_ reference: Graph, _ candidate: Graph, reasons: [Text] = []) {
     constantBytesBefore = CompressionReport.constantBytes(reference)
     constantBytesAfter = CompressionReport.constantBytes(candidate)
-    // Nodes of one name correspond in their order: the first that is left of a name, and after each node the next.
-    var first = TextMap()
-    var next = [Int](repeating: -1, count: candidate.nodes.count)
-    for (index, node) in candidate.nodes.enumerated().reversed() {
-      if node.op.isConversion {
-        conversions += 1
-      } else {
-        next[index] = first[node.name] ?? -1
-        first.set(node.name, index)
-      }
-    }
-    var originals = TextMap()
-    for node in reference.nodes { _ = originals.insert(node.name) }
     for (index, node) in reference.nodes.enumerated() {
-      var other: Node?
-      if let counterpart = first[node.name], counterpart >= 0 {
-        other = candidate.nodes[counterpart]
-        first.set(node.name, next[counterpart])
-      }
       let result = node.outputs.first.map { reference.values[$0] }
-      let otherResult = other?.outputs.first.map { candidate.values[$0] }
-      // A factorized layer has a part before its counterpart, with a number in its name where a layer of the original has that name.
-      let place = first[originals.free(Factorization.name(of: node.name))] ?? -1
-      let part = place >= 0 ? candidate.nodes[place] : nil
       layers.append(
         Layer(
-          name: node.name, op: node.op.name, tensor: result?.name ?? "", dtype: otherResult?.dtype ?? result?.dtype ?? .float32,
-          shape: result?.shape ?? Shape([]), bytesBefore: CompressionReport.constantBytes(node, reference),
-          bytesAfter: CompressionReport.constantBytes(other, candidate) + CompressionReport.constantBytes(part, candidate),
-          reason: index < reasons.count ? reasons[index] : "", error: nil, weights: CompressionReport.weights(node, reference, isKept: false),
-          kept: CompressionReport.weights(other, candidate, isKept: true) + CompressionReport.weights(part, candidate, isKept: true)))
+          name: node.name, op: node.op.name, tensor: result?.name ?? "", dtype: result?.dtype ?? .float32,
+          shape: result?.shape ?? Shape([]), bytesBefore: CompressionReport.constantBytes(node, reference), bytesAfter: 0,
+          reason: index < reasons.count ? reasons[index] : "", error: nil, weights: CompressionReport.weights(node, reference, isKept: false)))
+    }
+    for (node, origin) in zip(candidate.nodes, candidate.origins(in: reference)) {
+      if node.op.isConversion { conversions += 1 }
+      if origin < 0 { continue }
+      layers[origin].bytesAfter += CompressionReport.constantBytes(node, candidate)
+      layers[origin].kept += CompressionReport.weights(node, candidate, isKept: true)
+      if node.name == layers[origin].name, let result = node.outputs.first { layers[origin].dtype = candidate.values[result].dtype }
     }
   }
 
@@ -111,21 +94,15 @@ public struct CompressionReport {
     return sortedIndices(order.count) { order[$0].sqnr < order[$1].sqnr }.map { order[$0].index }
   }
 
-  private static func constantBytes(_ node: Node?, _ graph: Graph) -> Int {
-    guard let node else { return 0 }
+  private static func constantBytes(_ node: Node, _ graph: Graph) -> Int {
     var bytes = 0
     for input in node.inputs where input != Node.noValue { bytes += graph.values[input].constant?.byteCount ?? 0 }
     return bytes
   }
 
   /// Weights of a convolution or dense layer, all or those that are not zero; 0 for other nodes and other types.
-  private static func weights(_ node: Node?, _ graph: Graph, isKept: Bool) -> Int {
-    guard let node else { return 0 }
-    switch node.op {
-    case .convolution, .transposedConvolution, .dense: break
-    default: return 0
-    }
-    guard let id = node.input(1), let data = graph.values[id].constant else { return 0 }
+  private static func weights(_ node: Node, _ graph: Graph, isKept: Bool) -> Int {
+    guard node.op.isLayer, let id = node.input(1), let data = graph.values[id].constant else { return 0 }
     let value = graph.values[id]
     guard value.dtype == .float32 || value.dtype == .int8 else { return 0 }
     let count = data.byteCount / value.dtype.byteCount

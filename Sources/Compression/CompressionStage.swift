@@ -16,7 +16,7 @@ extension CompressionReport {
     public var layers: [StageLayer]
   }
 
-  /// What a stage made of a layer with weights: of the nodes that bear its name, or come in its place.
+  /// What a stage made of a layer with weights: of the node that bears its name, and of the parts that methods made of it.
   public struct StageLayer {
     /// Weights, and those of them that are not +0.
     public var weights = 0
@@ -76,9 +76,10 @@ extension CompressionReport.Stage {
     let plan = try Plan(graph, options)
     let times = try plan.leastStepTimes()
     nanoseconds = times.reduce(0) { $0 &+ Int($1) }
+    let origins = graph.origins(in: original)
     for layer in original.weightLayers {
       var row = CompressionReport.StageLayer()
-      for (index, node) in graph.nodes.enumerated() where node.name.comesFrom(layer.name) {
+      for (index, node) in graph.nodes.enumerated() where origins[index] == layer.node {
         for (step, info) in plan.steps.enumerated() where info.nodeIndex == index { row.nanoseconds += Int(times[step]) }
         guard let weights = node.input(1), graph.values[weights].constant != nil else { continue }
         try row.add(graph.values[weights])
@@ -95,14 +96,5 @@ extension CompressionReport.StageLayer {
     kept += census.count - census.zeros
     values = max(values, census.values)
     bytes += try codedByteCount(value)
-  }
-}
-
-extension Text {
-  /// Whether this is a node's name or that of one that a method put in its place: the name, a slash and more.
-  fileprivate func comesFrom(_ name: Text) -> Bool {
-    if self == name { return true }
-    guard utf8.count > name.utf8.count, utf8[name.utf8.count] == 0x2F else { return false }
-    return utf8.prefix(name.utf8.count).elementsEqual(name.utf8)
   }
 }

@@ -83,9 +83,14 @@ final class DomainAssignment {
     // A small constant that is added, as against a division by 0, may round to 0; one that multiplies may not.
     var addsConstants = false
     if case .binary(let function, _) = node.op { addsConstants = function != .multiply && function != .divide }
+    // Rows of weights have scales of their own, as small as need be.
+    let weights = node.op.isLayer ? node.inputs[1] : Node.noValue
+    if weights != Node.noValue { needed.append(weights) }
     for value in needed where !addsConstants || graph.values[value].constant == nil {
       guard let range = ranges[value], !QuantizationParameters.hasScale(range) else { continue }
-      let what: Text = range.widthWithZero < 1 ? "narrow" : "wide"
+      let isNarrow = range.widthWithZero < 1
+      if isNarrow, value == weights { continue }
+      let what: Text = isNarrow ? "narrow" : "wide"
       return .float(Text("the range of \(graph.values[value].name) is too \(what) for a scale of 8 bits"))
     }
     // Differences of 8 are all or nothing to it, and a step would be more.

@@ -7,9 +7,9 @@ import Graph
 /// - The range of an activation is first widened to contain 0, which is then an exact integer.
 /// - A tensor whose values are all the same number c has scale |c| / 128: c is exactly representable, and values
 ///   between 0 and 2c still fit should they differ later. All zero: scale 1, zero point 0.
-/// - Scales lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. What computes or reads an
-///   activation of another scale stays in float (`DomainAssignment`). A narrower row of weights or constant summand rounds
-///   towards 0, a wider one saturates.
+/// - Scales of activations lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. What computes or
+///   reads an activation of another scale, or weights of a greater one, stays in float (`DomainAssignment`); scales of weights may be
+///   less (`leastWeightScale`). A narrower constant summand rounds towards 0, a wider one saturates.
 public enum QuantizationParameters {
   public static var minimumScale: Float { 0x1p-40 }
   public static var maximumScale: Float { 0x1p40 }
@@ -52,10 +52,12 @@ public enum QuantizationParameters {
     }
   }
 
-  /// Symmetric int8 scale for weights up to a magnitude, in [-127, 127].
-  static func weightScale(largest: Float) -> Float { bounded(Double(largest) / 127) }
+  /// The least scale of weights that are multiplied with an activation of a scale. The product of both, over the scale of any result
+  /// too, is a normal number then. Rounding weights of lesser ones to this grid changes a result of n products by n 2^-33 steps at most:
+  /// half a step, 2^-81 / inputScale, times 255 inputScale, is below 2^-73, and the result's steps are 2^-40 or more.
+  static func leastWeightScale(inputScale: Float) -> Double { 0x1p-80 / Double(inputScale) }
 
-  static func bounded(_ scale: Double) -> Float {
+  private static func bounded(_ scale: Double) -> Float {
     Float(min(max(scale, Double(minimumScale)), Double(maximumScale)))
   }
 

@@ -5,7 +5,8 @@ import Graph
 /// Weights of one convolution or dense layer as symmetric int8 in [-127, 127] and its bias as int32 with scale
 /// x.scale * w.scale[c].
 ///
-/// - The scale of a channel is its greatest magnitude / 127, of a layer (one scale for all) likewise.
+/// - The scale of a channel is its greatest magnitude / 127, of a layer (one scale for all) likewise, however small: below the least
+///   scale there is (`QuantizationParameters.leastWeightScale`) a channel adds nothing to any result.
 /// - A dead channel, all of whose weights are 0, has a scale that puts its bias at 2^22 steps, so the bias keeps its
 ///   precision; without a bias, scale 1.
 /// - A bias beyond 2^30 steps would overflow int32 together with the products: the channel's scale is widened until
@@ -25,6 +26,8 @@ struct QuantizedWeights {
     _ weights: TensorData, channels: Int, depth: Int, bias: [Float]?, inputScale: Float, perChannel: Bool
   ) throws(EdgeError) {
     let source = weights.base
+    let least = QuantizationParameters.leastWeightScale(inputScale: inputScale)
+    func bounded(_ scale: Double) -> Float { Float(min(max(scale, least), Double(QuantizationParameters.maximumScale))) }
     func weight(_ index: Int) -> Float { source.loadUnaligned(fromByteOffset: index &* 4, as: Float.self) }
 
     var largest = [Float](repeating: 0, count: channels)
@@ -44,20 +47,20 @@ struct QuantizedWeights {
       let magnitude = Double(bias.map { $0[channel].magnitude } ?? 0)
       var scale: Float
       if largest[channel] > 0 {
-        scale = QuantizationParameters.weightScale(largest: largest[channel])
+        scale = Float(max(Double(largest[channel]) / 127, least))
       } else {
         let wanted = magnitude / (Double(inputScale) * QuantizedWeights.deadBiasSteps)
-        scale = magnitude > 0 ? QuantizationParameters.bounded(wanted) : perChannel ? 1 : QuantizationParameters.minimumScale
+        scale = magnitude > 0 ? bounded(wanted) : perChannel ? 1 : Float(least)
       }
       let needed = magnitude / (Double(inputScale) * QuantizedWeights.biasLimit)
       if Double(scale) < needed {
-        scale = QuantizationParameters.bounded(needed).nextUp
+        scale = bounded(needed).nextUp
         widened += 1
       }
       scales.append(scale)
     }
     if !perChannel {
-      var shared = QuantizationParameters.minimumScale
+      var shared = Float(least)
       for scale in scales { shared = max(shared, scale) }
       if largest.allSatisfy({ $0 == 0 }), bias == nil { shared = 1 }
       scales = [Float](repeating: shared, count: channels)

@@ -50,7 +50,7 @@ private final class GraphQuantizer {
   private var floats: [ValueID]
   private var integers: [ValueID]
   private var requantized: [(source: ValueID, id: ValueID)] = []
-  private var names = TextMap()
+  private var names: GraphNames
 
   init(_ source: Graph, _ flow: ControlFlow, _ calibration: CalibrationResult, _ options: QuantizerOptions) {
     self.source = source
@@ -61,12 +61,12 @@ private final class GraphQuantizer {
     let domains = DomainAssignment(source, flow: flow, ranges: ranges, ignored: calibration.ignored, options: options)
     self.domains = domains
     schemes = SchemeAssignment(source, ranges: ranges, isKnown: calibration.isKnown, isInteger: { domains.isInteger($0) })
+    names = GraphNames(source)
     result = Graph(name: source.name)
     result.metadata = source.metadata
     reasons = [Text](repeating: "", count: source.nodes.count)
     floats = [ValueID](repeating: Node.noValue, count: source.values.count)
     integers = floats
-    for value in source.values { names.set(value.name, 0) }
     for (value, ignored) in calibration.ignored.enumerated() where ignored > 0 {
       warnings.append(Text("\(ignored) values of \(source.values[value].name) were not finite and did not count in calibration"))
     }
@@ -122,18 +122,15 @@ private final class GraphQuantizer {
 
   // MARK: Values
 
-  private func unique(_ name: Text) -> Text {
-    var candidate = name
-    var number = 2
-    while !names.insert(candidate) {
-      candidate = Text("\(name)_\(number)")
-      number += 1
-    }
-    return candidate
-  }
+  private func apart(_ value: Text, _ ending: Text) -> Text { names.values.insertApart(value.extended(by: ending)) }
 
   private func addNode(_ op: Operator, _ name: Text, _ inputs: [ValueID], _ outputs: [ValueID]) {
     result.nodes.append(Node(name: name, op: op, inputs: inputs, outputs: outputs))
+  }
+
+  /// Adds a node that makes one value of another, named by its result.
+  private func convert(_ op: Operator, _ ending: Text, _ input: ValueID, _ output: ValueID) {
+    addNode(op, names.nodes.insertApart(result.values[output].name.extended(by: ending)), [input], [output])
   }
 
   /// The float counterpart of a value.
@@ -148,9 +145,9 @@ private final class GraphQuantizer {
       throw EdgeError(.invalidGraph, "a value is used before it is computed", tensor: original.name)
     }
     // A graph output keeps its name; its integer form was named differently.
-    let name = source.outputs.contains(value) ? original.name : unique(original.name + "_dequantized")
+    let name = source.outputs.contains(value) ? original.name : apart(original.name, "_dequantized")
     floats[value] = result.addValue(Value(name: name, dtype: .float32, shape: original.shape))
-    addNode(.dequantize, name + "_dequantize", [integers[value]], [floats[value]])
+    convert(.dequantize, "_dequantize", integers[value], floats[value])
     return floats[value]
   }
 
@@ -167,15 +164,15 @@ private final class GraphQuantizer {
     if let constant = original.constant { return try quantizedConstant(value, original, constant, wanted) }
     if integers[value] == Node.noValue {
       let input = try float(value)
-      let name = unique(original.name + "_quantized")
+      let name = apart(original.name, "_quantized")
       integers[value] = result.addValue(Value(name: name, dtype: .uint8, shape: original.shape, quantization: try scheme(value)))
-      addNode(.quantize, name + "_quantize", [input], [integers[value]])
+      convert(.quantize, "_quantize", input, integers[value])
     }
     if result.values[integers[value]].quantization == wanted { return integers[value] }
     if let done = converted(value, wanted) { return done }
-    let name = unique(original.name + "_requantized")
+    let name = apart(original.name, "_requantized")
     let id = result.addValue(Value(name: name, dtype: .uint8, shape: original.shape, quantization: wanted))
-    addNode(.requantize, name + "_requantize", [integers[value]], [id])
+    convert(.requantize, "_requantize", integers[value], id)
     requantized.append((value, id))
     return id
   }
@@ -198,7 +195,7 @@ private final class GraphQuantizer {
       storage.base.storeBytes(
         of: QuantizationParameters.quantized(element, inverse, wanted.zeroPoints[0]), toByteOffset: index, as: UInt8.self)
     }
-    let name = unique(original.name + "_quantized")
+    let name = apart(original.name, "_quantized")
     let data = TensorData(storage, offset: 0, byteCount: count)
     let id = result.addValue(Value(name: name, dtype: .uint8, shape: original.shape, quantization: wanted, constant: data))
     requantized.append((value, id))
@@ -241,7 +238,7 @@ private final class GraphQuantizer {
       var value = source.values[output]
       value.dtype = .uint8
       value.quantization = try scheme(output)
-      if source.outputs.contains(output) { value.name = unique(value.name + "_quantized") }
+      if source.outputs.contains(output) { value.name = apart(value.name, "_quantized") }
       integers[output] = result.addValue(value)
     }
     addNode(node.op, node.name, inputs, node.outputs.map { integers[$0] })
@@ -264,7 +261,7 @@ private final class GraphQuantizer {
 
   private func addWeights(_ weights: QuantizedWeights, _ node: Node, _ inputs: inout [ValueID]) throws(EdgeError) {
     let original = source.values[node.inputs[1]]
-    let name = unique(original.name + "_quantized")
+    let name = apart(original.name, "_quantized")
     let zeros = [Int32](repeating: 0, count: weights.scales.count)
     inputs[1] = result.addValue(
       Value(
@@ -273,7 +270,7 @@ private final class GraphQuantizer {
         constant: weights.weights))
     guard let bias = weights.bias, let biasID = node.input(2) else { return }
     let inputScale = result.values[inputs[0]].quantization?.scales[0] ?? 1
-    let biasName = unique(source.values[biasID].name + "_quantized")
+    let biasName = apart(source.values[biasID].name, "_quantized")
     inputs[2] = try result.addConstant(
       biasName, .int32, source.values[biasID].shape, bias,
       quantization: Quantization(

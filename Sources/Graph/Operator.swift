@@ -381,6 +381,16 @@ public struct Resize: Equatable, Sendable {
   }
 }
 
+extension Operator {
+  /// A convolution, transposed convolution or dense layer.
+  public var isLayer: Bool {
+    switch self {
+    case .convolution, .transposedConvolution, .dense: return true
+    default: return false
+    }
+  }
+}
+
 extension Graph {
   /// Whether a node casts between floating types, as stands at the borders of a network that are not float32.
   public func changesFloatWidth(_ node: Node) -> Bool {

@@ -37,29 +37,21 @@ public struct TextMap {
     return true
   }
 
-  /// Adds a name that is free, and gives it.
+  /// Adds the name, or where it is there the first of NAME/2, NAME/3 and so on that is not, and gives it.
   @inline(never)
   public mutating func insertApart(_ name: Text) -> Text {
-    let (own, number) = firstFree(name)
-    // The last number tried, so that many equal names take no longer than as many different ones.
-    if number > 1 { set(name, number) }
+    var own = name
+    if let known = self[name] {
+      var number = max(known, 1)
+      repeat {
+        number += 1
+        own = Text("\(name)/\(number)")
+      } while self[own] != nil
+      // The last number tried, so that many equal names take no longer than as many different ones.
+      set(name, number)
+    }
     set(own, 1)
     return own
-  }
-
-  /// The name, or where it is there the first of NAME/2, NAME/3 and so on that is not.
-  public func free(_ name: Text) -> Text { firstFree(name).name }
-
-  @inline(never)
-  private func firstFree(_ name: Text) -> (name: Text, number: Int) {
-    guard let known = self[name] else { return (name, 1) }
-    var number = max(known, 1)
-    var own = name
-    repeat {
-      number += 1
-      own = Text("\(name)/\(number)")
-    } while self[own] != nil
-    return (own, number)
   }
 
   /// Where a name is, or would stand. The step comes from other bits of the hash than the start, so that a file full of

@@ -260,7 +260,8 @@ extension OnnxImporter {
   }
 
   /// A name no other helper value has.
-  func helperName(_ base: Text) -> Text {
+  func helperName(_ whole: Text) -> Text {
+    let base = whole.extended(by: "")
     let count = helperNames[base] ?? 0
     helperNames.set(base, count + 1)
     let name = count == 0 ? base : "\(base).\(count)"

@@ -221,13 +221,7 @@ extension TfliteImporter {
 
   /// A name no tensor of the file and no other helper has. Of a long name only the beginning: many helpers may be called after one.
   func helperName(_ whole: Text) -> Text {
-    var base = whole
-    var end = min(whole.utf8.count, 64)
-    if end < whole.utf8.count {
-      // Not within a character.
-      while end > 0, whole.utf8[end] & 0xC0 == 0x80 { end &-= 1 }
-      base = Text(Array(whole.utf8[..<end]))
-    }
+    let base = whole.shortened(to: 64)
     var count = helperNames[base] ?? 0
     var name = base
     while helperNames[name] != nil {

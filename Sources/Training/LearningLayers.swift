@@ -2,16 +2,6 @@
 import Graph
 #endif
 
-extension Operator {
-  /// A convolution, transposed convolution or dense layer.
-  var isLayer: Bool {
-    switch self {
-    case .convolution, .transposedConvolution, .dense: return true
-    default: return false
-    }
-  }
-}
-
 /// What of a model learns when operators of some names are frozen: all that have such a name.
 extension Graph {
   /// The layers that learn, in order: convolutions, transposed ones and dense layers with constant float32 weights.
@@ -37,6 +27,7 @@ extension Graph {
   /// equal ones once, become each learning normalization's own.
   func separatingStatistics(frozen: [Text]) -> Graph {
     var graph = self
+    var names = GraphNames(self)
     var readers = [Int](repeating: 0, count: values.count)
     for node in nodes { for input in node.inputs where input != Node.noValue { readers[input] += 1 } }
     for (index, node) in nodes.enumerated() {
@@ -44,7 +35,7 @@ extension Graph {
       for position in 3...4 where values[node.inputs[position]].constant != nil && readers[node.inputs[position]] > 1 {
         readers[node.inputs[position]] -= 1
         var own = values[node.inputs[position]]
-        own.name = Text("\(node.name)/\(own.name)")
+        own.name = names.values.insertApart(Text("\(node.name)/\(own.name)").extended(by: ""))
         graph.nodes[index].inputs[position] = graph.addValue(own)
       }
     }

@@ -71,10 +71,8 @@ extension TrainingGraph {
 
   /// A graph's inputs have different names; the model's own may be called as what a step adds.
   private func nameInputsApart() {
-    var names: Set<Text> = []
-    for input in graph.inputs {
-      while !names.insert(graph.values[input].name).inserted { graph.values[input].name = Text("\(graph.values[input].name)/step") }
-    }
+    var names = TextMap()
+    for input in graph.inputs { graph.values[input].name = names.insertApart(graph.values[input].name) }
   }
 }
 

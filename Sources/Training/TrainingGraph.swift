@@ -8,9 +8,6 @@ import Graph
 /// Methods work on it. A parameter is an input that keeps its value between steps (state); `effective` is what the layers read
 /// in its place. A kept input is one the trainer fills, once or before some steps, and nodes do not change.
 public final class TrainingGraph {
-  /// Of a state; the rest of what a reader takes is for what sets equal names apart.
-  private static var longestName: Int { Limits().maximumNameBytes - 32 }
-
   public struct Parameter {
     /// The constant's, in the model.
     public let name: Text
@@ -143,10 +140,8 @@ public final class TrainingGraph {
 
   /// Layers are found by their nodes' names.
   private func nameNodesApart() {
-    var names: Set<Text> = []
-    for index in graph.nodes.indices {
-      while !names.insert(graph.nodes[index].name).inserted { graph.nodes[index].name = Text("\(graph.nodes[index].name)/\(index)") }
-    }
+    var names = TextMap()
+    for index in graph.nodes.indices { graph.nodes[index].name = names.insertApart(graph.nodes[index].name) }
   }
 
   // MARK: What methods ask
@@ -238,11 +233,8 @@ public final class TrainingGraph {
     return value
   }
 
-  /// The name, or one like it where another state or kept input has it. What no file may be called has a number alone.
-  private func savedName(_ name: Text) -> Text {
-    let isFit = !name.isEmpty && name.utf8.count <= TrainingGraph.longestName
-    return savedNames.insertApart(isFit ? name : "state")
-  }
+  /// The name, or one like it where another state or kept input has it, or no file may have it.
+  private func savedName(_ name: Text) -> Text { savedNames.insertApart(name.isEmpty ? "state" : name.extended(by: "")) }
 
   public func setState(_ input: ValueID, to output: ValueID) {
     for index in states.indices where states[index].input == input { states[index].output = output }

@@ -74,7 +74,7 @@ private func network(_ seed: UInt64) throws -> Graph {
 }
 
 private func rank(_ graph: Graph, _ layer: Text) -> Int? {
-  graph.node(Factorization.name(of: layer)).map { graph.values[$0.inputs[1]].shape.dims[0] }
+  graph.node(layer + PartName.factor).map { graph.values[$0.inputs[1]].shape.dims[0] }
 }
 
 private func held(_ graph: Graph, _ data: Samples) throws -> CalibrationSamples {

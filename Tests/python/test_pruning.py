@@ -210,14 +210,75 @@ def test_factors_of_factors_have_names_of_their_own() -> None:
     assert again.step(x, labels) == trainer.step(x, labels)
 
 
+def test_a_layer_counts_with_all_its_factors() -> None:
+    model = edgeai.architectures.mlp([64, 64, 10])
+    x = np.ones((2, 64), np.float32)
+    twice = edgeai.factorize(model, 8, rank="count", names="fc1").model
+    for names, count in (("fc1", 8 * 64 + 4 * (8 + 64)), ("fc1*", 4 * (64 + 8) + 4 * (8 + 64))):
+        again = edgeai.factorize(twice, 4, rank="count", names=names).model
+        report = edgeai.compare(model, again, x)
+        assert [layer.kept for layer in report.layers if layer.kept] == [count, 640]
+        assert [layer.bytes_after for layer in report.layers if layer.kept] == [4 * count + 4 * 64, 4 * 640 + 4 * 10]
+        stage = edgeai.stage_report(model, {"twice": again}, x).stages[1]
+        assert [layer.weights for layer in stage.layers] == [count, 640]
+
+
+def test_names_that_are_nearly_too_long_can_be_saved(tmp_path: Path) -> None:
+    """Readers take names of 4096 bytes; what methods add to a name leaves characters whole."""
+    weights = np.random.default_rng(2).standard_normal((2, 64, 64)).astype(np.float32)
+    name = "é" * 2045
+    nodes = [helper.make_node("Gemm", ["x", "v"], [name], name=name), helper.make_node("Gemm", [name, name[:-1] + "zz"], ["y"], name="last")]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 64)}, ["y"], {"v": weights[0], name[:-1] + "zz": weights[1]}))
+    x = np.random.default_rng(3).standard_normal((8, 64)).astype(np.float32)
+    once, int8 = edgeai.factorize(model, 8, rank="count"), edgeai.quantize(model, x)
+    twice = edgeai.factorize(once.model, 4, rank="count").model
+    assert [layer.kept for layer in once.report.layers] == [8 * 128] * 2
+    assert [layer.kept for layer in edgeai.compare(model, twice, x).layers] == [4 * (64 + 8) + 4 * (8 + 64)] * 2
+    for number, found in enumerate((once.model, twice, int8.model)):
+        found.save(tmp_path / f"{number}.edgeai")
+        opened = edgeai.load(tmp_path / f"{number}.edgeai")
+        assert np.array_equal(edgeai.Session(opened)(x), edgeai.Session(found)(x))
+        for named in (opened.ops, opened.tensors):
+            assert len({item.name for item in named}) == len(named)
+        assert {op.name for op in model.ops} <= {op.name for op in opened.ops}
+
+
+def test_the_longest_names_of_a_file_can_be_saved() -> None:
+    random = np.random.default_rng(0)
+    sizes = {"w": (4, 3, 3, 3), **dict.fromkeys("abcd", (4,)), "g": (36, 8)}
+    constants = {4096 * name: 1 + random.random(size).astype(np.float32) for name, size in sizes.items()}
+    nodes = [
+        helper.make_node(op, [4096 * name for name in inputs], [4096 * output], name=4096 * op[0])
+        for op, inputs, output in (("Conv", "xw", "h"), ("Softmax", "h", "s"), ("BatchNormalization", "sabcd", "t"),
+                                   ("Flatten", "t", "f"), ("MatMul", "fg", "y"))
+    ]  # fmt: skip
+    model = edgeai.load(small_model(nodes, {4096 * "x": ("n", 3, 5, 5)}, [4096 * "y", 4096 * "h"], constants))
+    x = random.standard_normal((8, 3, 5, 5)).astype(np.float32)
+    for found in (model, edgeai.quantize(model, x).model, edgeai.factorize(model, 1, rank="count").model):
+        opened = edgeai.load(found.to_bytes())
+        assert {op.name for op in model.ops} <= {op.name for op in opened.ops}
+        assert len({tensor.name for tensor in opened.tensors}) == len(opened.tensors)
+
+
+def test_a_bias_that_is_added_has_a_name_of_its_own() -> None:
+    weights = np.random.default_rng(2).standard_normal((2, 64, 64)).astype(np.float32)
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["h"]), helper.make_node("Gemm", ["h", "w/bias"], ["y"])]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 64)}, ["y"], {"w": weights[0], "w/bias": weights[1]}))
+    x = np.random.default_rng(3).standard_normal((8, 64)).astype(np.float32)
+    named = [tensor.name for tensor in edgeai.prune(model, 0.5, first=True, data=1 + x, repair="bias").model.tensors]
+    assert "w/bias/2" in named and len(set(named)) == len(named)
+
+
 def test_a_layer_called_like_a_factor_counts_for_itself() -> None:
     weights = np.random.default_rng(2).standard_normal((2, 64, 64)).astype(np.float32)
     nodes = [helper.make_node("Gemm", ["x", "v"], ["h"], name="a"), helper.make_node("Gemm", ["h", "w"], ["y"], name="a/factor")]
     model = edgeai.load(small_model(nodes, {"x": ("n", 64)}, ["y"], {"v": weights[0], "w": weights[1]}))
     pruned = edgeai.prune(model, 0.5, first=True, names="a").report
     assert [layer.kept for layer in pruned.layers] == [2048, 4096]
-    factorized = edgeai.factorize(model, 4, rank="count", names="a").report
-    assert [layer.kept for layer in factorized.layers] == [4 * (64 + 64), 4096]
+    factorized = edgeai.factorize(model, 4, rank="count", names="a")
+    assert [layer.kept for layer in factorized.report.layers] == [4 * (64 + 64), 4096]
+    stages = edgeai.stage_report(model, {"factorized": factorized.model}, np.ones((2, 64), np.float32)).stages
+    assert [[layer.weights for layer in stage.layers] for stage in stages] == [[4096, 4096], [4 * (64 + 64), 4096]]
 
 
 def test_command_line(tmp_path: Path, samples: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:

@@ -480,3 +480,31 @@ def test_ranges_that_no_scale_has_stay_float() -> None:
         assert np.array_equal(edgeai.Session(result.model)(x), edgeai.Session(model)(x))
         with pytest.raises(edgeai.UnsupportedOpError, match=what):
             edgeai.quantize(model, x, strict=True)
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_weights_keep_what_they_are_however_small(per_channel: bool) -> None:
+    """Scales of weights follow them below 2^-40, where large activations make something of them."""
+    random = np.random.default_rng(1)
+    w = (1e-13 * random.standard_normal((8, 8))).astype(np.float32)
+    w[3] = 0
+    w[4] *= np.float32(1e-32)  # not to be told from zeros by any result
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["y"], name="layer", transB=1)]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 8)}, ["y"], {"w": w}))
+    x = (1e13 * random.standard_normal((64, 8))).astype(np.float32)
+    result = edgeai.quantize(model, x, per_channel=per_channel)
+    assert [layer.dtype for layer in result.report.layers] == ["uint8"]
+    assert result.report.sqnr_db > 30
+    (layer,) = [op for op in result.model.ops if op.name == "layer"]
+    largest = np.abs(result.model.tensor_data(layer.inputs[1]).astype(int)).max(1)
+    assert largest[3:5].tolist() == [0, 0]
+    assert not per_channel or np.delete(largest, [3, 4]).tolist() == [127] * 6
+
+
+def test_weights_too_wide_for_a_scale_stay_float() -> None:
+    random = np.random.default_rng(1)
+    w = (1e16 * random.standard_normal((8, 8))).astype(np.float32)
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["y"], name="layer", transB=1)]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 8)}, ["y"], {"w": w}))
+    result = edgeai.quantize(model, (1e-16 * random.standard_normal((64, 8)) + 1e-3).astype(np.float32))
+    assert [layer.reason for layer in result.report.layers] == ["the range of w is too wide for a scale of 8 bits"]

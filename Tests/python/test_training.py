@@ -766,6 +766,25 @@ def test_binary_weights(values: str) -> None:
     assert any(op.type == "Binarize" for op in model.ops) == (values == "xnor")
 
 
+def test_what_binary_weights_add_has_names_of_its_own() -> None:
+    random = np.random.default_rng(0)
+    sizes = {"w0": (6, 8), "w1": (8, 8), "w2": (8, 8), "first/clamp": (8, 3)}
+    w = {name: random.standard_normal(size).astype(np.float32) for name, size in sizes.items()}
+    nodes = [helper.make_node("Gemm", ["x", "w0"], ["h"], name="first"), helper.make_node("Relu", ["h"], ["r"]),
+             helper.make_node("Gemm", ["r", "w1"], ["m"], name="mid"), helper.make_node("Add", ["m", "r"], ["s"]),
+             helper.make_node("Gemm", ["s", "w2"], ["mid/signs"], name="mid/signs"),
+             helper.make_node("Gemm", ["mid/signs", "first/clamp"], ["y"], name="first/clamp")]  # fmt: skip
+    model = edgeai.load(small_model(nodes, {"x": ("n", 6)}, ["y"], w))
+    exported = train.Trainer(model, methods=[train.BinaryWeights("xnor")], batch=4).export(trainable=True)
+    named = [op.name for op in exported.ops]
+    assert {"mid/signs/2", "mid/signs/signs", "first/clamp/2"} <= set(named)
+    assert len(set(named)) == len(named)
+    assert len({tensor.name for tensor in exported.tensors}) == len(exported.tensors)
+    # A report tells the layers from what belongs to them.
+    stages = edgeai.stage_report(model, {"binary": exported}, np.ones((4, 6), np.float32)).stages
+    assert [layer.weights for layer in stages[1].layers] == [48, 64, 64, 24]
+
+
 def test_penalties_pull_towards_zero() -> None:
     x, labels = points(64)
 

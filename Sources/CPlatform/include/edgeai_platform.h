@@ -80,15 +80,15 @@ uint64_t ep_nanoseconds(void);
  * changes its rate or stops, else ep_nanoseconds. */
 uint64_t ep_ticks(void);
 
-/* Whole files. ep_file_map: read-only image; 0 on success, else errno (EISDIR, EINVAL: no
- * regular file; EFBIG: larger than the address space). Empty files map to NULL with size 0. */
+/* Whole files. ep_file_map: read-only image; 0 on success, -1 for what is neither a folder nor a regular file, else errno (EISDIR;
+ * EFBIG: larger than the address space). Empty files map to NULL with size 0. */
 int32_t ep_file_map(const char *path, const void **data, size_t *size);
 void ep_file_unmap(const void *data, size_t size);
 /* Gives the memory of a mapped file back; it is read again where it is looked at. */
 void ep_file_rest(const void *data, size_t size);
 /* Writes atomically: a temporary file beside it, then a rename. The mode is that of the file that is replaced, or 0666 less the
- * umask; a symbolic link stays, and its file is replaced. 0 on success, else errno (EISDIR, EINVAL: there is no regular file; ENOENT:
- * no folder, or a link to nothing). */
+ * umask; a symbolic link stays, and its file is replaced. 0 on success, -1 where something that is neither a folder nor
+ * a regular file is there, else errno (EISDIR; ENOENT: no folder, or a link to nothing). */
 int32_t ep_file_write(const char *path, const void *data, size_t size);
 /* What the file functions give in a build without files, and the text of their other results. */
 extern const int32_t ep_unsupported;

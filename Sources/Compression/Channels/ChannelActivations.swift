@@ -24,7 +24,7 @@ public final class ChannelActivations {
     var isComputed = [Bool](repeating: false, count: graph.values.count)
     for value in computed { isComputed[value] = true }
     var observed: [ValueID] = []
-    for node in graph.nodes where ChannelDependencies.isLayer(node.op) && isComputed[node.outputs[0]] {
+    for node in graph.nodes where node.op.isLayer && isComputed[node.outputs[0]] {
       if graph.values[node.outputs[0]].dtype == .float32 { observed.append(node.outputs[0]) }
     }
     return ChannelActivations(graph, try GraphRunner.make(graph, observed: observed, threads: 1, isa: nil), observed)

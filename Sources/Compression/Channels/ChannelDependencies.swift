@@ -108,19 +108,12 @@ final class ChannelDependencies {
     self.graph = graph
     axes = [ChannelAxis?](repeating: nil, count: graph.values.count)
     readers = [Int](repeating: 0, count: graph.values.count)
-    for (number, node) in graph.nodes.enumerated() where ChannelDependencies.isLayer(node.op) {
+    for (number, node) in graph.nodes.enumerated() where node.op.isLayer {
       layers.append(number)
       readers[node.inputs[1]] += 1
     }
     for number in graph.nodes.indices { visit(number) }
     for output in graph.outputs { fix(output, "is an output of the model") }
-  }
-
-  static func isLayer(_ op: Operator) -> Bool {
-    switch op {
-    case .convolution, .transposedConvolution, .dense: return true
-    default: return false
-    }
   }
 
   private func visit(_ number: Int) {

@@ -17,11 +17,7 @@ struct Factorization {
   private var graph: Graph
   /// For each node of the original the layer that comes before it.
   private var parts: [Node?]
-  private var nodeNames = TextMap()
-  private var valueNames = TextMap()
-
-  /// What the first of the two layers that a node becomes is called, unless another has that name (`TextMap.insertApart`).
-  static func name(of node: Text) -> Text { node + "/factor" }
+  private var names: GraphNames
 
   init(_ graph: Graph, _ options: FactorizeOptions) throws(EdgeError) {
     try options.validate(graph)
@@ -30,8 +26,7 @@ struct Factorization {
     self.options = options
     pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
     parts = [Node?](repeating: nil, count: graph.nodes.count)
-    for node in graph.nodes { _ = nodeNames.insert(node.name) }
-    for value in graph.values { _ = valueNames.insert(value.name) }
+    names = GraphNames(graph)
   }
 
   /// A layer as a matrix.
@@ -269,11 +264,11 @@ struct Factorization {
     } else {
       firstOp = .dense(.none)
     }
-    let firstName = valueNames.insertApart(Factorization.name(of: weights))
+    let firstName = names.values.insertApart(weights.extended(by: PartName.factor))
     let a = try graph.addConstant(firstName, .float32, firstShape, first.floatArray(rank * matrix.columns))
     let b = try graph.addConstant(weights, .float32, secondShape, second(vectors, matrix, rank))
-    let name = nodeNames.insertApart(Factorization.name(of: node.name))
-    let resultName = valueNames.insertApart(Factorization.name(of: result))
+    let name = names.nodes.insertApart(node.name.extended(by: PartName.factor))
+    let resultName = names.values.insertApart(result.extended(by: PartName.factor))
     let between = try graph.addNode(firstOp, name: name, inputs: [node.inputs[0], a], outputNames: [resultName])
     parts[layer.node] = graph.nodes.removeLast()
     node.op = secondOp

@@ -38,7 +38,8 @@ extension Graph {
       values[id].constant = try TensorData(bias)
       return
     }
-    let id = try addConstant(values[layer.weights].name + "/bias", .float32, Shape([layer.rows]), bias)
+    var names = GraphNames(self)
+    let id = try addConstant(names.values.insertApart(values[layer.weights].name.extended(by: "/bias")), .float32, Shape([layer.rows]), bias)
     var inputs = node.inputs
     while inputs.count < 3 { inputs.append(Node.noValue) }
     inputs[2] = id

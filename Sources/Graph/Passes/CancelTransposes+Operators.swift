@@ -118,7 +118,7 @@ extension TransposeSinking {
     var wide = weights
     wide.shape = Shape([weights.shape[0]] + logical)
     let order = [0] + columns.permutation.inverse.map { $0 + 1 }
-    guard var permuted = try wide.permuted(order, name: weights.name + "_permuted") else { return try keep(node) }
+    guard var permuted = try wide.permuted(order, name: weights.name.extended(by: "_permuted")) else { return try keep(node) }
     permuted.shape = weights.shape
     var inputs = [x.base, rewriter.add(permuted)]
     for input in node.inputs.dropFirst(2) { inputs.append(try plain(input)) }

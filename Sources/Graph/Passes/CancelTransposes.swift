@@ -138,7 +138,7 @@ final class TransposeSinking {
     if let known = made[base].first(where: { $0.order == order }) { return known.value }
     let value = rewriter.value(base)
     let shape = value.shape
-    let name = value.name + "_transposed"
+    let name = value.name.extended(by: "_transposed")
     let result: ValueID
     if let constant = try value.permuted(order, name: name) {
       result = rewriter.add(constant)
@@ -156,7 +156,7 @@ final class TransposeSinking {
   func reshaped(_ base: ValueID, to shape: Shape, for node: Node? = nil) throws(EdgeError) -> ValueID {
     var value = rewriter.value(base)
     if value.shape == shape { return base }
-    let name = node.map { source.values[$0.outputs[0]].name } ?? value.name + "_reshaped"
+    let name = node.map { source.values[$0.outputs[0]].name } ?? value.name.extended(by: "_reshaped")
     if value.constant != nil && value.quantization?.axis == nil {
       value.name = name
       value.shape = shape

@@ -180,12 +180,12 @@ private final class AffineFolding {
     let node = graph.nodes[number]
     let shape = Shape([affine.scale.count])
     let result = graph.values[node.outputs[0]]
-    let scale = try graph.addConstant(node.name + ".scale", .float32, shape, affine.scale)
-    let offset = try graph.addConstant(node.name + ".offset", .float32, shape, affine.offset)
-    let product = graph.addValue(Value(name: result.name + "_scaled", dtype: .float32, shape: result.shape))
+    let scale = try graph.addConstant(node.name.extended(by: ".scale"), .float32, shape, affine.scale)
+    let offset = try graph.addConstant(node.name.extended(by: ".offset"), .float32, shape, affine.offset)
+    let product = graph.addValue(Value(name: result.name.extended(by: "_scaled"), dtype: .float32, shape: result.shape))
     graph.nodes[number] = Node(
-      name: node.name + ".scale", op: .binary(.multiply, .none), inputs: [node.inputs[0], scale], outputs: [product])
-    let addition = Node(name: node.name + ".offset", op: .binary(.add, .none), inputs: [product, offset], outputs: node.outputs)
+      name: node.name.extended(by: ".scale"), op: .binary(.multiply, .none), inputs: [node.inputs[0], scale], outputs: [product])
+    let addition = Node(name: node.name.extended(by: ".offset"), op: .binary(.add, .none), inputs: [product, offset], outputs: node.outputs)
     additions.append((number, addition))
     producers[node.outputs[0]] = -1
   }

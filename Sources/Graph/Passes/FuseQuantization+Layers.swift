@@ -80,7 +80,7 @@ private struct IntegerLayer {
     let axis = scales.count == 1 ? nil : 0
     let zeros = [Int32](repeating: 0, count: scales.count)
     bias = Value(
-      name: floatBias.name + "_quantized", dtype: .int32, shape: floatBias.shape,
+      name: floatBias.name.extended(by: "_quantized"), dtype: .int32, shape: floatBias.shape,
       quantization: Quantization(scales: products, zeroPoints: zeros, axis: axis), constant: try TensorData(steps))
     if let contents {
       weights = Value(

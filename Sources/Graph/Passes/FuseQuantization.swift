@@ -99,7 +99,7 @@ final class QuantizationFusion {
       rewriter.set(value, to: rewriter.add(constant))
       return
     }
-    rewriter.set(value, to: try rewriter.add(.dequantize, name: name + "_dequantize", inputs: [integers[value]], outputNames: [name])[0])
+    rewriter.set(value, to: try rewriter.add(.dequantize, name: name.extended(by: "_dequantize"), inputs: [integers[value]], outputNames: [name])[0])
   }
 
   /// The integers of an activation: uint8 with one scale.
@@ -122,7 +122,7 @@ final class QuantizationFusion {
 
   func requantized(_ x: ValueID, _ wanted: ElementType, name: Text) throws(EdgeError) -> ValueID {
     if type(x) == wanted { return x }
-    return try rewriter.add(.requantize, name: name + "_requantize", inputs: [x], outputNames: [name], declared: [wanted])[0]
+    return try rewriter.add(.requantize, name: name.extended(by: "_requantize"), inputs: [x], outputNames: [name], declared: [wanted])[0]
   }
 
   /// An operator that only moves data, on integers.
@@ -188,7 +188,7 @@ final class QuantizationFusion {
     case .concat, .pad:
       // These keep their operands' type.
       for position in inputs.indices {
-        inputs[position] = try requantized(inputs[position], wanted, name: source.values[node.inputs[position]].name + "_requantized")
+        inputs[position] = try requantized(inputs[position], wanted, name: source.values[node.inputs[position]].name.extended(by: "_requantized"))
       }
     default: break
     }

@@ -32,12 +32,13 @@ public final class BinaryWeights: TrainingMethod {
   public override func prepare(_ graph: Graph, _ options: TrainerOptions) throws(EdgeError) -> Graph {
     guard kind == .xnor else { return graph }
     var graph = graph
+    var names = GraphNames(graph)
     let layers = graph.learningLayers(frozen: options.frozen)
     for (position, index) in layers.enumerated() where applies(position, layers.count, isDepthwise: graph.isDepthwise(index)) {
-      let x = try graph.signSource(graph.nodes[index].inputs[0], of: index)
+      let x = try graph.signSource(graph.nodes[index].inputs[0], of: index, &names)
       if let producer = graph.producer(of: x), case .unary(let function) = graph.nodes[producer].op, function.kind == .binarize { continue }
-      let name = Text("\(graph.nodes[index].name)/signs")
-      graph.nodes[index].inputs[0] = try graph.addNode(.unary(UnaryFunction(.binarize)), name: name, inputs: [x], outputNames: [name])[0]
+      let name = graph.nodes[index].name.extended(by: PartName.signs)
+      graph.nodes[index].inputs[0] = try graph.addApart(.unary(UnaryFunction(.binarize)), name, x, &names)
     }
     return try graph.sorted()
   }
@@ -100,7 +101,7 @@ extension Graph {
   /// What node `reader` takes the signs of in place of `x`: that without the ReLU that made it, since behind one all would be 1. Maxima
   /// of windows and reshaping change no order, so a ReLU in front of them goes too, where nobody else reads their result. Others go on
   /// reading what a ReLU made.
-  fileprivate mutating func signSource(_ x: ValueID, of reader: Int) throws(EdgeError) -> ValueID {
+  fileprivate mutating func signSource(_ x: ValueID, of reader: Int, _ names: inout GraphNames) throws(EdgeError) -> ValueID {
     guard let producer = producer(of: x) else { return x }
     if case .unary(let function) = nodes[producer].op, function.kind == .clamp, function.alpha >= 0 { return nodes[producer].inputs[0] }
     if outputs.contains(x) { return x }
@@ -119,24 +120,28 @@ extension Graph {
     case .dense(let clamp): (fused, plain) = (clamp, .dense(.none))
     case .binary(let function, let clamp) where function != .gate: (fused, plain) = (clamp, .binary(function, .none))
     case .pool(let op) where op.kind == .max && uses == 1:
-      nodes[producer].inputs[0] = try signSource(nodes[producer].inputs[0], of: producer)
+      nodes[producer].inputs[0] = try signSource(nodes[producer].inputs[0], of: producer, &names)
       return x
     case .reshape where uses == 1:
-      nodes[producer].inputs[0] = try signSource(nodes[producer].inputs[0], of: producer)
+      nodes[producer].inputs[0] = try signSource(nodes[producer].inputs[0], of: producer, &names)
       return x
     default: return x
     }
     guard fused.min >= 0 else { return x }
     nodes[producer].op = plain
     if uses == 1 { return x }
-    let name = Text("\(nodes[producer].name)/clamp")
     let function = UnaryFunction(.clamp, alpha: fused.min, beta: fused.max)
-    let clamped = try addNode(.unary(function), name: name, inputs: [x], outputNames: [name])[0]
+    let clamped = try addApart(.unary(function), nodes[producer].name.extended(by: PartName.clamp), x, &names)
     for node in nodes.indices.dropLast() {
       for place in nodes[node].inputs.indices where nodes[node].inputs[place] == x && !(node == reader && place == 0) {
         nodes[node].inputs[place] = clamped
       }
     }
     return x
+  }
+
+  /// A node with the name, and a result with the name, or with one like it where that is there.
+  fileprivate mutating func addApart(_ op: Operator, _ name: Text, _ x: ValueID, _ names: inout GraphNames) throws(EdgeError) -> ValueID {
+    try addNode(op, name: names.nodes.insertApart(name), inputs: [x], outputNames: [names.values.insertApart(name)])[0]
   }
 }

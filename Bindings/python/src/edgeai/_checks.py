@@ -10,9 +10,9 @@ from typing import SupportsIndex
 from .errors import ArgumentError
 
 
-def refusal(message: str) -> ArgumentError:
-    """An error that says what is wrong with an argument."""
-    return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+def refusal(message: str, tensor: str = "") -> ArgumentError:
+    """An error that says what is wrong with an argument, or with a tensor that was given."""
+    return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=tensor)
 
 
 def int32(name: str, value: SupportsIndex, least: int | None = None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._arrays import as_array
 from ._checks import refusal
-from .errors import ArgumentError, ShapeError
+from .errors import ShapeError
 
 if TYPE_CHECKING:
     from .model import Model, Tensor
@@ -75,8 +75,7 @@ def batches(model: Model, data: Any) -> Iterator[Arrays]:
         if isinstance(item, Mapping):
             missing = [name for name in names if name not in item]
             if missing:
-                message = f"a batch has no array for input {missing[0]!r}"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=missing[0])
+                raise refusal(f"a batch has no array for input {missing[0]!r}", tensor=missing[0])
             item = tuple(item[name] for name in names)
         arrays = tuple(np.asarray(as_array(a), order="C") for a in (item if isinstance(item, (tuple, list)) else (item,)))
         if is_open:

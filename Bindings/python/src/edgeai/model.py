@@ -13,7 +13,7 @@ import numpy as np
 from . import _core
 from ._checks import path_bytes, refusal
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
-from .errors import ArgumentError, DTypeError
+from .errors import DTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -288,7 +288,7 @@ def _bindings(
     for name, shape in named:
         if name is not None and name in (values or ()):
             message = f"input {name!r} is given a shape and a value; the value's shape is enough"
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=name)
+            raise refusal(message, tensor=name)
         dims = tuple(None if d is None else operator.index(d) for d in shape)
         for axis, dim in enumerate(dims):
             if dim is not None and not -(2**63) <= dim < 2**63:

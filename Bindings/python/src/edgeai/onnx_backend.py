@@ -22,7 +22,8 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from onnx.backend.base import Backend, BackendRep, namedtupledict
 from onnx.defs import onnx_opset_version
 
-from .errors import ArgumentError, EdgeAIError, FreeShapeError, UnsupportedOpError
+from ._checks import refusal
+from .errors import EdgeAIError, FreeShapeError, UnsupportedOpError
 from .model import Model, check, load
 from .session import Session
 
@@ -191,13 +192,11 @@ class EdgeAIBackendRep(BackendRep):
         else:
             listed = inputs if isinstance(inputs, (list, tuple)) else [inputs]
             if len(listed) > len(self.input_names):
-                message = f"{len(listed)} arrays for the inputs {list(self.input_names)}"
-                raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+                raise refusal(f"{len(listed)} arrays for the inputs {list(self.input_names)}")
             given = dict(zip(self.input_names, listed, strict=False))
         missing = [name for name in self.input_names if name not in given]
         if missing or len(given) > len(self.input_names):
-            message = f"the model's inputs are {list(self.input_names)}; arrays were given for {sorted(given)}"
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message)
+            raise refusal(f"the model's inputs are {list(self.input_names)}; arrays were given for {sorted(given)}")
         for name, array in given.items():
             dtype = None if array is None or isinstance(array, (list, dict)) else np.asarray(array).dtype
             if dtype is None or dtype.name not in ELEMENT_TYPES:
@@ -213,20 +212,20 @@ class EdgeAIBackendRep(BackendRep):
             if key in self._sessions:
                 self._sessions.move_to_end(key)
                 return self._sessions[key]
-        refusal: UnsupportedOpError | None = None
+        unsupported: UnsupportedOpError | None = None
         for bound in self._bindings:
             try:
                 session = Session(self._specialised(arrays, bound), threads=self._threads, check_finite=False)
             except UnsupportedOpError as error:
-                refusal = error
+                unsupported = error
                 continue
             key = (shapes, bound, tuple(arrays[name].tobytes() for name in bound))
             self._sessions[key] = (session, bound)
             if len(self._sessions) > PLANS_KEPT:
                 self._sessions.popitem(last=False)[1][0].close()
             return session, bound
-        assert refusal is not None
-        raise refusal
+        assert unsupported is not None
+        raise unsupported
 
     def _specialised(self, arrays: Mapping[str, np.ndarray[Any, Any]], bound: Sequence[str]) -> Model:
         shapes = {name: array.shape for name, array in arrays.items() if name not in bound}
@@ -265,7 +264,7 @@ class EdgeAIBackend(Backend):
             kwargs: ``threads``: working threads, the caller's included. Others are not used.
         """
         if not cls.supports_device(device):
-            raise ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", f"there is no device {device!r}; models run on CPU")
+            raise refusal(f"there is no device {device!r}; models run on CPU")
         super().prepare(model, device, **kwargs)  # the specification's own check
         return EdgeAIBackendRep(model, threads=int(kwargs.get("threads", 1)))
 

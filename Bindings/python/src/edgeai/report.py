@@ -26,7 +26,8 @@ class Layer:
     cosine: float | None
     #: Why it stayed in float, or "".
     reason: str
-    #: Weights of a convolution or dense layer, 0 for other operators; and those of its counterpart that are not zero (-0 is zero).
+    #: Weights of a convolution or dense layer, 0 for other operators; and those of its counterpart that are not zero (-0 is zero), of
+    #: all factors where it was factorized.
     weights: int
     kept: int
 
