@@ -459,6 +459,8 @@ typedef struct edgeai_session_options {
   const void *tuning;         /* optional: what edgeai_session_tuning gave, tuning_bytes long; the plan comes out as it was
                                * there, and nothing is measured. Borrowed for the call. Not together with `tune` */
   uint64_t tuning_bytes;
+  int32_t compact;            /* 1: no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less
+                               * memory, more time; int8 has the same results */
 } edgeai_session_options;
 
 /* Defaults: edgeai_session_options_init(&options, sizeof options). Does nothing for NULL or a size that is too
@@ -476,8 +478,8 @@ EDGEAI_API edgeai_status edgeai_session_memory_required(const edgeai_model *mode
  * Errors: OUT_OF_MEMORY, INVALID_ARGUMENT (an option, or an unknown name of an instruction set), UNSUPPORTED_FEATURE
  * (an instruction set that this build or processor does not have; strict where bfloat16 would be emulated; tune in a build
  * without a clock), UNSUPPORTED_OPERATOR (strict, or after allow_unsupported), LIMIT_EXCEEDED (a loop always has more than
- * max_iterations), TUNING_MISMATCH (a tuning of another model, batch, number of threads, instruction set or precision, or
- * damaged). Since 0.1. */
+ * max_iterations), TUNING_MISMATCH (a tuning of another model, batch, number of threads, instruction set, precision or
+ * `compact`, or damaged). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_create(const edgeai_model *model, const edgeai_session_options *options,
                                                edgeai_session **session, edgeai_error *error);
 
@@ -609,7 +611,7 @@ EDGEAI_API edgeai_status edgeai_session_save_trace(const edgeai_session *session
 
 /* The kernel and the number of parts of every step, in 8 bytes a step and 24 more, for `tuning` in the options of another
  * session of the same model (the same operators and sizes; weights may differ, but not lose the zeros for which a step is
- * sparse), batch, number of threads, instruction set and precision, in this process or another one; another version of the
+ * sparse), batch, number of threads, instruction set, precision and `compact`, in this process or another one; another version of the
  * library may refuse them. Of a session that was not tuned: what the planner chose.
  * Writes *bytes bytes; buffer may be NULL when capacity is 0: then only *bytes is set. BUFFER_TOO_SMALL leaves buffer and
  * *bytes untouched. Memory: planning tables, during the call. Since 0.1. */

@@ -38,6 +38,7 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
     throw EdgeError(.invalidArgument, "precision is \(chosen.precision), which is none of EDGEAI_PRECISION_*")
   }
   result.precision = precision
+  result.compact = chosen.compact != 0
   result.batch = Int(chosen.batch)
   result.threads = Int(chosen.threads)
   result.spinMicroseconds = Int(chosen.spin_microseconds)

@@ -89,8 +89,8 @@ public struct Plan {
     if options.traceRuns > 0 { options.profile = true }
 
     let lowering = try Lowering(
-      graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, choices: options.choices,
-      maximumIterations: Int64(options.maximumIterations), observed: options.observed)
+      graph, batch: options.batch, kernels: KernelSet(isa), precision: options.precision, isCompact: options.compact,
+      choices: options.choices, maximumIterations: Int64(options.maximumIterations), observed: options.observed)
     do throws(EdgeError) {
       try lowering.run()
     } catch {

@@ -35,6 +35,8 @@ public struct SessionOptions {
   public var maximumIterations = 1_000_000
   /// What float layers multiply in.
   public var precision = Precision.float32
+  /// Leaves out Winograd's form, whose packed weights are 2 to 8 times as many: less memory, more time.
+  public var compact = false
   /// Keeps the time of every step of the last run.
   public var profile = false
   /// More than 0: keeps what `Session.traceEvent` gives, for the steps of so many runs. Takes the times of `profile` too.

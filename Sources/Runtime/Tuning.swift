@@ -22,7 +22,8 @@ public enum StepChoices: Sendable {
 
 /// The choices of a plan as words, for other sessions of the same model:
 ///
-///     "EATUNE01"; checksum of what follows this word; set | steps << 8 | threads << 32 | precision << 48; one choice a step
+///     "EATUNE01"; checksum of what follows this word; set | steps << 8 | threads << 32 | precision << 48 | compact << 56; one
+///     choice a step
 ///
 /// They may come from anywhere: nothing is believed that the plan does not confirm.
 enum Tuning {
@@ -42,6 +43,7 @@ enum Tuning {
   /// What a tuning is for besides its steps.
   static func machine(_ options: SessionOptions, steps: Int) -> UInt64 {
     UInt64(options.isa?.rawValue ?? 0) | (UInt64(steps) & mostSteps) << 8 | UInt64(options.threads) << 32 | UInt64(options.precision.rawValue) << 48
+      | (options.compact ? 1 << 56 : 0)
   }
 
   private static let mostSteps: UInt64 = 0xFF_FFFF

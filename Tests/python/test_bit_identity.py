@@ -135,3 +135,13 @@ def test_winograds_form_gives_the_bytes_of_the_plain_one(isa: str, tile: str) ->
     kernels = [step.kernel for step in session.plan if "conv" in step.kernel]
     assert kernels == [f"conv_winograd_u8_{isa}_{tile}"] * 3
     assert np.array_equal(session(x), edgeai.Session(quantized, isa="reference")(x))
+    compact = edgeai.Session(quantized, isa=isa, compact=True)
+    assert not any("winograd" in step.kernel for step in compact.plan)
+    assert compact.memory.packed_weights < session.memory.packed_weights / 3
+    assert edgeai.Session.memory_required(quantized, isa=isa, compact=True) == compact.memory.total
+    assert np.array_equal(session(x), compact(x))
+    fixed = edgeai.Session(quantized, isa=isa, batch=4)
+    with pytest.raises(edgeai.TuningError):
+        edgeai.Session(quantized, isa=isa, batch=4, compact=True, tuning=fixed.tuning)
+    floats = [edgeai.Session(model, isa=isa, compact=compact, tune=tune) for compact, tune in ((False, False), (True, False), (True, True))]
+    assert [any("winograd" in step.kernel for step in s.plan) for s in floats] == [True, False, False]

@@ -189,7 +189,7 @@ extension Lowering {
   private func chooseForm(_ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse], _ share: inout Float) throws(EdgeError) -> Int {
     let packing = packsInRuns(Int32(EK_CONV_F32), slots, Lowering.packedOperands)
     let least = Lowering.leastWork(arguments, precision, packsInRuns: packing)
-    arguments.winograd = wish(ahead: packing ? 1 : 0).map { Int32($0 & 0xF) } ?? least.form
+    arguments.winograd = isCompact ? 0 : wish(ahead: packing ? 1 : 0).map { Int32($0 & 0xF) } ?? least.form
     if arguments.winograd > 0, let kernel = chosen(Int32(EK_CONV_WINOGRAD_F32), ahead: packing ? 1 : 0)?.kernel, kernel.units(&arguments) > 0 {
       share = least.share
       return Int(EK_CONV_WINOGRAD_F32)
@@ -207,8 +207,9 @@ extension Lowering {
   private func chooseIntegerForm(_ arguments: inout ek_conv, _ slots: [SlotUse], _ share: inout Float, _ packedBytes: inout Int) -> Int {
     let wanted = wish.map { Int32($0 & 0xF) }
     // Transforms of weights that are packed in each run would cost more than they save.
-    guard !packsInRuns(Int32(EK_CONV_U8), slots, Lowering.packedOperands), arguments.kh == 3, arguments.kw == 3, wanted ?? 4 == 4, let ways = chosen(Int32(EK_CONV_WINOGRAD_U8)), let plain = chosen(Int32(EK_CONV_U8)),
-      ways.isa == plain.isa, let weights = slots.first(where: { $0.slot == 1 }).flatMap({ contents($0.place) })
+    guard !isCompact, !packsInRuns(Int32(EK_CONV_U8), slots, Lowering.packedOperands), arguments.kh == 3, arguments.kw == 3, wanted ?? 4 == 4,
+      let ways = chosen(Int32(EK_CONV_WINOGRAD_U8)), let plain = chosen(Int32(EK_CONV_U8)), ways.isa == plain.isa,
+      let weights = slots.first(where: { $0.slot == 1 }).flatMap({ contents($0.place) })
     else { return Int(EK_CONV_U8) }
     var known = arguments
     known.weights = weights

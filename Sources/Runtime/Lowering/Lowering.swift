@@ -10,6 +10,7 @@ final class Lowering {
   let batch: Int
   let kernels: KernelSet
   let precision: Precision
+  let isCompact: Bool
   let choices: StepChoices
   let flow: ControlFlow
   /// Iterations of all loops in one run.
@@ -49,12 +50,13 @@ final class Lowering {
 
   /// `observed`: values that need memory though no node may read them.
   init(
-    _ graph: Graph, batch: Int, kernels: KernelSet, precision: Precision = .float32, choices: StepChoices = .planned,
-    maximumIterations: Int64, observed: [ValueID]
+    _ graph: Graph, batch: Int, kernels: KernelSet, precision: Precision = .float32, isCompact: Bool = false,
+    choices: StepChoices = .planned, maximumIterations: Int64, observed: [ValueID]
   ) throws(EdgeError) {
     self.graph = graph
     source = graph.source
     self.precision = precision
+    self.isCompact = isCompact
     extents = try graph.extents()
     self.batch = batch
     self.maximumIterations = maximumIterations

@@ -36,7 +36,8 @@ void session_lock(SessionObject *session) { lock_without_gil(session->lock); }
 void session_unlock(SessionObject *session) { PyThread_release_lock(session->lock); }
 
 static void read_options(edgeai_session_options *options, int batch, int threads, int spin, int strict, long long iterations,
-                         int precision, int profile, const char *isa, long long max_extent, int trace_runs, int tune, const Py_buffer *tuning) {
+                         int precision, int compact, int profile, const char *isa, long long max_extent, int trace_runs, int tune,
+                         const Py_buffer *tuning) {
   edgeai_session_options_init(options, sizeof *options);
   options->trace_runs = trace_runs;
   options->tune = tune;
@@ -48,6 +49,7 @@ static void read_options(edgeai_session_options *options, int batch, int threads
   options->strict = strict;
   if (iterations >= 0) options->max_iterations = iterations;
   options->precision = precision;
+  options->compact = compact;
   options->profile = profile;
   options->isa = isa;
   if (max_extent >= 0) options->max_extent = max_extent;
@@ -106,41 +108,41 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
   return (PyObject *)session;
 }
 
-/* open_session(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, tuning, check_finite,
- * memory) */
+/* open_session(model, batch, threads, spin, strict, iterations, precision, compact, profile, isa, max_extent, trace_runs, tune, tuning,
+ * check_finite, memory) */
 static PyObject *open_session(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model, *memory;
-  int batch, threads, spin, strict, precision, profile, trace_runs, tune, check_finite;
+  int batch, threads, spin, strict, precision, compact, profile, trace_runs, tune, check_finite;
   long long iterations;
   const char *isa;
   long long max_extent;
   Py_buffer tuning;
-  if (!PyArg_ParseTuple(arguments, "O!iiipLipzLipz*pO", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
-                        &max_extent, &trace_runs, &tune, &tuning, &check_finite, &memory))
+  if (!PyArg_ParseTuple(arguments, "O!iiipLippzLipz*pO", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision,
+                        &compact, &profile, &isa, &max_extent, &trace_runs, &tune, &tuning, &check_finite, &memory))
     return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, &tuning);
+  read_options(&options, batch, threads, spin, strict, iterations, precision, compact, profile, isa, max_extent, trace_runs, tune, &tuning);
   PyObject *session = open_with(model, &options, check_finite, memory);
   PyBuffer_Release(&tuning);
   return session;
 }
 
-/* memory_required(model, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, tuning)
- * -> (bytes, alignment) */
+/* memory_required(model, batch, threads, spin, strict, iterations, precision, compact, profile, isa, max_extent, trace_runs, tune,
+ * tuning) -> (bytes, alignment) */
 static PyObject *memory_required(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model;
-  int batch, threads, spin, strict, precision, profile, trace_runs, tune;
+  int batch, threads, spin, strict, precision, compact, profile, trace_runs, tune;
   long long iterations;
   const char *isa;
   long long max_extent;
   Py_buffer tuning;
-  if (!PyArg_ParseTuple(arguments, "O!iiipLipzLipz*", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision, &profile, &isa,
-                        &max_extent, &trace_runs, &tune, &tuning))
+  if (!PyArg_ParseTuple(arguments, "O!iiipLippzLipz*", model_type, &model, &batch, &threads, &spin, &strict, &iterations, &precision,
+                        &compact, &profile, &isa, &max_extent, &trace_runs, &tune, &tuning))
     return NULL;
   edgeai_session_options options;
-  read_options(&options, batch, threads, spin, strict, iterations, precision, profile, isa, max_extent, trace_runs, tune, &tuning);
+  read_options(&options, batch, threads, spin, strict, iterations, precision, compact, profile, isa, max_extent, trace_runs, tune, &tuning);
   size_t bytes = 0, alignment = 0;
   ERROR_INIT(error);
   edgeai_status status = edgeai_session_memory_required(((ModelObject *)model)->handle, &options, &bytes, &alignment, &error);

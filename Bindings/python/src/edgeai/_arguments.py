@@ -93,6 +93,7 @@ def parser() -> Parser:
     running = Parser(add_help=False, parents=[working])
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
     running.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="what float layers multiply in")
+    running.add_argument("--compact", action="store_true", help="less memory, more time: no convolution in Winograd's form")
     running.add_argument("--max-extent", type=_whole, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
     running.add_argument("--max-iterations", type=_whole, metavar="N", help="iterations of all loops together in one run (default 1000000)")
     running.add_argument("--tune", action="store_true", help="measure which kernels are fastest here")

@@ -66,6 +66,7 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
         max_extent=options.max_extent,
         max_iterations=options.max_iterations,
         precision=options.precision,
+        compact=options.compact,
     )
     if options.tuning and options.tune:
         pathlib.Path(options.tuning).write_bytes(session.tuning)

@@ -68,12 +68,14 @@ class Session:
             models round their operands to bfloat16 and sum in float32, a layer with the same results on every processor; one
             without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3
             convolutions stay in float32 where the processor has Winograd's form and that takes less time; the plan tells.
+        compact: Compute no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less memory, more
+            time. Quantized models have the same results.
         tune: Run the model on zeros when it is planned, seven times or more with each of the ways to compute it, and take for
             every step the kernel and the number of parts that were fastest; every batch size or shape is tuned when it is
             first planned.
         tuning: What :attr:`tuning` of another session gave: the same plan, without measuring. It belongs to one model
             (operators and shapes; weights may differ, but not lose the zeros for which a step is sparse), batch, number of
-            threads, instruction set and precision.
+            threads, instruction set, precision and ``compact``.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
         memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
@@ -99,6 +101,7 @@ class Session:
         max_extent: int | None = None,
         max_iterations: int | None = None,
         precision: str = "float32",
+        compact: bool = False,
         tune: bool = False,
         tuning: bytes | None = None,
         check_finite: bool = True,
@@ -114,7 +117,7 @@ class Session:
         self._limits = limits
         self._cache = cache
         self._fixed_batch = batch
-        self._options = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
+        self._options = _working(threads, spin_us, strict, max_iterations, precision, compact)
         self._isa = isa
         self._max_extent = _extent(max_extent)
         self._tune = tune
@@ -171,12 +174,12 @@ class Session:
         max_extent: int | None = None,
         max_iterations: int | None = None,
         precision: str = "float32",
+        compact: bool = False,
         tuning: bytes | None = None,
     ) -> int:
         """Exact bytes of the block a session needs; one byte less is refused. That of a tuned session follows from its
         ``tuning``."""
-        working = (int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision))
-        options = (int32("batch", batch), *working)
+        options = (int32("batch", batch), *_working(threads, spin_us, strict, max_iterations, precision, compact))
         return _core.memory_required(model._core, *options, False, isa, _extent(max_extent), 0, False, tuning)[0]
 
     @property
@@ -417,6 +420,12 @@ def _extent(max_extent: int | None) -> int:
     if max_extent < 2:
         raise refusal(f"max_extent is {max_extent}; it must be at least 2")
     return min(max_extent, 2**63 - 1)
+
+
+def _working(
+    threads: int, spin_us: int | None, strict: bool, max_iterations: int | None, precision: str, compact: bool
+) -> tuple[int, int, bool, int, int, bool]:
+    return int32("threads", threads), _spin(spin_us), strict, _iterations(max_iterations), _precision(precision), compact
 
 
 def _precision(precision: str) -> int:
