@@ -433,7 +433,7 @@ enum {
   /* Operands are rounded to bfloat16, half to even, subnormal numbers to 0; sums are float32. Such a layer has the same
    * results on every processor, apart from sums below 2^-126, which may be 0: one without bfloat16 instructions
    * emulates it, which takes longer than float32, says so in the plan and is refused with `strict` (UNSUPPORTED_FEATURE).
-   * 3x3 convolutions stay in float32 where the processor has Winograd's form and that takes less time. */
+   * 3x3 and 5x5 convolutions stay in float32 where the processor has Winograd's form and that takes less time. */
   EDGEAI_PRECISION_BFLOAT16 = 1
 };
 

@@ -8,8 +8,8 @@ import Graph
 /// - A tensor whose values are all the same number c has scale |c| / 128: c is exactly representable, and values
 ///   between 0 and 2c still fit should they differ later. All zero: scale 1, zero point 0.
 /// - Scales of activations lie in 2^-40 ... 2^40, so products and quotients of three of them stay finite and normal. What computes or
-///   reads an activation of another scale, or weights of a greater one, stays in float (`DomainAssignment`); scales of weights may be
-///   less (`leastWeightScale`). A narrower constant summand rounds towards 0, a wider one saturates.
+///   reads an activation of another scale, or weights of a range too wide for one, stays in float (`DomainAssignment`); scales of
+///   weights may be less (`leastWeightScale`). A narrower constant summand rounds towards 0, a wider one saturates.
 public enum QuantizationParameters {
   public static var minimumScale: Float { 0x1p-40 }
   public static var maximumScale: Float { 0x1p40 }

@@ -15,8 +15,6 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
     ek_kernel(
       name: cString(Name.winograd), run: winogradRunU8, units: winogradUnitsU8, scratch_bytes: winogradScratchU8,
       packed_bytes: winogradPackedBytesU8, pack: winogradPackU8))
-  #endif
-  #if !ISA_SSE2 && !ISA_NEONDOT
   enter(
     table, EK_CONV_SPARSE_U8,
     ek_kernel(

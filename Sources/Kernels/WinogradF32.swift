@@ -1,10 +1,10 @@
 import CPlatform
 
-// 3x3 convolution with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015): squares of m x m results come
-// from (m + 2) x (m + 2) products for each pair of channels instead of 9 m^2. Image squares and weights are
+// 3x3 and 5x5 convolution with stride 1 by Winograd's minimal filtering (Lavin and Gray 2015): squares of m x m results of windows
+// of r x r come from (m + r - 1)^2 products for each pair of channels instead of (m r)^2. Image squares and weights are
 // transformed, multiplied place by place as matrices (rows are squares, the inner dimension input channels), and the
 // products are transformed back. A unit of work is a block of squares by a block of panels. Blocks are large: the
-// weights, four times what they were, are read again for each.
+// weights, up to seven times what they were, are read again for each.
 //
 // The transforms add rounding errors to those of the sums; F32WinogradTests bounds both.
 
@@ -14,6 +14,8 @@ private struct WinogradPlan {
   let depth: Int, columns: Int, panels: Int
   /// m; 0 for a convolution that has no such form.
   let results: Int
+  /// r.
+  let taps: Int
   /// Squares across and down an image, and in all.
   let across: Int, down: Int, squares: Int
   let blockSquares: Int, squareBlocks: Int, blockPanels: Int, panelBlocks: Int
@@ -25,28 +27,32 @@ private struct WinogradPlan {
     columns = Int(c.c_out)
     panels = divideUp(columns, panelWidth)
     results = WinogradPlan.fits(c) ? Int(c.winograd) : 0
+    taps = Int(c.kh)
     let m = larger(results, 1)
     across = divideUp(Int(c.ow), m)
     down = divideUp(Int(c.oh), m)
     squares = Int(c.n) &* across &* down
-    let places = (m &+ 2) &* (m &+ 2)
+    let places = (m &+ taps &- 1) &* (m &+ taps &- 1)
     // Weights that no cache keeps are read for more squares.
     let weights = places &* depth &* columns, isLarge = weights > 2 << 20
     let fitting = smaller(weights / 2, 1 << 20) / (places &* (depth &+ columns)) / tileRows
-    squareBlocks = divideUp(squares, larger(fitting, isLarge ? divideUp(28, tileRows) : 2) &* tileRows)
+    squareBlocks = larger(divideUp(squares, larger(fitting, isLarge ? divideUp(28, tileRows) : 2) &* tileRows), 1)
     blockSquares = smaller(roundedUp(divideUp(squares, squareBlocks), tileRows / 2), squares)
-    panelBlocks = smaller(divideUp(squareBlocks < 4 ? 4 : 16, squareBlocks), panels)
-    blockPanels = divideUp(panels, panelBlocks)
+    blockPanels = divideUp(panels, larger(smaller(divideUp(squareBlocks < 4 ? 4 : 16, squareBlocks), panels), 1))
+    panelBlocks = divideUp(panels, blockPanels)
   }
 
   /// What this kernel takes. Whether it is the fastest is the planner's question.
   private static func fits(_ c: ek_conv) -> Bool {
-    c.kh == 3 && c.kw == 3 && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
-      && c.c_in >= 32 && c.c_out >= 32 && (c.winograd == 2 || c.winograd == 4 || c.winograd == 6)
+    c.kh == c.kw && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
+      && c.c_in >= 32 && c.c_out >= 32
+      && (c.kh == 3 && (c.winograd == 2 || c.winograd == 4 || c.winograd == 6) || c.kh == 5 && c.winograd == 4)
   }
 
   /// Side of an image square, and products for each pair of channels.
-  var side: Int { results &+ 2 }
+  var side: Int { results &+ taps &- 1 }
+  /// Which of the transforms it is: m with windows of 3 x 3, else 0.
+  var form: Int { taps == 3 ? results : 0 }
   var places: Int { side &* side }
   var units: Int { results > 0 ? squareBlocks &* panelBlocks : 0 }
 
@@ -94,7 +100,7 @@ func winogradRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
   run(WinogradPlan(args), Int(begin), Int(end), scratch.assumingMemoryBound(to: Float.self))
 }
 
-/// Weights [c_out][3][3][c_in] become the bias of all panels, then matrix panels whose own bias is 0.
+/// Weights [c_out][r][r][c_in] become the bias of all panels, then matrix panels whose own bias is 0.
 @inline(never)
 private func pack(_ plan: WinogradPlan, _ packed: UnsafeMutablePointer<Float>) {
   let c = plan.args.pointee
@@ -118,12 +124,13 @@ private func pack(_ plan: WinogradPlan, _ packed: UnsafeMutablePointer<Float>) {
     while channel < plan.depth {
       var own = 0
       while own < count {
-        let from = weights + ((column &+ own) &* 9 &* plan.depth &+ channel), to = panel + (channel &* panelWidth &+ own)
+        let from = weights + ((column &+ own) &* plan.taps &* plan.taps &* plan.depth &+ channel), to = panel + (channel &* panelWidth &+ own)
         let channels = smaller(lanes, plan.depth &- channel)
-        switch plan.results {
+        switch plan.form {
         case 2: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradTwo.self)
         case 4: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradFour.self)
-        default: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradSix.self)
+        case 6: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradSix.self)
+        default: packChannels(from, plan.depth, channels, to, plan.placeFloats, lines, WinogradFourOfFive.self)
         }
         own &+= 1
       }
@@ -140,17 +147,15 @@ private func packChannels<Size: WinogradSize>(
   _ lines: UnsafeMutablePointer<VF>, _: Size.Type
 ) {
   var x = 0
-  while x < 3 {
+  while x < Size.taps {
     let column = weights + x &* depth
-    Size.transformWeights(
-      loadPart(column, count), loadPart(column + 3 &* depth, count), loadPart(column + 6 &* depth, count)
-    ) { lines[$0 &* 3 &+ x] = $1 }
+    Size.transformWeights({ loadPart(column + $0 &* Size.taps &* depth, count) }, { lines[$0 &* Size.taps &+ x] = $1 })
     x &+= 1
   }
   var y = 0
   while y < Size.side {
-    let line = lines + y &* 3
-    Size.transformWeights(line[0], line[1], line[2]) { x, v in
+    let line = lines + y &* Size.taps
+    Size.transformWeights({ line[$0] }) { x, v in
       let to = panel + (y &* Size.side &+ x) &* place
       var lane = 0
       while lane < count {
@@ -193,10 +198,11 @@ private func run(_ plan: WinogradPlan, _ begin: Int, _ end: Int, _ scratch: Unsa
     var square = 0
     while square < count {
       let from = products + square &* stride
-      switch plan.results {
+      switch plan.form {
       case 2: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradTwo.self)
       case 4: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradFour.self)
-      default: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradSix.self)
+      case 6: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradSix.self)
+      default: finish(plan, first &+ square, from, column, columns, bias, scratch, WinogradFourOfFive.self)
       }
       square &+= 1
     }
@@ -224,9 +230,9 @@ private func prepare(_ plan: WinogradPlan, _ first: Int, _ count: Int, _ scratch
       (from, line, step) = (UnsafePointer(patch), plan.side &* depth, depth)
     }
     let to = transformed + square &* depth
-    switch plan.results {
-    case 2: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradTwo.self)
-    case 4: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradFour.self)
+    switch plan.side {
+    case 4: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradTwo.self)
+    case 6: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradFour.self)
     default: transformSquare(from, line, step, depth, to, plan.inputPlace, lines, WinogradSix.self)
     }
     square &+= 1

@@ -1,18 +1,21 @@
 // The transforms of Winograd's minimal filtering for squares of m x m results, along one axis (Lavin and Gray 2015): the
-// polynomials of Toom and Cook through m + 1 points and infinity.
+// polynomials of Toom and Cook through infinity and as many points as a square's side has more places.
 
-/// Matrices of one m, applied along one axis.
+/// Matrices of one m and window, applied along one axis.
 protocol WinogradSize {
   /// m.
   static var results: Int { get }
+  /// Side of the window.
+  static var taps: Int { get }
   @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
-  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void)
+  @inline(__always) static func transformWeights(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
   @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void)
 }
 
 extension WinogradSize {
+  @inline(__always) static var taps: Int { 3 }
   /// Side of an input square.
-  @inline(__always) static var side: Int { results &+ 2 }
+  @inline(__always) static var side: Int { results &+ taps &- 1 }
 }
 
 /// Points 0, 1, -1.
@@ -27,7 +30,8 @@ enum WinogradTwo: WinogradSize {
     store(3, b - d)
   }
 
-  @inline(__always) static func transformWeights(_ a: VF, _ b: VF, _ c: VF, _ store: (Int, VF) -> Void) {
+  @inline(__always) static func transformWeights(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (a, b, c) = (load(0), load(1), load(2))
     let outer = all(0.5) * (a + c), middle = all(0.5) * b
     store(0, a)
     store(1, outer + middle)
@@ -61,7 +65,8 @@ enum WinogradFour: WinogradSize {
     store(5, multiplyAdd(product, q, multiplyAdd(sum, s, u)))
   }
 
-  @inline(__always) static func transformWeights(_ x: VF, _ y: VF, _ z: VF, _ store: (Int, VF) -> Void) {
+  @inline(__always) static func transformWeights(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (x, y, z) = (load(0), load(1), load(2))
     store(0, x / all(a * a * b * b))
     let even = multiplyAdd(all(a * a), z, x) / all(2 * a * a * (a * a - b * b)), odd = y / all(2 * a * (a * a - b * b))
     store(1, even + odd)
@@ -100,28 +105,63 @@ enum WinogradSix: WinogradSize {
     both(5, multiplyAdd(all(0.25), r, multiplyAdd(all(-1.25), t, v)), multiplyAdd(all(0.5), q, multiplyAdd(all(-2.5), s, u + u)))
   }
 
-  @inline(__always) static func transformWeights(_ x: VF, _ y: VF, _ z: VF, _ store: (Int, VF) -> Void) {
+  @inline(__always) static func transformWeights(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    let (x, y, z) = (load(0), load(1), load(2))
     store(0, x)
-    @inline(__always) func both(_ place: Int, _ point: Float, _ divisor: Float) {
+    eachPair { place, point, divisor in
       let even = multiplyAdd(all(point * point), z, x) / all(divisor), odd = all(point) * y / all(divisor)
       store(place, even + odd)
       store(place &+ 1, even - odd)
     }
-    both(1, 0.5, 1.40625)
-    both(3, 1, -4.5)
-    both(5, 2, 90)
     store(7, z)
   }
 
-  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+  /// The places of a point and its negative, and the product of its distances from the others.
+  @inline(__always) fileprivate static func eachPair(_ take: (_ place: Int, _ point: Float, _ divisor: Float) -> Void) {
+    take(1, 0.5, 1.40625)
+    take(3, 1, -4.5)
+    take(5, 2, 90)
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) { outputs(6, load, store) }
+
+  /// The first results of eight sums, of which the last one's is the last.
+  @inline(__always) fileprivate static func outputs(_ count: Int, _ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
     let (even, odd) = (load(3) + load(4), load(3) - load(4))
     let (nearEven, nearOdd) = (load(1) + load(2), load(1) - load(2))
     let (farEven, farOdd) = (load(5) + load(6), load(5) - load(6))
     store(0, load(0) + even + (nearEven + farEven))
     store(1, multiplyAdd(all(0.5), nearOdd, multiplyAdd(all(2), farOdd, odd)))
     store(2, multiplyAdd(all(0.25), nearEven, multiplyAdd(all(4), farEven, even)))
-    store(3, multiplyAdd(all(0.125), nearOdd, multiplyAdd(all(8), farOdd, odd)))
+    store(3, multiplyAdd(all(0.125), nearOdd, multiplyAdd(all(8), farOdd, count == 4 ? odd + load(7) : odd)))
+    if count == 4 { return }
     store(4, multiplyAdd(all(0.0625), nearEven, multiplyAdd(all(16), farEven, even)))
     store(5, multiplyAdd(all(0.03125), nearOdd, multiplyAdd(all(32), farOdd, odd + load(7))))
+  }
+}
+
+/// Windows of 5 x 5, with the points of six results of 3 x 3.
+enum WinogradFourOfFive: WinogradSize {
+  @inline(__always) static var results: Int { 4 }
+  @inline(__always) static var taps: Int { 5 }
+
+  @inline(__always) static func transformInput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    WinogradSix.transformInput(load, store)
+  }
+
+  @inline(__always) static func transformWeights(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    store(0, load(0))
+    WinogradSix.eachPair { place, point, divisor in
+      let square = all(point * point)
+      let even = multiplyAdd(square, multiplyAdd(square, load(4), load(2)), load(0)) / all(divisor)
+      let odd = all(point) * multiplyAdd(square, load(3), load(1)) / all(divisor)
+      store(place, even + odd)
+      store(place &+ 1, even - odd)
+    }
+    store(7, load(4))
+  }
+
+  @inline(__always) static func transformOutput(_ load: (Int) -> VF, _ store: (Int, VF) -> Void) {
+    WinogradSix.outputs(4, load, store)
   }
 }

@@ -49,8 +49,8 @@ private struct WinogradPlanU8 {
     let fitting = smaller(larger(weights, 384 << 10), 2 << 20) / (Self.places &* (2 &* depth &+ 4 &* columns)) / tileRows
     squareBlocks = larger(divideUp(squares, larger(fitting, least) &* tileRows), 1)
     blockSquares = divideUp(squares, squareBlocks)
-    panelBlocks = larger(smaller(divideUp(squareBlocks < 4 ? 4 : 16, squareBlocks), panels), 1)
-    blockPanels = divideUp(panels, panelBlocks)
+    blockPanels = divideUp(panels, larger(smaller(divideUp(squareBlocks < 4 ? 4 : 16, squareBlocks), panels), 1))
+    panelBlocks = divideUp(panels, blockPanels)
   }
 
   /// What this kernel takes. Whether it is the fastest is the planner's question.

@@ -141,7 +141,9 @@ public final class TrainingGraph {
   /// Layers are found by their nodes' names.
   private func nameNodesApart() {
     var names = TextMap()
-    for index in graph.nodes.indices { graph.nodes[index].name = names.insertApart(graph.nodes[index].name) }
+    // All have their names first, so that a second one's new name is no later node's.
+    let repeated = graph.nodes.indices.filter { !names.insert(graph.nodes[$0].name) }
+    for index in repeated { graph.nodes[index].name = names.insertApart(graph.nodes[index].name) }
   }
 
   // MARK: What methods ask

@@ -35,9 +35,9 @@ static void compare(const ek_kernel *kernel, const unsigned char *y, const unsig
   printf("%s, %s: byte %zu is %d, the reference's %d\n", kernel->name, what, i, y[i], expected[i]);
 }
 
-/* A convolution, a depthwise one where `c.groups` is the number of channels, or one in Winograd's form. `largest`: what scales go up to; with 4096 nearly all
- * sums leave the range of a byte and some that of Int32. */
-static void convolution(int operation, ek_conv c, float largest, int has_residual) {
+/* A convolution, a depthwise one where `c.groups` is the number of channels, or one in Winograd's form. `largest`: what scales go
+ * up to; with 4096 nearly all sums leave the range of a byte and some that of Int32. Results lie `apart` bytes further apart. */
+static void convolution_apart(int operation, ek_conv c, float largest, int has_residual, int apart) {
   size_t taps = (size_t)(c.kh * c.kw * (c.c_in / c.groups)), size;
   unsigned char *x = bytes((size_t)(c.h * c.w * c.c_in)), *weights = bytes(taps * (size_t)c.c_out), *expected, *y, *residual;
   float *scale = malloc((size_t)c.c_out * sizeof *scale);
@@ -50,15 +50,14 @@ static void convolution(int operation, ek_conv c, float largest, int has_residua
   c.oh = (c.h - 1) / c.stride_h + 1;
   c.ow = (c.w - 1) / c.stride_w + 1;
   c.x_stride = c.c_in;
-  c.y_stride = c.residual_stride = c.c_out;
-  c.x_zero_point = 3;
+  c.y_stride = c.residual_stride = c.c_out + apart;
   c.y_zero_point = 120;
   c.x = x;
   c.weights = weights;
   c.scale = scale;
-  size = (size_t)(c.oh * c.ow * c.c_out);
-  expected = bytes(size);
-  y = bytes(size);
+  size = (size_t)(c.oh * c.ow * c.y_stride);
+  expected = calloc(size, 1);
+  y = calloc(size, 1);
   residual = bytes(size);
   if (has_residual) c.residual = residual;
   c.residual_zero_point = 7;
@@ -86,6 +85,11 @@ static void convolution(int operation, ek_conv c, float largest, int has_residua
   free(y);
   free(residual);
   free(scale);
+}
+
+static void convolution(int operation, ek_conv c, float largest, int has_residual) {
+  c.x_zero_point = 3;
+  convolution_apart(operation, c, largest, has_residual, 0);
 }
 
 static void product(int64_t m, int64_t n, int64_t k, int32_t a_zero_point, int32_t b_zero_point) {
@@ -160,11 +164,14 @@ int main(void) {
         convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
         c.w = 1; /* every window has padding on both sides */
         convolution(EK_DEPTHWISE_U8, c, largest, has_residual);
+        /* Squares of 4 x 4 results: fewer than a tile has rows, some tiles, several blocks. */
         if (columns[j] % 8 || k & 4) continue;
-        c.w = 9 + (int32_t)j;
-        c.c_in = 16 + 16 * (int32_t)j;
+        c.h = k & 1 ? 7 : 13 + 16 * (int32_t)(i % 2);
+        c.w = 9 + 4 * (int32_t)j;
+        c.c_in = 16 * (int32_t)j;
         c.groups = 1;
-        convolution(EK_CONV_WINOGRAD_U8, c, largest, has_residual);
+        c.x_zero_point = i == 0 ? 0 : i == 1 ? 255 : 100;
+        convolution_apart(EK_CONV_WINOGRAD_U8, c, largest, has_residual, (int)(i % 3));
       }
     }
   }

@@ -73,7 +73,7 @@ enum {
   EK_UNIQUE,                 /* ek_unique */
   EK_NON_MAX_SUPPRESSION,    /* ek_nms */
   EK_RECURRENT_F32,          /* ek_recurrent */
-  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3, stride 1, one group, 32 channels and more; units() is 0 for others. No reference */
+  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3 or 5x5, stride 1, one group, 32 channels and more; units() is 0 for others. No reference */
   EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
   EK_LAYER_NORM_F32,         /* ek_layer_norm */
   EK_LAYER_NORM_U8,          /* ek_layer_norm */
@@ -161,7 +161,7 @@ typedef struct {
   int32_t q_min, q_max;                /* u8: within 0...255 */
   int32_t residual_zero_point; float residual_scale;  /* u8: residual.scale / y.scale */
   int32_t w_zero_point;                /* u8: of all weights, within int8; 0 for symmetric ones */
-  int32_t winograd;                    /* EK_CONV_WINOGRAD_*: results along the side of a square: 2, 4 or 6 (u8: 4) */
+  int32_t winograd;                    /* EK_CONV_WINOGRAD_*: results along the side of a square: 2, 4 or 6 (5x5, u8: 4) */
   int32_t planes, y_bits;              /* EK_CONV_BINARY: 2 where a weight may be 0, else 1; whether y is bits */
   int32_t sparse;                      /* EK_CONV_SPARSE_*: EK_SPARSE_PANELS or EK_SPARSE_PIXELS */
   int32_t x_pairs, y_pairs;            /* EK_CONV_BF16: whether x, y are pairs */

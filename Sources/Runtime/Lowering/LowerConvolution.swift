@@ -234,28 +234,24 @@ extension Lowering {
   /// The form with the least work, as if all could have it, and what that is of the plain form's work. A weight that is read from
   /// memory costs as much as some products with it, one that is packed in each run much more.
   private static func leastWork(_ c: ek_conv, _ precision: Precision, packsInRuns: Bool) -> (form: Int32, share: Float) {
-    let perWeight = packsInRuns ? 40 : 6
-    let (inputs, outputs) = (Int(c.c_in), Int(c.c_out))
+    let perWeight = packsInRuns ? 40.0 : 6
+    let (images, inputs, outputs) = (Double(c.n), Double(c.c_in), Double(c.c_out))
     // bfloat16 multiplies twice as fast.
-    let speed = precision == .bfloat16 ? 2 : 1
-    let plain = 9 &* (Int(c.n) &* Int(c.oh) &* Int(c.ow) &+ perWeight) &* inputs &* outputs / speed
+    let speed = precision == .bfloat16 ? 2.0 : 1
+    let plain = Double(c.kh) * Double(c.kw) * (images * Double(c.oh) * Double(c.ow) + perWeight) * inputs * outputs / speed
     var best = plain
     var form: Int32 = 0
-    var m = 2
+    var m: Int32 = 2
     while m <= 6 {
-      let squares = Int(c.n) &* ((Int(c.oh) &+ m &- 1) / m) &* ((Int(c.ow) &+ m &- 1) / m)
-      let products = (squares &+ perWeight) &* inputs &* outputs
-      let transforms = squares &* 12 &* (inputs &+ outputs)
-      var work = (m &+ 2) &* (m &+ 2) &* (products &+ transforms)
-      // Squares of 6 have five times the error of squares of 4: for a tenth less they are not worth it.
-      if m == 6 { work += work / 10 }
-      if work < best {
-        best = work
-        form = Int32(truncatingIfNeeded: m)
-      }
+      let side = Double(c.kh) + Double(m) - 1
+      let squares = images * Double((c.oh &+ m &- 1) / m) * Double((c.ow &+ m &- 1) / m)
+      let work = side * side * ((squares + perWeight) * inputs * outputs + squares * 12 * (inputs + outputs))
+      // Squares with a side of 8 have four times the error of those of 6: for a tenth less they are not worth it. Of windows of
+      // 5 x 5 there are squares of 4 results alone.
+      if work * (side == 8 ? 1.1 : 1) < best, c.kh == 3 || m == 4 { (best, form) = (work, m) }
       m &+= 2
     }
-    return (form, Float(best) / Float(max(plain, 1)))
+    return (form, Float(best / max(plain, 1)))
   }
 
   /// An operand rounded to bfloat16, as floats: now when it is a constant, else by a step of its own.

@@ -66,8 +66,8 @@ class Session:
             :class:`LimitError`. None is the library's default, a million.
         precision: "float32", or "bfloat16": convolutions (depthwise and transposed ones apart) and dense layers of float
             models round their operands to bfloat16 and sum in float32, a layer with the same results on every processor; one
-            without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3
-            convolutions stay in float32 where the processor has Winograd's form and that takes less time; the plan tells.
+            without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3 and
+            5x5 convolutions stay in float32 where the processor has Winograd's form and that takes less time; the plan tells.
         compact: Compute no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less memory, more
             time. Quantized models have the same results.
         tune: Run the model on zeros when it is planned, seven times or more with each of the ways to compute it, and take for
