@@ -46,6 +46,20 @@ import Testing
     #expect(signs.map { $0.name } == ["ip3/signs"])
   }
 
+  @Test func aNumberBehindANameIsAnothersOwnName() throws {
+    var problem = Problem()
+    var graph = try namesakes()
+    let third = try #require(graph.nodes.firstIndex { $0.name == "ip3" })
+    graph.nodes[third].name = "ip1/2"
+    let trainer = try Trainer.make(graph, options { $0.frozen = ["ip1/2"] })
+    #expect(trainer.layers.map { $0.name } == ["ip1", "ip1", "ip4"])
+    try trainer.train(3, &problem)
+    for (name, moves): (Text, Bool) in [("ip2/weights", true), ("ip3/weights", false)] {
+      let before = try #require(graph.values.first { $0.name == name }?.constant).array(of: Float.self)
+      #expect(try (trainer.weights(name) != before) == moves)
+    }
+  }
+
   @Test func numbersOfANameAreForAllItsLayers() throws {
     var problem = Problem()
     let pruning = MagnitudePruning()

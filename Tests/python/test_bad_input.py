@@ -173,6 +173,11 @@ def test_options_out_of_range(options: dict[str, object], classifier: edgeai.Mod
 def test_batch_beyond_memory(classifier: edgeai.Model) -> None:
     with pytest.raises((edgeai.EdgeAIError, MemoryError)):
         edgeai.Session(classifier, batch=2**31 - 1)
+    conv = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    large = edgeai.load(small_model([conv], {"x": ("n", 64, 1024, 1024)}, ["y"], {"w": np.ones((64, 64, 3, 3), np.float32)}))
+    for isa in edgeai.instruction_sets():
+        with pytest.raises((edgeai.EdgeAIError, MemoryError)):
+            edgeai.Session(large, batch=796_000_000, isa=isa)
 
 
 def test_memory_one_byte_too_small(classifier: edgeai.Model, aligned: Callable[[int], np.ndarray]) -> None:
