@@ -45,7 +45,7 @@ private struct WinogradPlan {
   /// What this kernel takes. Whether it is the fastest is the planner's question.
   private static func fits(_ c: ek_conv) -> Bool {
     c.kh == c.kw && c.stride_h == 1 && c.stride_w == 1 && c.dilation_h == 1 && c.dilation_w == 1 && c.groups == 1
-      && c.c_in >= 32 && c.c_out >= 32
+      && c.c_in >= 8 && c.c_out >= 8
       && (c.kh == 3 && (c.winograd == 2 || c.winograd == 4 || c.winograd == 6) || c.kh == 5 && c.winograd == 4)
   }
 

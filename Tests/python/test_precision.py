@@ -58,7 +58,7 @@ def test_every_instruction_set_has_the_same_bits(layers: tuple[edgeai.Model, np.
     model, x = layers
     (expected,) = edgeai.Session(model, isa="reference", precision="bfloat16").run(x)
     for isa in edgeai.instruction_sets():
-        (found,) = edgeai.Session(model, isa=isa, precision="bfloat16", threads=threads).run(x)
+        (found,) = edgeai.Session(model, isa=isa, precision="bfloat16", compact=True, threads=threads).run(x)
         assert found.tobytes() == expected.tobytes(), isa
 
 
@@ -84,7 +84,7 @@ def test_it_is_near_float32_and_chosen_by_the_caller_alone(layers: tuple[edgeai.
 @pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no bfloat16 instructions")
 def test_the_plan_names_the_kernels_and_weights_take_half_the_memory(layers: tuple[edgeai.Model, np.ndarray]) -> None:
     model, _ = layers
-    session = edgeai.Session(model, precision="bfloat16", strict=True)
+    session = edgeai.Session(model, precision="bfloat16", strict=True, compact=True)
     kernels = {step.name: step.kernel for step in session.plan}
     for name in ("image", "dilated", "pointwise", "grouped", "square", "dense"):
         assert kernels[name] == "conv_bf16_avx512bf16_14x32", name

@@ -73,7 +73,7 @@ enum {
   EK_UNIQUE,                 /* ek_unique */
   EK_NON_MAX_SUPPRESSION,    /* ek_nms */
   EK_RECURRENT_F32,          /* ek_recurrent */
-  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3 or 5x5, stride 1, one group, 32 channels and more; units() is 0 for others. No reference */
+  EK_CONV_WINOGRAD_F32,      /* ek_conv      3x3 or 5x5, stride 1, one group, 8 channels and more; units() is 0 for others. No reference */
   EK_CONV_BF16,              /* ek_conv      floats, of which x and the weights are rounded to bfloat16. No reference: EK_CONV_F32 of rounded floats is equal */
   EK_LAYER_NORM_F32,         /* ek_layer_norm */
   EK_LAYER_NORM_U8,          /* ek_layer_norm */
