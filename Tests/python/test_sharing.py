@@ -111,7 +111,7 @@ def test_metadata_changes_while_others_read(sensor: edgeai.Model, tmp_path: Path
 @pytest.mark.parametrize("tell", ["plan", "plan_text", "memory", "input_array", "reset_times"])
 def test_telling_about_a_session_waits_for_its_run(tell: str, classifier: edgeai.Model) -> None:
     """A run in one thread and a question in another: the answer comes when the run is over."""
-    session = edgeai._core.open_session(classifier._core, 64, 1, -1, False, -1, 0, True, "reference", -1, 0, False, None, True, None)
+    session = edgeai._core.open_session(classifier._core, 64, 1, -1, False, -1, 0, False, True, "reference", -1, 0, False, None, True, None)
     arguments = (0,) if tell == "input_array" else ()
     started, over = threading.Event(), []
 

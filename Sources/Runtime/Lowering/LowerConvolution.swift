@@ -241,8 +241,10 @@ extension Lowering {
     let plain = Double(c.kh) * Double(c.kw) * (images * Double(c.oh) * Double(c.ow) + perWeight) * inputs * outputs / speed
     var best = plain
     var form: Int32 = 0
+    // Layers that learn keep the forms that published trainings had, whose bits are theirs: 3 x 3, without the least exact squares.
+    if packsInRuns, c.kh != 3 || c.c_in < 32 || c.c_out < 32 { return (0, 1) }
     var m: Int32 = 2
-    while m <= 6 {
+    while m <= (packsInRuns ? 4 : 6) {
       let side = Double(c.kh) + Double(m) - 1
       let squares = images * Double((c.oh &+ m &- 1) / m) * Double((c.ow &+ m &- 1) / m)
       let work = side * side * ((squares + perWeight) * inputs * outputs + squares * 12 * (inputs + outputs))
