@@ -611,8 +611,8 @@ EDGEAI_API edgeai_status edgeai_session_save_trace(const edgeai_session *session
 
 /* The kernel and the number of parts of every step, in 8 bytes a step and 24 more, for `tuning` in the options of another
  * session of the same model (the same operators and sizes; weights may differ, but not lose the zeros for which a step is
- * sparse), batch, number of threads, instruction set, precision and `compact`, in this process or another one; another version of the
- * library may refuse them. Of a session that was not tuned: what the planner chose.
+ * sparse), batch, number of threads, instruction set, precision and `compact`, in this process or another one; another
+ * version of the library may refuse them. Of a session that was not tuned: what the planner chose.
  * Writes *bytes bytes; buffer may be NULL when capacity is 0: then only *bytes is set. BUFFER_TOO_SMALL leaves buffer and
  * *bytes untouched. Memory: planning tables, during the call. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_session_tuning(const edgeai_session *session, void *buffer, size_t capacity, size_t *bytes,

@@ -27,7 +27,7 @@ private struct WinogradPlan {
     columns = Int(c.c_out)
     panels = divideUp(columns, panelWidth)
     results = WinogradPlan.fits(c) ? Int(c.winograd) : 0
-    taps = Int(c.kh)
+    taps = results > 0 ? Int(c.kh) : 3
     let m = larger(results, 1)
     across = divideUp(Int(c.ow), m)
     down = divideUp(Int(c.oh), m)

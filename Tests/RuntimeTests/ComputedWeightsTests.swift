@@ -18,7 +18,7 @@ import Testing
   private static let layers: [Layer] = [
     Layer(name: "3x3", op: { .convolution(Convolution(window: window(3, pad: 1))) }, x: [2, 7, 9, 5], weights: [19, 3, 3, 5]),
     Layer(name: "1x1", op: { .convolution(Convolution(window: window(1))) }, x: [2, 7, 9, 21], weights: [40, 1, 1, 21]),
-    Layer(name: "winograd", op: { .convolution(Convolution(window: window(3, pad: 1))) }, x: [8, 24, 24, 32], weights: [40, 3, 3, 32]),
+    Layer(name: "winograd", op: { .convolution(Convolution(window: window(3, pad: 1))) }, x: [8, 16, 16, 32], weights: [40, 3, 3, 32]),
     Layer(name: "groups", op: { .convolution(Convolution(window: window(3, stride: 2, pad: 1), groups: 2)) }, x: [2, 7, 9, 6], weights: [8, 3, 3, 3]),
     Layer(name: "depthwise", op: { .convolution(Convolution(window: window(3, pad: 1), groups: 20)) }, x: [2, 7, 9, 20], weights: [20, 3, 3, 1]),
     Layer(name: "dense", op: { .dense(.none) }, x: [9, 50], weights: [70, 50]),
