@@ -1,6 +1,7 @@
 /* Wrong arguments get a typed error, leave out-parameters alone, and the process lives on.
  *     api_misuse MODEL STATEFUL     a model with one float32 input and a symbolic batch; one with state, of one input
  *                                   and of one output whose size depends on data */
+#define _GNU_SOURCE /* syscall */
 #include "check.h"
 #include <edgeai.h>
 #include <edgeai_compress.h>
