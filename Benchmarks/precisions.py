@@ -23,7 +23,7 @@ def kind(event: edgeai.ProfileEvent, is_winograd: bool) -> str:
         return "depthwise"
     if not event.step.kernel.startswith("conv"):
         return "others"
-    return "3x3 in Winograd's form" if is_winograd else "convolutions, dense"
+    return "in Winograd's form" if is_winograd else "convolutions, dense"
 
 
 def compare(path: pathlib.Path, isa: str | None, rounds: int) -> None:
