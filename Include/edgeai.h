@@ -460,7 +460,8 @@ typedef struct edgeai_session_options {
                                * there, and nothing is measured. Borrowed for the call. Not together with `tune` */
   uint64_t tuning_bytes;
   int32_t compact;            /* 1: no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less
-                               * memory, more time; int8 has the same results */
+                               * memory, more time; int8 has the same results, float32 differs in the last digits */
+  int32_t reserved;           /* 0 */
 } edgeai_session_options;
 
 /* Defaults: edgeai_session_options_init(&options, sizeof options). Does nothing for NULL or a size that is too

@@ -34,8 +34,8 @@ done
 
 # `Shipped.o` is LLVM IR: Swift gives a module's functions names that other objects could call, so none of them may be
 # inlined into its one caller, lose an unused parameter or be dropped. Here nothing else calls them. C's side keeps its names.
-# Classes list initializers and methods of array storage that nothing calls through the class (Tests/budgets/classes.sh): without
-# these, and the relocation that each is, a class is what frees its objects and the methods that can be overridden.
+# Classes list initializers and methods of array storage that nothing calls through the class (Tests/budgets/classes.sh). Those at
+# the end go, with the relocation that each is; one before a method that can be overridden becomes a trap.
 # The compiler leaves files of the module in the folder it ran in.
 rm -f "$here"/../Shipped-1.swift*
 ir=$out/objects/Shipped.ll

@@ -33,7 +33,7 @@ from workers import Worker, WorkerError
 
 OUT = ROOT / "Benchmarks/out"
 TURNS = 10
-PAUSE = 0.3  # seconds between contenders of several threads, which may spin after a run; OpenMP's do for 0.2
+PAUSE = 0.3  # seconds between contenders where they have several threads, which may spin after a run; OpenMP's do for 0.2
 
 # Below these an output is wrong rather than rounded. Weights are random, which is hard on eight bits: ONNX Runtime's
 # own int8 has 0.976 on MobileNet v1.

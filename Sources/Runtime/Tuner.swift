@@ -109,7 +109,7 @@ extension Plan {
     var next = tuner.planned.isa
     while let set = next {
       // Plain, Winograd's squares of 2, 4 and 6, sparse with lanes of outputs and of pixels.
-      for form: UInt8 in [0, 2, 4, 6, 0x10, 0x20] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
+      for form: UInt8 in options.compact ? [0, 0x10, 0x20] : [0, 2, 4, 6, 0x10, 0x20] { try tuner.attempt(.preferred(StepChoices.choice(form: form, isa: set))) }
       next = set.base
     }
     let threads = tuner.planned.threads

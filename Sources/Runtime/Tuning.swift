@@ -118,7 +118,7 @@ extension Lowering {
   /// or of choices that the steps did not come out as, because they cannot.
   func apply(_ tuning: [UInt64], _ options: SessionOptions) throws(EdgeError) {
     guard tuning.count == steps.count &+ Tuning.headerWords, tuning[2] == Tuning.machine(options, steps: steps.count) else {
-      throw Tuning.mismatch("the tuning is of another model, instruction set or number of threads")
+      throw Tuning.mismatch("the tuning is of another model, instruction set, number of threads, precision or compactness")
     }
     for index in steps.indices {
       var choice = tuning[index &+ Tuning.headerWords]

@@ -46,9 +46,23 @@ import Testing
     }
   }
 
+  /// Images smaller than a square, uneven padding, channels that fill part of a register.
+  @Test func smallImages() {
+    for height in 1...5 {
+      for width in [1, 2, 3, 5, 7] {
+        for (window, pads) in [(3, (1, 1, 1, 1)), (3, (0, 2, 2, 1)), (5, (2, 2, 2, 2)), (5, (4, 1, 0, 4))] {
+          var shape = same(0, 8 + height % 3, 8 + width, window: window)
+          (shape.h, shape.w) = (height, width)
+          (shape.padTop, shape.padLeft, shape.padBottom, shape.padRight) = pads
+          if shape.isValid { check(shape, seed: UInt64(height * 16 + width)) }
+        }
+      }
+    }
+  }
+
   /// Channels around every register and panel, pixels apart, residual, clamp, several images.
   @Test func channels() {
-    for (cIn, cOut, window) in [(8, 8, 3), (9, 17, 3), (15, 64, 3), (16, 9, 5), (32, 32, 3), (33, 65, 3), (47, 36, 3), (40, 47, 3), (64, 64, 3), (65, 129, 3), (33, 65, 5), (47, 36, 5)] {
+    for (cIn, cOut, window) in [(8, 8, 3), (9, 17, 3), (15, 64, 3), (16, 9, 5), (8, 8, 5), (9, 17, 5), (32, 32, 3), (33, 65, 3), (47, 36, 3), (40, 47, 3), (64, 64, 3), (65, 129, 3), (33, 65, 5), (47, 36, 5)] {
       var shape = same(20, cIn, cOut, window: window)
       (shape.n, shape.extraX, shape.extraY, shape.extraResidual) = (2, 3, 5, 1)
       (shape.residual, shape.clamp) = (true, -1...2)
@@ -120,7 +134,7 @@ import Testing
   /// Nothing of another form is taken.
   @Test func leavesTheRest() {
     var shapes: [ConvCase] = []
-    for change in 0..<10 {
+    for change in 0..<13 {
       var shape = same(28, 64, 64)
       shape.winograd = 4
       switch change {
@@ -128,11 +142,14 @@ import Testing
       case 1: (shape.dilationH, shape.dilationW) = (2, 2)
       case 2: shape.groups = 2
       case 3: (shape.kh, shape.kw) = (7, 7)
-      case 7: (shape.kh, shape.kw) = (5, 3)
-      case 8: (shape.kh, shape.kw, shape.winograd) = (5, 5, 6)
       case 4: shape.cIn = 7
-      case 5: shape.winograd = 0
-      case 6: shape.winograd = 3
+      case 5: shape.cOut = 7
+      case 6: shape.winograd = 0
+      case 7: shape.winograd = 3
+      case 8: (shape.kh, shape.kw) = (5, 3)
+      case 9: (shape.kh, shape.kw, shape.winograd) = (5, 5, 2)
+      case 10: (shape.kh, shape.kw, shape.winograd) = (5, 5, 6)
+      case 11: (shape.kh, shape.kw, shape.strideH) = (5, 5, 2)
       default: shape.kw = 1
       }
       shapes.append(shape)

@@ -19,12 +19,13 @@ import Testing
   @Test func borders() {
     for height in [1, 2, 3, 4, 5, 9, 10, 11, 12] {
       for width in [1, 4, 7, 8, 9, 10] {
-        var shape = same(0, 16, 16)
-        (shape.h, shape.w) = (height, width)
-        check(shape, seed: UInt64(height * 16 + width))
-        shape.cOut = 32
-        (shape.padTop, shape.padLeft, shape.padBottom, shape.padRight) = (0, 2, 2, 0)
-        if shape.isValid { check(shape, seed: UInt64(height * 16 + width + 1)) }
+        for outputs in [16, 32] {
+          var shape = same(0, 16, outputs)
+          (shape.h, shape.w) = (height, width)
+          check(shape, seed: UInt64(height * 16 + width))
+          (shape.padTop, shape.padLeft, shape.padBottom, shape.padRight) = (0, 2, 2, 0)
+          if shape.isValid { check(shape, seed: UInt64(height * 16 + width + 1)) }
+        }
       }
     }
   }

@@ -168,7 +168,7 @@ int main(void) {
         if (columns[j] % 8 || k & 4) continue;
         c.h = k & 1 ? 7 : 13 + 16 * (int32_t)(i % 2);
         c.w = 9 + 4 * (int32_t)j;
-        c.c_in = 16 * (int32_t)j;
+        c.c_in = 16 * (int32_t)(j + i % 2);
         c.groups = 1;
         c.x_zero_point = i == 0 ? 0 : i == 1 ? 255 : 100;
         convolution_apart(EK_CONV_WINOGRAD_U8, c, largest, has_residual, (int)(i % 3));

@@ -241,12 +241,13 @@ extension Lowering {
     let plain = Double(c.kh) * Double(c.kw) * (images * Double(c.oh) * Double(c.ow) + perWeight) * inputs * outputs / speed
     var best = plain
     var form: Int32 = 0
-    // Layers that learn keep the forms that published trainings had, whose bits are theirs: 3 x 3, without the least exact squares.
+    // Layers that learn, and others whose weights a run computes, keep the forms that published trainings had, whose bits are
+    // theirs: 3 x 3, without the least exact squares.
     if packsInRuns, c.kh != 3 || c.c_in < 32 || c.c_out < 32 { return (0, 1) }
     var m: Int32 = 2
     while m <= (packsInRuns ? 4 : 6) {
       let side = Double(c.kh) + Double(m) - 1
-      let squares = images * Double((c.oh &+ m &- 1) / m) * Double((c.ow &+ m &- 1) / m)
+      let squares = images * Double((Int(c.oh) &+ Int(m) &- 1) / Int(m)) * Double((Int(c.ow) &+ Int(m) &- 1) / Int(m))
       let work = side * side * ((squares + perWeight) * inputs * outputs + squares * 12 * (inputs + outputs))
       // Squares with a side of 8 have four times the error of those of 6: for a tenth less they are not worth it. Of windows of
       // 5 x 5 there are squares of 4 results alone.

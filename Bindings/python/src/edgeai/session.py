@@ -69,7 +69,7 @@ class Session:
             without such instructions emulates it, which is slower than float32 and refused when ``strict``. 3x3 and
             5x5 convolutions stay in float32 where the processor has Winograd's form and that takes less time; the plan tells.
         compact: Compute no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less memory, more
-            time. Quantized models have the same results.
+            time. Quantized models have the same results, floats differ in the last digits.
         tune: Run the model on zeros when it is planned, seven times or more with each of the ways to compute it, and take for
             every step the kernel and the number of parts that were fastest; every batch size or shape is tuned when it is
             first planned.
