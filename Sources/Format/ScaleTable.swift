@@ -29,11 +29,7 @@ struct ScaleTable {
     func isQuantized(_ id: ValueID) -> Bool {
       graph.values.indices.contains(id) && graph.values[id].quantization != nil && graph.values[id].dtype != .int32
     }
-    for node in graph.nodes {
-      switch node.op {
-      case .convolution, .transposedConvolution, .dense: break
-      default: continue
-      }
+    for node in graph.nodes where node.op.isLayer {
       guard node.inputs.count > 2, graph.values.indices.contains(node.inputs[2]) else { continue }
       let bias = node.inputs[2]
       guard !isSeen[bias], graph.values[bias].dtype == .int32, graph.values[bias].constant != nil, graph.values[bias].quantization != nil,

@@ -2,6 +2,7 @@
 //
 //   DotOperation                the tile step of int8 kernels: a group of activations times a group of weights,
 //                               summed into Int32 lanes, exact for every value of both
+//   WordOperation, wordIndex    (where there is Winograd's form) the same of two Int16, and where a step of a panel keeps them
 //   dotGroup                    how many products a lane sums in a step: 4 (bytes) or 2 (activations and
 //                               weights widened to Int16); a step takes 4 bytes of a row in both cases
 //   DotWeight                   Int8 or Int16, a weight inside a panel
@@ -22,6 +23,14 @@
 
 /// Bytes of one activation in a gathered tile row.
 @inline(__always) var activationBytes: Int { 4 / dotGroup }
+
+/// A step that takes four bytes of a row, the same in all lanes.
+protocol FourByteOperation: TileOperation where Sum == VI, Vector == VI {}
+
+extension FourByteOperation {
+  @inline(__always) static var elementBytes: Int { 4 }
+  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI { VI(repeating: p.loadUnaligned(as: Int32.self)) }
+}
 
 /// A partial load never leaves its `count` bytes, 0 < count <= 8; the others are zero.
 @inline(__always)

@@ -10,13 +10,7 @@ typealias DotWeight = Int16
 @inline(__always) var dotWeightOffset: Int32 { 0 }
 @inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 2 &+ i }
 
-enum DotOperation: TileOperation {
-  typealias Sum = VI
-  typealias Vector = VI
-  @inline(__always) static var elementBytes: Int { 4 }
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI {
-    VI(repeating: p.loadUnaligned(as: Int32.self))
-  }
+enum DotOperation: FourByteOperation {
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
     sum = sum &+ lanes32(_mm256_madd_epi16(bits(element), bits(panel)))
   }
@@ -27,11 +21,7 @@ typealias WordOperation = DotOperation
 @inline(__always) func wordIndex(_ column: Int, _ i: Int) -> Int { dotWeightIndex(column, i) }
 
 /// Four bytes times four weights whose pairs do not saturate.
-enum ByteOperation: TileOperation {
-  typealias Sum = VI
-  typealias Vector = VI
-  @inline(__always) static var elementBytes: Int { 4 }
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI { DotOperation.broadcast(p) }
+enum ByteOperation: FourByteOperation {
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
     sum = sum &+ lanes32(ea_add_pairs(_mm256_maddubs_epi16(bits(element), bits(panel))))
   }

@@ -8,24 +8,14 @@ typealias DotWeight = Int8
 @inline(__always) var dotWeightOffset: Int32 { 0 }
 @inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 4 &+ i }
 
-enum DotOperation: TileOperation {
-  typealias Sum = VI
-  typealias Vector = VI
-  @inline(__always) static var elementBytes: Int { 4 }
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI {
-    VI(repeating: p.loadUnaligned(as: Int32.self))
-  }
+enum DotOperation: FourByteOperation {
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
     sum = lanes32(_mm512_dpbusd_epi32(bits(sum), bits(element), bits(panel)))
   }
 }
 
 /// Two Int16 times two in a lane.
-enum WordOperation: TileOperation {
-  typealias Sum = VI
-  typealias Vector = VI
-  @inline(__always) static var elementBytes: Int { 4 }
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI { DotOperation.broadcast(p) }
+enum WordOperation: FourByteOperation {
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
     sum = lanes32(_mm512_dpwssd_epi32(bits(sum), bits(element), bits(panel)))
   }

@@ -8,13 +8,7 @@ typealias DotWeight = Int16
 @inline(__always) var dotWeightOffset: Int32 { 0 }
 @inline(__always) func dotWeightIndex(_ column: Int, _ i: Int) -> Int { column &* 2 &+ i }
 
-enum DotOperation: TileOperation {
-  typealias Sum = VI
-  typealias Vector = VI
-  @inline(__always) static var elementBytes: Int { 4 }
-  @inline(__always) static func broadcast(_ p: UnsafeRawPointer) -> VI {
-    VI(repeating: p.loadUnaligned(as: Int32.self))
-  }
+enum DotOperation: FourByteOperation {
   @inline(__always) static func accumulate(_ sum: inout VI, _ element: VI, _ panel: VI) {
     sum = sum &+ lanes32(_mm_madd_epi16(bits(element), bits(panel)))
   }

@@ -137,10 +137,8 @@ extension Graph {
     for node in nodes {
       let reads = node.inputs.contains { $0 != Node.noValue && isNear[$0] }
       result.append(reads)
-      switch node.op {
-      case .convolution, .transposedConvolution, .dense: continue
-      default: for output in node.outputs where reads { isNear[output] = true }
-      }
+      if node.op.isLayer { continue }
+      for output in node.outputs where reads { isNear[output] = true }
     }
     return result
   }

@@ -50,10 +50,8 @@ extension Graph {
     var result = [Bool](repeating: false, count: nodes.count)
     for index in nodes.indices.reversed() {
       result[index] = nodes[index].outputs.contains { isNear[$0] }
-      switch nodes[index].op {
-      case .convolution, .transposedConvolution, .dense: continue
-      default: for input in nodes[index].inputs where input != Node.noValue && result[index] { isNear[input] = true }
-      }
+      if nodes[index].op.isLayer { continue }
+      for input in nodes[index].inputs where input != Node.noValue && result[index] { isNear[input] = true }
     }
     return result
   }
