@@ -53,33 +53,26 @@ private struct NarrowSinkU8: TileSink {
 private struct PanelProduct {
   /// Steps of a run.
   let steps: Int
-  var rows: UnsafeRawPointer
+  let rows: UnsafeRawPointer
   let stride: Int
   let panel: UnsafeRawPointer
   let runs: RunsU8
 
-  init(_ rows: RowsU8, _ panel: UnsafeRawPointer) {
+  /// Rows from `first` on.
+  @inline(__always) init(_ rows: RowsU8, from first: Int, _ panel: UnsafeRawPointer) {
     steps = rows.runs.count > 1 ? rows.steps / rows.runs.count : rows.steps
-    self.rows = rows.start
+    self.rows = rows.start + first &* rows.stride
     stride = rows.stride
     self.panel = panel
     runs = rows.runs
     #if ISA_AVX2
-    bytes = rows.bytes
+    bytes = rows.bytes + first &* rows.byteStride
     byteStride = rows.byteStride
     #endif
   }
 
-  /// Rows that are multiplied already.
-  @inline(__always) mutating func skip(_ count: Int) {
-    rows += count &* stride
-    #if ISA_AVX2
-    bytes += count &* byteStride
-    #endif
-  }
-
   #if ISA_AVX2
-  var bytes: UnsafeRawPointer
+  let bytes: UnsafeRawPointer
   let byteStride: Int
 
   @inline(__always) func product<T: Tile>(_: T.Type, _ row: Int, _ low: VI, _ high: VI) -> T where T.Operation == DotOperation {
@@ -169,99 +162,99 @@ func multiplyBlockU8(
   let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
-    let width = columns &- column
-    var panel = PanelProduct(rows, panels + column / panelWidth &* panelBytes)
-    // What whole tiles of the fastest kind take.
-    #if ISA_NEON || ISA_NEONDOT
-    let done = width >= panelWidth ? rows.count / tileRows &* tileRows : 0
-    wholeTilesU8(done, rows.steps, rows.start, rows.stride, panel.panel, output.moved(rows: 0, columns: column))
-    #elseif ISA_AVX2
-    let mixed = MixedPanel(panel.panel, rows.steps)
-    let done = width >= panelWidth && mixed.head.pointee.isTame != 0 ? multiplyTamePanel(mixed, rows, output.moved(rows: 0, columns: column)) : 0
-    #else
-    let done = 0
-    #endif
-    panel.skip(done)
-    let target = output.moved(rows: done, columns: column), count = rows.count &- done
-    if width > lanes {
-      widePanel(count, rows.lines, panel, target, smaller(width, panelWidth), tail)
-    } else {
-      narrowPanel(count, rows.lines, panel, target, width, tail)
+    let panel = panels + column / panelWidth &* panelBytes
+    var line = rows
+    var target = output.moved(rows: 0, columns: column)
+    multiplyPanel(line, columns &- column, panel, target, tail)
+    var left = rows.lines.count &- 1
+    while left > 0 {
+      line.moveToNextLine()
+      target = target.moved(rows: rows.count, columns: 0)
+      multiplyPanel(line, columns &- column, panel, target, tail)
+      left &-= 1
     }
     column &+= panelWidth
   }
 }
 
+/// Multiplies the rows of one line with the panel of the first of `columns` columns.
+@inline(never)
+private func multiplyPanel(
+  _ rows: RowsU8, _ columns: Int, _ panel: UnsafeRawPointer, _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
+) {
+  // What whole tiles of the fastest kind take.
+  #if ISA_NEON || ISA_NEONDOT
+  let done = columns >= panelWidth ? rows.count / tileRows &* tileRows : 0
+  wholeTilesU8(done, rows.steps, rows.start, rows.stride, panel, output)
+  #elseif ISA_AVX2
+  let mixed = MixedPanel(panel, rows.steps)
+  let done = columns >= panelWidth && mixed.head.pointee.isTame != 0 ? multiplyTamePanel(mixed, rows, output) : 0
+  #else
+  let done = 0
+  #endif
+  if done == rows.count { return }
+  let product = PanelProduct(rows, from: done, panel), target = output.moved(rows: done, columns: 0)
+  if columns > lanes {
+    widePanel(rows.count &- done, product, target, smaller(columns, panelWidth), tail)
+  } else {
+    narrowPanel(rows.count &- done, product, target, columns, tail)
+  }
+}
+
 @inline(never)
 private func widePanel(
-  _ count: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
 ) {
   typealias Row = WideRow<DotOperation>
-  var panel = panel
-  var first = 0
-  var left = lines.count
-  while left > 0 {
-    var row = 0
-    while row < count {
-      #if ISA_AVX2
-      // Of rows and panels that the largest tile is for, those with a rare kind of results are left.
-      let size = tileSize(smaller(count &- row, PartTile<Row>.rows))
-      #else
-      let size = tileSize(count &- row)
-      #endif
-      let place = placeU8(output, first &+ row, size, width, panelWidth, tail)
-      #if ISA_NEON || ISA_NEONDOT
-      if size == MainTile<Row>.rows {
-        wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
-      }
-      #elseif !ISA_AVX2
-      if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
-      #endif
-      if size == PartTile<Row>.rows {
-        panel.wide(PartTile<Row>.self, row, place)
-      } else if size == 2 {
-        panel.wide(Rows2<Row>.self, row, place)
-      } else if size == 1 {
-        panel.wideRow(row, place)
-      }
-      if width < panelWidth { copyTail(place, output, first &+ row, size, width) }
-      row &+= size
+  var row = 0
+  while row < count {
+    #if ISA_AVX2
+    // Of rows and panels that the largest tile is for, those with a rare kind of results are left.
+    let size = tileSize(smaller(count &- row, PartTile<Row>.rows))
+    #else
+    let size = tileSize(count &- row)
+    #endif
+    let place = placeU8(output, row, size, width, panelWidth, tail)
+    #if ISA_NEON || ISA_NEONDOT
+    if size == MainTile<Row>.rows {
+      wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
     }
-    first &+= count
-    panel.rows += lines.distance
-    left &-= 1
+    #elseif !ISA_AVX2
+    if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
+    #endif
+    if size == PartTile<Row>.rows {
+      panel.wide(PartTile<Row>.self, row, place)
+    } else if size == 2 {
+      panel.wide(Rows2<Row>.self, row, place)
+    } else if size == 1 {
+      panel.wideRow(row, place)
+    }
+    if width < panelWidth { copyTail(place, output, row, size, width) }
+    row &+= size
   }
 }
 
 @inline(never)
 private func narrowPanel(
-  _ count: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
 ) {
   typealias Row = NarrowRow<DotOperation>
   let whole = storesPartsU8 ? width : lanes
-  var panel = panel
-  var first = 0
-  var left = lines.count
-  while left > 0 {
-    var row = 0
-    while row < count {
-      let size = tileSize(count &- row)
-      let place = placeU8(output, first &+ row, size, width, whole, tail)
-      if size == MainTile<Row>.rows {
-        panel.narrow(MainTile<Row>.self, row, place, width)
-      } else if size == PartTile<Row>.rows {
-        panel.narrow(PartTile<Row>.self, row, place, width)
-      } else if size == 2 {
-        panel.narrow(Rows2<Row>.self, row, place, width)
-      } else {
-        panel.narrow(Row.self, row, place, width)
-      }
-      if width < whole { copyTail(place, output, first &+ row, size, width) }
-      row &+= size
+  var row = 0
+  while row < count {
+    let size = tileSize(count &- row)
+    let place = placeU8(output, row, size, width, whole, tail)
+    if size == MainTile<Row>.rows {
+      panel.narrow(MainTile<Row>.self, row, place, width)
+    } else if size == PartTile<Row>.rows {
+      panel.narrow(PartTile<Row>.self, row, place, width)
+    } else if size == 2 {
+      panel.narrow(Rows2<Row>.self, row, place, width)
+    } else {
+      panel.narrow(Row.self, row, place, width)
     }
-    first &+= count
-    panel.rows += lines.distance
-    left &-= 1
+    if width < whole { copyTail(place, output, row, size, width) }
+    row &+= size
   }
 }
 

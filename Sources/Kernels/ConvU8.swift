@@ -95,16 +95,26 @@ private struct ConvShapeU8 {
   var runs: Int { blockLines > 0 ? lines.runs : 1 }
   var tailBytes: Int { hasTailU8(columns) ? tailBytesU8 : 0 }
   /// Orders of four bytes that mixed panels may have: more of them, and more copies of rows, where many panels read them.
-  var orders: Int { panels >= 8 ? 3 : 1 }
+  /// In lines all windows have to begin with a step.
+  var orders: Int { panels >= 8 && (blockLines == 0 || lines.stride % 8 == 0) ? 3 : 1 }
+  #if ISA_AVX2
+  /// Bytes of a row, or of all copied lines, which are one as to their orders.
+  var formBytes: Int { (blockLines > 0 ? copiedBytes : rowBytes) / 2 }
+  var mixedRow: MixedRow {
+    MixedRow(runs: runs, length: k / runs, distance: runs > 1 ? lines.distance / 2 : 0, orderDistance: formBytes, orders: orders)
+  }
+  #endif
+  /// Gathered rows, or copied lines.
+  var copiedBytes: Int { blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes }
   /// Scratch of mixed panels' rows of bytes, in all their orders, and of rows that are gathered.
   private var byteRows: Int {
     if !hasMixedPanels { return 0 }
-    return blockRows &* rowBytes / 2 &* ((orders > 1 ? 3 : 0) &+ (inPlace ? 0 : 1)) &+ 16
+    return copiedBytes / 2 &* ((orders > 1 ? 3 : 0) &+ (inPlace ? 0 : 1)) &+ 16
   }
   /// Tail columns, sums of rows, then gathered rows or copied lines and what copying writes too much; never none, so that
   /// there is an address. Where panels are mixed, rows of words are always there, and behind them rows of bytes that are not in place.
   var scratchBytes: Int {
-    let copied = inPlace && !hasMixedPanels ? 0 : (blockLines > 0 ? lines.bytes(blockLines) : blockRows &* rowBytes) &+ 64
+    let copied = inPlace && !hasMixedPanels ? 0 : copiedBytes &+ 64
     return larger(tailBytes &+ sumBytes &+ copyBytes &+ copied &+ byteRows, 64)
   }
 }
@@ -184,7 +194,7 @@ private func packPanel(
   var column = 0
   #if ISA_AVX2
   // The sums are made where the corrections will be.
-  MixedPanel(panel, shape.steps).pack(plain + first &* shape.k, count, shape.k, zero: zero, orders: shape.orders, corrections)
+  MixedPanel(panel, shape.steps).pack(plain + first &* shape.k, count, shape.mixedRow, zero: zero, corrections)
   while column < panelWidth {
     finish(column, corrections[column])
     column &+= 1
@@ -325,6 +335,29 @@ private func packFour(
 }
 #endif
 
+#if ISA_AVX2
+/// Of rows whose words are at `gathered`, or whose bytes are in place, makes the forms that panels take.
+@inline(__always)
+private func completeForms(
+  _ shape: ConvShapeU8, _ head: MixedHead, _ isNew: Bool, _ gathered: UnsafeMutableRawPointer, _ rows: inout RowsU8
+) {
+  let areLines = shape.blockLines > 0
+  let count = areLines ? 1 : rows.count, length = shape.formBytes
+  let ordered = gathered + (shape.copiedBytes &+ 64)
+  if shape.inPlace {
+    if isNew && head.anyWords != 0 { widenRowsU8(rows.bytes, rows.byteStride, count, length, gathered) }
+  } else {
+    let bytes = ordered + (shape.orders > 1 ? 3 &* shape.copiedBytes / 2 : 0)
+    if isNew && head.anyBytes != 0 { narrowRowsU8(gathered, count &* length, bytes) }
+    rows.read(bytes, areLines ? rows.stride / 2 : length)
+  }
+  if head.anyOrdered != 0 {
+    if isNew { orderRowsU8(rows.bytes, rows.byteStride, count, length, ordered) }
+    rows.read(ordered, areLines ? rows.byteStride : 3 &* length)
+  }
+}
+#endif
+
 @inline(never)
 private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, _ scratch: UnsafeMutableRawPointer) {
   let a = args.pointee
@@ -347,38 +380,11 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
     let columnsLeft = shape.columns &- firstColumn
     let blockColumns = shape.blockPanels &* panelWidth
     let columns = columnsLeft < blockColumns ? columnsLeft : blockColumns
-    #if ISA_AVX2
-    let firstRow = rowBlock &* shape.blockRows
-    #else
+    let isNew = block != blockInScratch
     var firstRow = rowBlock &* shape.blockRows
-    #endif
     var rows = RowsU8(gathered, smaller(shape.blockRows, shape.rows &- firstRow), shape.rowBytes, steps: shape.steps)
-    #if ISA_AVX2
-    let head = MixedPanel(packed + group &* shape.packedGroupBytes, shape.steps).head.pointee
-    let length = shape.rowBytes / 2
-    let ordered = gathered + (shape.blockRows &* shape.rowBytes &+ 64)
     if shape.inPlace {
-      rows.byteStride = Int(a.x_stride)
-      rows.bytes = x + (firstRow &* rows.byteStride &+ group &* shape.k)
-      if block != blockInScratch && head.anyWords != 0 { widenRowsU8(rows.bytes, rows.byteStride, rows.count, length, gathered) }
-    } else {
-      let bytes = ordered + (shape.orders > 1 ? 3 &* shape.blockRows &* length : 0)
-      (rows.bytes, rows.byteStride) = (UnsafeRawPointer(bytes), length)
-      if block != blockInScratch {
-        WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
-          .gather(firstRow, rows.count, gathered, linesBetween, copies)
-        if head.anyBytes != 0 { narrowRowsU8(gathered, rows.count &* length, bytes) }
-      }
-    }
-    if head.anyOrdered != 0 {
-      if block != blockInScratch { orderRowsU8(rows.bytes, rows.byteStride, rows.count, length, ordered) }
-      (rows.bytes, rows.byteStride) = (UnsafeRawPointer(ordered), 3 &* length)
-    }
-    blockInScratch = block
-    #else
-    if shape.inPlace {
-      rows.stride = Int(a.x_stride)
-      rows.start = x + (firstRow &* rows.stride &+ group &* shape.k)
+      rows.read(x + (firstRow &* Int(a.x_stride) &+ group &* shape.k), Int(a.x_stride))
     } else {
       let windows = WindowsU8(a, x.assumingMemoryBound(to: UInt8.self), group: group, rowBytes: shape.rowBytes)
       if shape.blockLines > 0 {
@@ -387,13 +393,16 @@ private func runUnits(_ args: UnsafePointer<ek_conv>, _ begin: Int, _ end: Int, 
         let count = smaller(shape.blockLines, Int(a.oh) &- line)
         rows = shape.lines.rows(count, gathered)
         firstRow = (picture &* Int(a.oh) &+ line) &* Int(a.ow)
-        if block != blockInScratch { windows.copyLines(picture, line, shape.lines, count, gathered) }
-      } else if block != blockInScratch {
+        if isNew { windows.copyLines(picture, line, shape.lines, count, gathered) }
+      } else if isNew {
         windows.gather(firstRow, rows.count, gathered, linesBetween, copies)
       }
-      blockInScratch = block
     }
+    #if ISA_AVX2
+    let head = MixedPanel(packed + group &* shape.packedGroupBytes, shape.steps).head.pointee
+    completeForms(shape, head, isNew, gathered, &rows)
     #endif
+    blockInScratch = block
     var target = output.moved(rows: firstRow, columns: group &* shape.columns &+ firstColumn)
     if shape.hasRowSums {
       if block != blockOfSums { sumRowsU8(shape.k, rows.start, rows.stride, rows.count, shape.rowFactor, sums) }

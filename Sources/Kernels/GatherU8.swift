@@ -9,6 +9,9 @@ import CPlatform
 @inline(__always) private var lineBytes: Int { 16 }
 #endif
 
+/// Three lines of one move each are most of the windows there are: of colours, and of few channels.
+@inline(__always) func isShortWindowU8(_ lines: Int, _ lineBytes: Int) -> Bool { lines == 3 && lineBytes <= 16 }
+
 /// Copies windows of one group of channels.
 struct WindowsU8 {
   private let x: UnsafePointer<UInt8>
@@ -159,8 +162,7 @@ struct WindowsU8 {
   private func copyInside(_ first: UnsafePointer<UInt8>, _ count: Int, _ rows: UnsafeMutableRawPointer) -> Int {
     let run = kw &* channels
     let lineStep = dilationH &* line, pixelStep = strideW &* pixel
-    // Three lines of one move each are most of the windows there are: of colours, and of few channels.
-    let isShort = kh == 3 && run <= 16, isLine = kh == 3 && !isShort && run <= lineBytes
+    let isShort = isShortWindowU8(kh, run), isLine = kh == 3 && !isShort && run <= lineBytes
     let reach = (kh &- 1) &* lineStep &+ (isLine ? lineBytes : roundedUp(run, 16))
     let room = end - first &- reach
     if room < 0 { return 0 }

@@ -37,9 +37,9 @@ struct LinesU8 {
     guard a.groups == 1, a.dilation_w == 1, a.kh &* a.kw > 1, a.stride_w <= a.kw, a.stride_h <= a.kh, a.x_stride == a.c_in,
       a.n > 0, oh > 0, pixels > 0, bytes(1) <= 384 << 10
     else { return 0 }
-    // Steps of the tiles that an output line takes, and of as many rows in whole tiles; what gathering them costs.
-    let taken = lineTiles &* steps, gathered = pixels &* stepsU8(k)
-    if (taken &- gathered) &* panels &* 2 > pixels &* (6 &* runs &+ k / 16) { return 0 }
+    // What lines take longer, and what gathering them costs.
+    let longer = pixels &* (steps &- stepsU8(k)) &+ restSteps
+    if 2 &* longer &* panels > pixels &* gatheringHalfSteps(k) { return 0 }
     // Few channels leave lines to be shared among threads; with many, weights are read for as many lines as there are.
     let most = divideUp(oh, smaller(divideUp(16, panels), 4))
     var lines = smaller(divideUp(8 &* tileRows, pixels), most)
@@ -50,21 +50,41 @@ struct LinesU8 {
     return oh % lines != 0 && oh % (2 &* lines &+ 2) == 0 && lines < most && bytes(lines &+ 1) <= 32 << 10 ? lines &+ 1 : lines
   }
 
-  /// Rows that the tiles of an output line are worth: the smallest have to wait for their sums.
-  private var lineTiles: Int {
-    var left = pixels % tileRows, worth = pixels &- left
+  #if ISA_AVX2
+  /// Steps that the tiles at the end of an output line are worth beyond those of their rows, and what a line takes in itself.
+  private var restSteps: Int {
+    var left = pixels % tileRows, worth = 15
+    while left > 0 {
+      worth &+= 20 &+ steps / 8
+      left &-= tileSize(left)
+    }
+    return worth
+  }
+  /// Twice the steps that a window is worth which is gathered, in words and in bytes.
+  private func gatheringHalfSteps(_ k: Int) -> Int {
+    isShortWindowU8(runs, k / runs) ? 12 : 6 &* runs &+ 3 &* k / 8
+  }
+  #else
+  /// Steps that the tiles at the end of an output line are worth beyond those of their rows: the smallest wait for their sums.
+  private var restSteps: Int {
+    var left = pixels % tileRows, worth = 0
     while left > 0 {
       let size = tileSize(left)
-      worth &+= larger(size &+ 1, 4)
+      worth &+= (larger(size &+ 1, 4) &- size) &* steps
       left &-= size
     }
     return worth
   }
+  /// Twice the steps that a window is worth which is gathered.
+  private func gatheringHalfSteps(_ k: Int) -> Int { 6 &* runs &+ k / 16 }
+  #endif
 
   /// The windows of `count` output lines in their copy.
   func rows(_ count: Int, _ copy: UnsafeRawPointer) -> RowsU8 {
     var rows = RowsU8(copy, pixels, stride, steps: steps)
+    #if !ISA_AVX2
     rows.runs = RunsU8(runs, distance)
+    #endif
     rows.lines = RunsU8(count, step &* lineBytes)
     return rows
   }

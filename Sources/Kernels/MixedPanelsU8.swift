@@ -22,6 +22,13 @@ struct MixedHead {
   var isTame: Int32 = 0
 }
 
+/// Where a row's steps of four activations are: in `runs` runs of `length` bytes, each filled up to whole steps, that begin
+/// `distance` bytes apart. The rows of another order are `orderDistance` bytes further.
+struct MixedRow {
+  let runs: Int, length: Int, distance: Int, orderDistance: Int
+  let orders: Int
+}
+
 /// Where the parts of a panel are; `steps` counts pairs, as many as rows are filled up to.
 struct MixedPanel {
   let start: UnsafeMutableRawPointer
@@ -114,11 +121,10 @@ struct MixedPanel {
     return tile
   }
 
-  /// Packs `count` rows of `k` weights, in as many orders as are allowed; the sum of each, less the zero point, in `sums`.
+  /// Packs `count` rows of weights, in as many orders as `row` has; the sum of each, less the zero point, in `sums`.
   @inline(never)
-  func pack(
-    _ rows: UnsafePointer<Int8>, _ count: Int, _ k: Int, zero: Int32, orders: Int, _ sums: UnsafeMutablePointer<Int32>
-  ) {
+  func pack(_ rows: UnsafePointer<Int8>, _ count: Int, _ row: MixedRow, zero: Int32, _ sums: UnsafeMutablePointer<Int32>) {
+    let k = row.runs &* row.length, runFours = fours / row.runs
     let ones = _mm256_set1_epi16(1), byteOnes = _mm256_set1_epi8(1), none = _mm256_setzero_si256()
     let zeros = _mm256_set1_epi16(Int16(truncatingIfNeeded: zero))
     // The first two, and the last two, bytes of each lane in the upper halves of words.
@@ -129,10 +135,12 @@ struct MixedPanel {
     var sumLow = VI(repeating: 0), sumHigh = sumLow
     var four = 0
     while four < fours {
-      let here = smaller(k &- 4 &* four, 4)
+      let run = four / runFours, first = four % runFours &* 4
+      let here = smaller(row.length &- first, 4)
+      let from = rows + (run &* row.length &+ first), place = run &* row.distance &+ first
       @inline(__always) func lane(_ column: Int) -> Int32 {
         if column >= count { return 0 }
-        let from = UnsafeRawPointer(rows + (column &* k &+ 4 &* four))
+        let from = UnsafeRawPointer(from + column &* k)
         if here == 4 { return from.loadUnaligned(as: Int32.self) }
         // What fills a step up is a weight of 0.
         let filling = UInt32(UInt8(truncatingIfNeeded: zero)) &* 0x0101_0101 &<< UInt32(truncatingIfNeeded: 8 &* here)
@@ -152,12 +160,12 @@ struct MixedPanel {
         return _mm256_or_si256(
           _mm256_cmpgt_epi16(above, _mm256_set1_epi16(128)), _mm256_cmpgt_epi16(_mm256_set1_epi16(-128), below))
       }
-      var order = zero == 0 ? 0 : orders
-      while order < orders {
+      var order = zero == 0 ? 0 : row.orders
+      while order < row.orders {
         let turned = bits(fourOrder(order))
         let first = _mm256_shuffle_epi8(low, turned), second = _mm256_shuffle_epi8(high, turned)
         if _mm256_testz_si256(_mm256_or_si256(exceeds(first), exceeds(second)), bits(VI(repeating: -1))) != 0 {
-          places[bytes] = UInt32(truncatingIfNeeded: 4 &* (order &* fours &+ four))
+          places[bytes] = UInt32(truncatingIfNeeded: order &* row.orderDistance &+ place)
           weights[2 &* bytes] = lanes32(first)
           weights[2 &* bytes &+ 1] = lanes32(second)
           sumLow = sumLow &+ lanes32(_mm256_madd_epi16(_mm256_maddubs_epi16(byteOnes, first), ones))
@@ -168,9 +176,9 @@ struct MixedPanel {
         }
         order &+= 1
       }
-      if order == orders {
+      if order == row.orders {
         words &+= 1
-        places[fours &- words] = UInt32(truncatingIfNeeded: 4 &* four)
+        places[fours &- words] = UInt32(truncatingIfNeeded: place)
         let to = weights + 4 &* (fours &- words)
         @inline(__always) func put(_ index: Int, _ v: __m256i, _ pair: VI, _ sum: inout VI) {
           let order = bits(pair &+ laneStarts)

@@ -2,9 +2,9 @@ import CPlatform
 
 // Rows of bytes that a block multiplies (BlockU8.swift): where they lie, and their sums.
 
-/// Rows may be windows that are read in image lines (LinesU8.swift), which takes a loop around each tile: where products are
-/// slower it gains little for its size.
-#if ISA_AVX512VNNI
+/// Rows may be windows that are read in image lines (LinesU8.swift), which takes a loop around each tile or places of steps
+/// that a panel keeps: where there are none and products are slower it gains little for its size.
+#if ISA_AVX512VNNI || ISA_AVX2
 @inline(__always) var readsLinesU8: Bool { true }
 #else
 @inline(__always) var readsLinesU8: Bool { false }
@@ -13,7 +13,7 @@ import CPlatform
 /// The runs of memory that a row is made of, or that a block's rows lie in: how many, and the bytes from one to the next.
 /// Where rows are not read in lines there is one, and nothing to pass on.
 struct RunsU8 {
-  #if ISA_AVX512VNNI
+  #if ISA_AVX512VNNI || ISA_AVX2
   var count = 1, distance = 0
   #else
   @inline(__always) var count: Int { 1 }
@@ -23,7 +23,7 @@ struct RunsU8 {
   @inline(__always) init() {}
 
   @inline(__always) init(_ count: Int, _ distance: Int) {
-    #if ISA_AVX512VNNI
+    #if ISA_AVX512VNNI || ISA_AVX2
     self.count = count
     self.distance = distance
     #endif
@@ -53,6 +53,22 @@ struct RowsU8 {
     self.steps = steps
     #if ISA_AVX2
     bytes = start
+    #endif
+  }
+
+  /// Rows of bytes `stride` apart; where bytes are words too, those stay where they are.
+  @inline(__always) mutating func read(_ start: UnsafeRawPointer, _ stride: Int) {
+    #if ISA_AVX2
+    (bytes, byteStride) = (start, stride)
+    #else
+    (self.start, self.stride) = (start, stride)
+    #endif
+  }
+
+  @inline(__always) mutating func moveToNextLine() {
+    start += lines.distance
+    #if ISA_AVX2
+    bytes += lines.distance / 2
     #endif
   }
 }
