@@ -138,21 +138,20 @@ struct MixedPanel {
       let run = four / runFours, first = four % runFours &* 4
       let here = smaller(row.length &- first, 4)
       let from = rows + (run &* row.length &+ first), place = run &* row.distance &+ first
-      @inline(__always) func lane(_ column: Int) -> Int32 {
-        if column >= count { return 0 }
-        let from = UnsafeRawPointer(from + column &* k)
-        if here == 4 { return from.loadUnaligned(as: Int32.self) }
-        // What fills a step up is a weight of 0.
-        let filling = UInt32(UInt8(truncatingIfNeeded: zero)) &* 0x0101_0101 &<< UInt32(truncatingIfNeeded: 8 &* here)
-        return Int32(bitPattern: filling | UInt32(truncatingIfNeeded: loadFewBytes(from.assumingMemoryBound(to: UInt8.self), here)))
+      let low: __m256i, high: __m256i
+      if here == 4 && count == panelWidth {
+        (low, high) = (bits(columns(from, k)), bits(columns(from + lanes &* k, k)))
+      } else {
+        // Columns past the last are 0; what fills a step up is a weight of 0.
+        let filling = here == 4 ? 0 : UInt32(UInt8(truncatingIfNeeded: zero)) &* 0x0101_0101 &<< UInt32(truncatingIfNeeded: 8 &* here)
+        var column = 0
+        while column < panelWidth {
+          let four = column < count ? UInt32(truncatingIfNeeded: loadFewBytes(UnsafeRawPointer(from + column &* k).assumingMemoryBound(to: UInt8.self), here)) | filling : 0
+          sums[column] = Int32(bitPattern: four)
+          column &+= 1
+        }
+        (low, high) = (bits(VI.load(sums)), bits(VI.load(sums + lanes)))
       }
-      @inline(__always) func half(_ first: Int) -> __m256i {
-        bits(
-          VI(
-            lane(first), lane(first &+ 1), lane(first &+ 2), lane(first &+ 3), lane(first &+ 4), lane(first &+ 5), lane(first &+ 6),
-            lane(first &+ 7)))
-      }
-      let low = half(0), high = half(lanes)
       /// The sums of pairs that one sign has in them, and where they are too large.
       @inline(__always) func exceeds(_ v: __m256i) -> __m256i {
         let above = _mm256_maddubs_epi16(byteOnes, _mm256_max_epi8(v, none))
@@ -258,6 +257,12 @@ private struct TameSinkU8 {
     let y = output.y + row &* output.stride
     narrowBytes(a, b, c, d, scales[3], scales[4], y, y + output.stride)
   }
+}
+
+/// The next four weights of a register's columns, rows of which are `k` weights.
+@inline(__always) private func columns(_ rows: UnsafePointer<Int8>, _ k: Int) -> VI {
+  @inline(__always) func four(_ column: Int) -> Int32 { UnsafeRawPointer(rows + column &* k).loadUnaligned(as: Int32.self) }
+  return VI(four(0), four(1), four(2), four(3), four(4), four(5), four(6), four(7))
 }
 
 /// Where the lanes of a half register begin.

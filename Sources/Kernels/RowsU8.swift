@@ -65,6 +65,8 @@ struct RowsU8 {
     #endif
   }
 
+  @inline(__always) var runSteps: Int { runs.count > 1 ? steps / runs.count : steps }
+
   @inline(__always) mutating func moveToNextLine() {
     start += lines.distance
     #if ISA_AVX2
