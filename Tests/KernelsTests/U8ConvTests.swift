@@ -76,7 +76,7 @@ import Testing
     }
   }
 
-  /// Small pictures, whose windows AVX-512 reads in copies of their lines: output lines around the tiles, windows that begin and
+  /// Small pictures, whose windows AVX-512 and AVX2 read in copies of their lines: output lines around the tiles, windows that begin and
   /// end in the padding, columns around the registers, runs of every length modulo four.
   @Test func windowsInLines() {
     var seed: UInt64 = 0
@@ -97,17 +97,34 @@ import Testing
     }
   }
 
-  /// Copied lines are a fraction of copied windows; weights with a zero point need the windows.
-  @Test func linesTakeLessScratch() throws {
-    guard let kernel = simdTables.first(where: { $0.isa == "avx512vnni" })?.kernel(EK_CONV_U8) else {
-      print("linesTakeLessScratch is skipped: the processor has no AVX-512 VNNI")
-      return
+  /// The same with weights of which AVX2 multiplies some steps as bytes, in any order where there are many outputs and windows
+  /// begin with a step, and others as words.
+  @Test(arguments: [NumbersU8.outliers, .pairs])
+  func bytesAndWordsInLines(_ numbers: NumbersU8) {
+    for (depth, kernel, columns) in [(1, 5, 6), (3, 3, 40), (4, 3, 130), (8, 3, 128), (6, 3, 144), (12, 2, 113)] {
+      for (width, stride) in [(13, 1), (18, 2), (31, 1)] {
+        checkConvolutionU8(
+          EK_CONV_U8,
+          ConvCase(
+            n: 2, h: 9, w: width, cIn: depth, cOut: columns, kh: kernel, kw: kernel, strideH: stride, strideW: stride, padTop: 1,
+            padLeft: 1, padBottom: 1, padRight: 1), numbers, seed: UInt64(2 * (columns + width)))
+      }
     }
-    var a = ConvCase(h: 28, w: 28, cIn: 1, cOut: 6, kh: 5, kw: 5, padTop: 2, padLeft: 2, padBottom: 2, padRight: 2).arguments()
-    let lines = kernel.scratch_bytes(&a)
-    a.w_zero_point = 1
-    #expect(lines < 2048)
-    #expect(2 * lines < kernel.scratch_bytes(&a))
+  }
+
+  /// Copied lines are a fraction of copied windows, as those of a dilated layer are.
+  @Test func linesTakeLessScratch() {
+    func shape(_ dilation: Int) -> ConvCase {
+      ConvCase(
+        h: 28, w: 28, cIn: 1, cOut: 6, kh: 5, kw: 5, dilationW: dilation, padTop: 2, padLeft: 2 * dilation, padBottom: 2,
+        padRight: 2 * dilation)
+    }
+    for table in simdTables where table.isa == "avx2" || table.isa == "avx512vnni" {
+      guard let kernel = table.kernel(EK_CONV_U8) else { continue }
+      var lines = shape(1).arguments(), windows = shape(2).arguments()
+      #expect(kernel.scratch_bytes(&lines) < 2048)
+      #expect(2 * kernel.scratch_bytes(&lines) < kernel.scratch_bytes(&windows))
+    }
   }
 
   /// Blocks of pixels that end inside an image row, windows larger than the gathering buffer's share.
