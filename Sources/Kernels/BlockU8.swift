@@ -53,7 +53,7 @@ private struct NarrowSinkU8: TileSink {
 private struct PanelProduct {
   /// Steps of a run.
   let steps: Int
-  let rows: UnsafeRawPointer
+  var rows: UnsafeRawPointer
   let stride: Int
   let panel: UnsafeRawPointer
   let runs: RunsU8
@@ -71,8 +71,16 @@ private struct PanelProduct {
     #endif
   }
 
+  /// To rows `distance` bytes further.
+  @inline(__always) mutating func moveBy(_ distance: Int) {
+    rows += distance
+    #if ISA_AVX2
+    bytes += distance / 2
+    #endif
+  }
+
   #if ISA_AVX2
-  let bytes: UnsafeRawPointer
+  var bytes: UnsafeRawPointer
   let byteStride: Int
 
   @inline(__always) func product<T: Tile>(_: T.Type, _ row: Int, _ low: VI, _ high: VI) -> T where T.Operation == DotOperation {
@@ -162,105 +170,105 @@ func multiplyBlockU8(
   let panelBytes = panelBytesU8(rows.steps)
   var column = 0
   while column < columns {
+    let width = columns &- column
     let panel = panels + column / panelWidth &* panelBytes
-    var line = rows
-    var target = output.moved(rows: 0, columns: column)
-    var left = rows.lines.count
-    while true {
-      multiplyPanel(line, columns &- column, panel, target, tail)
-      left &-= 1
-      if left == 0 { break }
-      line.moveToNextLine()
-      target = target.moved(rows: rows.count, columns: 0)
+    let target = output.moved(rows: 0, columns: column)
+    // What whole tiles of the fastest kind take of each line.
+    #if ISA_NEON || ISA_NEONDOT
+    let done = width >= panelWidth ? rows.count / tileRows &* tileRows : 0
+    wholeTilesU8(done, rows.steps, rows.start, rows.stride, panel, target)
+    #elseif ISA_AVX2 || ISA_AVX512VNNI
+    let done = width >= panelWidth && rows.count >= tileRows ? multiplyTamePanel(panel, rows, target) : 0
+    #else
+    let done = 0
+    #endif
+    if done < rows.count {
+      let product = PanelProduct(rows, from: done, panel), rest = target.moved(rows: done, columns: 0)
+      if width > lanes {
+        widePanel(rows.count &- done, rows.count, rows.lines, product, rest, smaller(width, panelWidth), tail)
+      } else {
+        narrowPanel(rows.count &- done, rows.count, rows.lines, product, rest, width, tail)
+      }
     }
     column &+= panelWidth
   }
 }
 
-/// Multiplies the rows of one line with the panel of the first of `columns` columns. Inlined, AVX2's took 3 % more of a first layer.
-#if ISA_AVX2
-@inline(never)
-#else
-@inline(__always)
-#endif
-private func multiplyPanel(
-  _ rows: RowsU8, _ columns: Int, _ panel: UnsafeRawPointer, _ output: OutputU8, _ tail: UnsafeMutablePointer<UInt8>
-) {
-  // What whole tiles of the fastest kind take.
-  #if ISA_NEON || ISA_NEONDOT
-  let done = columns >= panelWidth ? rows.count / tileRows &* tileRows : 0
-  wholeTilesU8(done, rows.steps, rows.start, rows.stride, panel, output)
-  #elseif ISA_AVX2
-  let mixed = MixedPanel(panel, rows.steps)
-  let done = columns >= panelWidth && mixed.head.pointee.isTame != 0 ? multiplyTamePanel(mixed, rows, output) : 0
-  #else
-  let done = 0
-  #endif
-  if done == rows.count { return }
-  let product = PanelProduct(rows, from: done, panel), target = output.moved(rows: done, columns: 0)
-  if columns > lanes {
-    widePanel(rows.count &- done, product, target, smaller(columns, panelWidth), tail)
-  } else {
-    narrowPanel(rows.count &- done, product, target, columns, tail)
-  }
-}
-
+/// Multiplies the first `count` of the `lineRows` rows of each line.
 @inline(never)
 private func widePanel(
-  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+  _ count: Int, _ lineRows: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int,
+  _ tail: UnsafeMutablePointer<UInt8>
 ) {
   typealias Row = WideRow<DotOperation>
-  var row = 0
-  while row < count {
-    #if ISA_AVX2
-    // Of rows and panels that the largest tile is for, those with a rare kind of results are left.
-    let size = tileSize(smaller(count &- row, PartTile<Row>.rows))
-    #else
-    let size = tileSize(count &- row)
-    #endif
-    let fits = mayOverlap(output, count &- row &- size, width, panelWidth)
-    let place = fits ? output.moved(rows: row, columns: 0) : tailU8(output.moved(rows: row, columns: 0), size, width, tail)
-    #if ISA_NEON || ISA_NEONDOT
-    if size == MainTile<Row>.rows {
-      wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
+  var panel = panel
+  var first = 0
+  var left = lines.count
+  while left > 0 {
+    var row = 0
+    while row < count {
+      #if ISA_AVX2
+      // Of rows and panels that the largest tile is for, those with a rare kind of results are left.
+      let size = tileSize(smaller(count &- row, PartTile<Row>.rows))
+      #else
+      let size = tileSize(count &- row)
+      #endif
+      let fits = mayOverlap(output, count &- row &- size, width, panelWidth)
+      let place = placeU8(output, first &+ row, size, width, fits, tail)
+      #if ISA_NEON || ISA_NEONDOT
+      if size == MainTile<Row>.rows {
+        wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
+      }
+      #elseif !ISA_AVX2
+      if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
+      #endif
+      if size == PartTile<Row>.rows {
+        panel.wide(PartTile<Row>.self, row, place)
+      } else if size == 2 {
+        panel.wide(Rows2<Row>.self, row, place)
+      } else if size == 1 {
+        panel.wideRow(row, place)
+      }
+      if !fits { copyTail(tail, output, first &+ row, size, width) }
+      row &+= size
     }
-    #elseif !ISA_AVX2
-    if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
-    #endif
-    if size == PartTile<Row>.rows {
-      panel.wide(PartTile<Row>.self, row, place)
-    } else if size == 2 {
-      panel.wide(Rows2<Row>.self, row, place)
-    } else if size == 1 {
-      panel.wideRow(row, place)
-    }
-    if !fits { copyRows(output.y + row &* output.stride, output.stride, tail, panelWidth, size, width) }
-    row &+= size
+    first &+= lineRows
+    panel.moveBy(lines.distance)
+    left &-= 1
   }
 }
 
 @inline(never)
 private func narrowPanel(
-  _ count: Int, _ panel: PanelProduct, _ output: OutputU8, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>
+  _ count: Int, _ lineRows: Int, _ lines: RunsU8, _ panel: PanelProduct, _ output: OutputU8, _ width: Int,
+  _ tail: UnsafeMutablePointer<UInt8>
 ) {
   typealias Row = NarrowRow<DotOperation>
   let whole = storesPartsU8 ? width : lanes
-  var row = 0
-  while row < count {
-    let size = tileSize(count &- row)
-    let fits = mayOverlap(output, count &- row &- size, width, whole)
-    let place = fits ? output.moved(rows: row, columns: 0) : tailU8(output.moved(rows: row, columns: 0), size, width, tail)
-    if size == MainTile<Row>.rows {
-      panel.narrow(MainTile<Row>.self, row, place, width)
-    } else if size == PartTile<Row>.rows {
-      panel.narrow(PartTile<Row>.self, row, place, width)
-    } else if size == 2 {
-      panel.narrow(Rows2<Row>.self, row, place, width)
-    } else {
-      panel.narrow(Row.self, row, place, width)
+  var panel = panel
+  var first = 0
+  var left = lines.count
+  while left > 0 {
+    var row = 0
+    while row < count {
+      let size = tileSize(count &- row)
+      let fits = mayOverlap(output, count &- row &- size, width, whole)
+      let place = placeU8(output, first &+ row, size, width, fits, tail)
+      if size == MainTile<Row>.rows {
+        panel.narrow(MainTile<Row>.self, row, place, width)
+      } else if size == PartTile<Row>.rows {
+        panel.narrow(PartTile<Row>.self, row, place, width)
+      } else if size == 2 {
+        panel.narrow(Rows2<Row>.self, row, place, width)
+      } else {
+        panel.narrow(Row.self, row, place, width)
+      }
+      if !fits { copyTail(tail, output, first &+ row, size, width) }
+      row &+= size
     }
-    if !fits { copyRows(output.y + row &* output.stride, output.stride, tail, panelWidth, size, width) }
-    row &+= size
+    first &+= lineRows
+    panel.moveBy(lines.distance)
+    left &-= 1
   }
 }
 
@@ -286,10 +294,13 @@ private func mayOverlap(_ output: OutputU8, _ rows: Int, _ width: Int, _ whole: 
   width >= whole || output.stride == width && output.residual == nil && rows &* width >= whole &- width
 }
 
-/// Where a tile stores whole registers when `place` is narrower.
+/// Where a tile stores whole registers: the output itself where they `fit`, else scratch.
 @inline(__always)
-private func tailU8(_ place: OutputU8, _ rows: Int, _ width: Int, _ tail: UnsafeMutablePointer<UInt8>) -> OutputU8 {
-  var place = place
+private func placeU8(
+  _ output: OutputU8, _ row: Int, _ rows: Int, _ width: Int, _ fits: Bool, _ tail: UnsafeMutablePointer<UInt8>
+) -> OutputU8 {
+  var place = output.moved(rows: row, columns: 0)
+  if fits { return place }
   place.y = tail
   place.stride = panelWidth
   if let residual = place.residual {
@@ -299,6 +310,11 @@ private func tailU8(_ place: OutputU8, _ rows: Int, _ width: Int, _ tail: Unsafe
     place.residualStride = panelWidth
   }
   return place
+}
+
+@inline(__always)
+private func copyTail(_ tail: UnsafePointer<UInt8>, _ output: OutputU8, _ row: Int, _ rows: Int, _ width: Int) {
+  copyRows(output.y + row &* output.stride, output.stride, tail, panelWidth, rows, width)
 }
 
 @inline(never)

@@ -64,7 +64,8 @@ private struct ConvShapeU8 {
       panelBlocks = divideUp(panels, blockPanels)
       return
     }
-    var block = 8 &* tileRows
+    // Where rows have few bytes, what surrounds a block takes long.
+    var block = (hasMixedPanels && rowBytes <= 64 ? 16 : 8) &* tileRows
     if (!inPlace || hasMixedPanels) && block &* rowBytes > Self.gatherBytes {
       block = Self.gatherBytes / rowBytes
       if block > tileRows { block = block / tileRows &* tileRows }

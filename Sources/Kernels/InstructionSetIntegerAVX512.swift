@@ -48,6 +48,23 @@ func narrowBytes(_ a: VF, _ b: VF, _ high: VF, _ zeroPoint: Int32, _ least: Int3
   UnsafeMutableRawPointer(p).storeBytes(
     of: _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7)), as: __m256i.self)
 }
+/// The same for two rows, a b and c d, of numbers within Int32 that have no limit above but a byte's.
+@inline(__always)
+func narrowBytes(
+  _ a: VF, _ b: VF, _ c: VF, _ d: VF, _ zeroPoint: Int32, _ least: Int32, _ p: UnsafeMutablePointer<UInt8>, _ q: UnsafeMutablePointer<UInt8>
+) {
+  @inline(__always) func words(_ v: VF, _ w: VF) -> __m512i {
+    let words = _mm512_packs_epi32(bits(toInteger(v)), bits(toInteger(w)))
+    return _mm512_max_epi16(
+      _mm512_adds_epi16(words, _mm512_set1_epi16(Int16(truncatingIfNeeded: zeroPoint))),
+      _mm512_set1_epi16(Int16(truncatingIfNeeded: least)))
+  }
+  // Four bytes of a, b, c and d, again and again.
+  let order = VI(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+  let bytes = lanes32(_mm512_permutexvar_epi32(bits(order), _mm512_packus_epi16(words(a, b), words(c, d))))
+  UnsafeMutableRawPointer(p).storeBytes(of: bytes.lowHalf, as: SIMD8<Int32>.self)
+  UnsafeMutableRawPointer(q).storeBytes(of: bytes.highHalf, as: SIMD8<Int32>.self)
+}
 @inline(__always) func widenBytesPart(_ p: UnsafePointer<UInt8>, _ count: Int) -> VI {
   lanes32(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(__mmask16(truncatingIfNeeded: (1 &<< count) &- 1), p)))
 }

@@ -218,25 +218,37 @@ struct MixedSinkU8: TileSink {
   }
 }
 
-/// Whole tiles of a panel that `isTame`, from the first row on; how many rows they are. Two rows' results are packed together.
+/// Whole tiles of each line, from its first row on; how many rows of a line they are, none where the panel is not `isTame`. Two
+/// rows' results are packed together.
 @inline(never)
-func multiplyTamePanel(_ panel: MixedPanel, _ rows: RowsU8, _ output: OutputU8) -> Int {
-  var output = output
-  var bytes = rows.bytes, words = rows.start
-  var row = 0
-  while row &+ 6 <= rows.count {
-    let tile = panel.product(Rows6<WideRow<DotOperation>>.self, bytes, rows.byteStride, words, rows.stride)
-    let sink = TameSinkU8(panel: UnsafeRawPointer(panel.start), output: output)
-    sink.take(0, tile.top.top)
-    sink.take(2, tile.top.bottom)
-    sink.take(4, tile.bottom)
-    bytes += 6 &* rows.byteStride
-    words += 6 &* rows.stride
-    output.y += 6 &* output.stride
-    if let residual = output.residual { output.residual = residual + 6 &* output.residualStride }
-    row &+= 6
+func multiplyTamePanel(_ start: UnsafeRawPointer, _ rows: RowsU8, _ output: OutputU8) -> Int {
+  let panel = MixedPanel(start, rows.steps)
+  if panel.head.pointee.isTame == 0 { return 0 }
+  var line = rows
+  var target = output
+  var done = 0
+  var left = rows.lines.count
+  while left > 0 {
+    var output = target
+    var bytes = line.bytes, words = line.start
+    done = 0
+    while done &+ 6 <= rows.count {
+      let tile = panel.product(Rows6<WideRow<DotOperation>>.self, bytes, rows.byteStride, words, rows.stride)
+      let sink = TameSinkU8(panel: start, output: output)
+      sink.take(0, tile.top.top)
+      sink.take(2, tile.top.bottom)
+      sink.take(4, tile.bottom)
+      bytes += 6 &* rows.byteStride
+      words += 6 &* rows.stride
+      output.y += 6 &* output.stride
+      if let residual = output.residual { output.residual = residual + 6 &* output.residualStride }
+      done &+= 6
+    }
+    line.moveToNextLine()
+    target = target.moved(rows: rows.count, columns: 0)
+    left &-= 1
   }
-  return row
+  return done
 }
 
 private struct TameSinkU8 {

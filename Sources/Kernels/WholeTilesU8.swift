@@ -1,7 +1,9 @@
+// Whole tiles of a panel, one below the other.
+
 #if ISA_NEON || ISA_NEONDOT
 import CPlatform
 
-// Whole tiles of a panel, one below the other. With 128 channels what surrounds the inner loop took half as long as the loop. So
+// With 128 channels what surrounds the inner loop took half as long as the loop. So
 // what rows have of their own is added when their sums begin, instead of to the finished ones, two rows become sixteen bytes
 // together, and everything that tiles share stays outside their loop.
 
@@ -69,6 +71,73 @@ func wholeTilesU8(_ count: Int, _ steps: Int, _ rows: UnsafeRawPointer, _ stride
     tile.finishPairs(&sink)
     a += T.rows &* stride
     row &+= T.rows
+  }
+}
+#elseif ISA_AVX512VNNI
+import CPlatform
+import _Builtin_intrinsics.intel
+
+// Whole tiles of a panel whose results are tame: there are no corrections of rows, nothing but a byte limits a result from above,
+// and none leaves Int32, where conversion would make the least number of a large one. Two rows are packed together. Of 16 channels
+// what surrounds the inner loop took longer than the loop.
+
+/// Multiplies rows with a panel, as many of each line as fill tiles; how many they are, none where results are not tame.
+@inline(never)
+func multiplyTamePanel(_ panel: UnsafeRawPointer, _ rows: RowsU8, _ output: OutputU8) -> Int {
+  typealias T = MainTile<WideRow<DotOperation>>
+  let scales = (panel + 4 &* panelWidth).assumingMemoryBound(to: VF.self)
+  @inline(__always) func magnitude(_ scale: VF) -> __m512i { bits(unsafeBitCast(scale, to: VI.self) & VI(repeating: Int32.max)) }
+  let largest = _mm512_reduce_max_epi32(_mm512_max_epi32(magnitude(scales[0]), magnitude(scales[1])))
+  // A sum is less than 2^31; a quarter of it and as much of a residual are together.
+  guard output.high == 255, output.rowCorrections == nil, largest < Int32(bitPattern: Float(0.25).bitPattern),
+    output.residualScale.magnitude < 0x1p22
+  else { return 0 }
+  let corrections = panel.assumingMemoryBound(to: VI.self)
+  let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotOperation.Vector.self)
+  var window = TileWindow(steps: rows.runSteps)
+  (window.lines, window.lineStride) = (rows.runs.count, rows.runs.distance)
+  let count = rows.count / T.rows &* T.rows
+  var first = rows.start
+  var target = output
+  var left = rows.lines.count
+  while left > 0 {
+    var row = 0
+    while row < count {
+      let tile = T.product(window, first + row &* rows.stride, rows.stride, weights, corrections[0], corrections[1])
+      let sink = TameSinkU8(scales: scales, output: target.moved(rows: row, columns: 0))
+      sink.take(0, tile.top.top.top)
+      sink.take(2, tile.top.top.bottom)
+      sink.take(4, tile.top.bottom.top)
+      sink.take(6, tile.top.bottom.bottom)
+      sink.take(8, tile.bottom.top.top)
+      sink.take(10, tile.bottom.top.bottom)
+      sink.take(12, tile.bottom.bottom)
+      row &+= T.rows
+    }
+    first += rows.lines.distance
+    target = target.moved(rows: rows.count, columns: 0)
+    left &-= 1
+  }
+  return count
+}
+
+/// Quantizes and stores the columns of two rows.
+private struct TameSinkU8 {
+  let scales: UnsafePointer<VF>
+  let output: OutputU8
+
+  @inline(__always) func take(_ row: Int, _ sums: Rows2<WideRow<DotOperation>>) {
+    var a = toFloat(sums.top.low) * scales[0], b = toFloat(sums.top.high) * scales[1]
+    var c = toFloat(sums.bottom.low) * scales[0], d = toFloat(sums.bottom.high) * scales[1]
+    if let residual = output.residual {
+      let r = residual + row &* output.residualStride, s = r + output.residualStride
+      a += output.residualTerm(widenBytes(r))
+      b += output.residualTerm(widenBytes(r + lanes))
+      c += output.residualTerm(widenBytes(s))
+      d += output.residualTerm(widenBytes(s + lanes))
+    }
+    let y = output.y + row &* output.stride
+    narrowBytes(a, b, c, d, output.zeroPoint, output.low, y, y + output.stride)
   }
 }
 #endif
