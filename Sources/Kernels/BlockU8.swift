@@ -207,8 +207,8 @@ private func widePanel(
   while left > 0 {
     var row = 0
     while row < count {
-      #if ISA_AVX2
-      // Of rows and panels that the largest tile is for, those with a rare kind of results are left.
+      #if ISA_AVX2 || ISA_AVX512VNNI
+      // Of rows and panels that the largest tile is for, those with a rare kind of results are left, and the last panel.
       let size = tileSize(smaller(count &- row, PartTile<Row>.rows))
       #else
       let size = tileSize(count &- row)
@@ -219,7 +219,7 @@ private func widePanel(
       if size == MainTile<Row>.rows {
         wholeTilesU8(size, panel.steps, panel.rows + row &* panel.stride, panel.stride, panel.panel, place)
       }
-      #elseif !ISA_AVX2
+      #elseif ISA_SSE2
       if size == MainTile<Row>.rows { panel.wide(MainTile<Row>.self, row, place) }
       #endif
       if size == PartTile<Row>.rows {

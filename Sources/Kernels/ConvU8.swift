@@ -96,8 +96,8 @@ private struct ConvShapeU8 {
   var runs: Int { blockLines > 0 ? lines.runs : 1 }
   var tailBytes: Int { hasTailU8(columns) ? tailBytesU8 : 0 }
   /// Orders of four bytes that mixed panels may have: more of them, and more copies of rows, where many panels read them.
-  /// In lines all windows have to begin with a step.
-  var orders: Int { panels >= 8 && (blockLines == 0 || lines.stride % 8 == 0) ? 3 : 1 }
+  /// In lines all runs of all windows have to begin with a step, which is eight bytes of words.
+  var orders: Int { panels >= 8 && (blockLines == 0 || lines.isAligned(to: 8)) ? 3 : 1 }
   #if ISA_AVX2
   /// Bytes of a row, or of all copied lines, which are one as to their orders.
   var formBytes: Int { (blockLines > 0 ? copiedBytes : rowBytes) / 2 }

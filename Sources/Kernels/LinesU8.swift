@@ -26,6 +26,9 @@ struct LinesU8 {
     reach = (runs &- 1) &* Int(a.dilation_h) &+ 1
   }
 
+  /// Every window, run and line begins a multiple of `bytes` behind the first.
+  func isAligned(to bytes: Int) -> Bool { stride % bytes == 0 && lineBytes % bytes == 0 }
+
   /// Lines that `count` output lines read, and their bytes.
   func count(_ count: Int) -> Int { (count &- 1) &* step &+ reach }
   func bytes(_ count: Int) -> Int { self.count(count) &* lineBytes }

@@ -77,9 +77,8 @@ func wholeTilesU8(_ count: Int, _ steps: Int, _ rows: UnsafeRawPointer, _ stride
 import CPlatform
 import _Builtin_intrinsics.intel
 
-// Whole tiles of a panel whose results are tame: there are no corrections of rows, nothing but a byte limits a result from above,
-// and none leaves Int32, where conversion would make the least number of a large one. Two rows are packed together. Of 16 channels
-// what surrounds the inner loop took longer than the loop.
+// Whole tiles of a panel whose results are tame: none leaves Int32, where conversion would make the least number of a large one. Two
+// rows are packed together. Of 16 channels what surrounds the inner loop took longer than the loop.
 
 /// Multiplies rows with a panel, as many of each line as fill tiles; how many they are, none where results are not tame.
 @inline(never)
@@ -89,9 +88,7 @@ func multiplyTamePanel(_ panel: UnsafeRawPointer, _ rows: RowsU8, _ output: Outp
   @inline(__always) func magnitude(_ scale: VF) -> __m512i { bits(unsafeBitCast(scale, to: VI.self) & VI(repeating: Int32.max)) }
   let largest = _mm512_reduce_max_epi32(_mm512_max_epi32(magnitude(scales[0]), magnitude(scales[1])))
   // A sum is less than 2^31; a quarter of it and as much of a residual are together.
-  guard output.high == 255, output.rowCorrections == nil, largest < Int32(bitPattern: Float(0.25).bitPattern),
-    output.residualScale.magnitude < 0x1p22
-  else { return 0 }
+  guard largest < Int32(bitPattern: Float(0.25).bitPattern), output.residualScale.magnitude < 0x1p22 else { return 0 }
   let corrections = panel.assumingMemoryBound(to: VI.self)
   let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotOperation.Vector.self)
   var window = TileWindow(steps: rows.runSteps)
@@ -127,6 +124,12 @@ private struct TameSinkU8 {
   let output: OutputU8
 
   @inline(__always) func take(_ row: Int, _ sums: Rows2<WideRow<DotOperation>>) {
+    var sums = sums
+    if output.rowCorrections != nil {
+      let first = output.rowCorrection(row), second = output.rowCorrection(row &+ 1)
+      (sums.top.low, sums.top.high) = (sums.top.low &+ first, sums.top.high &+ first)
+      (sums.bottom.low, sums.bottom.high) = (sums.bottom.low &+ second, sums.bottom.high &+ second)
+    }
     var a = toFloat(sums.top.low) * scales[0], b = toFloat(sums.top.high) * scales[1]
     var c = toFloat(sums.bottom.low) * scales[0], d = toFloat(sums.bottom.high) * scales[1]
     if let residual = output.residual {
@@ -135,6 +138,11 @@ private struct TameSinkU8 {
       b += output.residualTerm(widenBytes(r + lanes))
       c += output.residualTerm(widenBytes(s))
       d += output.residualTerm(widenBytes(s + lanes))
+    }
+    // Packing limits a byte.
+    if output.high < 255 {
+      let high = VF(repeating: Float(output.high &- output.zeroPoint))
+      (a, b, c, d) = (minimum(a, high), minimum(b, high), minimum(c, high), minimum(d, high))
     }
     let y = output.y + row &* output.stride
     narrowBytes(a, b, c, d, output.zeroPoint, output.low, y, y + output.stride)

@@ -39,7 +39,9 @@ extension Lowering {
 
     let kept = count &- Lowering.zeros(weights, count, 1, isInteger)
     var best: SparseChoice?
-    let whole = Float(plain.packed_bytes(&arguments))
+    let whole = Float(plain.packed_bytes(&arguments)) * Lowering.filledShare(Int(arguments.c_out), plainWays.isa)
+    // What Winograd's form takes is less well known.
+    let margin: Float = dense < 1 ? 0.7 : 0.85
     var form = Int32(EK_SPARSE_PANELS)
     while form <= Int32(EK_SPARSE_PIXELS) {
       arguments.sparse = form
@@ -47,7 +49,7 @@ extension Lowering {
       if wanted ?? form == form, sparse.units(&arguments) > 0, sparse.scratch_bytes(&arguments) <= 1 << 20 {
         let packed = Int(sparse.packed_bytes(&arguments))
         let cost = Lowering.sparseCost(arguments, inputs, rate * Float(packed) / whole, isInteger)
-        if wanted != nil || cost < min(best?.cost ?? 1, 0.85 * dense) {
+        if wanted != nil || cost < min(best?.cost ?? 1, margin * dense) {
           let lanes: StaticString = form == Int32(EK_SPARSE_PANELS) ? "outputs" : "pixels"
           best = SparseChoice(
             operation: operation, form: form, packedBytes: packed, cost: cost,
@@ -57,6 +59,19 @@ extension Lowering {
       form &+= 1
     }
     return best
+  }
+
+  /// Of the registers that the plain form's panels have for `outputs`, those it multiplies with: half of the last panel, where that
+  /// has results in one register alone.
+  private static func filledShare(_ outputs: Int, _ isa: InstructionSet) -> Float {
+    let lanes: Int
+    switch isa {
+    case .avx512vnni, .avx512bf16: lanes = 16
+    case .avx2: lanes = 8
+    default: lanes = 4
+    }
+    let registers = (outputs &+ lanes &- 1) / lanes
+    return Float(registers) / Float((registers &+ 1) / 2 &* 2)
   }
 
   /// What a sparse form takes of the plain one's time, where `share` is what it packs of the plain one's weights. Each reads its
