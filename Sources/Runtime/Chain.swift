@@ -13,6 +13,11 @@ enum BandKind: UInt8 {
   case product
   /// `ek_softmax` over the last axis.
   case softmax
+  /// `ek_binary` whose left operand and result are rows; the right one broadcasts: a mask, or a bias for each distance.
+  case binary
+
+  /// The result takes its operand's place.
+  var isInPlace: Bool { self == .softmax || self == .binary }
 }
 
 /// Lines of an image, or rows of a matrix: `first ..< end` of item `item`.
@@ -22,9 +27,9 @@ struct Band {
 
 extension BandKind {
   /// Makes arguments of the whole tensors those of a band. `source` and `target`: where the item would begin of whose operand and
-  /// result a part is there, when they are not in the tensors.
+  /// result a part is there, when they are not in the tensors. `lines`, `lineBytes`: of an item of the result.
   func cut(
-    _ arguments: UnsafeMutableRawPointer, to band: Band, elementBytes: Int, source: UnsafeMutableRawPointer?,
+    _ arguments: UnsafeMutableRawPointer, to band: Band, elementBytes: Int, lines: Int, lineBytes: Int, source: UnsafeMutableRawPointer?,
     target: UnsafeMutableRawPointer?
   ) {
     let count = band.end &- band.first
@@ -67,7 +72,36 @@ extension BandKind {
       c.pointee.x = source.map { UnsafeRawPointer($0 + offset) }
       c.pointee.y = target.map { $0 + offset }
       c.pointee.outer = Int64(count)
+    case .binary:
+      let c = arguments.assumingMemoryBound(to: ek_binary.self)
+      let row = lineBytes / elementBytes
+      let nested = withUnsafeBytes(of: &c.pointee.b_stride) { $0.load(fromByteOffset: (Int(c.pointee.rank) &- 1) &* 8, as: Int64.self) }
+      let next = lines > 1 ? rightOffset(c, row) : 0
+      c.pointee.a = source.map { UnsafeRawPointer($0 + band.first &* lineBytes) }
+      c.pointee.b = c.pointee.b.map { $0 + rightOffset(c, (band.item &* lines &+ band.first) &* row) &* elementBytes }
+      c.pointee.y = target.map { $0 + band.first &* lineBytes }
+      c.pointee.rank = 2
+      (c.pointee.dims.0, c.pointee.dims.1) = (Int64(count), Int64(row))
+      (c.pointee.a_stride.0, c.pointee.a_stride.1) = (Int64(row), 1)
+      (c.pointee.b_stride.0, c.pointee.b_stride.1) = (Int64(next), nested)
     }
+  }
+
+  /// Where the right operand's element is that belongs to one of the result's.
+  private func rightOffset(_ c: UnsafeMutablePointer<ek_binary>, _ element: Int) -> Int {
+    var (offset, left) = (0, element)
+    withUnsafeBytes(of: &c.pointee.dims) { dims in
+      withUnsafeBytes(of: &c.pointee.b_stride) { strides in
+        var axis = Int(c.pointee.rank) &- 1
+        while axis >= 0 {
+          let dim = Int(dims.load(fromByteOffset: axis &* 8, as: Int64.self))
+          offset = offset &+ left % dim &* Int(strides.load(fromByteOffset: axis &* 8, as: Int64.self))
+          left = left / dim
+          axis &-= 1
+        }
+      }
+    }
+    return offset
   }
 
   /// How many of the units of arguments that were cut are the band's.
@@ -200,7 +234,7 @@ struct ChainCall {
         (scratch + arguments).copyMemory(from: member.pointee.arguments, byteCount: member.pointee.byteCount)
         member.pointee.plan.kind.cut(
           scratch + arguments, to: Band(item: band.item, first: own.first, end: own.end), elementBytes: member.pointee.elementBytes,
-          source: index == 0 ? nil : place(members[index &- 1].plan, progress[index &- 1].base, scratch),
+          lines: lines, lineBytes: member.pointee.plan.lineBytes, source: index == 0 ? nil : place(members[index &- 1].plan, progress[index &- 1].base, scratch),
           target: place(member.pointee.plan, own.base, scratch))
         let units = member.pointee.plan.kind.units(scratch + arguments, of: member.pointee.units?(scratch + arguments) ?? 0)
         member.pointee.run?(scratch + arguments, 0, units, scratch + kernelScratch)
@@ -219,7 +253,7 @@ extension LoweredStep {
   /// Bytes of an element of the tensors that a chain's bands lie in.
   var elementBytes: Int {
     switch Int(operation) {
-    case Int(EK_DEPTHWISE_U8), Int(EK_CONV_U8), Int(EK_MATMUL_U8), Int(EK_SOFTMAX_U8): return 1
+    case Int(EK_DEPTHWISE_U8), Int(EK_CONV_U8), Int(EK_MATMUL_U8), Int(EK_SOFTMAX_U8), Int(EK_BINARY_U8): return 1
     default: return 4
     }
   }

@@ -4,7 +4,7 @@ import Graph
 #endif
 
 /// Finds steps that gain from running band by band: a depthwise convolution before one of single pixels, the convolution of
-/// single pixels before that, and a product, a softmax and a product (attention). What lies between them is never there as a
+/// single pixels before that, and a product, a softmax and a product (attention), with masks or biases between. What lies between them is never there as a
 /// whole, takes no room in the arena and is not written to memory to be read again.
 ///
 /// A band of single pixels, or of attention, needs of the step before it just what that makes of the band. Windows share lines
@@ -149,10 +149,20 @@ struct ChainFinder {
   private func attention(_ last: Int) -> Chain? {
     let steps = lowering.steps
     let operation = Int(steps[last].operation)
-    guard operation == Int(EK_MATMUL_F32) || operation == Int(EK_MATMUL_U8), let middle = maker(of: last),
-      steps[middle].operation == Int32(operation == Int(EK_MATMUL_U8) ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), let first = maker(of: middle),
-      steps[first].operation == steps[last].operation, mayWait(first, until: last), mayWait(middle, until: last)
+    let isInteger = operation == Int(EK_MATMUL_U8)
+    guard isInteger || operation == Int(EK_MATMUL_F32), let middle = maker(of: last),
+      steps[middle].operation == Int32(isInteger ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), mayWait(middle, until: last)
     else { return nil }
+    // What is added to the scores, from the last such step to the first.
+    var masks: [Int] = []
+    var before = maker(of: middle)
+    while let mask = before, steps[mask].operation == Int32(isInteger ? EK_BINARY_U8 : EK_BINARY_F32), mayWait(mask, until: last),
+      hasDenseLeft(steps[mask].load(ek_binary.self))
+    {
+      masks.append(mask)
+      before = maker(of: mask)
+    }
+    guard let first = before, steps[first].operation == steps[last].operation, mayWait(first, until: last) else { return nil }
     let scores = steps[first].load(ek_matmul.self), rows = steps[middle].load(ek_softmax.self), sums = steps[last].load(ek_matmul.self)
     // Matrices of scores follow each other in all three.
     func isDense(_ c: ek_matmul, _ group: Int64, _ batch: Int64) -> Bool {
@@ -163,14 +173,42 @@ struct ChainFinder {
       rows.outer == scores.batch &* scores.m, scores.y_row_stride == scores.n, sums.a_row_stride == scores.n, sums.a_column_stride == 1,
       isDense(scores, scores.y_group_stride, scores.y_batch_stride), isDense(sums, sums.a_group_stride, sums.a_batch_stride)
     else { return nil }
+    let count = Int(scores.batch) &* Int(scores.m) &* Int(scores.n)
+    for mask in masks where count == 0 || elements(steps[mask].load(ek_binary.self)) != count { return nil }
     let lineBytes = Int(scores.n) &* steps[first].elementBytes
-    if !isWanted([first, middle], Int(scores.batch) &* Int(scores.m) &* lineBytes >= cacheBytes / 2) { return nil }
+    if !isWanted([first, middle] + masks, Int(scores.batch) &* Int(scores.m) &* lineBytes >= cacheBytes / 2) { return nil }
     return Chain(
-      [
-        Chain.Member(step: first, kind: .product, lineBytes: lineBytes), Chain.Member(step: middle, kind: .softmax, lineBytes: lineBytes),
-        Chain.Member(step: last, kind: .product),
-      ],
+      [Chain.Member(step: first, kind: .product, lineBytes: lineBytes)]
+        + masks.reversed().map { Chain.Member(step: $0, kind: .binary, lineBytes: lineBytes) }
+        + [Chain.Member(step: middle, kind: .softmax, lineBytes: lineBytes), Chain.Member(step: last, kind: .product)],
       items: Int(scores.batch), lines: Int(scores.m))
+  }
+
+  /// The left operand is read element by element, like the result.
+  private func hasDenseLeft(_ c: ek_binary) -> Bool {
+    var c = c
+    return c.rank > 0 && withUnsafeBytes(of: &c.dims) { dims in
+      withUnsafeBytes(of: &c.a_stride) { strides in
+        var (axis, dense) = (Int(c.rank) &- 1, Int64(1))
+        while axis >= 0 {
+          let dim = dims.load(fromByteOffset: axis &* 8, as: Int64.self)
+          if dim != 1, strides.load(fromByteOffset: axis &* 8, as: Int64.self) != dense { return false }
+          dense = dense &* dim
+          axis &-= 1
+        }
+        return true
+      }
+    }
+  }
+
+  private func elements(_ c: ek_binary) -> Int {
+    var c = c
+    let rank = Int(c.rank)
+    return withUnsafeBytes(of: &c.dims) { dims in
+      var count = 1
+      for axis in 0..<rank { count = count &* Int(dims.load(fromByteOffset: axis &* 8, as: Int64.self)) }
+      return count
+    }
   }
 
   // MARK: What is worth it
@@ -249,8 +287,7 @@ struct ChainFinder {
     var (lines, bytes) = (length, 0)
     for index in chain.members.indices.dropFirst().reversed() {
       lines = chain.members[index].needs.most(lines)
-      // A softmax takes its operand's place.
-      if chain.members[index].kind != .softmax { bytes = bytes &+ ((lines &* chain.members[index - 1].lineBytes &+ 63) & ~63) }
+      if !chain.members[index].kind.isInPlace { bytes = bytes &+ ((lines &* chain.members[index - 1].lineBytes &+ 63) & ~63) }
     }
     return bytes
   }
@@ -270,13 +307,14 @@ struct ChainFinder {
       let member = chain.members[index]
       var count = lines
       while count > 0 {
-        scratch = max(scratch, lowering.steps[member.step].scratchBytes(member.kind, Band(item: 0, first: 0, end: count)))
+        let band = Band(item: 0, first: 0, end: count)
+        scratch = max(scratch, lowering.steps[member.step].scratchBytes(member.kind, band, lines: chain.lines, lineBytes: member.lineBytes))
         count = isExact ? (count == chain.length ? chain.lines % chain.length : 0) : count &- 1
       }
       guard index > 0 else { break }
       lines = member.needs.most(lines)
       isExact = isExact && member.needs.reach == 1 && member.needs.stride == 1 && member.needs.padding == 0
-      if member.kind == .softmax {
+      if member.kind.isInPlace {
         chain.members[index - 1].target = member.target
       } else {
         chain.members[index - 1].target = end
@@ -289,7 +327,7 @@ struct ChainFinder {
 
 extension LoweredStep {
   /// What the kernel asks for to compute a band.
-  fileprivate func scratchBytes(_ kind: BandKind, _ band: Band) -> Int64 {
+  fileprivate func scratchBytes(_ kind: BandKind, _ band: Band, lines: Int, lineBytes: Int) -> Int64 {
     guard let scratchBytes = kernel.scratch_bytes else { return 0 }
     var asked = self
     // Kernels may look at which pointers are there, not at what they point to.
@@ -298,7 +336,7 @@ extension LoweredStep {
     return asked.arguments.withUnsafeMutableBytes { bytes in
       guard let base = bytes.baseAddress else { return 0 }
       let place = UnsafeMutableRawPointer(bitPattern: 64)
-      kind.cut(base, to: band, elementBytes: elementBytes, source: place, target: place)
+      kind.cut(base, to: band, elementBytes: elementBytes, lines: lines, lineBytes: lineBytes, source: place, target: place)
       return scratchBytes(base)
     }
   }
