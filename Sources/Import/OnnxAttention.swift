@@ -62,16 +62,18 @@ extension OnnxImporter {
     let bias = try attentionBias(queries: dims[2], keys: keyDims[2], past: past)
     if let bias { scores = try binary(.add, scores, bias) }
     stages.append(scores)
-    var weights = try part(.softmax(axis: 3, log: false), [scores])
-    if let bias {
-      // A query that may attend to nothing gives zeros.
-      let lowest = try number(-.infinity, .float32)
-      let axis = graph.values[bias].shape.rank - 1
-      let isMasked = try binary(.equal, try reduce(.max, bias, [axis]), lowest)
-      weights = try part(.select, [isMasked, try number(0, .float32), weights])
-    }
+    let weights = try part(.softmax(axis: 3, log: false), [scores])
     stages.append(weights)
     var y = try part(.matMul, [weights, value])
+    let mode = try integerAttribute("qk_matmul_output_mode", 0)
+    guard mode >= 0, mode < stages.count else { throw malformed("attribute 'qk_matmul_output_mode' is \(mode)") }
+    if let bias {
+      // A query that may attend to nothing gives zeros. Said of the results, which are fewer than the weights.
+      let axis = graph.values[bias].shape.rank - 1
+      let isMasked = try binary(.equal, try reduce(.max, bias, [axis]), try number(-.infinity, .float32))
+      y = try part(.select, [isMasked, try number(0, .float32), y])
+      if mode == 3 { stages[3] = try part(.select, [isMasked, try number(0, .float32), weights]) }
+    }
     if rank == 3 {
       let size = graph.values[y].shape[3]
       let (width, overflow) = dims[1].multipliedReportingOverflow(by: size)
@@ -79,8 +81,6 @@ extension OnnxImporter {
       y = try reshaped(try transposed(y, [0, 2, 1, 3]), [dims[0], dims[2], width])
     }
     try setResult(y)
-    let mode = try integerAttribute("qk_matmul_output_mode", 0)
-    guard mode >= 0, mode < stages.count else { throw malformed("attribute 'qk_matmul_output_mode' is \(mode)") }
     try setResult(stages[mode], output: 3)
   }
 
