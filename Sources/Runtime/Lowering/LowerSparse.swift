@@ -80,8 +80,9 @@ extension Lowering {
   private static func sparseCost(_ c: ek_conv, _ inputs: Int, _ share: Float, _ isInteger: Bool) -> Float {
     let rows = Int(c.n) &* Int(c.oh) &* Int(c.ow)
     let perInput = 1 / Float(inputs), perOutput = 1 / Float(c.c_out)
-    // The plain form of float32 need not copy each window.
-    let copying = !isInteger && c.kh &* c.kw > 1 ? 3 * perOutput : 0
+    // The plain forms need not copy each window. Fitted to layers of 8 to 64 channels.
+    let registers = Float((c.c_out &+ 15) / 16)
+    let copying = c.kh &* c.kw > 1 ? ((isInteger ? 56 : 22) * Float(c.kh) * perInput + (isInteger ? 0.28 : 0.07)) / registers : 0
     if c.sparse == Int32(EK_SPARSE_PANELS) { return (rows == 1 ? 1.2 : 1) * share + (isInteger ? 5 : 1) * perInput + copying }
     // Registers of pixels that are not full, rows that are transposed there and back, and the second level of cache.
     let filled = Float((rows &+ 31) / 32 &* 32) / Float(max(rows, 1))
