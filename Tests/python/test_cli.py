@@ -223,6 +223,7 @@ def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
         (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--target-ms", "inf"), "target_latency"),
         (("compress", CLASSIFIER, "-d", tmp_path / "unread", "-o", tmp_path / "a.onnx", "--max-drop", 1), "ONNX file has no coding"),
         (("compress", CLASSIFIER, "-d", tmp_path / "unread", "-o", tmp_path / "none/a.edgeai", "--max-drop", 1), "no folder"),
+        (("compress", CLASSIFIER, "-d", tmp_path / "unread", "-o", output, "--max-drop", 1, "--checkpoint", tmp_path / "none/x"), "no folder"),
         (("info", CLASSIFIER, "--shape", f"image={10**23},1,28,28"), "does not fit in 64 bits"),
         (("profile", CLASSIFIER, "--runs", -5), "runs is -5"),
         (("bench", CLASSIFIER, "--batch", -1), "--batch is -1"),

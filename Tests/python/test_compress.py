@@ -200,6 +200,64 @@ def test_a_recipe_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, monkeypat
     assert edgeai.compress(MODEL, DATA, recipe=recipe, checkpoint=tmp_path).model.to_bytes() == whole
 
 
+def test_a_checkpoint_that_cannot_be_is_told_before_the_work(tmp_path: pathlib.Path) -> None:
+    def begun(stage: str, done: int, total: int) -> None:
+        raise AssertionError(stage)
+
+    (tmp_path / "file").write_bytes(b"mine")
+    for goal, path, message in (
+        ({"target_bytes": WHOLE // 3}, tmp_path / "none" / "state", "none/state"),
+        ({"target_bytes": WHOLE // 3}, tmp_path, "a file; .* is none"),
+        ({"target_bytes": WHOLE // 3}, "x\0y", "zero byte"),
+        ({"recipe": "share"}, tmp_path / "file", "/file': File exists"),
+        ({"recipe": "share"}, tmp_path / "file" / "folder", "file/folder"),
+    ):
+        with pytest.raises(edgeai.EdgeAIError, match=message):
+            edgeai.compress(MODEL, DATA, checkpoint=path, progress=begun, **goal)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_checkpoint_that_cannot_be_written_any_more_costs_no_result(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(folder / "state")
+
+    def remove(stage: str, done: int, total: int) -> None:
+        if folder.exists():
+            (folder / "state").unlink()
+            folder.rmdir()
+
+    with pytest.warns(RuntimeWarning, match="/link': No such file or directory; what the search measured is not kept"):
+        result = edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=link, progress=remove)
+    assert len(result.model.to_bytes(coding="adaptive")) <= WHOLE // 3
+    assert link.is_symlink()
+
+
+def test_a_state_is_written_whole_or_not_at_all(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    whole = state.read_bytes()
+
+    def full(file: pathlib.Path, contents: bytes) -> int:
+        with file.open("wb") as stream:
+            stream.write(contents[:9])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    with pytest.raises(edgeai.FileError, match="/state': No space left"):
+        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    assert state.read_bytes() == whole and list(tmp_path.iterdir()) == [state]
+
+
+def test_a_damaged_stage_is_named(tmp_path: pathlib.Path) -> None:
+    edgeai.compress(MODEL, DATA, recipe="share", checkpoint=tmp_path)
+    (stage,) = tmp_path.iterdir()
+    stage.write_bytes(stage.read_bytes()[:1000])
+    with pytest.raises(edgeai.ModelError, match=f"{stage.name}: the file has 1000 of its"):
+        edgeai.compress(MODEL, DATA, recipe="share", checkpoint=tmp_path)
+
+
 def test_a_recipe_goes_on_only_with_just_the_same_options(tmp_path: pathlib.Path) -> None:
     """The text of a table of shares rounds them."""
     names = ["first", "second", "last"]

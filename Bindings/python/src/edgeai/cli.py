@@ -199,6 +199,8 @@ def _factorize(options: argparse.Namespace) -> int:
 
 
 def _compress(options: argparse.Namespace) -> int:
+    if options.checkpoint and options.recipe is None:
+        check_folder(options.checkpoint)
     model = _load_to_save(options)
     result = compress(
         model,

@@ -8,13 +8,14 @@ import math
 import operator
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from . import _core
-from ._checks import int32
+from ._checks import int32, no_file, path_bytes
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
 from .quantization import Result
@@ -86,20 +87,45 @@ def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) ->
     return quality
 
 
+def _write(file: pathlib.Path, contents: bytearray) -> None:
+    """Writes a file whole or not at all, so that the work of earlier calls outlives a full disk."""
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        partial.write_bytes(contents)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _state(path: str | os.PathLike[str] | None, size: int) -> Iterator[bytearray]:
     """Memory of a search, read from a file and written back to it, also when the search ends early."""
     state = bytearray(size)
-    if path is not None and pathlib.Path(path).exists():
-        found = pathlib.Path(path).read_bytes()
-        if len(found) != size:
-            raise _error(f"{path} is the state of another search")
-        state[:] = found
+    if path is None:
+        yield state
+        return
+    try:
+        # A link stays one: what it leads to is replaced.
+        file = pathlib.Path(os.fsdecode(path_bytes(path))).resolve()
+        if file.exists():
+            if not file.is_file():
+                raise _error(f"the checkpoint of a search is a file; {path} is none")
+            found = file.read_bytes()
+            if len(found) != size:
+                raise _error(f"{path} is the state of another search")
+            state[:] = found
+        # Before the work: it shows whether there is a place for what the work gives.
+        _write(file, state)
+    except OSError as error:
+        raise no_file(path, error) from error
     try:
         yield state
     finally:
-        if path is not None:
-            pathlib.Path(path).write_bytes(state)
+        try:
+            _write(file, state)
+        except OSError as error:
+            # A result must not be lost for want of what would only make it again sooner.
+            warnings.warn(f"{no_file(path, error)}; what the search measured is not kept", RuntimeWarning, stacklevel=4)
 
 
 def compress(

@@ -8,14 +8,16 @@ import inspect
 import operator
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ._arrays import as_array
-from ._checks import names, refusal
+from ._checks import names, no_file, path_bytes, refusal
 from .channels import prune_channels
+from .errors import EdgeAIError
 from .model import Model, load
 from .pruning import Sensitivity, factorize, prune
 from .quantization import quantize
@@ -189,10 +191,15 @@ class Checkpoint:
     options hold, and the data."""
 
     def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any]) -> None:
-        self._folder = pathlib.Path(folder) if folder is not None else None
+        self._folder = pathlib.Path(os.fsdecode(path_bytes(folder))) if folder is not None else None
         self._digest = hashlib.sha256()
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                # Before the work: it shows whether there is a place for what the work gives.
+                tempfile.TemporaryFile(dir=self._folder).close()
+            except OSError as error:
+                raise no_file(self._folder, error) from error
             _add(self._digest, model, "the model")
             _add(self._digest, batches, "the data")
 
@@ -206,7 +213,12 @@ class Checkpoint:
             _add(self._digest, options[key], f"{name}'s option {key}")
         path = self._folder / f"{number:02d}-{self._digest.hexdigest()[:16]}.edgeai"
         if path.exists():
-            return load(path)
+            try:
+                return load(path)
+            except EdgeAIError as error:
+                # The caller has named a folder; of the files in it this is one.
+                error.message = f"{path}: {error.message}"
+                raise
         model = make()
         # A half written file must not look like a finished step.
         partial = path.with_suffix(".partial")
