@@ -64,6 +64,23 @@ def test_a_recipe_is_its_methods_one_after_another() -> None:
     assert result.model.to_bytes() == edgeai.share(step, 3, data=DATA).model.to_bytes()
 
 
+def test_a_recipe_takes_threads_and_nothing_of_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+
+    def step(model: edgeai.Model, threads: int = 1) -> edgeai.Result:
+        used.append(threads)
+        return edgeai.prune(model, threads=threads)
+
+    monkeypatch.setitem(METHODS, "step", step)
+    edgeai.compress(MODEL, DATA, recipe="step step:threads=3 prune_channels", threads=2)
+    assert used == [2, 3]
+    for name, value in (
+        ("method", "nope"), ("block", (4, 1)), ("labels", [99]), ("quality", 3), ("scan_samples", -5), ("threads", -7)
+    ):  # fmt: skip
+        with pytest.raises(edgeai.ArgumentError, match=f"^{name} is"):
+            edgeai.compress(MODEL, DATA, recipe="step", **{name: value})  # type: ignore[arg-type]
+
+
 def test_the_report_says_what_each_stage_left() -> None:
     pruned = edgeai.prune(MODEL, 0.5, first=True).model
     shared = edgeai.share(pruned, 3).model

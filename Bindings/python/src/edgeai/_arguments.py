@@ -87,8 +87,9 @@ def parser() -> Parser:
     whole.add_argument("--version", action="version", version=build_info())
     commands = whole.add_subparsers(required=True, dest="command", metavar="COMMAND")
 
-    working = Parser(add_help=False)
-    working.add_argument("--threads", type=_whole, default=1, help="working threads (default 1)")
+    threaded = Parser(add_help=False)
+    threaded.add_argument("--threads", type=_whole, default=1, help="working threads (default 1)")
+    working = Parser(add_help=False, parents=[threaded])
     working.add_argument("--strict", action="store_true", help="refuse operators that would run on a reference kernel, or in float in a quantized model")
     running = Parser(add_help=False, parents=[working])
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
@@ -133,8 +134,7 @@ def parser() -> Parser:
     sub.add_argument("--ignore-type", action="append", default=[], metavar="TYPE", help="leave operators of this type in float")
     sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
 
-    fewer = Parser(add_help=False)
-    fewer.add_argument("--threads", type=_whole, default=1, help="working threads (default 1)")
+    fewer = Parser(add_help=False, parents=[threaded])
     fewer.add_argument("-d", "--data", nargs="+", metavar="FILE", help="typical inputs: .npy, or .npz:KEY; NAME=FILE for each input of several")
     fewer.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
     fewer.add_argument("-n", "--samples", type=_whole, help="use the first so many samples")
@@ -159,7 +159,7 @@ def parser() -> Parser:
     sub.add_argument("--rank", default="error", choices=["error", "energy", "count"], help="what the amount is")
     sub.add_argument("--channels", action="store_true", help="factorize k x k kernels into k x k and 1 x 1, not k x 1 and 1 x k")
 
-    sub = command("compress", "Make a model small, by a recipe or as far as a budget asks.", (working, sampled))
+    sub = command("compress", "Make a model small, by a recipe or as far as a budget asks.", (threaded, sampled))
     sub.add_argument("-o", "--output", required=True, help=".edgeai file to write")
     sub.add_argument("--coding", default="adaptive", choices=["none", "huffman", "adaptive"], help="of the file's constants (default adaptive)")
     goal = sub.add_mutually_exclusive_group(required=True)

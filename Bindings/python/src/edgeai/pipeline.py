@@ -26,7 +26,9 @@ from .report import Report
 from .session import Session
 
 
-def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], checkpoint: Any, progress: Progress) -> Result:
+def _follow(
+    model: Model, recipe: str | Sequence[Step], batches: list[Arrays], threads: int, checkpoint: Any, progress: Progress
+) -> Result:
     steps = parse_recipe(recipe)
     kept = Checkpoint(checkpoint, model, batches)
     models: list[Model] = []
@@ -41,6 +43,8 @@ def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], chec
             arguments["data"] = batches
         if "progress" in parameters:
             arguments["progress"] = progress
+        if "threads" in parameters:
+            arguments.setdefault("threads", threads)
         source = current
 
         def make(method: Callable[..., Any] = method, source: Model = source, arguments: dict[str, Any] = arguments) -> Model:
@@ -147,7 +151,8 @@ def compress(
 ) -> Result:
     """Compresses a model by a recipe, or as far as a budget asks.
 
-    Exactly one of ``recipe``, ``target_bytes``, ``target_latency`` and ``max_drop`` must be given.
+    Exactly one of ``recipe``, ``target_bytes``, ``target_latency`` and ``max_drop`` must be given. ``method``, ``block``, ``labels``,
+    ``quality`` and ``scan_samples`` are of searches, and refused with a recipe.
 
     Args:
         model: A float model.
@@ -165,7 +170,7 @@ def compress(
         quality: Judges a model, on data of its own; larger is better. Without it and ``labels``: percent of the judging samples
             whose top-1 stays the same.
         scan_samples: So many of the judging samples measure the noise that each layer brings at each level.
-        threads: For running models.
+        threads: For running models; a recipe's steps may have their own.
         checkpoint: A search keeps what it measured in this file, a recipe the models of its stages in this folder: the same call
             goes on from there after Ctrl-C.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.
@@ -186,7 +191,16 @@ def compress(
         raise _error(f"max_drop is {max_drop}; it must be at least 0 and finite")
     batches = list(_batches(model, data))
     if recipe is not None:
-        return _follow(model, recipe, batches, checkpoint, progress)
+        for name, is_given in {
+            "method": method != "grid",
+            "block": tuple(block) != (16, 1),
+            "labels": labels is not None,
+            "quality": quality is not None,
+            "scan_samples": scan_samples != 8,
+        }.items():
+            if is_given:
+                raise _error(f"{name} is of a search; with a recipe it has no effect. Options of its steps are written in the recipe")
+        return _follow(model, recipe, batches, int32("threads", threads, least=1), checkpoint, progress)
     if method not in ("grid", "blocks"):
         raise _error(f"there is no method {method!r}; there are 'grid' and 'blocks'")
     if labels is not None and quality is not None:
