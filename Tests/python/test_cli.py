@@ -227,6 +227,7 @@ def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
         (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--recipe", "share", "--block", "4x1"), "block is of a search"),
         (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--recipe", "share", "--threads", "-7"), "threads is -7"),
         (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--recipe", "share", "--strict"), "arguments: --strict"),
+        (("prune", CLASSIFIER, "-o", output, "-n", 5), "--samples needs --data"),
         (("info", CLASSIFIER, "--shape", f"image={10**23},1,28,28"), "does not fit in 64 bits"),
         (("profile", CLASSIFIER, "--runs", -5), "runs is -5"),
         (("bench", CLASSIFIER, "--batch", -1), "--batch is -1"),

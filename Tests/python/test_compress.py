@@ -81,6 +81,33 @@ def test_a_recipe_takes_threads_and_nothing_of_a_search(monkeypatch: pytest.Monk
             edgeai.compress(MODEL, DATA, recipe="step", **{name: value})  # type: ignore[arg-type]
 
 
+def test_a_recipe_can_do_without_data() -> None:
+    result = edgeai.compress(MODEL, None, recipe="prune:amount=0.5 share:bits=3 prune_channels:fraction=0.1")
+    steps = edgeai.share(edgeai.prune(MODEL, 0.5).model, 3).model
+    assert result.model.to_bytes() == edgeai.prune_channels(steps, 0.1).model.to_bytes()
+    report, known = result.report, edgeai.stage_report(MODEL, {"s": steps}, DATA)
+    assert report.samples == 0 and np.isnan([report.sqnr_db, report.cosine]).all()
+    assert report.stages[2].file_bytes == known.stages[1].file_bytes
+    assert [layer.kept for layer in report.stages[2].layers] == [layer.kept for layer in known.stages[1].layers]
+    assert {layer.sqnr_db for stage in report.stages for layer in stage.layers} == {None}
+    assert {(layer.sqnr_db, layer.cosine) for layer in report.layers} == {(None, None)} and report.worst() == ()
+    told, alone = report.to_dict(), edgeai.prune(MODEL).report.to_dict()
+    assert [told[key] for key in ("samples", "outputs", "worst_first")] == [alone[key] for key in ("samples", "outputs", "worst_first")]
+    errors = [key for key in alone["layers"][0] if key not in ("bytes_after", "kept", "op", "shape")]
+    assert [told["layers"][0][key] for key in errors] == [alone["layers"][0][key] for key in errors]
+
+
+@pytest.mark.parametrize("step", ["quantize", "quantize_weights:goal=noise", "prune_channels:criterion=activation"])
+def test_a_step_that_needs_data_is_named_before_the_work(step: str) -> None:
+    def begun(stage: str, done: int, total: int) -> None:
+        raise AssertionError(stage)
+
+    with pytest.raises(edgeai.ArgumentError, match=f"^{step} needs data"):
+        edgeai.compress(MODEL, None, recipe=f"prune {step}", progress=begun)
+    with pytest.raises(edgeai.ArgumentError, match="a search needs data"):
+        edgeai.compress(MODEL, None, target_bytes=WHOLE // 3)
+
+
 def test_the_report_says_what_each_stage_left() -> None:
     pruned = edgeai.prune(MODEL, 0.5, first=True).model
     shared = edgeai.share(pruned, 3).model
@@ -384,6 +411,9 @@ def test_the_command_line_compresses(tmp_path: pathlib.Path, capsys: pytest.Capt
     assert "the file" in capsys.readouterr().out
     assert main(["compress", str(model), "-d", str(data), "-o", str(output), "--recipe", "share:bits=2"]) == 0
     assert "share:bits=2" in capsys.readouterr().out
+    assert main(["compress", str(model), "-o", str(output), "--recipe", "binarize"]) == 0
+    assert edgeai.load(output).to_bytes() == edgeai.binarize(edgeai.load(model)).model.to_bytes()
+    assert "dB;" not in capsys.readouterr().out
 
 
 def test_the_front_leaves_out_what_is_beaten() -> None:

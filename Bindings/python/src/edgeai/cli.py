@@ -221,7 +221,8 @@ def _compress(options: argparse.Namespace) -> int:
         pathlib.Path(options.report).write_text(result.report.to_json() + "\n")
     print(result.report.stage_table())
     size = pathlib.Path(options.output).stat().st_size
-    print(f"output {result.report.sqnr_db:.1f} dB; wrote {options.output}: {bytes_text(size)}")
+    measured = f"output {result.report.sqnr_db:.1f} dB; " if result.report.samples else ""
+    print(f"{measured}wrote {options.output}: {bytes_text(size)}")
     return 0
 
 

@@ -15,21 +15,25 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _core
+from ._arrays import as_type
 from ._checks import int32, no_file, path_bytes
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
 from .quantization import Result
 from .model import Model, load
 from .pruning import Progress, _reporting
-from .recipes import METHODS as METHODS, Checkpoint, Step, parse_recipe as parse_recipe, step_text
+from .recipes import METHODS as METHODS, Checkpoint, Step, needs_data, parse_recipe as parse_recipe, step_text
 from .report import Report
 from .session import Session
 
 
 def _follow(
-    model: Model, recipe: str | Sequence[Step], batches: list[Arrays], threads: int, checkpoint: Any, progress: Progress
+    model: Model, recipe: str | Sequence[Step], batches: list[Arrays] | None, threads: int, checkpoint: Any, progress: Progress
 ) -> Result:
     steps = parse_recipe(recipe)
+    for name, options in steps:
+        if batches is None and needs_data(name, options):
+            raise _error(f"{step_text(name, options)} needs data")
     kept = Checkpoint(checkpoint, model, batches)
     models: list[Model] = []
     names: list[str] = []
@@ -62,15 +66,23 @@ def _unique(names: Sequence[str]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)]
 
 
-def stage_report(model: Model, stages: Mapping[str, Model], data: Any) -> Report:
+def stage_report(model: Model, stages: Mapping[str, Model], data: Any = None) -> Report:
     """What stages of compression left of every layer: weights kept, bits, coded bytes, time, and error on ``data``.
 
     Args:
         model: The original.
         stages: The models it became, by name and in order; each with the original's inputs and outputs.
-        data: Samples, as for :func:`edgeai.quantize`.
+        data: Samples, as for :func:`edgeai.quantize`. Without any the report has no errors.
     """
-    return Report(_core.stage_report(model._core, [m._core for m in stages.values()], list(stages), _batches(model, data)))
+    cores = [stage._core for stage in stages.values()]
+    # The library does not go through the stages without a sample.
+    feed = iter([_zeros(model)]) if data is None else _batches(model, data)
+    return Report(_core.stage_report(model._core, cores, list(stages), feed), measured=data is not None)
+
+
+def _zeros(model: Model) -> Arrays:
+    """Inputs of one run, all zero."""
+    return tuple(as_type(np.zeros([1 if dim is None else dim for dim in t.shape], np.float32), t.dtype) for t in model.inputs)
 
 
 def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) -> Callable[[Model], float]:
@@ -157,7 +169,8 @@ def compress(
     Args:
         model: A float model.
         data: Samples, as for :func:`edgeai.quantize`. A search fits weights to every second one, from the first on, and measures
-            and judges on the others: fitted weights look better on the samples they were fitted to.
+            and judges on the others: fitted weights look better on the samples they were fitted to. None for a recipe whose steps
+            can do without; its report then has no errors.
         recipe: Methods one after another: ``"prune:amount=0.8,block=16x1 share:bits=5"``, or pairs of a name and options.
             Names are those of the functions: :data:`METHODS`.
         target_bytes: The coded file (``save(path, coding="adaptive")``) has at most so many bytes, with the least error.
@@ -189,7 +202,7 @@ def compress(
         raise _error(f"target_latency is {target_latency} s; it must be above 0 and less than {2**64 / 1e9:.3g}")
     if max_drop is not None and not 0 <= max_drop < math.inf:
         raise _error(f"max_drop is {max_drop}; it must be at least 0 and finite")
-    batches = list(_batches(model, data))
+    batches = None if data is None else list(_batches(model, data))
     if recipe is not None:
         for name, is_given in {
             "method": method != "grid",
@@ -201,6 +214,8 @@ def compress(
             if is_given:
                 raise _error(f"{name} is of a search; with a recipe it has no effect. Options of its steps are written in the recipe")
         return _follow(model, recipe, batches, int32("threads", threads, least=1), checkpoint, progress)
+    if batches is None:
+        raise _error("a search needs data")
     if method not in ("grid", "blocks"):
         raise _error(f"there is no method {method!r}; there are 'grid' and 'blocks'")
     if labels is not None and quality is not None:

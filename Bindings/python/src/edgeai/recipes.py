@@ -34,6 +34,9 @@ METHODS: dict[str, Callable[..., Any]] = {
     "quantize": quantize,
 }
 
+#: Options with which a method cannot do without data.
+_OF_DATA = (("prune_channels", "criterion", "activation"), ("quantize_weights", "goal", "noise"))
+
 Step = str | tuple[str, Mapping[str, Any]]
 
 
@@ -140,6 +143,13 @@ def parse_recipe(recipe: str | Sequence[Step]) -> list[tuple[str, dict[str, Any]
     return steps
 
 
+def needs_data(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether a step cannot do without data."""
+    data = inspect.signature(METHODS[name]).parameters.get("data")
+    is_required = data is not None and data.default is data.empty
+    return is_required or any(name == method and options.get(key) == value for method, key, value in _OF_DATA)
+
+
 def step_text(name: str, options: Mapping[str, Any]) -> str:
     """A step for people."""
     return name + (":" + ",".join(f"{key}={value}" for key, value in options.items()) if options else "")
@@ -190,7 +200,7 @@ class Checkpoint:
     """Models of the steps of a recipe that are done, in a folder. A step belongs to the model, the steps up to it with all that their
     options hold, and the data."""
 
-    def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any]) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any] | None) -> None:
         self._folder = pathlib.Path(os.fsdecode(path_bytes(folder))) if folder is not None else None
         self._digest = hashlib.sha256()
         if self._folder is not None:
