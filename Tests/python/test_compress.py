@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -187,6 +188,15 @@ def test_labels_judge_by_accuracy() -> None:
     assert result.report.stages[1].file_bytes < WHOLE / 2
     with pytest.raises(edgeai.ArgumentError, match="labels"):
         edgeai.compress(MODEL, DATA, max_drop=0.0, labels=labels[:-1])
+    assert edgeai.compress(MODEL, DATA, max_drop=0.0, labels=np.float64(labels)).model.to_bytes() == result.model.to_bytes()
+
+
+@pytest.mark.parametrize("wrong", [10, -1, 2.5, float("nan"), float("inf"), "a", None, 10**30])
+def test_labels_that_are_no_classes(wrong: Any) -> None:
+    with pytest.raises(edgeai.ArgumentError, match=f"labels has {re.escape(repr(wrong))}; .* up to 9"):
+        edgeai.compress(MODEL, DATA, max_drop=1.0, labels=[wrong] * len(DATA))
+    with pytest.raises(edgeai.ArgumentError, match="labels are rows of different lengths"):
+        edgeai.compress(MODEL, DATA, max_drop=1.0, labels=[[0], [1, 2]])
 
 
 def test_searches_are_reproducible_and_threads_change_nothing() -> None:

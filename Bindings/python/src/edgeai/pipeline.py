@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _core
-from ._arrays import as_type
+from ._arrays import as_array, as_type
 from ._checks import int32, no_file, path_bytes
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
@@ -89,10 +89,18 @@ def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) ->
     """Percent of the judging samples whose label is the greatest element of the first output: those of every second run."""
     rows = samples_of_a_run(model.inputs)
     runs = [piece for batch in batches for piece in pieces(model.inputs, batch)]
-    classes = np.asarray(labels)
-    if classes.size != rows * len(runs):
-        raise _error(f"there are {classes.size} labels for {rows * len(runs)} samples")
-    expected = classes.reshape(len(runs), rows)
+    try:
+        given = np.asarray(as_array(labels))
+    except ValueError:
+        raise _error("labels are rows of different lengths; give one whole number for each sample") from None
+    if given.size != rows * len(runs):
+        raise _error(f"there are {given.size} labels for {rows * len(runs)} samples")
+    classes = math.prod(dim or 1 for dim in model.outputs[0].shape) // rows
+    for label in given.reshape(-1).tolist():
+        # A class that no sample can have is wrong before and after, and any drop of accuracy would be met.
+        if not (isinstance(label, (int, float)) and 0 <= label < classes and label == int(label)):
+            raise _error(f"labels has {label!r}; it must have whole numbers from 0 up to {classes - 1}")
+    expected = given.reshape(len(runs), rows)
     judges = slice(1, None, 2) if len(runs) > 1 else slice(None)
 
     def quality(model: Model) -> float:
@@ -179,7 +187,7 @@ def compress(
         method: What a search does to layers: "grid" makes their numbers coarser (small files); "blocks" removes blocks of
             numbers (small files, and short runs where sparse kernels are faster).
         block: For "blocks": output and input channels of a block.
-        labels: The right class of each sample: quality is then the top-1 accuracy in percent.
+        labels: The right class of each sample, a whole number from 0 up: quality is then the top-1 accuracy in percent.
         quality: Judges a model, on data of its own; larger is better. Without it and ``labels``: percent of the judging samples
             whose top-1 stays the same.
         scan_samples: So many of the judging samples measure the noise that each layer brings at each level.

@@ -180,6 +180,8 @@ class Trainer:
         if array.dtype.kind in "iub":
             # What does not fit in 32 bits is no class either, and the library says so.
             return np.ascontiguousarray(np.clip(array, -1, 2**31 - 1), dtype=np.int32), True
+        if array.dtype.kind != "f":
+            raise _error(f"labels are whole numbers and targets numbers, not {array.dtype}")
         return np.ascontiguousarray(array, dtype=np.float32), False
 
     def step(self, x: Any, y: Any) -> Metrics:
