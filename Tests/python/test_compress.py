@@ -401,6 +401,8 @@ def test_exactly_one_goal() -> None:
         edgeai.compress(MODEL, DATA, max_drop=1.0, labels=[0], quality=lambda model: 0.0)
     with pytest.raises(edgeai.ArgumentError, match="no method"):
         edgeai.compress(MODEL, DATA, max_drop=1.0, method="magic")  # type: ignore[arg-type]
+    with pytest.raises(edgeai.ArgumentError, match="block is"):
+        edgeai.compress(MODEL, DATA, max_drop=1.0, block=(1, 2, 3))  # type: ignore[arg-type]
 
 
 def test_a_quantized_recipe_runs_in_integers() -> None:

@@ -171,7 +171,7 @@ def _prune(options: argparse.Namespace) -> int:
         model,
         options.amount,
         method=options.method,
-        pattern=pair(options.pattern, ":", "--pattern") if options.pattern else None,
+        pattern=None if options.pattern is None else pair(options.pattern, ":", "--pattern"),
         layers=amounts(options),
         sensitivity=table,
         data=data,

@@ -16,11 +16,11 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array, as_type
-from ._checks import int32, no_file, path_bytes
+from ._checks import int32, no_file, pair, path_bytes
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
 from .quantization import Result
-from .model import Model, load
+from .model import Model, core_of, load
 from .pruning import Progress, _reporting
 from .recipes import METHODS as METHODS, Checkpoint, Step, needs_data, parse_recipe as parse_recipe, step_text
 from .report import Report
@@ -74,10 +74,10 @@ def stage_report(model: Model, stages: Mapping[str, Model], data: Any = None) ->
         stages: The models it became, by name and in order; each with the original's inputs and outputs.
         data: Samples, as for :func:`edgeai.quantize`. Without any the report has no errors.
     """
-    cores = [stage._core for stage in stages.values()]
+    core, cores = core_of(model), [core_of(stage) for stage in stages.values()]
     # The library does not go through the stages without a sample.
     feed = iter([_zeros(model)]) if data is None else _batches(model, data)
-    return Report(_core.stage_report(model._core, cores, list(stages), feed), measured=data is not None)
+    return Report(_core.stage_report(core, cores, list(stages), feed), measured=data is not None)
 
 
 def _zeros(model: Model) -> Arrays:
@@ -161,7 +161,7 @@ def compress(
     target_latency: float | None = None,
     max_drop: float | None = None,
     method: Literal["grid", "blocks"] = "grid",
-    block: tuple[int, int] = (16, 1),
+    block: tuple[int, int] | str = (16, 1),
     labels: Any = None,
     quality: Callable[[Model], float] | None = None,
     scan_samples: int = 8,
@@ -199,6 +199,7 @@ def compress(
     Returns:
         The model and a report whose ``stages`` say what each method left of every layer.
     """
+    core = core_of(model)
     goals = {"recipe": recipe, "target_bytes": target_bytes, "target_latency": target_latency, "max_drop": max_drop}
     given = [name for name, goal in goals.items() if goal is not None]
     if len(given) != 1:
@@ -214,7 +215,7 @@ def compress(
     if recipe is not None:
         for name, is_given in {
             "method": method != "grid",
-            "block": tuple(block) != (16, 1),
+            "block": pair("block", block) != (16, 1),
             "labels": labels is not None,
             "quality": quality is not None,
             "scan_samples": scan_samples != 8,
@@ -231,19 +232,20 @@ def compress(
     judge = quality if labels is None else _top1(labels, model, batches, threads)
     if judge is not None and max_drop is None:
         raise _error("quality is judged for max_drop only")
+    rows, columns = pair("block", block)
     options = {
         "method": 0 if method == "grid" else 1,
         "target_bytes": 0 if target_bytes is None else operator.index(target_bytes),
         "target_nanoseconds": 0 if target_latency is None else max(round(target_latency * 1e9), 1),
         "max_drop": -1.0 if max_drop is None else float(max_drop),
-        "block_rows": int32("block", block[0]),
-        "block_columns": int32("block", block[1]),
+        "block_rows": rows,
+        "block_columns": columns,
         "scan_samples": int32("scan_samples", scan_samples),
         "threads": int32("threads", threads),
     }
-    with _state(checkpoint, _core.compress_state_bytes(model._core, options)) as state, _reporting(progress) as callback:
+    with _state(checkpoint, _core.compress_state_bytes(core, options)) as state, _reporting(progress) as callback:
         compressed, report = _core.compress(
-            model._core,
+            core,
             options,
             iter(batches),
             state,

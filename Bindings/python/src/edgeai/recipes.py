@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ._arrays import as_array
-from ._checks import names, no_file, path_bytes, refusal
+from ._checks import TWO_INTEGERS, names, no_file, path_bytes, refusal, two_integers
 from .channels import prune_channels
 from .errors import EdgeAIError
 from .model import Model, load
@@ -60,11 +60,6 @@ def _number(value: Any) -> Any:
     return int(value) if value.isdigit() else number
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    first, second = value.replace(":", "x").split("x") if isinstance(value, str) else value
-    return _whole(first), _whole(second)
-
-
 def _names(value: Any) -> str | list[str]:
     return value if isinstance(value, str) else names("names", value)
 
@@ -88,7 +83,7 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "SupportsIndex": (_whole, "a whole number"),
     "Literal[1, 2]": (_whole, "a whole number"),
     "float": (_number, "a number"),
-    "tuple[int, int]": (_pair, "two whole numbers, such as 16x1 or 2:4"),
+    "tuple[int, int]": (two_integers, TWO_INTEGERS),
     "str | Sequence[str]": (_names, "a name or a list of names"),
     "Mapping": (_mapping, "a mapping, for which the step is written as a pair of its name and a dict"),
     "Sensitivity": (_sensitivity, "what sensitivity() gave, for which the step is written as a pair of its name and a dict"),
