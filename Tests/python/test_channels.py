@@ -392,6 +392,8 @@ def test_the_result_is_an_ordinary_model(tmp_path):
     assert result.model.to_bytes() == edgeai.prune_channels(model, 0.5).model.to_bytes()
     result.save(tmp_path / "small.edgeai")
     np.testing.assert_array_equal(results(edgeai.load(tmp_path / "small.edgeai"), x)[0], results(result.model, x)[0])
+    result.save(tmp_path / "coded.edgeai", coding="adaptive")
+    assert (tmp_path / "coded.edgeai").read_bytes() == result.model.to_bytes(coding="adaptive")
     assert edgeai.quantize(result.model, x).report.sqnr_db > 20
     again = edgeai.prune_channels(result.model, 0.5)
     assert again.layers[0].after == 4

@@ -29,6 +29,7 @@ def run(*arguments: object, status: int = 0) -> str:
 def files(tmp_path_factory: pytest.TempPathFactory, subset: dict[str, np.ndarray]) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     np.save(folder / "x.npy", subset["images"][:3])
+    np.save(folder / "wrong.npy", np.full(3, 77))
     np.savez(folder / "both.npz", calibration=subset["calibration"][:32], x=subset["images"][:3])
     run("quantize", CLASSIFIER, "-d", folder / "both.npz:calibration", "-o", folder / "net.edgeai", "--report", folder / "report.json")
     return folder
@@ -223,6 +224,12 @@ def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
         (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--target-ms", "inf"), "target_latency"),
         (("compress", CLASSIFIER, "-d", tmp_path / "unread", "-o", tmp_path / "a.onnx", "--max-drop", 1), "ONNX file has no coding"),
         (("compress", CLASSIFIER, "-d", tmp_path / "unread", "-o", tmp_path / "none/a.edgeai", "--max-drop", 1), "no folder"),
+        (("compress", CLASSIFIER, "-d", tmp_path / "unread", "-o", output, "--max-drop", 1, "--checkpoint", tmp_path / "none/x"), "no folder"),
+        (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--recipe", "share", "--block", "4x1"), "block is of a search"),
+        (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--recipe", "share", "--threads", "-7"), "threads is -7"),
+        (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--recipe", "share", "--strict"), "arguments: --strict"),
+        (("prune", CLASSIFIER, "-o", output, "-n", 5), "--samples needs --data"),
+        (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--max-drop", 1, "--labels", files / "wrong.npy"), "labels has 77"),
         (("info", CLASSIFIER, "--shape", f"image={10**23},1,28,28"), "does not fit in 64 bits"),
         (("profile", CLASSIFIER, "--runs", -5), "runs is -5"),
         (("bench", CLASSIFIER, "--batch", -1), "--batch is -1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -62,6 +63,50 @@ def test_a_recipe_is_its_methods_one_after_another() -> None:
     result = edgeai.compress(MODEL, DATA, recipe="prune:amount=0.5,first=true share:bits=3")
     step = edgeai.prune(MODEL, 0.5, first=True, data=DATA).model
     assert result.model.to_bytes() == edgeai.share(step, 3, data=DATA).model.to_bytes()
+
+
+def test_a_recipe_takes_threads_and_nothing_of_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+
+    def step(model: edgeai.Model, threads: int = 1) -> edgeai.Result:
+        used.append(threads)
+        return edgeai.prune(model, threads=threads)
+
+    monkeypatch.setitem(METHODS, "step", step)
+    edgeai.compress(MODEL, DATA, recipe="step step:threads=3 prune_channels", threads=2)
+    assert used == [2, 3]
+    for name, value in (
+        ("method", "nope"), ("block", (4, 1)), ("labels", [99]), ("quality", 3), ("scan_samples", -5), ("threads", -7)
+    ):  # fmt: skip
+        with pytest.raises(edgeai.ArgumentError, match=f"^{name} is"):
+            edgeai.compress(MODEL, DATA, recipe="step", **{name: value})  # type: ignore[arg-type]
+
+
+def test_a_recipe_can_do_without_data() -> None:
+    result = edgeai.compress(MODEL, None, recipe="prune:amount=0.5 share:bits=3 prune_channels:fraction=0.1")
+    steps = edgeai.share(edgeai.prune(MODEL, 0.5).model, 3).model
+    assert result.model.to_bytes() == edgeai.prune_channels(steps, 0.1).model.to_bytes()
+    report, known = result.report, edgeai.stage_report(MODEL, {"s": steps}, DATA)
+    assert report.samples == 0 and np.isnan([report.sqnr_db, report.cosine]).all()
+    assert report.stages[2].file_bytes == known.stages[1].file_bytes
+    assert [layer.kept for layer in report.stages[2].layers] == [layer.kept for layer in known.stages[1].layers]
+    assert {layer.sqnr_db for stage in report.stages for layer in stage.layers} == {None}
+    assert {(layer.sqnr_db, layer.cosine) for layer in report.layers} == {(None, None)} and report.worst() == ()
+    told, alone = report.to_dict(), edgeai.prune(MODEL).report.to_dict()
+    assert [told[key] for key in ("samples", "outputs", "worst_first")] == [alone[key] for key in ("samples", "outputs", "worst_first")]
+    errors = [key for key in alone["layers"][0] if key not in ("bytes_after", "kept", "op", "shape")]
+    assert [told["layers"][0][key] for key in errors] == [alone["layers"][0][key] for key in errors]
+
+
+@pytest.mark.parametrize("step", ["quantize", "quantize_weights:goal=noise", "prune_channels:criterion=activation"])
+def test_a_step_that_needs_data_is_named_before_the_work(step: str) -> None:
+    def begun(stage: str, done: int, total: int) -> None:
+        raise AssertionError(stage)
+
+    with pytest.raises(edgeai.ArgumentError, match=f"^{step} needs data"):
+        edgeai.compress(MODEL, None, recipe=f"prune {step}", progress=begun)
+    with pytest.raises(edgeai.ArgumentError, match="a search needs data"):
+        edgeai.compress(MODEL, None, target_bytes=WHOLE // 3)
 
 
 def test_the_report_says_what_each_stage_left() -> None:
@@ -143,6 +188,15 @@ def test_labels_judge_by_accuracy() -> None:
     assert result.report.stages[1].file_bytes < WHOLE / 2
     with pytest.raises(edgeai.ArgumentError, match="labels"):
         edgeai.compress(MODEL, DATA, max_drop=0.0, labels=labels[:-1])
+    assert edgeai.compress(MODEL, DATA, max_drop=0.0, labels=np.float64(labels)).model.to_bytes() == result.model.to_bytes()
+
+
+@pytest.mark.parametrize("wrong", [10, -1, 2.5, float("nan"), float("inf"), "a", None, 10**30])
+def test_labels_that_are_no_classes(wrong: Any) -> None:
+    with pytest.raises(edgeai.ArgumentError, match=f"labels has {re.escape(repr(wrong))}; .* up to 9"):
+        edgeai.compress(MODEL, DATA, max_drop=1.0, labels=[wrong] * len(DATA))
+    with pytest.raises(edgeai.ArgumentError, match="labels are rows of different lengths"):
+        edgeai.compress(MODEL, DATA, max_drop=1.0, labels=[[0], [1, 2]])
 
 
 def test_searches_are_reproducible_and_threads_change_nothing() -> None:
@@ -198,6 +252,64 @@ def test_a_recipe_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, monkeypat
     fail.__signature__ = __import__("inspect").signature(METHODS["prune"])  # type: ignore[attr-defined]
     monkeypatch.setitem(METHODS, "prune", fail)
     assert edgeai.compress(MODEL, DATA, recipe=recipe, checkpoint=tmp_path).model.to_bytes() == whole
+
+
+def test_a_checkpoint_that_cannot_be_is_told_before_the_work(tmp_path: pathlib.Path) -> None:
+    def begun(stage: str, done: int, total: int) -> None:
+        raise AssertionError(stage)
+
+    (tmp_path / "file").write_bytes(b"mine")
+    for goal, path, message in (
+        ({"target_bytes": WHOLE // 3}, tmp_path / "none" / "state", "none/state"),
+        ({"target_bytes": WHOLE // 3}, tmp_path, "a file; .* is none"),
+        ({"target_bytes": WHOLE // 3}, "x\0y", "zero byte"),
+        ({"recipe": "share"}, tmp_path / "file", "/file': File exists"),
+        ({"recipe": "share"}, tmp_path / "file" / "folder", "file/folder"),
+    ):
+        with pytest.raises(edgeai.EdgeAIError, match=message):
+            edgeai.compress(MODEL, DATA, checkpoint=path, progress=begun, **goal)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_checkpoint_that_cannot_be_written_any_more_costs_no_result(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(folder / "state")
+
+    def remove(stage: str, done: int, total: int) -> None:
+        if folder.exists():
+            (folder / "state").unlink()
+            folder.rmdir()
+
+    with pytest.warns(RuntimeWarning, match="/link': No such file or directory; what the search measured is not kept"):
+        result = edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=link, progress=remove)
+    assert len(result.model.to_bytes(coding="adaptive")) <= WHOLE // 3
+    assert link.is_symlink()
+
+
+def test_a_state_is_written_whole_or_not_at_all(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "state"
+    edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    whole = state.read_bytes()
+
+    def full(file: pathlib.Path, contents: bytes) -> int:
+        with file.open("wb") as stream:
+            stream.write(contents[:9])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    with pytest.raises(edgeai.FileError, match="/state': No space left"):
+        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    assert state.read_bytes() == whole and list(tmp_path.iterdir()) == [state]
+
+
+def test_a_damaged_stage_is_named(tmp_path: pathlib.Path) -> None:
+    edgeai.compress(MODEL, DATA, recipe="share", checkpoint=tmp_path)
+    (stage,) = tmp_path.iterdir()
+    stage.write_bytes(stage.read_bytes()[:1000])
+    with pytest.raises(edgeai.ModelError, match=f"{stage.name}: the file has 1000 of its"):
+        edgeai.compress(MODEL, DATA, recipe="share", checkpoint=tmp_path)
 
 
 def test_a_recipe_goes_on_only_with_just_the_same_options(tmp_path: pathlib.Path) -> None:
@@ -289,6 +401,8 @@ def test_exactly_one_goal() -> None:
         edgeai.compress(MODEL, DATA, max_drop=1.0, labels=[0], quality=lambda model: 0.0)
     with pytest.raises(edgeai.ArgumentError, match="no method"):
         edgeai.compress(MODEL, DATA, max_drop=1.0, method="magic")  # type: ignore[arg-type]
+    with pytest.raises(edgeai.ArgumentError, match="block is"):
+        edgeai.compress(MODEL, DATA, max_drop=1.0, block=(1, 2, 3))  # type: ignore[arg-type]
 
 
 def test_a_quantized_recipe_runs_in_integers() -> None:
@@ -309,6 +423,9 @@ def test_the_command_line_compresses(tmp_path: pathlib.Path, capsys: pytest.Capt
     assert "the file" in capsys.readouterr().out
     assert main(["compress", str(model), "-d", str(data), "-o", str(output), "--recipe", "share:bits=2"]) == 0
     assert "share:bits=2" in capsys.readouterr().out
+    assert main(["compress", str(model), "-o", str(output), "--recipe", "binarize"]) == 0
+    assert edgeai.load(output).to_bytes() == edgeai.binarize(edgeai.load(model)).model.to_bytes()
+    assert "dB;" not in capsys.readouterr().out
 
 
 def test_the_front_leaves_out_what_is_beaten() -> None:

@@ -142,6 +142,46 @@ def test_wrong_arguments(settings: dict[str, Any], classifier: edgeai.Model) -> 
         edgeai.prune(classifier, **settings)
 
 
+def test_options_that_would_be_dropped_or_rounded_are_refused(classifier: edgeai.Model) -> None:
+    layer = next(iter(weights(classifier)))
+    for settings, message in (
+        ({"block": (1, 2, 3)}, r"block is \(1, 2, 3\); it must be two whole numbers"),
+        ({"block": (1.5, 2)}, "block is"),
+        ({"pattern": ()}, r"pattern is \(\)"),
+        ({"pattern": "2:"}, "pattern is '2:'; it must be two whole numbers, such as 16x1 or 2:4"),
+        ({"pattern": (2, 4), "amount": 0.9}, "amount has no effect with a pattern"),
+        ({"pattern": (2, 4), "method": "global"}, "method has no effect with a pattern"),
+        ({"pattern": (2, 4), "layers": {layer: 0.9}}, "layers has no effect with a pattern"),
+    ):
+        with pytest.raises(edgeai.ArgumentError, match=message):
+            edgeai.prune(classifier, **settings)  # type: ignore[arg-type]
+    with pytest.raises(edgeai.ArgumentError, match="block is '4'"):
+        edgeai.sensitivity(classifier, np.zeros((1, 1, 28, 28), np.float32), block="4")
+    with pytest.raises(edgeai.ArgumentError, match="amount is 2.9; a rank is a whole number"):
+        edgeai.factorize(classifier, 2.9, rank="count")
+    with pytest.raises(edgeai.ArgumentError, match=rf"layers\['{layer}'\] is 2.9; a rank"):
+        edgeai.factorize(classifier, 2, rank="count", layers={layer: 2.9})
+    left = edgeai.prune(classifier, pattern="2:4", block="1x1", layers={layer: 0}).model
+    assert np.array_equal(weights(left)[layer], weights(classifier)[layer])
+    assert left.to_bytes() == edgeai.prune(classifier, pattern=(2, 4), layers={layer: 0}).model.to_bytes()
+
+
+def test_a_result_in_the_place_of_its_model_is_told(classifier: edgeai.Model, samples: np.ndarray) -> None:
+    x = samples[:1]
+    for result in (edgeai.prune(classifier), edgeai.prune_channels(classifier)):
+        for use in (
+            edgeai.prune, edgeai.factorize, edgeai.share, edgeai.binarize, edgeai.quantize_weights, edgeai.prune_channels, edgeai.load,
+            edgeai.Session, edgeai.Session.memory_required, edgeai.train.Trainer, lambda m: edgeai.quantize(m, x, ignore_types="conv"),
+            lambda m: edgeai.sensitivity(m, x), lambda m: edgeai.compare(m, classifier, x), lambda m: edgeai.compare(classifier, m, x),
+            lambda m: edgeai.compress(m, x, recipe="share"), lambda m: edgeai.stage_report(classifier, {"s": m}, x),
+            lambda m: edgeai.stage_report(m, {"s": classifier}), lambda m: edgeai.train.Trainer(classifier, teacher=m),
+        ):  # fmt: skip
+            with pytest.raises(edgeai.ArgumentError, match=f"^a {type(result).__name__} is given, not a Model; its .model is one"):
+                use(result)  # type: ignore[arg-type]
+    with pytest.raises(edgeai.ArgumentError, match="a str is given, not a Model$"):
+        edgeai.prune(str(CLASSIFIER))  # type: ignore[arg-type]
+
+
 def test_shapes_of_data_are_checked(classifier: edgeai.Model) -> None:
     with pytest.raises(edgeai.ShapeError):
         edgeai.prune(classifier, data=np.zeros((2, 1, 28, 27), np.float32))
@@ -291,7 +331,7 @@ def test_command_line(tmp_path: Path, samples: np.ndarray, capsys: pytest.Captur
     assert main(["factorize", str(CLASSIFIER), "-o", output, "-a", "0.3", "--report", str(tmp_path / "r.json")]) == 0
     assert '"kept"' in (tmp_path / "r.json").read_text()
     assert edgeai.load(output).parameters < edgeai.load(CLASSIFIER).parameters
-    for wrong in (["--block", "4"], ["--layer", "x"], ["--scan", "0.5"]):
+    for wrong in (["--block", "4"], ["--pattern", ""], ["--layer", "x"], ["--scan", "0.5"]):
         capsys.readouterr()
         assert main(["prune", str(CLASSIFIER), "-o", output, *wrong]) == 2
         assert wrong[0] in capsys.readouterr().err

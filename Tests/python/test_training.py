@@ -141,6 +141,10 @@ def test_labels_are_targets() -> None:
     for dtype in (np.int64, np.uint8, np.int16):
         assert by_labels.step(x, labels.astype(dtype)) == by_targets.step(x, np.eye(3)[labels])
     assert by_labels.to_bytes() == by_targets.to_bytes()
+    for y, message in (([3] * 32, "label 0 is 3; there are 3 classes"), (["a"] * 32, "labels are whole numbers and targets numbers, not <U1")):
+        for use in (by_labels.step, by_labels.evaluate):
+            with pytest.raises(edgeai.ArgumentError, match=message):
+                use(x, y)
 
 
 def test_mean_squared_error() -> None:

@@ -87,8 +87,9 @@ def parser() -> Parser:
     whole.add_argument("--version", action="version", version=build_info())
     commands = whole.add_subparsers(required=True, dest="command", metavar="COMMAND")
 
-    working = Parser(add_help=False)
-    working.add_argument("--threads", type=_whole, default=1, help="working threads (default 1)")
+    threaded = Parser(add_help=False)
+    threaded.add_argument("--threads", type=_whole, default=1, help="working threads (default 1)")
+    working = Parser(add_help=False, parents=[threaded])
     working.add_argument("--strict", action="store_true", help="refuse operators that would run on a reference kernel, or in float in a quantized model")
     running = Parser(add_help=False, parents=[working])
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
@@ -119,11 +120,13 @@ def parser() -> Parser:
     sub.add_argument("inputs", nargs="+", metavar="FILE", help=".npy, or .npz:KEY; NAME=FILE for a named input")
     sub.add_argument("-o", "--output", help="file for the outputs, in the form of .npz (default: print them); bfloat16 as uint16")
 
-    sampled = Parser(add_help=False)
-    sampled.add_argument("-d", "--data", nargs="+", required=True, metavar="FILE", help="typical samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
-    sampled.add_argument("-n", "--samples", type=_whole, help="use the first so many samples")
+    def sampled(required: bool) -> Parser:
+        options = Parser(add_help=False)
+        options.add_argument("-d", "--data", nargs="+", required=required, metavar="FILE", help="typical samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
+        options.add_argument("-n", "--samples", type=_whole, help="use the first so many samples")
+        return options
 
-    sub = command("quantize", "Make an int8 model.", (working, sampled))
+    sub = command("quantize", "Make an int8 model.", (working, sampled(required=True)))
     sub.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
     sub.add_argument(
         "--calibrator", default="min-max", choices=["min-max", "moving-average", "percentile", "entropy", "mse"]
@@ -133,11 +136,8 @@ def parser() -> Parser:
     sub.add_argument("--ignore-type", action="append", default=[], metavar="TYPE", help="leave operators of this type in float")
     sub.add_argument("--report", metavar="FILE", help="write the report as JSON")
 
-    fewer = Parser(add_help=False)
-    fewer.add_argument("--threads", type=_whole, default=1, help="working threads (default 1)")
-    fewer.add_argument("-d", "--data", nargs="+", metavar="FILE", help="typical inputs: .npy, or .npz:KEY; NAME=FILE for each input of several")
+    fewer = Parser(add_help=False, parents=[threaded, sampled(required=False)])
     fewer.add_argument("-o", "--output", required=True, help=".edgeai or .onnx file to write")
-    fewer.add_argument("-n", "--samples", type=_whole, help="use the first so many samples")
     fewer.add_argument("--name", action="append", default=[], metavar="LAYER", help="only this layer; may end in *")
     fewer.add_argument("--layer", action="append", default=[], metavar="NAME=AMOUNT", help="an amount of its own; 0 leaves the layer as it is")
     fewer.add_argument("--report", metavar="FILE", help="write the report as JSON")
@@ -159,11 +159,11 @@ def parser() -> Parser:
     sub.add_argument("--rank", default="error", choices=["error", "energy", "count"], help="what the amount is")
     sub.add_argument("--channels", action="store_true", help="factorize k x k kernels into k x k and 1 x 1, not k x 1 and 1 x k")
 
-    sub = command("compress", "Make a model small, by a recipe or as far as a budget asks.", (working, sampled))
+    sub = command("compress", "Make a model small, by a recipe or as far as a budget asks.", (threaded, sampled(required=False)))
     sub.add_argument("-o", "--output", required=True, help=".edgeai file to write")
     sub.add_argument("--coding", default="adaptive", choices=["none", "huffman", "adaptive"], help="of the file's constants (default adaptive)")
     goal = sub.add_mutually_exclusive_group(required=True)
-    goal.add_argument("--recipe", metavar="STEPS", help="methods one after another, such as 'prune:amount=0.8,block=16x1 share:bits=5'")
+    goal.add_argument("--recipe", metavar="STEPS", help="methods one after another, such as 'prune:amount=0.8,block=16x1 share:bits=5'; most need no --data")
     goal.add_argument("--target-bytes", type=_whole, metavar="N", help="the coded file has at most N bytes")
     goal.add_argument("--target-ms", type=_real, metavar="MS", help="a run of one sample takes at most so long")
     goal.add_argument("--max-drop", type=_real, metavar="POINTS", help="at most so many points of top-1 are lost")

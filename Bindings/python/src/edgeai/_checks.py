@@ -5,14 +5,19 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
-from .errors import ArgumentError
+from .errors import ArgumentError, FileError
 
 
 def refusal(message: str, tensor: str = "") -> ArgumentError:
     """An error that says what is wrong with an argument, or with a tensor that was given."""
     return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=tensor)
+
+
+def no_file(path: str | os.PathLike[str], error: OSError) -> FileError:
+    """An error that says which file or folder could not be read or written, and why."""
+    return FileError(500, "EDGEAI_ERROR_IO", f"cannot read or write {os.fspath(path)!r}: {error.strerror or error}")
 
 
 def int32(name: str, value: SupportsIndex, least: int | None = None) -> int:
@@ -23,6 +28,25 @@ def int32(name: str, value: SupportsIndex, least: int | None = None) -> int:
     if least is not None and number < least:
         raise refusal(f"{name} is {number}; it must be at least {least}")
     return number
+
+
+def two_integers(value: Any) -> tuple[int, int]:
+    """Two whole numbers, from a pair or from text such as 16x1 or 2:4. TypeError or ValueError for anything else."""
+    first, second = map(int, value.replace(":", "x").split("x")) if isinstance(value, str) else map(operator.index, value)
+    return first, second
+
+
+#: What :func:`two_integers` takes.
+TWO_INTEGERS = "two whole numbers, such as 16x1 or 2:4"
+
+
+def pair(name: str, value: tuple[int, int] | str) -> tuple[int, int]:
+    """The two integers of an option, each of which must fit in 32 bits."""
+    try:
+        first, second = two_integers(value)
+    except (TypeError, ValueError):
+        raise refusal(f"{name} is {value!r}; it must be {TWO_INTEGERS}") from None
+    return int32(name, first), int32(name, second)
 
 
 def names(option: str, value: str | Sequence[str]) -> list[str]:

@@ -57,6 +57,8 @@ def read_samples(model: Model, files: Sequence[str] | None, count: int | None) -
     if count is not None:
         int32("--samples", count, least=1)
     if not files:
+        if count is not None:
+            raise ValueError("--samples needs --data")
         return None
     feed = read_inputs(model, files)
     missing = [t.name for t in model.inputs if t.name not in feed]

@@ -10,7 +10,7 @@ from . import _core
 from ._checks import amounts, int32, refusal
 from ._samples import batches
 from ._text import count_text, html_table, text_table
-from .model import Model
+from .model import Model, core_of
 
 if TYPE_CHECKING:
     import os
@@ -63,9 +63,9 @@ class ChannelResult:
         before = sum(layer.before for layer in self.layers)
         return 1 - sum(layer.after for layer in self.layers) / before if before else 0.0
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model; see :meth:`Model.save`."""
-        self.model.save(path)
+    def save(self, path: str | os.PathLike[str], *, coding: str = "none") -> None:
+        """Writes the model; ``coding`` as in :meth:`Model.save`."""
+        self.model.save(path, coding=coding)
 
     _HEADER = ("layer", "channels", "kept", "fixed", "reason")
 
@@ -138,7 +138,7 @@ def prune_channels(
         if any(number < 0 for number in numbers):
             raise refusal(f"{name}: a number is negative")
     core, rows = _core.prune_channels(
-        model._core,
+        core_of(model),
         _CRITERIA[criterion],
         fraction,
         scope == "global",

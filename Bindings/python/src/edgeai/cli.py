@@ -171,7 +171,7 @@ def _prune(options: argparse.Namespace) -> int:
         model,
         options.amount,
         method=options.method,
-        pattern=pair(options.pattern, ":", "--pattern") if options.pattern else None,
+        pattern=None if options.pattern is None else pair(options.pattern, ":", "--pattern"),
         layers=amounts(options),
         sensitivity=table,
         data=data,
@@ -199,6 +199,8 @@ def _factorize(options: argparse.Namespace) -> int:
 
 
 def _compress(options: argparse.Namespace) -> int:
+    if options.checkpoint and options.recipe is None:
+        check_folder(options.checkpoint)
     model = _load_to_save(options)
     result = compress(
         model,
@@ -219,7 +221,8 @@ def _compress(options: argparse.Namespace) -> int:
         pathlib.Path(options.report).write_text(result.report.to_json() + "\n")
     print(result.report.stage_table())
     size = pathlib.Path(options.output).stat().st_size
-    print(f"output {result.report.sqnr_db:.1f} dB; wrote {options.output}: {bytes_text(size)}")
+    measured = f"output {result.report.sqnr_db:.1f} dB; " if result.report.samples else ""
+    print(f"{measured}wrote {options.output}: {bytes_text(size)}")
     return 0
 
 

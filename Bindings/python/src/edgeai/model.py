@@ -13,7 +13,7 @@ import numpy as np
 from . import _core
 from ._checks import path_bytes, refusal
 from ._text import bytes_text, count_text, html_table, shape_text, text_table
-from .errors import DTypeError
+from .errors import ArgumentError, DTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,6 +118,24 @@ class CheckResult:
 
     def __bool__(self) -> bool:
         return self.ok
+
+
+def _wants_model(value: object) -> ArgumentError:
+    """The error for something else in the place of a model: most often the result that holds one."""
+    held = getattr(value, "__dict__", {}).get("model")
+    hint = "; its .model is one" if isinstance(held, Model) else ""
+    return refusal(f"a {type(value).__name__} is given, not a Model{hint}")
+
+
+def core_of(model: object) -> _core.Model:
+    """A model for the extension.
+
+    Raises:
+        ArgumentError: It is none; the message says what it is.
+    """
+    if not isinstance(model, Model):
+        raise _wants_model(model)
+    return model._core
 
 
 def _tensor(fields: dict[str, Any]) -> Tensor:
@@ -313,6 +331,8 @@ def _open(
     values: Mapping[str, Any] | None = None,
     on_demand: bool = False,
 ) -> Model:
+    if isinstance(getattr(source, "__dict__", {}).get("model"), Model):
+        raise _wants_model(source)
     bounds = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
     for field in fields(bounds):
         limit = operator.index(getattr(bounds, field.name))

@@ -8,25 +8,32 @@ import math
 import operator
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from . import _core
-from ._checks import int32
+from ._arrays import as_array, as_type
+from ._checks import int32, no_file, pair, path_bytes
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
 from .quantization import Result
-from .model import Model, load
+from .model import Model, core_of, load
 from .pruning import Progress, _reporting
-from .recipes import METHODS as METHODS, Checkpoint, Step, parse_recipe as parse_recipe, step_text
+from .recipes import METHODS as METHODS, Checkpoint, Step, needs_data, parse_recipe as parse_recipe, step_text
 from .report import Report
 from .session import Session
 
 
-def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], checkpoint: Any, progress: Progress) -> Result:
+def _follow(
+    model: Model, recipe: str | Sequence[Step], batches: list[Arrays] | None, threads: int, checkpoint: Any, progress: Progress
+) -> Result:
     steps = parse_recipe(recipe)
+    for name, options in steps:
+        if batches is None and needs_data(name, options):
+            raise _error(f"{step_text(name, options)} needs data")
     kept = Checkpoint(checkpoint, model, batches)
     models: list[Model] = []
     names: list[str] = []
@@ -40,6 +47,8 @@ def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], chec
             arguments["data"] = batches
         if "progress" in parameters:
             arguments["progress"] = progress
+        if "threads" in parameters:
+            arguments.setdefault("threads", threads)
         source = current
 
         def make(method: Callable[..., Any] = method, source: Model = source, arguments: dict[str, Any] = arguments) -> Model:
@@ -57,25 +66,41 @@ def _unique(names: Sequence[str]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name} ({names[: i + 1].count(name)})" for i, name in enumerate(names)]
 
 
-def stage_report(model: Model, stages: Mapping[str, Model], data: Any) -> Report:
+def stage_report(model: Model, stages: Mapping[str, Model], data: Any = None) -> Report:
     """What stages of compression left of every layer: weights kept, bits, coded bytes, time, and error on ``data``.
 
     Args:
         model: The original.
         stages: The models it became, by name and in order; each with the original's inputs and outputs.
-        data: Samples, as for :func:`edgeai.quantize`.
+        data: Samples, as for :func:`edgeai.quantize`. Without any the report has no errors.
     """
-    return Report(_core.stage_report(model._core, [m._core for m in stages.values()], list(stages), _batches(model, data)))
+    core, cores = core_of(model), [core_of(stage) for stage in stages.values()]
+    # The library does not go through the stages without a sample.
+    feed = iter([_zeros(model)]) if data is None else _batches(model, data)
+    return Report(_core.stage_report(core, cores, list(stages), feed), measured=data is not None)
+
+
+def _zeros(model: Model) -> Arrays:
+    """Inputs of one run, all zero."""
+    return tuple(as_type(np.zeros([1 if dim is None else dim for dim in t.shape], np.float32), t.dtype) for t in model.inputs)
 
 
 def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) -> Callable[[Model], float]:
     """Percent of the judging samples whose label is the greatest element of the first output: those of every second run."""
     rows = samples_of_a_run(model.inputs)
     runs = [piece for batch in batches for piece in pieces(model.inputs, batch)]
-    classes = np.asarray(labels)
-    if classes.size != rows * len(runs):
-        raise _error(f"there are {classes.size} labels for {rows * len(runs)} samples")
-    expected = classes.reshape(len(runs), rows)
+    try:
+        given = np.asarray(as_array(labels))
+    except ValueError:
+        raise _error("labels are rows of different lengths; give one whole number for each sample") from None
+    if given.size != rows * len(runs):
+        raise _error(f"there are {given.size} labels for {rows * len(runs)} samples")
+    classes = math.prod(dim or 1 for dim in model.outputs[0].shape) // rows
+    for label in given.reshape(-1).tolist():
+        # A class that no sample can have is wrong before and after, and any drop of accuracy would be met.
+        if not (isinstance(label, (int, float)) and 0 <= label < classes and label == int(label)):
+            raise _error(f"labels has {label!r}; it must have whole numbers from 0 up to {classes - 1}")
+    expected = given.reshape(len(runs), rows)
     judges = slice(1, None, 2) if len(runs) > 1 else slice(None)
 
     def quality(model: Model) -> float:
@@ -86,20 +111,45 @@ def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) ->
     return quality
 
 
+def _write(file: pathlib.Path, contents: bytearray) -> None:
+    """Writes a file whole or not at all, so that the work of earlier calls outlives a full disk."""
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        partial.write_bytes(contents)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _state(path: str | os.PathLike[str] | None, size: int) -> Iterator[bytearray]:
     """Memory of a search, read from a file and written back to it, also when the search ends early."""
     state = bytearray(size)
-    if path is not None and pathlib.Path(path).exists():
-        found = pathlib.Path(path).read_bytes()
-        if len(found) != size:
-            raise _error(f"{path} is the state of another search")
-        state[:] = found
+    if path is None:
+        yield state
+        return
+    try:
+        # A link stays one: what it leads to is replaced.
+        file = pathlib.Path(os.fsdecode(path_bytes(path))).resolve()
+        if file.exists():
+            if not file.is_file():
+                raise _error(f"the checkpoint of a search is a file; {path} is none")
+            found = file.read_bytes()
+            if len(found) != size:
+                raise _error(f"{path} is the state of another search")
+            state[:] = found
+        # Before the work: it shows whether there is a place for what the work gives.
+        _write(file, state)
+    except OSError as error:
+        raise no_file(path, error) from error
     try:
         yield state
     finally:
-        if path is not None:
-            pathlib.Path(path).write_bytes(state)
+        try:
+            _write(file, state)
+        except OSError as error:
+            # A result must not be lost for want of what would only make it again sooner.
+            warnings.warn(f"{no_file(path, error)}; what the search measured is not kept", RuntimeWarning, stacklevel=4)
 
 
 def compress(
@@ -111,7 +161,7 @@ def compress(
     target_latency: float | None = None,
     max_drop: float | None = None,
     method: Literal["grid", "blocks"] = "grid",
-    block: tuple[int, int] = (16, 1),
+    block: tuple[int, int] | str = (16, 1),
     labels: Any = None,
     quality: Callable[[Model], float] | None = None,
     scan_samples: int = 8,
@@ -121,12 +171,14 @@ def compress(
 ) -> Result:
     """Compresses a model by a recipe, or as far as a budget asks.
 
-    Exactly one of ``recipe``, ``target_bytes``, ``target_latency`` and ``max_drop`` must be given.
+    Exactly one of ``recipe``, ``target_bytes``, ``target_latency`` and ``max_drop`` must be given. ``method``, ``block``, ``labels``,
+    ``quality`` and ``scan_samples`` are of searches, and refused with a recipe.
 
     Args:
         model: A float model.
         data: Samples, as for :func:`edgeai.quantize`. A search fits weights to every second one, from the first on, and measures
-            and judges on the others: fitted weights look better on the samples they were fitted to.
+            and judges on the others: fitted weights look better on the samples they were fitted to. None for a recipe whose steps
+            can do without; its report then has no errors.
         recipe: Methods one after another: ``"prune:amount=0.8,block=16x1 share:bits=5"``, or pairs of a name and options.
             Names are those of the functions: :data:`METHODS`.
         target_bytes: The coded file (``save(path, coding="adaptive")``) has at most so many bytes, with the least error.
@@ -135,11 +187,11 @@ def compress(
         method: What a search does to layers: "grid" makes their numbers coarser (small files); "blocks" removes blocks of
             numbers (small files, and short runs where sparse kernels are faster).
         block: For "blocks": output and input channels of a block.
-        labels: The right class of each sample: quality is then the top-1 accuracy in percent.
+        labels: The right class of each sample, a whole number from 0 up: quality is then the top-1 accuracy in percent.
         quality: Judges a model, on data of its own; larger is better. Without it and ``labels``: percent of the judging samples
             whose top-1 stays the same.
         scan_samples: So many of the judging samples measure the noise that each layer brings at each level.
-        threads: For running models.
+        threads: For running models; a recipe's steps may have their own.
         checkpoint: A search keeps what it measured in this file, a recipe the models of its stages in this folder: the same call
             goes on from there after Ctrl-C.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.
@@ -147,6 +199,7 @@ def compress(
     Returns:
         The model and a report whose ``stages`` say what each method left of every layer.
     """
+    core = core_of(model)
     goals = {"recipe": recipe, "target_bytes": target_bytes, "target_latency": target_latency, "max_drop": max_drop}
     given = [name for name, goal in goals.items() if goal is not None]
     if len(given) != 1:
@@ -158,9 +211,20 @@ def compress(
         raise _error(f"target_latency is {target_latency} s; it must be above 0 and less than {2**64 / 1e9:.3g}")
     if max_drop is not None and not 0 <= max_drop < math.inf:
         raise _error(f"max_drop is {max_drop}; it must be at least 0 and finite")
-    batches = list(_batches(model, data))
+    batches = None if data is None else list(_batches(model, data))
     if recipe is not None:
-        return _follow(model, recipe, batches, checkpoint, progress)
+        for name, is_given in {
+            "method": method != "grid",
+            "block": pair("block", block) != (16, 1),
+            "labels": labels is not None,
+            "quality": quality is not None,
+            "scan_samples": scan_samples != 8,
+        }.items():
+            if is_given:
+                raise _error(f"{name} is of a search; with a recipe it has no effect. Options of its steps are written in the recipe")
+        return _follow(model, recipe, batches, int32("threads", threads, least=1), checkpoint, progress)
+    if batches is None:
+        raise _error("a search needs data")
     if method not in ("grid", "blocks"):
         raise _error(f"there is no method {method!r}; there are 'grid' and 'blocks'")
     if labels is not None and quality is not None:
@@ -168,19 +232,20 @@ def compress(
     judge = quality if labels is None else _top1(labels, model, batches, threads)
     if judge is not None and max_drop is None:
         raise _error("quality is judged for max_drop only")
+    rows, columns = pair("block", block)
     options = {
         "method": 0 if method == "grid" else 1,
         "target_bytes": 0 if target_bytes is None else operator.index(target_bytes),
         "target_nanoseconds": 0 if target_latency is None else max(round(target_latency * 1e9), 1),
         "max_drop": -1.0 if max_drop is None else float(max_drop),
-        "block_rows": int32("block", block[0]),
-        "block_columns": int32("block", block[1]),
+        "block_rows": rows,
+        "block_columns": columns,
         "scan_samples": int32("scan_samples", scan_samples),
         "threads": int32("threads", threads),
     }
-    with _state(checkpoint, _core.compress_state_bytes(model._core, options)) as state, _reporting(progress) as callback:
+    with _state(checkpoint, _core.compress_state_bytes(core, options)) as state, _reporting(progress) as callback:
         compressed, report = _core.compress(
-            model._core,
+            core,
             options,
             iter(batches),
             state,

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import _core
-from ._checks import amounts, int32, names as _names, refusal
+from ._checks import amounts, int32, names as _names, pair, refusal
 from ._samples import batches
 from ._text import html_table, text_table
 from .quantization import Result
-from .model import Model
+from .model import Model, core_of
 from .report import Report
 
 PruneMethod = Literal["layerwise", "global", "threshold"]
@@ -128,8 +128,8 @@ def prune(
     amount: float = 0.5,
     *,
     method: PruneMethod = "layerwise",
-    pattern: tuple[int, int] | None = None,
-    block: tuple[int, int] = (1, 1),
+    pattern: tuple[int, int] | str | None = None,
+    block: tuple[int, int] | str = (1, 1),
     norm: Literal[1, 2] = 2,
     names: str | Sequence[str] = (),
     layers: Mapping[str, float] | None = None,
@@ -153,8 +153,9 @@ def prune(
         amount: The share of weights to remove, or with ``"threshold"`` a number of standard deviations.
         method: ``"layerwise"`` removes the share of each layer, ``"global"`` of all layers together (scores are divided by
             their mean in the layer), ``"threshold"`` what is below so many standard deviations of its layer.
-        pattern: ``(2, 4)`` keeps 2 of each 4 neighbouring input channels; in place of a share.
-        block: Weights go in blocks of so many output channels and input channels, inside one tap of the kernel.
+        pattern: ``(2, 4)`` or ``"2:4"`` keeps 2 of each 4 neighbouring input channels. It takes the place of ``amount`` and ``method``,
+            which are refused with it; of ``layers`` only 0 is left.
+        block: Weights go in blocks of so many output channels and input channels, inside one tap of the kernel: ``(16, 1)``, ``"16x1"``.
         norm: A block's score: the mean of ``|w|`` (1) or of ``w**2`` (2).
         names: The layers to prune; a name may end in ``*``, and one name needs no list. Default: all but depthwise and first ones.
         layers: Amounts of single layers by name, in place of ``amount``; 0 leaves a layer as it is.
@@ -177,16 +178,23 @@ def prune(
     Returns:
         The model and its report. The same inputs give the same bytes, with any number of threads.
     """
-    kept, group = pattern or (2, 4)
+    kept, group = (2, 4) if pattern is None else pair("pattern", pattern)
+    rows, columns = pair("block", block)
     code = _choice("method", method, _METHODS)
+    values = amounts("layers", layers)
+    if pattern is not None:
+        unused = {"amount": amount != 0.5, "method": code != 0, "layers": any(value for _, value in values)}
+        for name, is_given in unused.items():
+            if is_given:
+                raise refusal(f"{name} has no effect with a pattern, which says how many weights go")
     numbers = (
-        _PATTERN if pattern else code,
+        code if pattern is None else _PATTERN,
         float(amount),
-        int32("block", block[0]),
-        int32("block", block[1]),
+        rows,
+        columns,
         int32("norm", norm),
-        int32("pattern", kept),
-        int32("pattern", group),
+        kept,
+        group,
         depthwise,
         first,
         _choice("repair", repair, _REPAIRS),
@@ -197,11 +205,10 @@ def prune(
         int32("report_samples", report_samples),
         float(damping),
     )
-    rows = [(row.layer, row.fraction, row.noise) for row in sensitivity.rows] if sensitivity else []
+    table = [(row.layer, row.fraction, row.noise) for row in sensitivity.rows] if sensitivity else []
     feed = None if data is None else batches(model, data)
-    values = amounts("layers", layers)
     with _reporting(progress) as report:
-        pruned, figures = _core.prune(model._core, numbers, _names("names", names), values, rows, feed, report)
+        pruned, figures = _core.prune(core_of(model), numbers, _names("names", names), values, table, feed, report)
     return Result(Model(pruned), Report(figures))
 
 
@@ -210,7 +217,7 @@ def sensitivity(
     data: Any,
     fractions: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     *,
-    block: tuple[int, int] = (1, 1),
+    block: tuple[int, int] | str = (1, 1),
     norm: Literal[1, 2] = 2,
     names: str | Sequence[str] = (),
     depthwise: bool = False,
@@ -223,10 +230,10 @@ def sensitivity(
     ``data`` is as for :func:`edgeai.quantize`; the other arguments are those of :func:`prune`. ``progress`` is called as
     ``progress(layer, 0, 0)`` after each measurement.
     """
-    numbers = (0, 0.0, int32("block", block[0]), int32("block", block[1]), int32("norm", norm), 2, 4, depthwise, first, 0, 1, 1, False,
+    numbers = (0, 0.0, *pair("block", block), int32("norm", norm), 2, 4, depthwise, first, 0, 1, 1, False,
                int32("threads", threads), 0, 1.0)  # fmt: skip
     with _reporting(progress) as report:
-        rows = _core.sensitivity(model._core, numbers, _names("names", names), [float(f) for f in fractions], batches(model, data), report)
+        rows = _core.sensitivity(core_of(model), numbers, _names("names", names), [float(f) for f in fractions], batches(model, data), report)
     return Sensitivity([SensitivityRow(*row) for row in rows])
 
 
@@ -254,7 +261,7 @@ def factorize(
 
     Args:
         model: A float model.
-        amount: A limit of the relative error, a share of energy, or a rank.
+        amount: A limit of the relative error, a share of energy, or a rank, a whole number.
         rank: ``"error"``: the least rank whose error is at most ``amount``: of the weights, with data of the layer's result
             about its mean. ``"energy"``: the least rank that keeps the share ``amount`` of the energy, 1 - error ** 2.
             ``"count"``: ``amount`` itself.
@@ -271,9 +278,13 @@ def factorize(
     code = _choice("rank", rank, _RANKS)
     feed = None if data is None else batches(model, data)
     values = amounts("layers", layers)
+    if rank == "count":
+        for name, value in (("amount", float(amount)), *((f"layers[{name!r}]", value) for name, value in values)):
+            if not value.is_integer():
+                raise refusal(f"{name} is {value}; a rank is a whole number")
     numbers = (int32("windows", windows), int32("threads", threads), int32("report_samples", report_samples))
     with _reporting(progress) as report:
         factorized, figures = _core.factorize(
-            model._core, code, float(amount), spatial, *numbers, _names("names", names), values, feed, report
+            core_of(model), code, float(amount), spatial, *numbers, _names("names", names), values, feed, report
         )
     return Result(Model(factorized), Report(figures))

@@ -13,7 +13,7 @@ from . import _core
 from ._checks import int32, names, refusal
 from ._samples import batches, samples_of_a_run
 from ._text import bytes_text
-from .model import Model
+from .model import Model, core_of
 from .report import Report
 
 if TYPE_CHECKING:
@@ -111,13 +111,14 @@ def quantize(
     if recipe != "int8" or calibrator not in _CALIBRATORS:
         message = f"unknown recipe {recipe!r}" if recipe != "int8" else f"unknown calibrator {calibrator!r}; there are {list(_CALIBRATORS)}"
         raise refusal(message)
+    core = core_of(model)
     types = names("ignore_types", ignore_types)
     known = sorted({op.type for op in model.ops}) if types else []
     unknown = [name for name in types if name.lower() not in map(str.lower, known)]
     if unknown:
         raise refusal(f"ignore_types has {unknown[0]!r}; the model's operators are of the types {', '.join(known)}")
     calibration = _core.open_calibration(
-        model._core,
+        core,
         _CALIBRATORS[calibrator],
         per_channel,
         strict,
@@ -146,4 +147,4 @@ def compare(model: Model, other: Model, data: Iterable[Any]) -> Report:
 
     Each runs with its deployed kernels; results are matched by name. ``data`` is as for :func:`quantize`.
     """
-    return Report(_core.compare(model._core, other._core, batches(model, data)))
+    return Report(_core.compare(core_of(model), core_of(other), batches(model, data)))

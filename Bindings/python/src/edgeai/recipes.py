@@ -8,14 +8,16 @@ import inspect
 import operator
 import os
 import pathlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ._arrays import as_array
-from ._checks import names, refusal
+from ._checks import TWO_INTEGERS, names, no_file, path_bytes, refusal, two_integers
 from .channels import prune_channels
+from .errors import EdgeAIError
 from .model import Model, load
 from .pruning import Sensitivity, factorize, prune
 from .quantization import quantize
@@ -31,6 +33,9 @@ METHODS: dict[str, Callable[..., Any]] = {
     "quantize_weights": quantize_weights,
     "quantize": quantize,
 }
+
+#: Options with which a method cannot do without data.
+_OF_DATA = (("prune_channels", "criterion", "activation"), ("quantize_weights", "goal", "noise"))
 
 Step = str | tuple[str, Mapping[str, Any]]
 
@@ -53,11 +58,6 @@ def _number(value: Any) -> Any:
         return value
     # Whole numbers stay such, so that a report names a step as its recipe does.
     return int(value) if value.isdigit() else number
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    first, second = value.replace(":", "x").split("x") if isinstance(value, str) else value
-    return _whole(first), _whole(second)
 
 
 def _names(value: Any) -> str | list[str]:
@@ -83,7 +83,7 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "SupportsIndex": (_whole, "a whole number"),
     "Literal[1, 2]": (_whole, "a whole number"),
     "float": (_number, "a number"),
-    "tuple[int, int]": (_pair, "two whole numbers, such as 16x1 or 2:4"),
+    "tuple[int, int]": (two_integers, TWO_INTEGERS),
     "str | Sequence[str]": (_names, "a name or a list of names"),
     "Mapping": (_mapping, "a mapping, for which the step is written as a pair of its name and a dict"),
     "Sensitivity": (_sensitivity, "what sensitivity() gave, for which the step is written as a pair of its name and a dict"),
@@ -138,6 +138,13 @@ def parse_recipe(recipe: str | Sequence[Step]) -> list[tuple[str, dict[str, Any]
     return steps
 
 
+def needs_data(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether a step cannot do without data."""
+    data = inspect.signature(METHODS[name]).parameters.get("data")
+    is_required = data is not None and data.default is data.empty
+    return is_required or any(name == method and options.get(key) == value for method, key, value in _OF_DATA)
+
+
 def step_text(name: str, options: Mapping[str, Any]) -> str:
     """A step for people."""
     return name + (":" + ",".join(f"{key}={value}" for key, value in options.items()) if options else "")
@@ -188,11 +195,16 @@ class Checkpoint:
     """Models of the steps of a recipe that are done, in a folder. A step belongs to the model, the steps up to it with all that their
     options hold, and the data."""
 
-    def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any]) -> None:
-        self._folder = pathlib.Path(folder) if folder is not None else None
+    def __init__(self, folder: str | os.PathLike[str] | None, model: Model, batches: Sequence[Any] | None) -> None:
+        self._folder = pathlib.Path(os.fsdecode(path_bytes(folder))) if folder is not None else None
         self._digest = hashlib.sha256()
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                # Before the work: it shows whether there is a place for what the work gives.
+                tempfile.TemporaryFile(dir=self._folder).close()
+            except OSError as error:
+                raise no_file(self._folder, error) from error
             _add(self._digest, model, "the model")
             _add(self._digest, batches, "the data")
 
@@ -206,7 +218,12 @@ class Checkpoint:
             _add(self._digest, options[key], f"{name}'s option {key}")
         path = self._folder / f"{number:02d}-{self._digest.hexdigest()[:16]}.edgeai"
         if path.exists():
-            return load(path)
+            try:
+                return load(path)
+            except EdgeAIError as error:
+                # The caller has named a folder; of the files in it this is one.
+                error.message = f"{path}: {error.message}"
+                raise
         model = make()
         # A half written file must not look like a finished step.
         partial = path.with_suffix(".partial")

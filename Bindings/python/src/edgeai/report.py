@@ -70,6 +70,21 @@ def _stage_layer(fields: dict[str, Any]) -> StageLayer:
     return StageLayer(us=fields["ns"] / 1e3, **{key: value for key, value in fields.items() if key != "ns"})
 
 
+#: What a report has for errors that were not measured.
+_NO_ERRORS: dict[str, Any] = {
+    "samples": 0, "compared": 0, "not_finite": 0, "outputs": [], "worst_first": [],
+    "sqnr_db": None, "cosine": None, "max_error": None, "mean_error": None, "mean": None,
+}  # fmt: skip
+
+
+def _without_errors(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_errors(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _NO_ERRORS[key] if key in _NO_ERRORS else _without_errors(item) for key, item in value.items()}
+    return value
+
+
 class Report:
     """Figures measured with the deployed kernels.
 
@@ -77,22 +92,26 @@ class Report:
         layers: In the order of the model.
         bytes_before, bytes_after: Of the two models' ``.edgeai`` files.
         samples: How many samples were measured.
-        sqnr_db, cosine: Of the worst output.
+        sqnr_db, cosine: Of the worst output; NaN where nothing was measured.
         stages: The original and what became of it step by step, where the report follows stages.
     """
 
-    def __init__(self, core: _core.Report) -> None:
-        self._core = core
+    def __init__(self, core: _core.Report, *, measured: bool = True) -> None:
+        # Errors on a sample that only stands in for the data there were not say nothing, and are left out.
+        self._core, self._measured = core, measured
         about = core.describe()
-        self.layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in core.layers())
+        layers, stages = core.layers(), core.stages()
+        if not measured:
+            layers, stages = _without_errors(layers), _without_errors(stages)
+        self.layers = tuple(Layer(**{**layer, "shape": tuple(layer["shape"])}) for layer in layers)
         self.bytes_before: int = about["bytes_before"]
         self.bytes_after: int = about["bytes_after"]
-        self.samples: int = about["samples"]
-        self.sqnr_db: float = about["sqnr_db"]
-        self.cosine: float = about["cosine"]
+        self.samples: int = about["samples"] if measured else 0
+        self.sqnr_db: float = about["sqnr_db"] if measured else math.nan
+        self.cosine: float = about["cosine"] if measured else math.nan
         self.stages = tuple(
             Stage(stage["name"], stage["file_bytes"], stage["ns"] / 1e3, tuple(_stage_layer(layer) for layer in stage["layers"]))
-            for stage in core.stages()
+            for stage in stages
         )
 
     @property
@@ -125,7 +144,7 @@ class Report:
 
     def to_json(self) -> str:
         """The report as one JSON object; figures that are not finite are null."""
-        return self._core.json()
+        return self._core.json() if self._measured else json.dumps(_without_errors(json.loads(self._core.json())))
 
     def to_dict(self) -> dict[str, Any]:
         """The same, parsed."""

@@ -14,7 +14,7 @@ from ._arrays import as_array, declared
 from ._checks import int32, refusal
 from ._text import bytes_text, count_text, html_table, shape_text
 from .errors import FreeShapeError, ShapeError
-from .model import Limits, Model, Shapes, Tensor, _tensor, load
+from .model import Limits, Model, Shapes, Tensor, _tensor, core_of, load
 from .profile import Profile, Step, _event, _step
 
 
@@ -180,7 +180,7 @@ class Session:
         """Exact bytes of the block a session needs; one byte less is refused. That of a tuned session follows from its
         ``tuning``."""
         options = (int32("batch", batch), *_working(threads, spin_us, strict, max_iterations, precision, compact))
-        return _core.memory_required(model._core, *options, False, isa, _extent(max_extent), 0, False, tuning)[0]
+        return _core.memory_required(core_of(model), *options, False, isa, _extent(max_extent), 0, False, tuning)[0]
 
     @property
     def model(self) -> Model:

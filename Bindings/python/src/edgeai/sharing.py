@@ -9,7 +9,7 @@ from . import _core
 from ._checks import amounts, int32, names as _names, refusal
 from ._samples import batches
 from .quantization import Result
-from .model import Model
+from .model import Model, core_of
 from .pruning import Progress, _choice, _reporting
 from .report import Report
 
@@ -68,7 +68,7 @@ def share(
     values = amounts("layers", layers)
     feed = None if data is None else batches(model, data)
     with _reporting(progress) as report:
-        shared, figures = _core.share(model._core, numbers, _names("names", names), values, feed, report)
+        shared, figures = _core.share(core_of(model), numbers, _names("names", names), values, feed, report)
     return Result(Model(shared), Report(figures))
 
 
@@ -121,7 +121,7 @@ def binarize(
     )
     feed = None if data is None else batches(model, data)
     with _reporting(progress) as report:
-        made, figures = _core.binarize(model._core, numbers, _names("names", names), feed, report)
+        made, figures = _core.binarize(core_of(model), numbers, _names("names", names), feed, report)
     return Result(Model(made), Report(figures))
 
 
@@ -185,5 +185,5 @@ def quantize_weights(
     values = amounts("layers", layers)
     feed = None if data is None else batches(model, data)
     with _reporting(progress) as report:
-        made, figures = _core.quantize_weights(model._core, numbers, _names("names", names), values, feed, report)
+        made, figures = _core.quantize_weights(core_of(model), numbers, _names("names", names), values, feed, report)
     return Result(Model(made), Report(figures))

@@ -24,7 +24,7 @@ from ._checks import int32, path_bytes
 from ._checks import names as _names, refusal as _error
 from ._samples import pieces
 from ._text import bytes_text
-from .model import Model
+from .model import Model, core_of
 from .optimizers import SGD, Adam, AdamW, Constant, Cosine, OneCycle, Optimizer, RMSprop, Schedule, Step
 from .profile import Step as PlanStep
 from .profile import _step
@@ -132,6 +132,7 @@ class Trainer:
             raise _error(f"unknown loss {loss!r}; there are {list(_LOSSES)}")
         if not -(2**63) <= seed < 2**63:
             raise _error(f"seed is {seed}; it must fit in 64 bits")
+        core = core_of(model)
         self._tensors = model.inputs
         self._inputs = [t.name for t in model.inputs]
         self._is_open = any(None in t.shape for t in model.inputs)
@@ -155,11 +156,11 @@ class Trainer:
             **schedule._options(),
         }
         self._core = _core.open_trainer(
-            model._core,
+            core,
             options,
             isa,
             _names("frozen", frozen),
-            None if teacher is None else teacher._core,
+            None if teacher is None else core_of(teacher),
             [method._packed() for method in methods],
         )
 
@@ -180,6 +181,8 @@ class Trainer:
         if array.dtype.kind in "iub":
             # What does not fit in 32 bits is no class either, and the library says so.
             return np.ascontiguousarray(np.clip(array, -1, 2**31 - 1), dtype=np.int32), True
+        if array.dtype.kind != "f":
+            raise _error(f"labels are whole numbers and targets numbers, not {array.dtype}")
         return np.ascontiguousarray(array, dtype=np.float32), False
 
     def step(self, x: Any, y: Any) -> Metrics:
