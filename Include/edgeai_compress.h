@@ -156,7 +156,7 @@ typedef struct edgeai_sensitivity_row {
 typedef struct edgeai_prune_options {
   uint32_t struct_size;
   int32_t method;              /* EDGEAI_PRUNE_*; default LAYERWISE */
-  double amount;               /* 0 to 1, with THRESHOLD any number that is not negative; default 0.5 */
+  double amount;               /* 0 to 1, with THRESHOLD any finite number that is not negative; default 0.5 */
   int32_t block_rows;          /* weights go in blocks of so many output channels */
   int32_t block_columns;       /* and input channels, inside one tap of the kernel; default 1 x 1; smaller at the edges */
   int32_t norm;                /* a block's score: the mean of |w| (1) or of w^2 (2); default 2 */

@@ -313,3 +313,10 @@ def test_the_command_line_compresses(tmp_path: pathlib.Path, capsys: pytest.Capt
 
 def test_the_front_leaves_out_what_is_beaten() -> None:
     assert front({"a": (1, 1), "b": (2, 3), "c": (3, 2), "d": (2, 2), "e": (4, 4)}) == ["a", "b", "e"]
+
+
+def test_a_threshold_has_a_rule_of_its_own() -> None:
+    with pytest.raises(edgeai.ArgumentError, match="the threshold must be finite and not negative"):
+        edgeai.prune(MODEL, -1, method="threshold")
+    with pytest.raises(edgeai.ArgumentError, match="the share of weights to remove must be 0 to 1"):
+        edgeai.prune(MODEL, -1)

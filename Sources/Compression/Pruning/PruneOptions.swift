@@ -97,11 +97,11 @@ public struct PruneOptions {
       if !condition { throw EdgeError(.invalidArgument, Text(message)) }
     }
     let largest = method == .threshold ? Double.greatestFiniteMagnitude : 1
-    try require(amount >= 0 && amount <= largest, "the share of weights to remove must be 0 to 1")
+    let rule: StaticString =
+      method == .threshold ? "the threshold must be finite and not negative" : "the share of weights to remove must be 0 to 1"
+    try require(amount >= 0 && amount <= largest, rule)
     for layer in layers {
-      guard layer.value >= 0, layer.value <= largest else {
-        throw EdgeError(.invalidArgument, "the share of weights to remove must be 0 to 1", node: layer.name)
-      }
+      guard layer.value >= 0, layer.value <= largest else { throw EdgeError(.invalidArgument, Text(rule), node: layer.name) }
     }
     try require(blockRows >= 1 && blockColumns >= 1, "a block has at least one row and one column")
     try require(norm == 1 || norm == 2, "the norm must be 1 or 2")

@@ -29,7 +29,7 @@ public struct BinarizeOptions {
   public init() {}
 
   func chosen(_ graph: Graph) throws(EdgeError) -> [WeightLayer] {
-    guard threshold >= 0, threshold.isFinite else { throw EdgeError(.invalidArgument, "the threshold must not be negative") }
+    guard threshold >= 0, threshold.isFinite else { throw EdgeError(.invalidArgument, "the threshold must be finite and not negative") }
     guard windows >= 1, threads >= 1 else { throw EdgeError(.invalidArgument, "windows and threads must be at least 1") }
     let all = graph.weightLayers
     try LayerValue.validate(names, all)
