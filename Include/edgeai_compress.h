@@ -115,7 +115,8 @@ EDGEAI_API edgeai_status edgeai_quantize(const edgeai_calibration *calibration, 
 typedef int32_t (*edgeai_data_fn)(void *context, uint64_t index, edgeai_span *inputs, size_t input_count);
 
 /* Runs two models with the same inputs and outputs side by side and measures, for every result they have in
- * common by name and for the outputs, how far `other` is from `model`. Each runs with its deployed kernels.
+ * common by name and for the outputs, how far `other` is from `model`. Each runs with its deployed kernels. A number that is not
+ * finite in one of them alone, or in another way in each, is an infinite error of its result: an SQNR of -inf, a cosine of 0.
  * Memory: the report, and while it works sessions of both.
  * Errors: SHAPE_MISMATCH (the models do not match, or a span does not), INVALID_ARGUMENT (no data), CANCELLED.
  * Since 0.1. */
@@ -134,7 +135,8 @@ typedef struct edgeai_layer_value {
 typedef struct edgeai_sensitivity_row {
   const char *layer;     /* name of the operator */
   double fraction;       /* share of the layer's weights that was to go */
-  double noise;          /* power of the worst output's error, relative to the output's own: 1 / SQNR; 0 when equal */
+  double noise;          /* power of the worst output's error, relative to the output's own: 1 / SQNR; 0 when equal, the
+                          * greatest double for an infinite error */
   uint64_t weights;      /* of the layer */
   uint64_t kept;         /* those of them that are not zero afterwards; -0 is zero */
   uint64_t same_top1;    /* samples for which the first output that is a vector ranks the same element first; all of them
@@ -439,7 +441,8 @@ typedef struct edgeai_layer_info {
   int32_t measured;               /* 1: sqnr_db and cosine hold figures */
   uint64_t bytes_before;          /* of its constants */
   uint64_t bytes_after;
-  double sqnr_db;                 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal, NaN when not measured */
+  double sqnr_db;                 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal, -inf for an infinite error
+                                   * (edgeai_compare), NaN when not measured */
   double cosine;                  /* sum xy / sqrt(sum x^2 sum y^2); NaN when not measured */
   uint64_t weights;               /* of a convolution or dense layer; 0 for other operators */
   uint64_t kept;                  /* weights of its counterpart that are not zero (-0 is zero, but counts as kept in a stage's row),
@@ -517,7 +520,8 @@ typedef struct edgeai_channel_report edgeai_channel_report;
  *
  * data, context: samples for EDGEAI_CHANNELS_ACTIVATION, as for edgeai_compare; NULL otherwise. report: optional.
  * options: optional. Memory: the new model and the report, and while it works a label for each channel of each tensor.
- * Errors: INVALID_ARGUMENT (an option, a name that no layer has, a chosen channel that cannot go, no data),
+ * Errors: INVALID_ARGUMENT (an option, a name that no layer has, a chosen channel that cannot go, no data for the
+ * criterion ACTIVATION), INVALID_GRAPH (weights that are not finite, except where `channels` says what goes),
  * UNSUPPORTED_FEATURE (the model is quantized), SHAPE_MISMATCH (a span), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_prune_channels(const edgeai_model *model, const edgeai_prune_channels_options *options,
                                                edgeai_data_fn data, void *context, edgeai_model **pruned,
