@@ -197,8 +197,10 @@ EDGEAI_API void edgeai_prune_options_init(edgeai_prune_options *options, size_t 
  * repaired, and the report is measured. All samples are read once and copied. report: optional.
  * Memory: the new model, the samples, sessions of both models, and for repair the statistics of some layers: 512 MB, or those of
  * one layer, 16 bytes for each pair of 2304 columns at most that stand together.
- * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, sensitivities that do not reach `amount`, a sample
- * that is not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, options that leave out all layers, sensitivities that do
+ * not reach `amount`, a sample that is not finite), UNSUPPORTED_FEATURE (no layer has float32 weights, as in an int8 model),
+ * INVALID_GRAPH (weights to change that are not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY.
+ * Since 0.1. */
 EDGEAI_API edgeai_status edgeai_prune(const edgeai_model *model, const edgeai_prune_options *options, edgeai_data_fn data,
                                       void *context, edgeai_model **pruned, edgeai_report **report, edgeai_error *error);
 
@@ -286,8 +288,7 @@ EDGEAI_API void edgeai_share_options_init(edgeai_share_options *options, size_t 
  * stay float32. options: optional. data: optional; with it a weight counts as much as its input varies, biases take the mean of
  * the error, and the report is measured. All samples are read once and copied. report: optional.
  * Memory: the new model, the samples, a session, statistics up to 512 MB, and twice the weights of a layer.
- * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, a sample that is not finite), INVALID_GRAPH (weights that
- * are not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: as edgeai_prune. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_share(const edgeai_model *model, const edgeai_share_options *options, edgeai_data_fn data,
                                       void *context, edgeai_model **shared, edgeai_report **report, edgeai_error *error);
 
@@ -408,8 +409,8 @@ EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, 
  * The result does not depend on the old model. report: optional; its stages are the original and the result.
  * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
  * Memory: a model for each level (9 with GRID, 7 with BLOCKS), the samples, a session of both.
- * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), SHAPE_MISMATCH, LIMIT_EXCEEDED (the
- * target cannot be reached; the message says what can), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), LIMIT_EXCEEDED (the target cannot be
+ * reached; the message says what can), and those of edgeai_prune. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_compress(const edgeai_model *model, const edgeai_compress_options *options, edgeai_data_fn data,
                                          void *context, edgeai_model **compressed, edgeai_report **report, edgeai_error *error);
 

@@ -338,6 +338,35 @@ def scan(model: edgeai.Model) -> object:
     return edgeai.sensitivity(model, np.zeros((2, *(d or 1 for d in model.inputs[0].shape[1:])), np.float32))
 
 
+@pytest.mark.parametrize("method", [*METHODS_ON_WEIGHTS, scan], ids=lambda method: method.__name__)
+def test_a_model_without_layers_for_a_method_is_refused(method: Any) -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match="the model has no layers with float32 weights"):
+        method(edgeai.quantize(MODEL, DATA).model)
+    if method in (edgeai.prune, edgeai.binarize, scan):
+        with pytest.raises(edgeai.ArgumentError, match="the options leave out all layers"):
+            method(dense())
+    else:
+        assert method(dense()).model
+
+
+def test_layers_named_in_full_and_amounts_of_nothing_are_no_error() -> None:
+    for method in (edgeai.prune, edgeai.binarize):
+        assert method(dense(), names=["only"]).model.to_bytes() != dense().to_bytes()  # type: ignore[operator]
+    for method in (edgeai.prune, edgeai.share, edgeai.quantize_weights, edgeai.factorize):
+        assert method(dense(), layers={"only": 0}).model.to_bytes() == dense().to_bytes()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("settings", [{"max_drop": 1.0}, {"max_drop": 1.0, "method": "blocks"}])
+def test_a_search_without_layers_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match="the model has no layers with float32 weights"):
+        edgeai.compress(edgeai.quantize(MODEL, DATA).model, DATA, **settings)
+
+
+def test_errors_name_the_step_of_a_recipe() -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match=r"^prune:amount=0\.6: the model has no layers with float32 weights$"):
+        edgeai.compress(MODEL, DATA, recipe="quantize prune:amount=0.6")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(bad: float) -> None:
     model = network(bad)

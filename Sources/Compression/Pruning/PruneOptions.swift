@@ -18,8 +18,16 @@ public struct LayerValue {
     return found
   }
 
-  /// Throws `invalidArgument` for a name that no layer has.
+  /// Throws `invalidArgument` where a method would change nothing because its options leave out every layer.
+  static func requireSome(_ chosen: [WeightLayer]) throws(EdgeError) {
+    guard chosen.isEmpty else { return }
+    throw EdgeError(.invalidArgument, "the options leave out all layers; those named in full are not left out")
+  }
+
+  /// Throws `invalidArgument` for a name that no layer has, `unsupportedFeature` where there are no layers: a method would give the
+  /// model back as if it had worked on it.
   static func validate(_ names: [Text], _ layers: [WeightLayer]) throws(EdgeError) {
+    if layers.isEmpty { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
     for name in names where !layers.contains(where: { QuantizerOptions.matches(name, $0.name) }) {
       throw EdgeError(.invalidArgument, "no layer with float32 weights is named \(name)", node: name)
     }
@@ -91,7 +99,7 @@ public struct PruneOptions {
 
   public init() {}
 
-  /// Throws `invalidArgument`.
+  /// Throws `invalidArgument`, also where no layer is chosen, and `unsupportedFeature` where there is none to choose.
   func validate(_ graph: Graph) throws(EdgeError) {
     func require(_ condition: Bool, _ message: StaticString) throws(EdgeError) {
       if !condition { throw EdgeError(.invalidArgument, Text(message)) }
@@ -115,6 +123,7 @@ public struct PruneOptions {
     let all = graph.weightLayers
     try LayerValue.validate(names, all)
     try LayerValue.validate(layers.map { $0.name }, all)
+    try LayerValue.requireSome(chosen(graph))
   }
 
   /// The layers to prune, in the order of the graph.

@@ -34,11 +34,13 @@ public struct BinarizeOptions {
     let all = graph.weightLayers
     try LayerValue.validate(names, all)
     let (isFirst, isLast) = (graph.readsInputs, graph.makesOutputs)
-    return all.filter { layer in
+    let chosen = all.filter { layer in
       if names.contains(layer.name) { return true }
       if !names.isEmpty, !names.contains(where: { QuantizerOptions.matches($0, layer.name) }) { return false }
       return (includesFirst || !isFirst[layer.node]) && (includesLast || !isLast[layer.node]) && (includesDepthwise || !layer.isDepthwise)
     }
+    try LayerValue.requireSome(chosen)
+    return chosen
   }
 }
 

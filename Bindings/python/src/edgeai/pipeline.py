@@ -17,6 +17,7 @@ from . import _core
 from ._checks import int32
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
+from .errors import EdgeAIError
 from .quantization import Result
 from .model import Model, load
 from .pruning import Progress, _reporting
@@ -46,7 +47,11 @@ def _follow(model: Model, recipe: str | Sequence[Step], batches: list[Any], chec
             result: Model = method(source, **arguments).model
             return result
 
-        current = kept.step(number, name, options, make)
+        try:
+            current = kept.step(number, name, options, make)
+        except EdgeAIError as error:
+            error.message = f"{step_text(name, options)}: {error.message}"
+            raise
         models.append(current)
         names.append(step_text(name, options))
     return Result(current, stage_report(model, dict(zip(_unique(names), models, strict=True)), batches))
