@@ -115,7 +115,8 @@ EDGEAI_API edgeai_status edgeai_quantize(const edgeai_calibration *calibration, 
 typedef int32_t (*edgeai_data_fn)(void *context, uint64_t index, edgeai_span *inputs, size_t input_count);
 
 /* Runs two models with the same inputs and outputs side by side and measures, for every result they have in
- * common by name and for the outputs, how far `other` is from `model`. Each runs with its deployed kernels.
+ * common by name and for the outputs, how far `other` is from `model`. Each runs with its deployed kernels. A number that is not
+ * finite in one of them alone, or in another way in each, is an infinite error of its result: an SQNR of -inf, a cosine of 0.
  * Memory: the report, and while it works sessions of both.
  * Errors: SHAPE_MISMATCH (the models do not match, or a span does not), INVALID_ARGUMENT (no data), CANCELLED.
  * Since 0.1. */
@@ -134,7 +135,8 @@ typedef struct edgeai_layer_value {
 typedef struct edgeai_sensitivity_row {
   const char *layer;     /* name of the operator */
   double fraction;       /* share of the layer's weights that was to go */
-  double noise;          /* power of the worst output's error, relative to the output's own: 1 / SQNR; 0 when equal */
+  double noise;          /* power of the worst output's error, relative to the output's own: 1 / SQNR; 0 when equal, the
+                          * greatest double for an infinite error */
   uint64_t weights;      /* of the layer */
   uint64_t kept;         /* those of them that are not zero afterwards; -0 is zero */
   uint64_t same_top1;    /* samples for which the first output that is a vector ranks the same element first; all of them
@@ -156,7 +158,7 @@ typedef struct edgeai_sensitivity_row {
 typedef struct edgeai_prune_options {
   uint32_t struct_size;
   int32_t method;              /* EDGEAI_PRUNE_*; default LAYERWISE */
-  double amount;               /* 0 to 1, with THRESHOLD any number that is not negative; default 0.5 */
+  double amount;               /* 0 to 1, with THRESHOLD any finite number that is not negative; default 0.5 */
   int32_t block_rows;          /* weights go in blocks of so many output channels */
   int32_t block_columns;       /* and input channels, inside one tap of the kernel; default 1 x 1; smaller at the edges */
   int32_t norm;                /* a block's score: the mean of |w| (1) or of w^2 (2); default 2 */
@@ -195,8 +197,10 @@ EDGEAI_API void edgeai_prune_options_init(edgeai_prune_options *options, size_t 
  * repaired, and the report is measured. All samples are read once and copied. report: optional.
  * Memory: the new model, the samples, sessions of both models, and for repair the statistics of some layers: 512 MB, or those of
  * one layer, 16 bytes for each pair of 2304 columns at most that stand together.
- * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, sensitivities that do not reach `amount`, a sample
- * that is not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, options that leave out all layers, sensitivities that do
+ * not reach `amount`, a sample that is not finite), UNSUPPORTED_FEATURE (no layer has float32 weights, as in an int8 model),
+ * INVALID_GRAPH (weights to change that are not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY.
+ * Since 0.1. */
 EDGEAI_API edgeai_status edgeai_prune(const edgeai_model *model, const edgeai_prune_options *options, edgeai_data_fn data,
                                       void *context, edgeai_model **pruned, edgeai_report **report, edgeai_error *error);
 
@@ -284,8 +288,7 @@ EDGEAI_API void edgeai_share_options_init(edgeai_share_options *options, size_t 
  * stay float32. options: optional. data: optional; with it a weight counts as much as its input varies, biases take the mean of
  * the error, and the report is measured. All samples are read once and copied. report: optional.
  * Memory: the new model, the samples, a session, statistics up to 512 MB, and twice the weights of a layer.
- * Errors: INVALID_ARGUMENT (an option, a name that no float32 layer has, a sample that is not finite), INVALID_GRAPH (weights that
- * are not finite), SHAPE_MISMATCH (a span), CANCELLED, LIMIT_EXCEEDED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: as edgeai_prune. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_share(const edgeai_model *model, const edgeai_share_options *options, edgeai_data_fn data,
                                       void *context, edgeai_model **shared, edgeai_report **report, edgeai_error *error);
 
@@ -406,8 +409,8 @@ EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, 
  * The result does not depend on the old model. report: optional; its stages are the original and the result.
  * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
  * Memory: a model for each level (9 with GRID, 7 with BLOCKS), the samples, a session of both.
- * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), SHAPE_MISMATCH, LIMIT_EXCEEDED (the
- * target cannot be reached; the message says what can), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
+ * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), LIMIT_EXCEEDED (the target cannot be
+ * reached; the message says what can), and those of edgeai_prune. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_compress(const edgeai_model *model, const edgeai_compress_options *options, edgeai_data_fn data,
                                          void *context, edgeai_model **compressed, edgeai_report **report, edgeai_error *error);
 
@@ -439,7 +442,8 @@ typedef struct edgeai_layer_info {
   int32_t measured;               /* 1: sqnr_db and cosine hold figures */
   uint64_t bytes_before;          /* of its constants */
   uint64_t bytes_after;
-  double sqnr_db;                 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal, NaN when not measured */
+  double sqnr_db;                 /* 10 log10(sum x^2 / sum (x - y)^2); +inf when equal, -inf for an infinite error
+                                   * (edgeai_compare), NaN when not measured */
   double cosine;                  /* sum xy / sqrt(sum x^2 sum y^2); NaN when not measured */
   uint64_t weights;               /* of a convolution or dense layer; 0 for other operators */
   uint64_t kept;                  /* weights of its counterpart that are not zero (-0 is zero, but counts as kept in a stage's row),
@@ -517,7 +521,8 @@ typedef struct edgeai_channel_report edgeai_channel_report;
  *
  * data, context: samples for EDGEAI_CHANNELS_ACTIVATION, as for edgeai_compare; NULL otherwise. report: optional.
  * options: optional. Memory: the new model and the report, and while it works a label for each channel of each tensor.
- * Errors: INVALID_ARGUMENT (an option, a name that no layer has, a chosen channel that cannot go, no data),
+ * Errors: INVALID_ARGUMENT (an option, a name that no layer has, a chosen channel that cannot go, no data for the
+ * criterion ACTIVATION), INVALID_GRAPH (weights that are not finite, except where `channels` says what goes),
  * UNSUPPORTED_FEATURE (the model is quantized), SHAPE_MISMATCH (a span), CANCELLED, OUT_OF_MEMORY. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_prune_channels(const edgeai_model *model, const edgeai_prune_channels_options *options,
                                                edgeai_data_fn data, void *context, edgeai_model **pruned,

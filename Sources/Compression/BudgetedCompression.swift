@@ -50,15 +50,15 @@ extension Graph {
 
   /// The model with every layer compressed as hard as the target asks and the layer's part in the result allows.
   ///
-  /// Throws `invalidArgument` (an option, no samples, a state of another search), `unsupportedFeature` (the model is quantized, or
-  /// has no layers with weights), `limitExceeded` (the target is out of reach), `cancelled`, `outOfMemory`.
+  /// Throws `invalidArgument` (an option, no samples, a state of another search, no layer that blocks are removed from),
+  /// `invalidGraph` (weights that are not finite), `unsupportedFeature` (no layers with float32 weights), `limitExceeded` (the
+  /// target is out of reach), `cancelled`, `outOfMemory`.
   public func compressed(_ target: CompressionTarget, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> Graph {
     try options.validate()
     // Weights that were fitted to samples look better on these than they are.
     let (fitting, judging) = try samples.halves(self)
     let meter = try OutputNoise.make(self, judging, atMost: options.scanSamples, threads: options.threads)
     let ladder = try LayerLadder(try options.method.levels(self, options, fitting))
-    guard !ladder.layers.isEmpty else { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
     let stateBytes = try searchStateBytes(options)
     let ownState = try Storage.allocate(stateBytes)
     let table = try NoiseTable(options.state ?? ownState.base, stateBytes, ladder, samples, scanSamples: options.scanSamples)

@@ -2,12 +2,12 @@
 import Graph
 #endif
 
-/// Sums up how far one tensor is from another, over a stream of samples. Pairs of which one number is not finite
-/// do not count.
+/// Sums up how far one tensor is from another, over a stream of samples. Two equal infinities, or two NaN, do not count; other
+/// pairs with a number that is not finite are an infinite error, which no number of good ones makes up for.
 public struct ErrorMeter: Equatable, Sendable {
   /// Numbers compared.
   public private(set) var count = 0
-  /// Pairs left out.
+  /// Pairs with a number that is not finite.
   public private(set) var ignored = 0
   private var referencePower = 0.0
   private var candidatePower = 0.0
@@ -21,11 +21,12 @@ public struct ErrorMeter: Equatable, Sendable {
   public init() {}
 
   public mutating func add(_ reference: Double, _ candidate: Double) {
-    guard reference.isFinite, candidate.isFinite else {
+    var error = candidate - reference
+    if !reference.isFinite || !candidate.isFinite {
       ignored &+= 1
-      return
+      if reference == candidate || (reference.isNaN && candidate.isNaN) { return }
+      error = .infinity
     }
-    let error = candidate - reference
     count &+= 1
     referencePower += reference * reference
     candidatePower += candidate * candidate
@@ -37,22 +38,25 @@ public struct ErrorMeter: Equatable, Sendable {
   }
 
   /// Signal to quantization noise ratio in decibels: 10 log10(sum x^2 / sum (x - y)^2). Infinite when nothing
-  /// differs, NaN when nothing was compared.
+  /// differs, minus infinity for an infinite error, NaN when nothing was compared.
   public var sqnr: Double {
     if count == 0 { return .nan }
     if errorPower == 0 { return .infinity }
-    return referencePower == 0 ? -.infinity : decibels(referencePower / errorPower)
+    return referencePower == 0 || errorPower == .infinity ? -.infinity : decibels(referencePower / errorPower)
   }
 
-  /// sum (x - y)^2 / sum x^2: 1 / SQNR as a ratio. 0 when nothing differs or nothing was compared.
+  /// sum (x - y)^2 / sum x^2: 1 / SQNR as a ratio. 0 when nothing differs or nothing was compared, the greatest number for an
+  /// infinite error.
   var relativeNoise: Double {
     if errorPower == 0 { return 0 }
-    return referencePower == 0 ? .greatestFiniteMagnitude : errorPower / referencePower
+    return referencePower == 0 || errorPower == .infinity ? .greatestFiniteMagnitude : errorPower / referencePower
   }
 
-  /// sum xy / sqrt(sum x^2 sum y^2): 1 when both point the same way. 1 also when both are zero, 0 when one is.
+  /// sum xy / sqrt(sum x^2 sum y^2): 1 when both point the same way. 1 also when both are zero, 0 when one is, or for an infinite
+  /// error.
   public var cosine: Double {
     if count == 0 { return .nan }
+    if errorPower == .infinity { return 0 }
     if referencePower == 0 || candidatePower == 0 { return referencePower == candidatePower ? 1 : 0 }
     return min(1, product / (referencePower.squareRoot() * candidatePower.squareRoot()))
   }

@@ -136,9 +136,9 @@ private func prune(
     let settings = try channelOptions(chosen)
     let original = try source.graph
     var measured: ChannelActivations?
-    if settings.criterion == .activation, settings.chosen.isEmpty {
+    if settings.criterion == .activation, settings.chosen.isEmpty, let data {
       try settings.validate()
-      measured = try activations(original, try required(data, "data"), context)
+      measured = try activations(original, data, context)
     }
     let result = try original.channelsPruned(settings, activations: measured)
     let made = try ModelHandle.make(result.graph, source: EDGEAI_SOURCE_MEMORY, allocator: source.allocator, log: source.log)

@@ -4,6 +4,7 @@ public enum ModelCoding: Int32, Sendable {
   case none = 0
   /// Relative indices and Huffman codes, as Deep Compression has them.
   case huffman = 1
-  /// Adaptive arithmetic coding: the smallest.
+  /// Adaptive arithmetic coding: as a rule the smallest. It does not try Huffman codes, which can be a percent smaller where there
+  /// is too little to learn from.
   case adaptive = 2
 }

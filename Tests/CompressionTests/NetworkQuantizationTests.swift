@@ -137,9 +137,18 @@ private func network(seed: UInt64) throws -> Graph {
 
 @Test func metersMeasureKnownErrors() {
   var meter = ErrorMeter()
-  for (x, y) in [(3.0, 3.0), (4, 4.5), (.nan, 1)] { meter.add(x, y) }
+  for (x, y) in [(3.0, 3.0), (4, 4.5), (.nan, .nan), (-.infinity, -.infinity)] { meter.add(x, y) }
   // 10 log10(25 / 0.25) = 20 dB.
   #expect(abs(meter.sqnr - 20) < 1e-12)
   #expect(abs(meter.cosine - 27 / (5 * (9 + 20.25).squareRoot())) < 1e-12)
-  #expect(meter.maximumError == 0.5 && meter.meanError == 0.25 && meter.referenceMean == 3.5 && meter.count == 2 && meter.ignored == 1)
+  #expect(meter.maximumError == 0.5 && meter.meanError == 0.25 && meter.referenceMean == 3.5 && meter.count == 2 && meter.ignored == 2)
+  for (x, y) in [(.nan, 1.0), (1, -.infinity), (.infinity, -.infinity), (.nan, .infinity)] {
+    var worse = meter
+    worse.add(x, y)
+    #expect(worse.sqnr == -.infinity && worse.cosine == 0 && worse.maximumError == .infinity && worse.count == 3 && worse.ignored == 3)
+    #expect(worse.referenceMean == (7 + x) / 3 || x.isNaN)
+    worse = ErrorMeter()
+    worse.add(x, y)
+    #expect(worse.sqnr == -.infinity && worse.cosine == 0 && worse.count == 1)
+  }
 }

@@ -66,6 +66,7 @@ static void wrong_options(const edgeai_model *model, const char *name, const cha
   REFUSED(options.criterion = 4);
   REFUSED(options.criterion = 256);
   REFUSED(options.criterion = EDGEAI_CHANNELS_ACTIVATION); /* without data */
+  CHECK(strstr(error.message, "needs data") != NULL);
   REFUSED(options.fraction = 1.0f);
   REFUSED(options.fraction = -0.5f);
   REFUSED(options.fraction = (float)NAN);

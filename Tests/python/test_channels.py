@@ -341,7 +341,7 @@ def test_activations_are_measured():
     seen = edgeai.Session(net.model(y), batch=2)(x)
     score = np.abs(seen).mean((0, 2, 3))
     assert sorted(result.layers[0].kept) == sorted(np.argsort(score, kind="stable")[4:])
-    with pytest.raises(edgeai.ArgumentError, match="data is NULL"):
+    with pytest.raises(edgeai.ArgumentError, match="the criterion activation needs data"):
         edgeai.prune_channels(model, criterion="activation")
     with pytest.raises(edgeai.ArgumentError, match="no samples"):
         edgeai.prune_channels(model, criterion="activation", data=[])

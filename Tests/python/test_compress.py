@@ -21,13 +21,16 @@ RANDOM = np.random.default_rng(5)
 DATA = RANDOM.standard_normal((12, 3, 12, 12)).astype(np.float32)
 
 
-def network() -> edgeai.Model:
-    """Two convolutions, a pool and a dense layer with weights of bell shape."""
+def network(bad: float | None = None) -> edgeai.Model:
+    """Two convolutions, a pool and a dense layer with weights of bell shape; `bad`: one of the second layer's."""
     random = np.random.default_rng(1)
 
     def weights(name: str, *shape: int) -> onnx.TensorProto:
         scale = (2 / np.prod(shape[1:])) ** 0.5
-        return onnx.numpy_helper.from_array((scale * random.standard_normal(shape)).astype(np.float32), name)
+        array = (scale * random.standard_normal(shape)).astype(np.float32)
+        if bad is not None and name == "w2":
+            array[0, 5] = bad
+        return onnx.numpy_helper.from_array(array, name)
 
     nodes = [
         onnx.helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], name="first", pads=[1, 1, 1, 1]),
@@ -39,14 +42,27 @@ def network() -> edgeai.Model:
         onnx.helper.make_node("Gemm", ["f", "w3"], ["y"], name="last", transB=1),
     ]
     tensors = [weights("w1", 32, 3, 3, 3), weights("b1", 32), weights("w2", 48, 32, 1, 1), weights("w3", 10, 48)]
+    return loaded(nodes, tensors, [3, 12, 12])
+
+
+def loaded(nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], shape: list[int]) -> edgeai.Model:
     graph = onnx.helper.make_graph(
         nodes,
         "small",
-        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3, 12, 12])],
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", *shape])],
         [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", 10])],
         tensors,
     )
     return edgeai.load(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]).SerializeToString())
+
+
+def dense(bad: float | None = None) -> edgeai.Model:
+    """A dense layer alone, which is a first and a last one."""
+    weights = np.random.default_rng(2).standard_normal((10, 16)).astype(np.float32)
+    if bad is not None:
+        weights[3, 7] = bad
+    node = onnx.helper.make_node("Gemm", ["x", "w"], ["y"], name="only", transB=1)
+    return loaded([node], [onnx.numpy_helper.from_array(weights, "w")], [16])
 
 
 MODEL = network()
@@ -430,3 +446,84 @@ def test_the_command_line_compresses(tmp_path: pathlib.Path, capsys: pytest.Capt
 
 def test_the_front_leaves_out_what_is_beaten() -> None:
     assert front({"a": (1, 1), "b": (2, 3), "c": (3, 2), "d": (2, 2), "e": (4, 4)}) == ["a", "b", "e"]
+
+
+METHODS_ON_WEIGHTS = [edgeai.prune, edgeai.factorize, edgeai.share, edgeai.binarize, edgeai.quantize_weights]
+
+
+def scan(model: edgeai.Model) -> object:
+    return edgeai.sensitivity(model, np.zeros((2, *(d or 1 for d in model.inputs[0].shape[1:])), np.float32))
+
+
+@pytest.mark.parametrize("method", [*METHODS_ON_WEIGHTS, scan], ids=lambda method: method.__name__)
+def test_a_model_without_layers_for_a_method_is_refused(method: Any) -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match="the model has no layers with float32 weights"):
+        method(edgeai.quantize(MODEL, DATA).model)
+    if method in (edgeai.prune, edgeai.binarize, scan):
+        with pytest.raises(edgeai.ArgumentError, match="the options leave out all layers"):
+            method(dense())
+    else:
+        assert method(dense()).model
+
+
+def test_layers_named_in_full_and_amounts_of_nothing_are_no_error() -> None:
+    for method in (edgeai.prune, edgeai.binarize):
+        assert method(dense(), names=["only"]).model.to_bytes() != dense().to_bytes()  # type: ignore[operator]
+    for method in (edgeai.prune, edgeai.share, edgeai.quantize_weights, edgeai.factorize):
+        assert method(dense(), layers={"only": 0}).model.to_bytes() == dense().to_bytes()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("settings", [{"max_drop": 1.0}, {"max_drop": 1.0, "method": "blocks"}])
+def test_a_search_without_layers_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match="the model has no layers with float32 weights"):
+        edgeai.compress(edgeai.quantize(MODEL, DATA).model, DATA, **settings)
+
+
+def test_errors_name_the_step_of_a_recipe() -> None:
+    with pytest.raises(edgeai.UnsupportedOpError, match=r"^prune:amount=0\.6: the model has no layers with float32 weights$"):
+        edgeai.compress(MODEL, DATA, recipe="quantize prune:amount=0.6")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(bad: float) -> None:
+    model = network(bad)
+    calls = [
+        *METHODS_ON_WEIGHTS,
+        scan,
+        lambda model: edgeai.prune(model, 0.5, method="global"),
+        lambda model: edgeai.prune(model, 0.5, method="threshold"),
+        lambda model: edgeai.prune(model, data=DATA),
+        lambda model: edgeai.factorize(model, data=DATA),
+        lambda model: edgeai.compress(model, DATA, max_drop=1.0, method="blocks"),
+        edgeai.prune_channels,
+        lambda model: edgeai.prune_channels(model, criterion="scale"),
+        lambda model: edgeai.prune_channels(model, criterion="activation", data=DATA),
+    ]
+    for call in calls:
+        with pytest.raises(edgeai.ModelError, match="weight 5 is not finite") as caught:
+            call(model)
+        assert caught.value.node == "second"
+    # A layer that stays as it is may be so, and the very channel may be removed.
+    assert np.count_nonzero(constants(edgeai.prune(model, names=["last"]).model)["last"]) == 240
+    assert np.isfinite(constants(edgeai.prune_channels(model, channels={"second": [0]}).model)["second"]).all()
+    # Such a layer stays in float, and the report says why.
+    report = edgeai.quantize(model, DATA).report
+    assert {layer.name: layer.reason for layer in report.skipped}["second"] == "its weights are not all finite"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_results_that_are_not_finite_in_one_model_alone_are_an_infinite_error(bad: float) -> None:
+    x = np.random.default_rng(3).standard_normal((8, 16)).astype(np.float32)
+    for pair in ((dense(), dense(bad)), (dense(bad), dense())):
+        report = edgeai.compare(*pair, x)
+        assert report.sqnr_db == -np.inf and report.cosine == 0
+        assert report.layers[0].sqnr_db == -np.inf and report.layers[0].cosine == 0
+        assert report.to_dict()["outputs"][0]["not_finite"] == 8
+    assert edgeai.compare(dense(bad), dense(bad), x).sqnr_db == np.inf
+
+
+def test_a_threshold_has_a_rule_of_its_own() -> None:
+    with pytest.raises(edgeai.ArgumentError, match="the threshold must be finite and not negative"):
+        edgeai.prune(MODEL, -1, method="threshold")
+    with pytest.raises(edgeai.ArgumentError, match="the share of weights to remove must be 0 to 1"):
+        edgeai.prune(MODEL, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ def test_sensitivity_and_balance(classifier: edgeai.Model, samples: np.ndarray) 
     print(f"0.8 of the weights: the same share of each {plain.report.sqnr_db:.1f} dB; alike by sensitivity {balanced.report.sqnr_db:.1f} dB")
     assert balanced.report.sqnr_db > plain.report.sqnr_db
     assert "SQNR dB" in str(table) and "<table>" in table._repr_html_()
+    # The noise of an infinite error.
+    rows = [edgeai.SensitivityRow(name, 0.9, sys.float_info.max, 0, 0, 0, 1) for name in table.layers]
+    alike = edgeai.prune(classifier, 0.3, sensitivity=edgeai.Sensitivity(rows), repair="none")
+    found = sum(layer.weights - layer.kept for layer in alike.report.layers if layer.name in table.layers)
+    assert found == pytest.approx(removed * 0.3 / 0.8, rel=0.01)
 
 
 def test_schedule() -> None:

@@ -93,7 +93,7 @@ extension Graph {
   ///
   /// - activations: for `Criterion.activation`.
   /// - Throws: `invalidArgument` for an option, a name no layer has, or a chosen channel that cannot go;
-  ///   `unsupportedFeature` for a quantized graph.
+  ///   `unsupportedFeature` for a quantized graph; `invalidGraph` for weights that are not finite, which have no order.
   public func channelsPruned(_ options: ChannelOptions, activations: ChannelActivations? = nil) throws(EdgeError) -> ChannelPruning {
     try options.validate()
     try validate()
@@ -103,6 +103,7 @@ extension Graph {
     let dependencies = ChannelDependencies(self)
     var selection = ChannelSelection(dependencies, options)
     if options.chosen.isEmpty {
+      for layer in weightLayers { _ = try finiteWeights(layer) }
       let scores = try ChannelScores(dependencies, options.criterion, activations)
       try selection.choose(scores)
     } else {

@@ -22,7 +22,7 @@ struct ChannelScores {
       let result = node.outputs[0]
       guard let axis = dependencies.axes[result] else { continue }
       if criterion == .activation {
-        guard let activations else { throw EdgeError(.invalidArgument, "pruning by activations needs data") }
+        guard let activations else { throw EdgeError(.invalidArgument, "the criterion activation needs data to measure on") }
         add(activations.means(result), dependencies, result)
       } else if !axis.labels.allSatisfy({ hasFactor[dependencies.classes.root($0)] }) {
         let norms = ChannelScores.norms(dependencies.graph.values[node.inputs[1]], rows: axis.labels.count, squares: criterion == .l2)

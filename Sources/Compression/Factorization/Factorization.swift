@@ -117,9 +117,8 @@ struct Factorization {
     let layer = matrix.layer
     let statistics = found?.isFinite == true ? found : nil
     let weights = try Storage.floats(layer.count)
-    let source = original.weights(layer)
+    let source = try original.finiteWeights(layer)
     source.withUnsafeBufferPointer { if let base = $0.baseAddress { weights.floats.update(from: base, count: layer.count) } }
-    guard isFinite(weights.floats, layer.count) else { return }
     let arranged = matrix.isSpatial ? try rearranged(weights, matrix, isBack: false) : weights
     let factor = try LeftFactor(
       arranged.floats, rows: matrix.rows, columns: matrix.columns, moments: matrix.isSpatial ? nil : statistics?.gram.floats)
@@ -154,15 +153,6 @@ struct Factorization {
       let after = approximation.floatArray(layer.count)
       try graph.correctBias(layer, [statistics], before: source, after: after, index: pass.index)
     }
-  }
-
-  private func isFinite(_ numbers: UnsafePointer<Float>, _ count: Int) -> Bool {
-    var index = 0
-    while index < count {
-      if !numbers[index].isFinite { return false }
-      index &+= 1
-    }
-    return true
   }
 
   /// The largest rank that saves.
@@ -328,8 +318,8 @@ extension Graph {
   /// The graph with dense layers and convolutions as two layers of low rank each, where that saves weights. With `samples`,
   /// errors are those of the layers' results, and biases take the mean error.
   ///
-  /// Throws `invalidArgument` (an option, a name that no layer has, an input that is not finite), `cancelled`,
-  /// `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
+  /// Throws `invalidArgument` (an option, a name that no layer has, an input that is not finite), `invalidGraph` (weights that
+  /// are not finite), `cancelled`, `unsupportedFeature` (no layers), `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
   public func factorized(_ options: FactorizeOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     var factorization = try Factorization(self, options)
     return try factorization.run(samples)

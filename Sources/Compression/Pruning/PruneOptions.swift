@@ -18,8 +18,16 @@ public struct LayerValue {
     return found
   }
 
-  /// Throws `invalidArgument` for a name that no layer has.
+  /// Throws `invalidArgument` where a method would change nothing because its options leave out every layer.
+  static func requireSome(_ chosen: [WeightLayer]) throws(EdgeError) {
+    guard chosen.isEmpty else { return }
+    throw EdgeError(.invalidArgument, "the options leave out all layers; those named in full are not left out")
+  }
+
+  /// Throws `invalidArgument` for a name that no layer has, `unsupportedFeature` where there are no layers: a method would give the
+  /// model back as if it had worked on it.
   static func validate(_ names: [Text], _ layers: [WeightLayer]) throws(EdgeError) {
+    if layers.isEmpty { throw EdgeError(.unsupportedFeature, "the model has no layers with float32 weights") }
     for name in names where !layers.contains(where: { QuantizerOptions.matches(name, $0.name) }) {
       throw EdgeError(.invalidArgument, "no layer with float32 weights is named \(name)", node: name)
     }
@@ -91,17 +99,17 @@ public struct PruneOptions {
 
   public init() {}
 
-  /// Throws `invalidArgument`.
+  /// Throws `invalidArgument`, also where no layer is chosen, and `unsupportedFeature` where there is none to choose.
   func validate(_ graph: Graph) throws(EdgeError) {
     func require(_ condition: Bool, _ message: StaticString) throws(EdgeError) {
       if !condition { throw EdgeError(.invalidArgument, Text(message)) }
     }
     let largest = method == .threshold ? Double.greatestFiniteMagnitude : 1
-    try require(amount >= 0 && amount <= largest, "the share of weights to remove must be 0 to 1")
+    let rule: StaticString =
+      method == .threshold ? "the threshold must be finite and not negative" : "the share of weights to remove must be 0 to 1"
+    try require(amount >= 0 && amount <= largest, rule)
     for layer in layers {
-      guard layer.value >= 0, layer.value <= largest else {
-        throw EdgeError(.invalidArgument, "the share of weights to remove must be 0 to 1", node: layer.name)
-      }
+      guard layer.value >= 0, layer.value <= largest else { throw EdgeError(.invalidArgument, Text(rule), node: layer.name) }
     }
     try require(blockRows >= 1 && blockColumns >= 1, "a block has at least one row and one column")
     try require(norm == 1 || norm == 2, "the norm must be 1 or 2")
@@ -115,6 +123,7 @@ public struct PruneOptions {
     let all = graph.weightLayers
     try LayerValue.validate(names, all)
     try LayerValue.validate(layers.map { $0.name }, all)
+    try LayerValue.requireSome(chosen(graph))
   }
 
   /// The layers to prune, in the order of the graph.

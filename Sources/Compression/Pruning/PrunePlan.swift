@@ -27,7 +27,8 @@ struct PrunedLayer {
 }
 
 extension PruneOptions {
-  /// What each layer loses; those that lose nothing are not in the list. Throws `invalidArgument` for an option.
+  /// What each layer loses; those that lose nothing are not in the list. Throws `invalidArgument` for an option,
+  /// `invalidGraph` for weights that are not finite where a threshold depends on them.
   func plan(_ graph: Graph) throws(EdgeError) -> [PrunedLayer] {
     try validate(graph)
     let layers = chosen(graph)
@@ -45,7 +46,9 @@ extension PruneOptions {
     for (index, layer) in layers.enumerated() {
       switch method {
       case .pattern: counts.append(amounts[index] == 0 ? group : kept)
-      case .threshold: counts.append(PruneOptions.countBelow(graph.weights(layer), blocks[index], amounts[index], norm))
+      case .threshold where amounts[index] > 0:
+        counts.append(PruneOptions.countBelow(try graph.finiteWeights(layer), blocks[index], amounts[index], norm))
+      case .threshold: counts.append(0)
       case .layerwise, .global: counts.append(Int((amounts[index] * Double(blocks[index].count)).rounded()))
       }
     }
@@ -140,8 +143,9 @@ extension Graph {
   /// With `samples`, what is left is repaired (`PruneOptions.repair`). The same graph, options and samples give the same
   /// weights, with any number of threads.
   ///
-  /// Throws `invalidArgument` (an option, a name that no layer has, an input that is not finite), `cancelled`,
-  /// `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
+  /// Throws `invalidArgument` (an option, a name that no layer has, options that leave out all layers, an input that is not
+  /// finite), `invalidGraph` (weights that are not finite), `unsupportedFeature` (no layers), `cancelled`, `unsupportedOperator`,
+  /// `limitExceeded`, `outOfMemory`.
   public func pruned(_ options: PruneOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     let plan = try options.plan(self)
     if let samples, samples.count > 0, options.repair != .none { return try PruneRepair(self, plan, options).run(samples) }
@@ -153,9 +157,9 @@ extension Graph {
     return graph
   }
 
-  /// Removes weights of one layer.
+  /// Removes weights of one layer. Throws `invalidGraph` for one that is not finite.
   mutating func prune(_ entry: PrunedLayer, norm: Int) throws(EdgeError) {
-    var weights = self.weights(entry.layer)
+    var weights = try finiteWeights(entry.layer)
     weights.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { entry.prune(base, norm: norm) } }
     try setWeights(entry.layer, weights)
   }

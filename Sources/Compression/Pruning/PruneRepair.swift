@@ -64,7 +64,7 @@ struct PruneRepair {
   private func fit(_ layer: Layer, _ graph: inout Graph) throws(EdgeError) {
     guard layer.parts.allSatisfy({ $0.isFinite }) else { return try graph.prune(layer.entry, norm: options.norm) }
     let shape = layer.entry.layer
-    let original = pass.original.weights(shape)
+    let original = try pass.original.finiteWeights(shape)
     let weights = try Storage.floats(shape.count)
     let importance = try Storage.floats(try checkedProduct(shape.groups, shape.columns))
     original.withUnsafeBufferPointer { if let base = $0.baseAddress { weights.floats.update(from: base, count: shape.count) } }

@@ -190,7 +190,8 @@ extension PruneOptions {
     var low = 0.0
     var high = loudest
     for _ in 0..<100 {
-      let middle = (low + high) / 2
+      // Of noise that may be the greatest number.
+      let middle = low + (high - low) / 2
       if removed(middle) < amount * total { low = middle } else { high = middle }
     }
     return curves.map { share($0, high) }

@@ -8,7 +8,8 @@ extension Graph {
   /// the error is that of the layer's result, weights make up for the errors of those before them, biases take the mean, and
   /// layers whose errors the outputs feel more are rounded less.
   ///
-  /// Throws `invalidArgument`, `invalidGraph` for weights that are not finite, `cancelled`, `limitExceeded`, `outOfMemory`.
+  /// Throws `invalidArgument`, `invalidGraph` for weights that are not finite, `unsupportedFeature` for a model without layers,
+  /// `cancelled`, `limitExceeded`, `outOfMemory`.
   public func weightsQuantized(_ options: WeightQuantizationOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     try options.validate(self, hasSamples: (samples?.count ?? 0) > 0)
     var quantizer = try WeightQuantizer.make(self, options, samples)

@@ -29,16 +29,18 @@ public struct BinarizeOptions {
   public init() {}
 
   func chosen(_ graph: Graph) throws(EdgeError) -> [WeightLayer] {
-    guard threshold >= 0, threshold.isFinite else { throw EdgeError(.invalidArgument, "the threshold must not be negative") }
+    guard threshold >= 0, threshold.isFinite else { throw EdgeError(.invalidArgument, "the threshold must be finite and not negative") }
     guard windows >= 1, threads >= 1 else { throw EdgeError(.invalidArgument, "windows and threads must be at least 1") }
     let all = graph.weightLayers
     try LayerValue.validate(names, all)
     let (isFirst, isLast) = (graph.readsInputs, graph.makesOutputs)
-    return all.filter { layer in
+    let chosen = all.filter { layer in
       if names.contains(layer.name) { return true }
       if !names.isEmpty, !names.contains(where: { QuantizerOptions.matches($0, layer.name) }) { return false }
       return (includesFirst || !isFirst[layer.node]) && (includesLast || !isLast[layer.node]) && (includesDepthwise || !layer.isDepthwise)
     }
+    try LayerValue.requireSome(chosen)
+    return chosen
   }
 }
 

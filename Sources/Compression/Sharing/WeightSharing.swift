@@ -55,7 +55,7 @@ public struct ShareOptions {
 extension Graph {
   /// The graph whose layers have few different weights: k-means of each layer's weights; zeros stay zeros. With samples a weight
   /// counts as much as its input varies, and biases take the mean of the error. Throws `invalidArgument`, `invalidGraph` for weights
-  /// that are not finite, `cancelled`, `outOfMemory`.
+  /// that are not finite, `unsupportedFeature` for a model without layers, `cancelled`, `outOfMemory`.
   public func shared(_ options: ShareOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     try options.validate(self)
     let pass = try StatisticsPass(self, windows: options.windows, threads: options.threads)

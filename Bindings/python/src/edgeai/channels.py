@@ -128,6 +128,7 @@ def prune_channels(
 
     Raises:
         ArgumentError: An option, a name that no layer has, or a chosen channel that cannot go; the message says why.
+        ModelError: A weight is not finite, except where ``channels`` says what goes.
     """
     if criterion not in _CRITERIA or scope not in ("layer", "global"):
         message = f"unknown criterion {criterion!r}" if criterion not in _CRITERIA else f"unknown scope {scope!r}"

@@ -19,6 +19,7 @@ from ._arrays import as_array, as_type
 from ._checks import int32, no_file, pair, path_bytes
 from ._checks import refusal as _error
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
+from .errors import EdgeAIError
 from .quantization import Result
 from .model import Model, core_of, load
 from .pruning import Progress, _reporting
@@ -55,7 +56,11 @@ def _follow(
             result: Model = method(source, **arguments).model
             return result
 
-        current = kept.step(number, name, options, make)
+        try:
+            current = kept.step(number, name, options, make)
+        except EdgeAIError as error:
+            error.message = f"{step_text(name, options)}: {error.message}"
+            raise
         models.append(current)
         names.append(step_text(name, options))
     return Result(current, stage_report(model, dict(zip(_unique(names), models, strict=True)), batches))

@@ -13,7 +13,8 @@ from ._text import bytes_text, html_table, shape_text, text_table
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a report. ``sqnr_db`` and ``cosine`` are None where nothing was measured."""
+    """One layer of a report. ``sqnr_db`` and ``cosine`` are None where nothing was measured, -inf and 0 where a number is not finite in
+    one of the models alone."""
 
     name: str
     op: str
