@@ -442,7 +442,8 @@ typedef struct edgeai_session_options {
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
   int32_t threads;            /* working threads, the caller's included; 1 (default) to 256. Those beyond the processors
                                * that the process may use sleep */
-  int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once */
+  int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once. Below 10 it is
+                               * woken for steps only that take longer than waking it: small networks run on the caller alone */
   int32_t strict;             /* 1: refuse a model of which some operator would run on a reference kernel or, when
                                * it is quantized, in float */
   int32_t profile;            /* 1: take the time of every step (one reading of the clock a step) */

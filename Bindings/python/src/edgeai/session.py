@@ -57,7 +57,8 @@ class Session:
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
             seen, and remembers the last plans.
         threads: Working threads, the caller's included. Those beyond the processors that the process may use sleep.
-        spin_us: How long idle workers look for work before they sleep; None is the library's default.
+        spin_us: How long idle workers look for work before they sleep; None is the library's default. Below 10 they are
+            woken for steps only that take longer than waking them: small networks run on the caller alone.
         strict: Refuse a model of which some operator would run on a reference kernel or, when it is quantized, in float.
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
         max_extent: Most entries of a dimension whose size depends on data; None is the library's default, 65536. Memory is
