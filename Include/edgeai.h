@@ -458,7 +458,8 @@ typedef struct edgeai_session_options {
                                * so many runs (as many steps as they have without loops): edgeai_session_write_trace.
                                * Takes the times of `profile` too */
   const void *tuning;         /* optional: what edgeai_session_tuning gave, tuning_bytes long; the plan comes out as it was
-                               * there, and nothing is measured. Borrowed for the call. Not together with `tune` */
+                               * there, and nothing is measured. NULL is none; no bytes are a damaged one. Borrowed for the call. Not
+                               * together with `tune` */
   uint64_t tuning_bytes;
   int32_t compact;            /* 1: no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less
                                * memory, more time; int8 has the same results, float32 differs in the last digits */

@@ -145,8 +145,9 @@ def test_output_that_overlaps_the_input(fixed_batch: edgeai.Model) -> None:
 def test_array_that_is_not_aligned_to_its_elements(session: edgeai.Session) -> None:
     raw = np.zeros(784 * 4 + 1, np.uint8)
     x = raw[1:].view(np.float32).reshape(1, 1, 28, 28)
-    with pytest.raises(edgeai.ArgumentError, match="align"):
+    with pytest.raises(edgeai.ArgumentError, match="tensor 'image' must be 4-byte aligned") as caught:
         session(x)
+    assert caught.value.tensor == "image"
 
 
 # Options.

@@ -41,7 +41,8 @@ static void read_options(edgeai_session_options *options, int batch, int threads
   edgeai_session_options_init(options, sizeof *options);
   options->trace_runs = trace_runs;
   options->tune = tune;
-  options->tuning = tuning->buf;
+  /* No bytes are a damaged tuning; only None is none. */
+  options->tuning = tuning->obj && !tuning->buf ? "" : tuning->buf;
   options->tuning_bytes = (uint64_t)tuning->len;
   options->batch = batch;
   options->threads = threads;
