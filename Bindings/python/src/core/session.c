@@ -69,7 +69,8 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
   if (memory != Py_None && PyObject_GetBuffer(memory, &session->memory, PyBUF_WRITABLE)) {
     session->memory.obj = NULL;
     Py_DECREF(session);
-    return NULL;
+    PyErr_Clear();
+    return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "memory must be a writable buffer without gaps");
   }
   ERROR_INIT(error);
   edgeai_status status;

@@ -78,7 +78,7 @@ class Session:
             (operators and shapes; weights may differ, but not lose the zeros for which a step is sparse), batch, number of
             threads, instruction set, precision and ``compact``.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
-        memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
+        memory: A writable buffer without gaps, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
         limits: Of a file: what to accept.
         cache: How many plans, for as many shapes or batch sizes, are remembered. Each has its own block of memory with
@@ -325,8 +325,9 @@ class Session:
             plan.core.reset()
 
     def cancel(self) -> None:
-        """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan."""
-        for session in self._running[:] or [self._current.core]:
+        """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan. Does nothing before
+        the first run of a file that leaves shapes open."""
+        for session in self._running[:] or ([] if self._last is None else [self._last.core]):
             session.cancel()
 
     @property
