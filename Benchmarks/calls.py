@@ -3,9 +3,8 @@
 
     make library .venv/edgeai && .venv/bin/python Benchmarks/calls.py
 
-Prints the microseconds of a run of the short model, what each further step adds, and what a call from Python takes: as
-``session.run(x)`` and ``session(x)``, which make a new array for the output, and with the arrays bound. All are the least
-of many.
+Prints the microseconds of a run of the short model, what each further step adds, and what a call from Python takes in each of the
+ways there are, of a model with a fixed batch, of one that leaves it open, and of one with two inputs. All are the least of many.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 import edgeai
 
@@ -26,14 +25,19 @@ SIZE = 16
 STEPS = 11
 
 
-def chain(steps: int) -> bytes:
+def small(nodes: Sequence[NodeProto], inputs: Sequence[str], output: str, batch: int | str = 1) -> bytes:
+    """A model of a few numbers."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, SIZE]) for name in (*inputs, output)]
+    graph = helper.make_graph(nodes, "small", ends[:-1], ends[-1:])
+    data: bytes = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
+    return data
+
+
+def chain(steps: int, batch: int | str = 1) -> bytes:
     """Reciprocals of a few numbers: nothing that a pass could merge."""
     names = [f"x{i}" for i in range(steps + 1)]
     nodes = [helper.make_node("Reciprocal", [before], [after]) for before, after in zip(names, names[1:], strict=False)]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, SIZE]) for name in (names[0], names[-1])]
-    graph = helper.make_graph(nodes, "chain", [ends[0]], [ends[1]])
-    data: bytes = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
-    return data
+    return small(nodes, names[:1], names[-1], batch)
 
 
 def least(call: Callable[[], object], rounds: int = 200, runs: int = 500) -> float:
@@ -60,11 +64,27 @@ def main() -> None:
             path.write_bytes(chain(steps))
             times[steps] = float(subprocess.check_output([program, path, "1"], text=True))
         print(f"C: a run of one step takes {times[1]:.3f} us, each further step {(times[STEPS] - times[1]) / (STEPS - 1):.3f} us")
-        session = edgeai.Session(edgeai.load(Path(folder, "1.onnx")), batch=1)
-    x = np.ones((1, SIZE), np.float32)
-    print(f"Python: session.run(x) {least(lambda: session.run(x)):.2f} us, session(x) {least(lambda: session(x)):.2f} us", end="")
-    session.bind()
-    print(f", session.run_bound() {least(session.run_bound):.2f} us; a call of an empty function {least(lambda: None):.2f} us")
+    x, out = np.ones((1, SIZE), np.float32), [np.empty((1, SIZE), np.float32)]
+    print(f"Python: a call of an empty function {least(lambda: None):.2f} us")
+    add = [helper.make_node("Add", ["x0", "x1"], ["y"])]
+    for name, data, one in (
+        ("fixed batch", chain(1), True),
+        ("open batch", chain(1, "N"), True),
+        ("two inputs, open batch", small(add, ["x0", "x1"], "y", "N"), False),
+    ):
+        session = edgeai.Session(data)
+        given, named = (x, {"x0": x}) if one else ([x, x], {"x0": x, "x1": x})
+        calls: dict[str, Callable[[], object]] = {
+            "session(x)": lambda: session(given),
+            "run(x)": lambda: session.run(given),
+            "run(x, out=[y])": lambda: session.run(given, out=out),
+            "run({name: x})": lambda: session.run(named),
+            "run_bound()": session.run_bound,
+        }
+        print(f"  {name}: " + ", ".join(f"{text} {least(call):.2f} us" for text, call in calls.items()))
+    session, other = edgeai.Session(chain(1, "N")), np.ones((2, SIZE), np.float32)
+    both = least(lambda: (session(x), session(other))) / 2
+    print(f"  open batch, another size each time: session(x) {both:.2f} us")
 
 
 if __name__ == "__main__":

@@ -442,7 +442,8 @@ typedef struct edgeai_session_options {
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
   int32_t threads;            /* working threads, the caller's included; 1 (default) to 256. Those beyond the processors
                                * that the process may use sleep */
-  int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once */
+  int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once. Below 10 it is
+                               * woken for steps only that take longer than waking it: small networks run on the caller alone */
   int32_t strict;             /* 1: refuse a model of which some operator would run on a reference kernel or, when
                                * it is quantized, in float */
   int32_t profile;            /* 1: take the time of every step (one reading of the clock a step) */
@@ -457,7 +458,8 @@ typedef struct edgeai_session_options {
                                * so many runs (as many steps as they have without loops): edgeai_session_write_trace.
                                * Takes the times of `profile` too */
   const void *tuning;         /* optional: what edgeai_session_tuning gave, tuning_bytes long; the plan comes out as it was
-                               * there, and nothing is measured. Borrowed for the call. Not together with `tune` */
+                               * there, and nothing is measured. NULL is none; no bytes are a damaged one. Borrowed for the call. Not
+                               * together with `tune` */
   uint64_t tuning_bytes;
   int32_t compact;            /* 1: no convolution in Winograd's form, whose packed weights are 2 to 8 times as many: less
                                * memory, more time; int8 has the same results, float32 differs in the last digits */

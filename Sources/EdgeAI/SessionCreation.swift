@@ -46,11 +46,11 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
   result.profile = chosen.profile != 0
   result.tune = chosen.tune != 0
   result.traceRuns = Int(chosen.trace_runs)
-  if chosen.tuning != nil || chosen.tuning_bytes != 0 {
-    guard let tuning = chosen.tuning, let bytes = Int(exactly: chosen.tuning_bytes), bytes > 0, !result.tune else {
-      throw EdgeError(.invalidArgument, "tuning needs a pointer and its bytes, and tune to be 0")
-    }
-    result.choices = try StepChoices(tuning: UnsafeRawBufferPointer(start: tuning, count: bytes))
+  if let tuning = chosen.tuning {
+    if result.tune { throw EdgeError(.invalidArgument, "tune and tuning exclude each other: give one of them") }
+    result.choices = try StepChoices(tuning: UnsafeRawBufferPointer(start: tuning, count: Int(clamping: chosen.tuning_bytes)))
+  } else if chosen.tuning_bytes != 0 {
+    throw EdgeError(.invalidArgument, "tuning is NULL and tuning_bytes is not 0")
   }
   if let name = chosen.isa {
     result.isa = try instructionSet(name)

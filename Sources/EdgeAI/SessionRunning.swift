@@ -130,15 +130,21 @@ public func edgeai_session_bind_output(
   }
 }
 
-/// Also says what the elements are when the size is wrong: a caller may take float16 for float32.
+/// Also says what the elements are when the size is wrong: a caller may take float16 for float32. Runs of small networks bind
+/// each time, so names are asked for only when something is wrong.
 private func checkBinding(
   _ session: SessionHandle, _ ids: [ValueID], _ index: Int, _ data: UnsafeRawPointer?, _ bytes: Int
 ) throws(EdgeError) {
   guard data != nil || bytes == 0 else { throw EdgeError(.invalidArgument, "data is NULL and bytes is not 0") }
   guard ids.indices.contains(index) else { throw EdgeError(.invalidArgument, "the session has no tensor of that index") }
-  guard data != nil, let needed = byteCount(session, ids, index), needed != bytes else { return }
+  guard let data, let needed = byteCount(session, ids, index) else { return }
+  let alignment = session.graph.values[ids[index]].dtype.byteCount
+  if needed == bytes, Int(bitPattern: data) & (alignment &- 1) == 0 { return }
   let value = session.model.outline.values[ids[index]]
-  let count = needed / value.dtype.byteCount
+  if needed == bytes {
+    throw EdgeError(.invalidArgument, "the tensor '\(value.name)' must be \(alignment)-byte aligned", tensor: value.name)
+  }
+  let count = needed / alignment
   var given: Text = ""
   for other in [DType.float32, .float64, .float16, .uint8] where count > 0 && count &* other.byteCount == bytes {
     given = ", as many as elements of \(other.name) take"

@@ -18,8 +18,8 @@ import Graph
 ///
 /// Idle workers watch `unclaimed` for a while and then sleep on it. A sleeper first announces itself, then looks at the
 /// count again; the caller first sets the count, then looks for sleepers: one of them sees the other. To wake one takes
-/// as long as a small network, so after a rest it is done for a long job, or when short ones have kept coming. Those who
-/// watch give up their processor now and then; more workers than there are processors never take part.
+/// as long as a small network, so after a rest it is done for a long job, or when short ones have kept coming and those that wake
+/// watch for the next one. Those who watch give up their processor now and then; more workers than there are processors never take part.
 struct ThreadPool {
   /// One kernel call, split by units.
   struct Job {
@@ -154,6 +154,8 @@ struct ThreadPool {
   }
 
   private func isWorthWaking(_ job: Job) -> Bool {
+    // A worker that sleeps again before the next step would have to be woken for every one of the jobs that keep coming.
+    if constants.pointee.spinNanoseconds < 10_000 { return job.isLong }
     let now = ep_nanoseconds()
     if now &- times[0] > 200_000 { times[1] = now }
     times[0] = now

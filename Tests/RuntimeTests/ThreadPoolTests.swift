@@ -69,6 +69,45 @@ private let addOne: @convention(c) (UnsafeRawPointer?, Int64, Int64, UnsafeMutab
     try exercise(threads: 4, spin: spin, jobs: 300, pause: true, processors: processors)
   }
 
+  /// Workers that do not watch for the next job are woken for long ones only, however many short ones follow each other.
+  @Test(arguments: [0, 9])
+  func shortJobsDoNotWakeWorkersThatSleepAgainSoon(spin: Int) throws {
+    let state = ep_allocate(ThreadPool.byteCount(threads: 2), 64)!
+    let scratch = ep_allocate(2 * 64, 64)!
+    let counts = UnsafeMutablePointer<UInt32>.allocate(capacity: 8)
+    counts.initialize(repeating: 0, count: 8)
+    scratch.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * 64)
+    defer {
+      ep_deallocate(state)
+      ep_deallocate(scratch)
+      counts.deallocate()
+    }
+    let pool = try ThreadPool.start(state: state, threads: 2, spinMicroseconds: spin, processors: 2)
+    /// Runs jobs until the worker has done a part, or a time has passed.
+    func workerTakesPart(isLong: Bool, within nanoseconds: UInt64) -> Bool {
+      var sheet = Sheet(counts: counts, work: 200)
+      let theirs = (scratch + 64).assumingMemoryBound(to: Int.self)
+      theirs.pointee = 0
+      let start = ep_nanoseconds()
+      while theirs.pointee == 0, ep_nanoseconds() - start < nanoseconds {
+        _ = withUnsafePointer(to: &sheet) { sheet in
+          pool.run(
+            ThreadPool.Job(run: addOne, arguments: sheet, units: 8, chunks: 8, isLong: isLong, scratch: scratch, scratchStride: 64))
+        }
+      }
+      return theirs.pointee != 0
+    }
+    #expect(workerTakesPart(isLong: true, within: 10_000_000_000))
+    // A busy machine may keep the worker from falling asleep at first.
+    let sleeps = (0..<5).contains { _ in
+      let start = ep_nanoseconds()
+      while ep_nanoseconds() - start < 20_000_000 { ep_thread_yield() }
+      return !workerTakesPart(isLong: false, within: 50_000_000)
+    }
+    #expect(sleeps)
+    pool.stop()
+  }
+
   @Test func startAndStopAlone() throws {
     for _ in 0..<50 { try exercise(threads: 4, spin: 5, jobs: 0, pause: false) }
   }

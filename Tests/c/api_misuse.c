@@ -276,6 +276,7 @@ static void sessions(const edgeai_model *model) {
   CHECK_STATUS(edgeai_session_bind_input(session, 0, mine, x_bytes + 4, &error), EDGEAI_ERROR_SHAPE_MISMATCH);
   CHECK_STATUS(edgeai_session_bind_input(session, 9, mine, x_bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_session_bind_input(session, 0, (char *)mine + 1, x_bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  CHECK(strcmp(error.tensor, info.name) == 0 && strstr(error.message, info.name));
   CHECK_STATUS(edgeai_session_bind_input(session, 0, NULL, x_bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   CHECK_STATUS(edgeai_session_bind_input(NULL, 0, mine, x_bytes, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
   memcpy(mine, x, x_bytes);
@@ -446,8 +447,14 @@ static void tunings(const edgeai_model *model) {
   CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT); /* both */
   options.tuning = NULL;
   CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT); /* no pointer */
-  CHECK(session == untouched_session);
+  options.tune = 0;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_INVALID_ARGUMENT);
+  options.tuning = blob;
   options.tuning_bytes = 0;
+  CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_ERROR_TUNING_MISMATCH); /* as of a file cut to nothing */
+  CHECK(session == untouched_session);
+  options.tune = 1;
+  options.tuning = NULL;
   CHECK_STATUS(edgeai_session_create(model, &options, &session, &error), EDGEAI_OK);
   CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
 
@@ -488,6 +495,8 @@ static void tunings(const edgeai_model *model) {
     options.isa = NULL;
   }
   options.tuning_bytes = (uint64_t)1 << 60; /* more than there are: they are not read */
+  CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
+  options.tuning_bytes = UINT64_MAX;
   CHECK_STATUS(edgeai_session_create(model, &options, &again, &error), EDGEAI_ERROR_TUNING_MISMATCH);
   options.tuning_bytes = bytes;
   for (i = 0; i < bytes; i++) {

@@ -205,6 +205,20 @@ def test_batch_size_follows_the_arrays(classifier: edgeai.Model, subset: dict[st
     assert session.inputs[0].shape[0] == 24
 
 
+def test_a_run_like_the_one_before_looks_for_no_plan(
+    classifier: edgeai.Model, subset: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = edgeai.Session(classifier)
+    two, out = session(subset["images"][:2]), np.empty((2, 10), np.float32)
+    with monkeypatch.context() as patch:
+        patch.delattr(edgeai.Session, "_plan_for")
+        assert np.array_equal(session(subset["images"][:2]), two)
+        assert session.run(subset["images"][:2], out=[out])[0] is out and np.array_equal(out, two)
+        with pytest.raises(AttributeError, match="_plan_for"):
+            session(subset["images"][:1])
+    assert np.array_equal(session(subset["images"][1:2]), edgeai.Session(classifier)(subset["images"][1:2]))
+
+
 def test_batch_sizes_do_not_pile_up(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
     session = edgeai.Session(classifier)
     for size in range(1, 13):

@@ -232,12 +232,16 @@ def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
         (("compress", CLASSIFIER, "-d", files / "x.npy", "-o", output, "--max-drop", 1, "--labels", files / "wrong.npy"), "labels has 77"),
         (("info", CLASSIFIER, "--shape", f"image={10**23},1,28,28"), "does not fit in 64 bits"),
         (("profile", CLASSIFIER, "--runs", -5), "runs is -5"),
+        *((("profile", CLASSIFIER, option, tmp_path / "none/x"), "EDGEAI_ERROR_IO: cannot write") for option in ("--json", "--trace")),
+        (("profile", CLASSIFIER, "--tuning", tmp_path / "none"), f"EDGEAI_ERROR_IO: could not read '{tmp_path}/none': No such file"),
+        (("profile", CLASSIFIER, "--tune", "--tuning", tmp_path / "none/x"), "EDGEAI_ERROR_IO: cannot write"),
         (("bench", CLASSIFIER, "--batch", -1), "--batch is -1"),
         (("convert", CLASSIFIER, "-o", tmp_path / "net.tflite"), "not as .tflite"),
     ):
         done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert text in done.stderr
+        assert not done.stdout  # found before any work
         assert "Traceback" not in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
     assert not output.exists()

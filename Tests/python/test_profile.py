@@ -63,14 +63,17 @@ def test_texts_and_json(session: edgeai.Session, x: np.ndarray) -> None:
     axes = profile.plot()
     assert len(axes.patches) == len(profile.events)
     matplotlib.pyplot.close("all")
-    with pytest.raises(ValueError, match="trace_runs"):
+    with pytest.raises(edgeai.ArgumentError, match="trace_runs"):
         profile.to_trace("never.json")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_trace(classifier: edgeai.Model, x: np.ndarray, tmp_path: Path, threads: int) -> None:
     session = edgeai.Session(classifier, batch=4, threads=threads)
-    session.profile(x, runs=6, trace_runs=3).to_trace(tmp_path / "trace.json")
+    profile = session.profile(x, runs=6, trace_runs=3)
+    profile.to_trace(tmp_path / "trace.json")
+    with pytest.raises(edgeai.FileError, match=r"none/trace\.json': No such file"):
+        profile.to_trace(tmp_path / "none/trace.json")
     trace = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
     assert set(trace) == {"displayTimeUnit", "traceEvents"}
     events = trace["traceEvents"]

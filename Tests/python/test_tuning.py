@@ -70,7 +70,7 @@ def test_of_something_else(classifier: edgeai.Model, quantized: edgeai.Result) -
 def test_damaged(classifier: edgeai.Model) -> None:
     tuning = edgeai.Session(classifier, batch=1).tuning
     source = random.Random(4)
-    damaged = [tuning[:n] for n in range(1, len(tuning))] + [tuning + b"\0", tuning + bytes(8), bytes(len(tuning)), b"x" * 4096]
+    damaged = [tuning[:n] for n in range(len(tuning))] + [tuning + b"\0", tuning + bytes(8), bytes(len(tuning)), b"x" * 4096]
     for _ in range(200):
         blob = bytearray(tuning)
         blob[source.randrange(len(blob))] ^= 1 + source.randrange(255)
@@ -78,15 +78,15 @@ def test_damaged(classifier: edgeai.Model) -> None:
     for blob in damaged:
         with pytest.raises(edgeai.TuningError):
             edgeai.Session(classifier, batch=1, tuning=blob)
-    with pytest.raises(edgeai.ArgumentError):
-        edgeai.Session(classifier, batch=1, tuning=b"")
+    with pytest.raises(edgeai.TuningError):
+        edgeai.Session.memory_required(classifier, tuning=b"")
 
 
 def test_wrong_arguments(classifier: edgeai.Model, aligned) -> None:  # type: ignore[no-untyped-def]
     tuning = edgeai.Session(classifier, batch=1).tuning
     with pytest.raises(edgeai.ArgumentError, match="batch"):
         edgeai.Session(classifier, tuning=tuning)
-    with pytest.raises(edgeai.ArgumentError, match="tune"):
+    with pytest.raises(edgeai.ArgumentError, match="tune and tuning exclude each other"):
         edgeai.Session(classifier, batch=1, tuning=tuning, tune=True)
     with pytest.raises(edgeai.ArgumentError, match="tune"):
         edgeai.Session(classifier, batch=1, tune=True, memory=aligned(1 << 20))

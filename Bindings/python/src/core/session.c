@@ -41,7 +41,8 @@ static void read_options(edgeai_session_options *options, int batch, int threads
   edgeai_session_options_init(options, sizeof *options);
   options->trace_runs = trace_runs;
   options->tune = tune;
-  options->tuning = tuning->buf;
+  /* No bytes are a damaged tuning; only None is none. */
+  options->tuning = tuning->obj && !tuning->buf ? "" : tuning->buf;
   options->tuning_bytes = (uint64_t)tuning->len;
   options->batch = batch;
   options->threads = threads;
@@ -68,7 +69,8 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
   if (memory != Py_None && PyObject_GetBuffer(memory, &session->memory, PyBUF_WRITABLE)) {
     session->memory.obj = NULL;
     Py_DECREF(session);
-    return NULL;
+    PyErr_Clear();
+    return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "memory must be a writable buffer without gaps");
   }
   ERROR_INIT(error);
   edgeai_status status;

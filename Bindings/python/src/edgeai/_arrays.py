@@ -11,12 +11,12 @@ import numpy as np
 def as_array(x: Any) -> Any:
     """Arrays and buffers as they are; anything else that speaks DLPack, without a copy. bfloat16, which numpy has from the
     package ml_dtypes, becomes its bits."""
-    if not isinstance(x, np.ndarray) and hasattr(x, "__dlpack__"):
+    if not isinstance(x, np.ndarray):
+        if not hasattr(x, "__dlpack__"):
+            return x
         x = np.from_dlpack(x)
     # Asking for a name takes a microsecond; its kind is that of no usual type.
-    if isinstance(x, np.ndarray) and x.dtype.kind == "V" and x.dtype.name == "bfloat16":
-        return x.view(np.uint16)
-    return x
+    return x.view(np.uint16) if x.dtype.kind == "V" and x.dtype.name == "bfloat16" else x
 
 
 def declared(arrays: tuple[np.ndarray[Any, Any], ...], dtypes: Sequence[str]) -> tuple[np.ndarray[Any, Any], ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._checks import int32
+from ._disk import file_error
 from ._samples import pieces, samples_of_a_run
 from .model import Model
 
@@ -88,6 +89,6 @@ def check_folder(path: str) -> None:
     """Refuses a file that could not be written, before the work whose result it is to hold."""
     target = pathlib.Path(path)
     if target.is_dir():
-        raise ValueError(f"{path} is a folder")
+        raise file_error(f"{path} is a folder")
     if not target.parent.is_dir():
-        raise ValueError(f"cannot write {path}: there is no folder {target.parent}")
+        raise file_error(f"cannot write {path}: there is no folder {target.parent}")

@@ -17,6 +17,7 @@ from . import check, compare, compress, factorize, load, prune, quantize, sensit
 from ._arguments import amounts, fractions, pair, parser, shapes
 from ._arrays import as_array, as_type
 from ._checks import int32
+from ._disk import read_file, write_file
 from ._files import check_folder, read_array, read_inputs, read_samples, write_arrays
 from ._text import bytes_text, count_text, shape_text, text_table
 from .carray import c_array
@@ -53,8 +54,10 @@ def _random_input(model: Model, options: argparse.Namespace) -> tuple[np.ndarray
 
 def _session(model: Model, options: argparse.Namespace) -> Session:
     tuning = None
-    if options.tuning and not options.tune:
-        tuning = pathlib.Path(options.tuning).read_bytes()
+    if options.tuning and options.tune:
+        check_folder(options.tuning)
+    elif options.tuning:
+        tuning = read_file(options.tuning)
     session = Session(
         model,
         tune=options.tune,
@@ -69,7 +72,7 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
         compact=options.compact,
     )
     if options.tuning and options.tune:
-        pathlib.Path(options.tuning).write_bytes(session.tuning)
+        write_file(options.tuning, session.tuning)
     return session
 
 
@@ -257,6 +260,8 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _profile(options: argparse.Namespace) -> int:
+    for path in filter(None, (options.json, options.trace)):
+        check_folder(path)
     model = _load(options)
     x = tuple(read_array(text) for text in options.inputs) or _random_input(model, options)
     with _session(model, options) as session:
@@ -267,7 +272,7 @@ def _profile(options: argparse.Namespace) -> int:
         f"{op} {100 * us / total:.1f} %" for op, us in list(profile.by_op().items())[:5]
     ))
     if options.json:
-        pathlib.Path(options.json).write_text(profile.to_json() + "\n")
+        write_file(options.json, (profile.to_json() + "\n").encode())
         print(f"wrote {options.json}")
     if options.trace:
         profile.to_trace(options.trace)

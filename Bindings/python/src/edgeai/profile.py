@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._checks import refusal
+from ._disk import write_file
 from ._text import html_table, shape_text, text_table
 
 
@@ -105,10 +106,15 @@ class Profile:
         return sum(event.mean_us for event in self.events)
 
     def to_trace(self, path: str | os.PathLike[str]) -> None:
-        """Writes the traced runs for chrome://tracing or https://ui.perfetto.dev: each step, and each thread's share of it."""
+        """Writes the traced runs for chrome://tracing or https://ui.perfetto.dev: each step, and each thread's share of it.
+
+        Raises:
+            FileError: The file cannot be written.
+            ArgumentError: There is no trace, because ``trace_runs`` was 0.
+        """
         if self._trace is None:
-            raise ValueError("the profile has no trace: trace_runs was 0")
-        pathlib.Path(path).write_text(self._trace, encoding="utf-8")
+            raise refusal("the profile has no trace: trace_runs was 0")
+        write_file(path, self._trace.encode())
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, as :meth:`to_json` writes them."""

@@ -43,10 +43,14 @@ class _Plan:
         self.batch = batch
         self.input_types = [t.dtype for t in model.inputs]
         self.output_types = [t.dtype for t in model.outputs]
-        #: Element type of the only input, when arrays need no more looking at than the extension does: else None.
+        self.input_names = [t.name for t in model.inputs]
+        self.input_shapes = [tuple(t["shape"]) for t in core.inputs()]
+        #: Element type and shape of the only input, when arrays need no more looking at than the extension does: else None.
         self.plain_type: np.dtype[Any] | None = None
+        self.plain_shape: tuple[int, ...] | None = None
         if len(self.input_types) == 1 and "bfloat16" not in [*self.input_types, *self.output_types]:
             self.plain_type = np.dtype(self.input_types[0])
+            self.plain_shape = self.input_shapes[0]
 
 
 class Session:
@@ -57,7 +61,8 @@ class Session:
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
             seen, and remembers the last plans.
         threads: Working threads, the caller's included. Those beyond the processors that the process may use sleep.
-        spin_us: How long idle workers look for work before they sleep; None is the library's default.
+        spin_us: How long idle workers look for work before they sleep; None is the library's default. Below 10 they are
+            woken for steps only that take longer than waking them: small networks run on the caller alone.
         strict: Refuse a model of which some operator would run on a reference kernel or, when it is quantized, in float.
         isa: Instruction set (see :func:`edgeai.instruction_sets`); None is the best this CPU has.
         max_extent: Most entries of a dimension whose size depends on data; None is the library's default, 65536. Memory is
@@ -77,7 +82,7 @@ class Session:
             (operators and shapes; weights may differ, but not lose the zeros for which a step is sparse), batch, number of
             threads, instruction set, precision and ``compact``.
         check_finite: Refuse arrays with NaN or infinity, which integers cannot stand for.
-        memory: A writable buffer, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
+        memory: A writable buffer without gaps, aligned to 64 bytes, for the session to live in; needs a fixed ``batch`` and shape.
         values: Of a file: values of inputs that become constants (see :func:`edgeai.load`).
         limits: Of a file: what to accept.
         cache: How many plans, for as many shapes or batch sizes, are remembered. Each has its own block of memory with
@@ -221,6 +226,9 @@ class Session:
         if self._closed:
             raise refusal("the session is closed")
         arrays = self._arrays(x)
+        last = self._last
+        if last is not None and [getattr(a, "shape", None) for a in arrays] == last.input_shapes:
+            return last, arrays
         if self._open_shape is None and (self._fixed_batch is not None or not self._symbolic):
             return self._current, arrays
         key: int | tuple[tuple[int, ...], ...]
@@ -237,23 +245,25 @@ class Session:
                 arrays = self._arrays(x)
                 key = tuple(np.shape(a) for a in arrays)
         self._plans[key] = self._last = plan
-        # Those used longest ago go; a run in one of them ends undisturbed. The bound one stays.
-        for size, old in list(self._plans.items())[: max(len(self._plans) - self._cache, 0)]:
-            if old is not self._bound:
-                self._plans.pop(size, None)
+        excess = len(self._plans) - self._cache
+        if excess > 0:
+            # Those used longest ago go; a run in one of them ends undisturbed. The bound one stays.
+            for size, old in list(self._plans.items())[:excess]:
+                if old is not self._bound:
+                    self._plans.pop(size, None)
         return plan, arrays
 
     def _arrays(self, x: Any) -> tuple[Any, ...]:
-        if isinstance(x, Mapping):
+        if isinstance(x, (tuple, list)):
+            return tuple([as_array(a) for a in x])
+        if isinstance(x, (dict, Mapping)):  # a dict is a Mapping, which takes longer to find out
             if self._last is None:
-                return tuple(as_array(a) for a in x.values())
-            names = [t.name for t in self.model.inputs]
+                return tuple([as_array(a) for a in x.values()])
+            names = self._last.input_names
             if set(x) != set(names):
                 message = f"the model's inputs are {names}; arrays were given for {sorted(x)}"
                 raise refusal(message)
-            return tuple(as_array(x[name]) for name in names)
-        if isinstance(x, (tuple, list)):
-            return tuple(as_array(a) for a in x)
+            return tuple([as_array(x[name]) for name in names])
         return (as_array(x),)
 
     def run(self, x: Any, *, out: Sequence[np.ndarray[Any, Any]] | None = None) -> tuple[np.ndarray[Any, Any], ...]:
@@ -273,11 +283,14 @@ class Session:
         only = self._only
         if only is not None and out is None and type(x) is np.ndarray and x.dtype is only.plain_type:
             return only.core.run_one(x)
-        plan, arrays = self._plan_for(x)
+        plan, arrays = self._last, (x,)
+        # Most runs are like the one before, which shows sooner than what a run needs in general.
+        if plan is None or type(x) is not np.ndarray or x.dtype is not plan.plain_type or x.shape != plan.plain_shape:
+            plan, arrays = self._plan_for(x)
         session = plan.core
         self._running.append(session)
         try:
-            outputs = session.run(arrays, None if out is None else tuple(as_array(a) for a in out))
+            outputs = session.run(arrays, None if out is None else tuple([as_array(a) for a in out]))
             return declared(outputs, plan.output_types)
         finally:
             self._running.remove(session)
@@ -324,8 +337,9 @@ class Session:
             plan.core.reset()
 
     def cancel(self) -> None:
-        """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan."""
-        for session in self._running[:] or [self._current.core]:
+        """Asks the runs in other threads to stop soon; when there are none, the next run of the current plan. Does nothing before
+        the first run of a file that leaves shapes open."""
+        for session in self._running[:] or ([] if self._last is None else [self._last.core]):
             session.cancel()
 
     @property
