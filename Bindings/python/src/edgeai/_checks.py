@@ -7,17 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
-from .errors import ArgumentError, FileError
+from .errors import ArgumentError
 
 
 def refusal(message: str, tensor: str = "") -> ArgumentError:
     """An error that says what is wrong with an argument, or with a tensor that was given."""
     return ArgumentError(100, "EDGEAI_ERROR_INVALID_ARGUMENT", message, tensor=tensor)
-
-
-def no_file(path: str | os.PathLike[str], error: OSError) -> FileError:
-    """An error that says which file or folder could not be read or written, and why."""
-    return FileError(500, "EDGEAI_ERROR_IO", f"cannot read or write {os.fspath(path)!r}: {error.strerror or error}")
 
 
 def int32(name: str, value: SupportsIndex, least: int | None = None) -> int:

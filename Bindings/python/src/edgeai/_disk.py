@@ -14,6 +14,11 @@ def file_error(message: str) -> FileError:
     return FileError(500, "EDGEAI_ERROR_IO", message)
 
 
+def no_file(path: str | os.PathLike[str], error: OSError) -> FileError:
+    """An error that says which file or folder could not be read or written, and why."""
+    return file_error(f"cannot read or write {os.fspath(path)!r}: {error.strerror or error}")
+
+
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file. Raises FileError, in the words the library has for its own files, and ArgumentError."""
     name = os.fsdecode(path_bytes(path))

@@ -16,8 +16,9 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array, as_type
-from ._checks import int32, no_file, pair, path_bytes
+from ._checks import int32, pair, path_bytes
 from ._checks import refusal as _error
+from ._disk import no_file
 from ._samples import Arrays, batches as _batches, pieces, samples_of_a_run
 from .errors import EdgeAIError
 from .quantization import Result

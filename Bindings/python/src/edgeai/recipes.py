@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ._arrays import as_array
-from ._checks import TWO_INTEGERS, names, no_file, path_bytes, refusal, two_integers
+from ._checks import TWO_INTEGERS, names, path_bytes, refusal, two_integers
+from ._disk import no_file
 from .channels import prune_channels
 from .errors import EdgeAIError
 from .model import Model, load
