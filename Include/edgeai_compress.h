@@ -405,10 +405,13 @@ EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, 
  * function that looks at samples should look at these others, or at data of its own. Exactly one target must be set:
  * bytes and nanoseconds are reached with the least noise in the outputs, max_drop with the smallest file (GRID) or the shortest
  * run (BLOCKS). The noise of each layer at each level is measured alone, on the samples; one price for noise then decides for all
- * layers (Shoham and Gersho 1988), and whole models are judged as they are: real bytes, measured time, quality.
+ * layers (Shoham and Gersho 1988), and whole models are judged as they are: real bytes, measured time, quality. With BLOCKS the
+ * chosen shares are at last removed once more, each layer fitted to make up for those before it, and the result is that model
+ * where it keeps to the target and its outputs are nearer.
  * The result does not depend on the old model. report: optional; its stages are the original and the result.
  * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
- * Memory: a model for each level (9 with GRID, 7 with BLOCKS), the samples, a session of both.
+ * Memory: a model for each level (14 with GRID, 7 with BLOCKS), the samples, a session of both; while levels are made, the
+ * statistics of edgeai_quantize_weights or edgeai_prune.
  * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), LIMIT_EXCEEDED (the target cannot be
  * reached; the message says what can), and those of edgeai_prune. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_compress(const edgeai_model *model, const edgeai_compress_options *options, edgeai_data_fn data,

@@ -42,10 +42,7 @@ public struct SearchOptions {
 extension Graph {
   /// Bytes of a search's state. Throws `limitExceeded`.
   public func searchStateBytes(_ options: SearchOptions) throws(EdgeError) -> Int {
-    guard let bytes = NoiseTable.byteCount(layers: weightLayers.count, levels: options.method.levelCount) else {
-      throw EdgeError(.limitExceeded, "the model has too many layers")
-    }
-    return bytes
+    8 + (try checkedProduct(weightLayers.count, 16 * options.method.levelCount))
   }
 
   /// The model with every layer compressed as hard as the target asks and the layer's part in the result allows.
@@ -61,32 +58,48 @@ extension Graph {
     let ladder = try LayerLadder(try options.method.levels(self, options, fitting))
     let stateBytes = try searchStateBytes(options)
     let ownState = try Storage.allocate(stateBytes)
-    let table = try NoiseTable(options.state ?? ownState.base, stateBytes, ladder, samples, scanSamples: options.scanSamples)
+    let table = try LayerTable(options.state ?? ownState.base, stateBytes, ladder, samples, scanSamples: options.scanSamples)
     let noise = try table.measured(meter, options.progress)
+    let cost = options.isTimed(target) ? try ladder.times(options.threads) : try table.measured(nil, options.progress)
     withExtendedLifetime(ownState) {}
-    let isTimed = options.isTimed(target)
-    let cost = isTimed ? try ladder.times(options.threads) : try ladder.bytes()
     let search = CompressionSearch(ladder: ladder, noise: noise, cost: cost, progress: options.progress)
-    switch target {
-    case .bytes(let most):
-      return ladder.graph(try search.within(Double(most)) { (choice) throws(EdgeError) in
-        Double(try encodeModel(ladder.graph(choice), .adaptive).count)
-      }.choice)
-    case .nanoseconds(let most):
-      return ladder.graph(try search.within(Double(most)) { (choice) throws(EdgeError) in
-        try stepTimes(ladder.graph(choice), options.threads).reduce(0, +)
-      }.choice)
-    case .drop(let most):
-      // A caller who judges has no use for the outputs of the original.
-      var judge: OutputNoise?
-      if options.quality == nil { judge = try OutputNoise.make(self, judging, atMost: judging.count, threads: options.threads) }
-      func quality(_ graph: Graph) throws(EdgeError) -> Double {
+    // A caller who judges has no use for the outputs of the original.
+    var judge: OutputNoise?
+    if case .drop = target, options.quality == nil {
+      judge = try OutputNoise.make(self, judging, atMost: judging.count, threads: options.threads)
+    }
+    /// What the target limits: bytes, nanoseconds, or, from below, the quality.
+    func measured(_ graph: Graph) throws(EdgeError) -> Double {
+      switch target {
+      case .bytes: return Double(try encodeModel(graph, .adaptive).count)
+      case .nanoseconds: return try stepTimes(graph, options.threads).reduce(0, +)
+      case .drop:
         if let asked = options.quality { return try asked(graph) }
         return try judge?.measure(graph).agreement ?? 0
       }
-      let least = try quality(self) - most
-      return ladder.graph(try search.keeping(least) { (choice) throws(EdgeError) in try quality(ladder.graph(choice)) }.choice)
     }
+    func judged(_ choice: [Int]) throws(EdgeError) -> Double { try measured(ladder.graph(choice)) }
+    let limit: Double
+    let choice: [Int]
+    switch target {
+    case .bytes(let most), .nanoseconds(let most):
+      limit = Double(most)
+      choice = try search.within(limit, judged).choice
+    case .drop(let most):
+      limit = try measured(self) - most
+      choice = try search.keeping(limit, judged).choice
+    }
+    var result = ladder.graph(choice)
+    if options.method == .blocks {
+      let repaired = try options.method.repaired(ladder, choice, options, fitting)
+      if try meter.measure(repaired).noise < meter.measure(result).noise {
+        let value = try measured(repaired)
+        var isMet = value <= limit
+        if case .drop = target { isMet = value >= limit }
+        if isMet { result = repaired }
+      }
+    }
+    return result
   }
 }
 
@@ -116,17 +129,6 @@ extension SearchOptions {
 }
 
 extension LayerLadder {
-  /// Coded bytes of each layer's weights at each level.
-  fileprivate func bytes() throws(EdgeError) -> [[Double]] {
-    var rows: [[Double]] = []
-    for layer in layers {
-      var row: [Double] = []
-      for level in levels.indices { row.append(Double(try codedByteCount(weights(layer, level)))) }
-      rows.append(row)
-    }
-    return rows
-  }
-
   /// Nanoseconds of each layer's steps at each level, in a run of the whole level.
   fileprivate func times(_ threads: Int) throws(EdgeError) -> [[Double]] {
     var rows = [[Double]](repeating: [], count: layers.count)

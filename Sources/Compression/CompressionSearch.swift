@@ -80,16 +80,18 @@ struct CompressionSearch {
     return best
   }
 
-  /// The cheapest choice whose quality is at least so much. `quality` is asked about ten times.
+  /// The cheapest choice whose quality is at least so much, or the original. `quality` is asked about ten times. Qualities of a few
+  /// samples do not simply rise with the price, so the search climbs from the cheapest choice to the first that is good enough, and
+  /// divides the last step.
   func keeping(_ least: Double, _ quality: ([Int]) throws(EdgeError) -> Double) throws(EdgeError) -> Outcome {
     let original = [Int](repeating: 0, count: noise.count)
     var best = Outcome(choice: original, cost: sum(original), quality: nil)
     var judged: [(choice: [Int], quality: Double)] = []
     var (low, high) = (CompressionSearch.lowest, CompressionSearch.highest)
-    let rounds = 12
-    for round in 0..<rounds {
+    let rounds = 36
+    for round in 0..<rounds where high - low > 0.05 {
       try report(round, rounds)
-      let middle = (low + high) / 2
+      let middle = best.quality == nil ? low + 4 : (low + high) / 2
       let candidate = choice(CompressionSearch.price(middle))
       let measured: Double
       if let known = judged.first(where: { $0.choice == candidate }) {

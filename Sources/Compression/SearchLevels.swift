@@ -3,8 +3,9 @@ import Graph
 #endif
 
 extension SearchMethod {
-  /// Prices of `Graph.weightsQuantized`, each about a bit of a weight from the one before.
-  private static var prices: [Double] { [0.00001, 0.00005, 0.0002, 0.0006, 0.0015, 0.004, 0.01, 0.03] }
+  /// Prices of `Graph.weightsQuantized`: from hardly any loss to hardly anything left of a network. The first ones are about a bit of
+  /// a weight apart, the last ones a quarter of the file.
+  private static var prices: [Double] { [0.00001, 0.00005, 0.0002, 0.0006, 0.0015, 0.004, 0.01, 0.03, 0.06, 0.12, 0.25, 0.5, 1.2] }
   /// Shares of the blocks that go.
   private static var shares: [Double] { [0.5, 0.65, 0.75, 0.85, 0.9, 0.95] }
 
@@ -13,36 +14,48 @@ extension SearchMethod {
 
   /// The original, and what becomes of it harder and harder: each level is made from the original.
   func levels(_ graph: Graph, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> [Graph] {
-    var levels = [graph]
     switch self {
     case .grid:
-      for price in SearchMethod.prices {
-        try options.report(levels.count - 1, levelCount - 1)
-        var grid = WeightQuantizationOptions()
-        grid.amount = price
-        // The search measures what the outputs feel.
-        grid.sensitivitySamples = 0
-        grid.threads = options.threads
-        levels.append(try graph.weightsQuantized(grid, samples: samples))
-      }
+      var grid = WeightQuantizationOptions()
+      // The search measures what the outputs feel.
+      grid.sensitivitySamples = 0
+      grid.threads = options.threads
+      grid.progress = options.progress
+      return try graph.weightsQuantized(grid, prices: SearchMethod.prices, samples: samples)
     case .blocks:
+      var levels = [graph]
       for share in SearchMethod.shares {
-        try options.report(levels.count - 1, levelCount - 1)
-        var blocks = PruneOptions()
+        if let progress = options.progress, !progress("preparing levels", levels.count - 1, levelCount - 1) {
+          throw EdgeError(.cancelled, "the search was cancelled")
+        }
+        var blocks = options.blocks
         blocks.amount = share
-        blocks.blockRows = options.blockRows
-        blocks.blockColumns = options.blockColumns
         blocks.rounds = 1
-        blocks.threads = options.threads
         levels.append(try graph.pruned(blocks, samples: samples))
       }
+      return levels
     }
-    return levels
+  }
+
+  /// The original with the shares of blocks that a choice of levels takes from its layers, fitted one layer after another: each
+  /// makes up for those before it, which layers that were fitted alone cannot.
+  func repaired(_ ladder: LayerLadder, _ choice: [Int], _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> Graph {
+    var blocks = options.blocks
+    blocks.isSequential = true
+    blocks.progress = options.progress
+    for (layer, level) in zip(ladder.layers, choice) {
+      blocks.layers.append(LayerValue(name: layer.name, value: level > 0 ? SearchMethod.shares[level - 1] : 0))
+    }
+    return try ladder.levels[0].pruned(blocks, samples: samples)
   }
 }
 
 extension SearchOptions {
-  fileprivate func report(_ done: Int, _ total: Int) throws(EdgeError) {
-    if let progress, !progress("preparing levels", done, total) { throw EdgeError(.cancelled, "the search was cancelled") }
+  fileprivate var blocks: PruneOptions {
+    var blocks = PruneOptions()
+    blocks.blockRows = blockRows
+    blocks.blockColumns = blockColumns
+    blocks.threads = threads
+    return blocks
   }
 }

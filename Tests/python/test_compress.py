@@ -195,6 +195,28 @@ def test_a_drop_is_kept_and_asks_the_callers_judge() -> None:
     assert result.report.stages[1].file_bytes < WHOLE
 
 
+def test_a_drop_leaves_a_file_as_small_as_it_allows(
+    classifier: edgeai.Model, subset: dict[str, np.ndarray[Any, Any]], tmp_path: pathlib.Path
+) -> None:
+    def right(model: edgeai.Model) -> float:
+        return 100 * float(np.mean(edgeai.Session(model)(subset["images"]).argmax(1) == subset["labels"]))
+
+    data, whole, sizes = subset["calibration"][:128], right(classifier), []
+    for drop in (0, 1, 5):
+        model = edgeai.compress(classifier, data, max_drop=drop, quality=right, checkpoint=tmp_path / "state").model
+        sizes.append(len(model.to_bytes(coding="adaptive")))
+        print(f"max_drop {drop}: {sizes[-1]} bytes, {right(model):.1f} % of {whole:.1f}")
+        assert right(model) >= whole - drop
+    # One call of quantize_weights gives 18,329 bytes at a loss of half a point.
+    assert sizes[0] > sizes[1] > sizes[2] and sizes[2] < 18_329
+    model = edgeai.compress(classifier, data, target_bytes=10_000, checkpoint=tmp_path / "state").model
+    assert len(model.to_bytes(coding="adaptive")) <= 10_000
+    # Layers that were fitted alone leave a guess.
+    blocks = edgeai.compress(classifier, data, target_bytes=60_000, method="blocks").model
+    print(f"blocks in {len(blocks.to_bytes(coding='adaptive'))} bytes: {right(blocks):.1f} %")
+    assert len(blocks.to_bytes(coding="adaptive")) <= 60_000 and right(blocks) > 60
+
+
 def test_labels_judge_by_accuracy() -> None:
     with edgeai.Session(MODEL) as session:
         labels = [int(np.argmax(session(x[None]))) for x in DATA]
@@ -234,20 +256,37 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path: pathlib.Path) -> None:
     with pytest.raises(RuntimeError, match="enough"):
         edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state, progress=stop)
     assert len(steps) == 11
-    noises = np.frombuffer(state.read_bytes()[8:])
-    assert (noises[:10] >= 0).all() and (noises[10:] == -1).all()
+    cells = 3 * 14
+    numbers = np.frombuffer(state.read_bytes(), offset=8)
+    assert (numbers[:10] >= 0).all() and (numbers[10:] == -1).all() and numbers.size == 2 * cells
     resumed = edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
     assert resumed.model.to_bytes() == edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3).model.to_bytes()
-    assert (np.frombuffer(state.read_bytes()[8:]) >= 0).all()
+    noises, sizes = np.frombuffer(state.read_bytes(), offset=8).reshape(2, 3, 14)
+    assert (noises[:, 0] == 0).all() and (noises[:, 1:] > 0).all()
+    assert (sizes[:, 0] > sizes[:, 3]).all() and (sizes > 0).all()
     with pytest.raises(edgeai.ArgumentError, match="another"):
         edgeai.compress(MODEL, DATA[:5], target_bytes=WHOLE // 3, checkpoint=state)
     with pytest.raises(edgeai.ArgumentError, match="another"):
         edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state, scan_samples=2)
     whole = state.read_bytes()
-    for place in (4, 8, 30, len(whole) - 1):
+    for place in (4, 8, 30, 8 + 8 * cells, len(whole) - 1):
         state.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(edgeai.ArgumentError, match="damaged"):
             edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    # What earlier versions left: eight levels, and the noises alone.
+    state.write_bytes(whole[: 8 + 8 * 3 * 8])
+    with pytest.raises(edgeai.ArgumentError, match="state of another search"):
+        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+
+
+def test_levels_are_what_quantize_weights_makes_of_half_the_samples_and_these_run_once() -> None:
+    stages: list[tuple[str, int, int]] = []
+    smallest = edgeai.compress(MODEL, DATA, max_drop=1e9, quality=lambda model: 0.0, progress=lambda *stage: stages.append(stage))
+    alone = edgeai.quantize_weights(MODEL, 1.2, data=DATA[::2], sensitivity_samples=0)
+    exact, made = constants(alone.model), constants(smallest.model)
+    assert all(np.array_equal(exact[name], made[name]) for name in exact)
+    assert [done for stage, done, _ in stages if stage == "statistics"].count(0) <= 2 + len(DATA) // 2
+    assert [(done, total) for stage, done, total in stages if stage == "preparing levels"] == [(i, 39) for i in range(39)]
 
 
 def test_a_recipe_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,16 @@ extension Graph {
     var quantizer = try WeightQuantizer.make(self, options, samples)
     return try quantizer.run()
   }
+
+  /// The graph, and the same at each of several prices, as one call for each would give it; the samples, which take most of the time,
+  /// run once.
+  /// Of the options `goal`, `amount` and `sensitivitySamples` are not read.
+  func weightsQuantized(_ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples) throws(EdgeError) -> [Graph] {
+    let quantizer = try WeightQuantizer.make(self, options, samples)
+    var graphs = [self]
+    for price in prices { graphs.append(try quantizer.quantized(price, "preparing levels", part: graphs.count - 1, of: prices.count).graph) }
+    return graphs
+  }
 }
 
 /// The layers of a network on their way to the grid.
@@ -83,13 +93,13 @@ private struct WeightQuantizer {
     throw EdgeError(.invalidArgument, "no price meets the goal")
   }
 
-  private typealias Attempt = (graph: Graph, bits: Double, weights: Int)
+  typealias Attempt = (graph: Graph, bits: Double, weights: Int)
 
-  /// All layers at a price.
-  private func quantized(_ price: Double, _ stage: StaticString) throws(EdgeError) -> Attempt {
+  /// All layers at a price: a part of so many parts of the work.
+  func quantized(_ price: Double, _ stage: StaticString, part: Int = 0, of parts: Int = 1) throws(EdgeError) -> Attempt {
     var result: Attempt = (graph, 0, 0)
     for place in layers.indices {
-      try report(stage, place, layers.count)
+      try report(stage, part * layers.count + place, parts * layers.count)
       let outcome = try quantize(place, price * options.scale(layers[place].layer) / sensitivities[place], &result.graph)
       result.bits += outcome.bits
       result.weights += layers[place].layer.count

@@ -191,7 +191,7 @@ def compress(
         target_latency: A run of one sample takes at most so many seconds here and now, with the least error.
         max_drop: ``quality`` falls by at most so much; the file ("grid") or the run ("blocks") becomes as small as that allows.
         method: What a search does to layers: "grid" makes their numbers coarser (small files); "blocks" removes blocks of
-            numbers (small files, and short runs where sparse kernels are faster).
+            numbers (short runs where sparse kernels are faster; for the same bytes it loses far more than "grid").
         block: For "blocks": output and input channels of a block.
         labels: The right class of each sample, a whole number from 0 up: quality is then the top-1 accuracy in percent.
         quality: Judges a model, on data of its own; larger is better. Without it and ``labels``: percent of the judging samples
@@ -199,7 +199,7 @@ def compress(
         scan_samples: So many of the judging samples measure the noise that each layer brings at each level.
         threads: For running models; a recipe's steps may have their own.
         checkpoint: A search keeps what it measured in this file, a recipe the models of its stages in this folder: the same call
-            goes on from there after Ctrl-C.
+            goes on from there after Ctrl-C, a search with another target too.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.
 
     Returns:
