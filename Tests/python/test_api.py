@@ -483,7 +483,8 @@ def test_plan_memory_and_profile(classifier: edgeai.Model, subset: dict[str, np.
     profile = session.profile(subset["images"][:4], runs=5)
     assert len(profile.events) == len(session.plan)
     assert all(0 < event.least_us <= event.mean_us <= event.most_us for event in profile.events)
-    assert next(iter(profile.by_op())) == "Convolution"
+    times = profile.by_op()
+    assert "Convolution" in times and list(times.values()) == sorted(times.values(), reverse=True)
 
 
 def test_chosen_instruction_set(classifier: edgeai.Model) -> None:

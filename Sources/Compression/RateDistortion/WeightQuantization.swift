@@ -17,9 +17,9 @@ extension Graph {
   }
 
   /// The graph, and the same at each of several prices, as one call for each would give it; the samples, which take most of the time,
-  /// run once.
-  /// Of the options `goal`, `amount` and `sensitivitySamples` are not read.
+  /// run once. Of the options `goal`, `amount` and `sensitivitySamples` are not read.
   func weightsQuantized(_ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples) throws(EdgeError) -> [Graph] {
+    try options.validate(self, hasSamples: true)
     let quantizer = try WeightQuantizer.make(self, options, samples)
     var graphs = [self]
     for price in prices { graphs.append(try quantizer.quantized(price, "preparing levels", part: graphs.count - 1, of: prices.count).graph) }
