@@ -87,12 +87,7 @@ private struct PanelProduct {
     MixedPanel(panel, steps).product(T.self, bytes + row &* byteStride, byteStride, rows + row &* stride, stride, low, high)
   }
   #else
-  @inline(__always) var window: TileWindow {
-    var window = TileWindow(steps: steps)
-    window.lines = runs.count
-    window.lineStride = runs.distance
-    return window
-  }
+  @inline(__always) var window: TileWindow { runs.window(steps) }
 
   @inline(__always) func product<T: Tile>(_: T.Type, _ row: Int, _ low: VI, _ high: VI) -> T where T.Operation == DotOperation {
     T.product(window, rows + row &* stride, stride, weights, low, high)

@@ -259,13 +259,7 @@ private struct TameSinkU8 {
     let scales = (panel + 4 &* panelWidth).assumingMemoryBound(to: VF.self)
     var a = toFloat(sums.top.low) * scales[0], b = toFloat(sums.top.high) * scales[1]
     var c = toFloat(sums.bottom.low) * scales[0], d = toFloat(sums.bottom.high) * scales[1]
-    if let residual = output.residual {
-      let r = residual + row &* output.residualStride, s = r + output.residualStride
-      a += output.residualTerm(widenBytes(r))
-      b += output.residualTerm(widenBytes(r + lanes))
-      c += output.residualTerm(widenBytes(s))
-      d += output.residualTerm(widenBytes(s + lanes))
-    }
+    output.addResiduals(row, &a, &b, &c, &d)
     let y = output.y + row &* output.stride
     narrowBytes(a, b, c, d, scales[3], scales[4], y, y + output.stride)
   }

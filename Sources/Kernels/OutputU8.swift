@@ -70,6 +70,16 @@ struct OutputU8 {
     #endif
   }
 
+  /// Adds the residuals of row `row`, whose columns are a and b, and of the next one, c and d.
+  @inline(__always) func addResiduals(_ row: Int, _ a: inout VF, _ b: inout VF, _ c: inout VF, _ d: inout VF) {
+    guard let residual else { return }
+    let r = residual + row &* residualStride, s = r + residualStride
+    a += residualTerm(widenBytes(r))
+    b += residualTerm(widenBytes(r + lanes))
+    c += residualTerm(widenBytes(s))
+    d += residualTerm(widenBytes(s + lanes))
+  }
+
   @inline(__always) func residualTerm(_ bytes: VI) -> VF {
     toFloat(bytes &- VI(repeating: residualZeroPoint)) * VF(repeating: residualScale)
   }

@@ -28,6 +28,13 @@ struct RunsU8 {
     self.distance = distance
     #endif
   }
+
+  /// Of rows whose runs are of `steps` steps.
+  @inline(__always) func window(_ steps: Int) -> TileWindow {
+    var window = TileWindow(steps: steps)
+    (window.lines, window.lineStride) = (count, distance)
+    return window
+  }
 }
 
 /// The rows of a product as they lie in memory.

@@ -91,8 +91,7 @@ func multiplyTamePanel(_ panel: UnsafeRawPointer, _ rows: RowsU8, _ output: Outp
   guard largest < Int32(bitPattern: Float(0.25).bitPattern), output.residualScale.magnitude < 0x1p22 else { return 0 }
   let corrections = panel.assumingMemoryBound(to: VI.self)
   let weights = (panel + 8 &* panelWidth).assumingMemoryBound(to: DotOperation.Vector.self)
-  var window = TileWindow(steps: rows.runSteps)
-  (window.lines, window.lineStride) = (rows.runs.count, rows.runs.distance)
+  let window = rows.runs.window(rows.runSteps)
   let count = rows.count / T.rows &* T.rows
   var first = rows.start
   var target = output
@@ -132,13 +131,7 @@ private struct TameSinkU8 {
     }
     var a = toFloat(sums.top.low) * scales[0], b = toFloat(sums.top.high) * scales[1]
     var c = toFloat(sums.bottom.low) * scales[0], d = toFloat(sums.bottom.high) * scales[1]
-    if let residual = output.residual {
-      let r = residual + row &* output.residualStride, s = r + output.residualStride
-      a += output.residualTerm(widenBytes(r))
-      b += output.residualTerm(widenBytes(r + lanes))
-      c += output.residualTerm(widenBytes(s))
-      d += output.residualTerm(widenBytes(s + lanes))
-    }
+    output.addResiduals(row, &a, &b, &c, &d)
     // Packing limits a byte.
     if output.high < 255 {
       let high = VF(repeating: Float(output.high &- output.zeroPoint))

@@ -157,7 +157,7 @@ struct ChainFinder {
     var masks: [Int] = []
     var before = maker(of: middle)
     while let mask = before, steps[mask].operation == Int32(isInteger ? EK_BINARY_U8 : EK_BINARY_F32), mayWait(mask, until: last),
-      hasDenseLeft(steps[mask].load(ek_binary.self))
+      denseElements(steps[mask].load(ek_binary.self)) != nil
     {
       masks.append(mask)
       before = maker(of: mask)
@@ -174,7 +174,7 @@ struct ChainFinder {
       isDense(scores, scores.y_group_stride, scores.y_batch_stride), isDense(sums, sums.a_group_stride, sums.a_batch_stride)
     else { return nil }
     let count = Int(scores.batch) &* Int(scores.m) &* Int(scores.n)
-    for mask in masks where count == 0 || elements(steps[mask].load(ek_binary.self)) != count { return nil }
+    for mask in masks where count == 0 || denseElements(steps[mask].load(ek_binary.self)) != count { return nil }
     let lineBytes = Int(scores.n) &* steps[first].elementBytes
     if !isWanted([first, middle] + masks, Int(scores.batch) &* Int(scores.m) &* lineBytes >= cacheBytes / 2) { return nil }
     return Chain(
@@ -184,30 +184,21 @@ struct ChainFinder {
       items: Int(scores.batch), lines: Int(scores.m))
   }
 
-  /// The left operand is read element by element, like the result.
-  private func hasDenseLeft(_ c: ek_binary) -> Bool {
+  /// Elements of the result, where the left operand is read element by element like it; else nil.
+  private func denseElements(_ c: ek_binary) -> Int? {
     var c = c
-    return c.rank > 0 && withUnsafeBytes(of: &c.dims) { dims in
+    if c.rank == 0 { return nil }
+    return withUnsafeBytes(of: &c.dims) { dims in
       withUnsafeBytes(of: &c.a_stride) { strides in
         var (axis, dense) = (Int(c.rank) &- 1, Int64(1))
         while axis >= 0 {
           let dim = dims.load(fromByteOffset: axis &* 8, as: Int64.self)
-          if dim != 1, strides.load(fromByteOffset: axis &* 8, as: Int64.self) != dense { return false }
+          if dim != 1, strides.load(fromByteOffset: axis &* 8, as: Int64.self) != dense { return nil }
           dense = dense &* dim
           axis &-= 1
         }
-        return true
+        return Int(truncatingIfNeeded: dense)
       }
-    }
-  }
-
-  private func elements(_ c: ek_binary) -> Int {
-    var c = c
-    let rank = Int(c.rank)
-    return withUnsafeBytes(of: &c.dims) { dims in
-      var count = 1
-      for axis in 0..<rank { count = count &* Int(dims.load(fromByteOffset: axis &* 8, as: Int64.self)) }
-      return count
     }
   }
 
