@@ -51,6 +51,13 @@ def subset() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
+def pictures(subset: dict[str, np.ndarray]) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The bundled pictures as rows of 784 numbers with their labels: 800 to learn from, 200 to judge with."""
+    x = subset["images"].reshape(1000, 784)
+    return (x[:800], subset["labels"][:800]), (x[800:], subset["labels"][800:])
+
+
+@pytest.fixture(scope="session")
 def quantized(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> edgeai.Result:
     return edgeai.quantize(classifier, subset["calibration"])
 
