@@ -169,8 +169,8 @@ typedef struct edgeai_prune_options {
   int32_t repair;              /* EDGEAI_REPAIR_*, if there are data; default LEAST_SQUARES */
   int32_t rounds;              /* weights go and the rest is fitted again in so many steps, 1 to 100; default 4 */
   int32_t windows;             /* of each sample that a convolution is fitted on, at most; default 256 */
-  int32_t sequential;          /* 1: layers also make up for the errors of those before them; the samples run anew for each
-                                * layer, and more of them are needed; default 0 */
+  int32_t sequential;          /* 1: layers also make up for the errors of those before them, which needs data and a repair; the
+                                * samples run anew for each layer, and more of them are needed; default 0 */
   int32_t threads;             /* default 1 */
   int32_t report_samples;      /* the report measures the first so many samples; default 8 */
   int32_t reserved;

@@ -10,7 +10,11 @@ public func encodeModel(_ graph: Graph, _ coding: ModelCoding) throws(EdgeError)
   if coding == .none { return try encodeModel(graph) }
   var kinds: [ConstantForm.Kind]?
   while true {
-    if let file = try encodeCompact(graph, coding, &kinds) { return file }
+    guard let file = try encodeCompact(graph, coding, &kinds) else { continue }
+    // Where there is little to learn from, Huffman codes can be smaller. They do not look at the time that is left.
+    if coding == .huffman || kinds != nil { return file }
+    let other = try encodeModel(graph, .huffman)
+    return other.count < file.count ? other : file
   }
 }
 

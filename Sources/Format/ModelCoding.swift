@@ -4,7 +4,6 @@ public enum ModelCoding: Int32, Sendable {
   case none = 0
   /// Relative indices and Huffman codes, as Deep Compression has them.
   case huffman = 1
-  /// Adaptive arithmetic coding: as a rule the smallest. It does not try Huffman codes, which can be a percent smaller where there
-  /// is too little to learn from.
+  /// Adaptive arithmetic coding, or Huffman codes where the whole file is smaller with them and has the time.
   case adaptive = 2
 }

@@ -136,6 +136,24 @@ private func bytes<T: BitwiseCopyable>(_ elements: some Sequence<T>) -> [UInt8] 
   #expect(try Double(encoded(graph([(.float32, [400, 500], bytes(data))]), .adaptive).count) < most)
 }
 
+/// Dense layers of few values that say nothing of each other have nothing to learn from.
+@Test func huffmanCodesServeWhereTheyAreSmaller() throws {
+  var random = Random(state: 77)
+  var taken = 0
+  for values in [3, 5, 8, 13, 16] {
+    let palette = (0..<values).map { _ in random.unit() - 0.5 }
+    for dims in [[20, 30], [40, 60], [50, 100]] {
+      let layers = (0..<3).map { _ in (DType.float32, dims, bytes((0..<dims[0] * dims[1]).map { _ in palette[random.below(values)] })) }
+      let made = try graph(layers)
+      let (adaptive, huffman) = (try encoded(made, .adaptive), try encoded(made, .huffman))
+      #expect(adaptive.count <= huffman.count)
+      if adaptive == huffman { taken += 1 }
+      try expectSame(made)
+    }
+  }
+  #expect(taken > 0)
+}
+
 /// The coder learns: columns that are empty cost less than ones that are full here and there.
 @Test func emptyColumnsCostLittle() throws {
   var random = Random(state: 7)

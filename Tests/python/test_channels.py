@@ -330,6 +330,11 @@ def test_scale_follows_the_factors_of_normalization():
     net.constants[gamma][:] = [5, 1, 6, 2, 7, 3, 8, 4]
     result = agrees(net.model(net.conv(net.clip(y), 4)), net.sample(), fraction=0.5, criterion="scale")
     assert result.layers[0].kept == (0, 2, 4, 6)
+    for bad in (np.nan, np.inf):
+        net.constants[gamma][2] = bad
+        with pytest.raises(edgeai.ModelError, match="scored by is not finite") as caught:
+            edgeai.prune_channels(net.model(net.nodes[-1].output[0]), criterion="scale")
+        assert caught.value.tensor == y
 
 
 def test_activations_are_measured():

@@ -114,7 +114,7 @@ def test_a_recipe_can_do_without_data() -> None:
     assert [told["layers"][0][key] for key in errors] == [alone["layers"][0][key] for key in errors]
 
 
-@pytest.mark.parametrize("step", ["quantize", "quantize_weights:goal=noise", "prune_channels:criterion=activation"])
+@pytest.mark.parametrize("step", ["quantize", "quantize_weights:goal=noise", "prune_channels:criterion=activation", "prune:sequential=True"])
 def test_a_step_that_needs_data_is_named_before_the_work(step: str) -> None:
     def begun(stage: str, done: int, total: int) -> None:
         raise AssertionError(stage)
@@ -423,6 +423,11 @@ def test_options_in_text_are_of_the_kinds_that_methods_take() -> None:
     ):
         with pytest.raises(edgeai.ArgumentError, match=message):
             edgeai.compress(MODEL, DATA, recipe=wrong)  # type: ignore[arg-type]
+
+
+def test_blocks_are_of_the_method_blocks() -> None:
+    with pytest.raises(edgeai.ArgumentError, match="^block is of the method 'blocks'"):
+        edgeai.compress(MODEL, DATA, target_bytes=1000, block=(4, 1))
 
 
 def test_goals_that_are_none() -> None:

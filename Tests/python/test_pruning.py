@@ -136,6 +136,7 @@ def test_schedule() -> None:
         {"names": ["nobody"]}, {"layers": {"nobody": 0.5}}, {"method": "magic"}, {"repair": "magic"}, {"rounds": 0}, {"damping": 0.0},
         {"windows": 0}, {"threads": 0}, {"report_samples": -1}, {"data": np.zeros((0, 1, 28, 28), np.float32)},
         {"data": np.full((1, 1, 28, 28), np.nan, np.float32)},
+        {"sequential": True}, {"sequential": True, "repair": "none", "data": np.zeros((1, 1, 28, 28), np.float32)},
         {"sensitivity": edgeai.Sensitivity([])}, {"sensitivity": edgeai.Sensitivity([edgeai.SensitivityRow("x", 0.1, 1.0, 0, 0, 0, 1)])},
     ],
 )  # fmt: skip

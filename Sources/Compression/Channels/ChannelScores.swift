@@ -7,13 +7,13 @@ struct ChannelScores {
   private(set) var scores: [Double]
   private var counts: [Int]
 
-  /// Throws `invalidArgument` when the criterion needs activations and there are none.
+  /// Throws `invalidArgument` when the criterion needs activations and there are none, `invalidGraph` for a score that is not finite.
   init(_ dependencies: ChannelDependencies, _ criterion: ChannelOptions.Criterion, _ activations: ChannelActivations?) throws(EdgeError) {
     scores = [Double](repeating: 0, count: dependencies.classes.count)
     counts = [Int](repeating: 0, count: dependencies.classes.count)
     if criterion == .scale {
       for node in dependencies.graph.nodes {
-        if let factors = ChannelScores.factors(node, dependencies) { add(factors, dependencies, node.outputs[0]) }
+        if let factors = ChannelScores.factors(node, dependencies) { try add(factors, dependencies, node.outputs[0]) }
       }
     }
     let hasFactor = counts.map { $0 > 0 }
@@ -23,20 +23,25 @@ struct ChannelScores {
       guard let axis = dependencies.axes[result] else { continue }
       if criterion == .activation {
         guard let activations else { throw EdgeError(.invalidArgument, "the criterion activation needs data to measure on") }
-        add(activations.means(result), dependencies, result)
+        try add(activations.means(result), dependencies, result)
       } else if !axis.labels.allSatisfy({ hasFactor[dependencies.classes.root($0)] }) {
         let norms = ChannelScores.norms(dependencies.graph.values[node.inputs[1]], rows: axis.labels.count, squares: criterion == .l2)
-        add(norms, dependencies, result, except: hasFactor)
+        try add(norms, dependencies, result, except: hasFactor)
       }
     }
     for index in scores.indices where counts[index] > 0 { scores[index] /= Double(counts[index]) }
   }
 
   /// Adds a number for each channel of a value, relative to their mean.
-  private mutating func add(_ numbers: [Double], _ dependencies: ChannelDependencies, _ value: ValueID, except: [Bool] = []) {
+  private mutating func add(
+    _ numbers: [Double], _ dependencies: ChannelDependencies, _ value: ValueID, except: [Bool] = []
+  ) throws(EdgeError) {
     guard let axis = dependencies.axes[value], axis.labels.count == numbers.count else { return }
     var sum = 0.0
     for number in numbers { sum += number }
+    guard sum.isFinite else {
+      throw EdgeError(.invalidGraph, "what its channels are scored by is not finite", tensor: dependencies.graph.values[value].name)
+    }
     let mean = sum > 0 ? sum / Double(numbers.count) : 1
     for (label, number) in zip(axis.labels, numbers) {
       let root = dependencies.classes.root(label)

@@ -208,8 +208,8 @@ class Model:
         """Writes an ``.edgeai`` file or, to a path that ends in ``.onnx``, an ONNX one; whole or not at all.
 
         ``coding`` says how an ``.edgeai`` file has its constants, always exactly: ``"none"`` as they are in memory, to be
-        used in place; ``"adaptive"`` by adaptive arithmetic coding, as a rule the smallest; ``"huffman"`` by relative indices and
-        Huffman codes as in Deep Compression, where a file is small sometimes a percent smaller. Coded files are small where
+        used in place; ``"adaptive"`` by adaptive arithmetic coding, the smallest; ``"huffman"`` by relative indices and Huffman
+        codes as in Deep Compression, which ``"adaptive"`` takes too where the file is smaller so. Coded files are small where
         weights are pruned or have few distinct values; loading one decodes its weights, for which ``"adaptive"`` plans 5 ns for each byte of the
         constants or 20 ms, whichever is more, as one core of a Zen 4 takes them. Long names, many scales, plain float32 weights
         (neither quantized nor shared) and constants that would grow by more than a byte for 32 ns can take longer.

@@ -235,10 +235,12 @@ def compress(
         raise _error(f"there is no method {method!r}; there are 'grid' and 'blocks'")
     if labels is not None and quality is not None:
         raise _error("give labels or quality, not both")
+    rows, columns = pair("block", block)
+    if method == "grid" and (rows, columns) != (16, 1):
+        raise _error("block is of the method 'blocks'; 'grid' removes none")
     judge = quality if labels is None else _top1(labels, model, batches, threads)
     if judge is not None and max_drop is None:
         raise _error("quality is judged for max_drop only")
-    rows, columns = pair("block", block)
     options = {
         "method": 0 if method == "grid" else 1,
         "target_bytes": 0 if target_bytes is None else operator.index(target_bytes),

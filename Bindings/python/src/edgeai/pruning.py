@@ -169,8 +169,8 @@ def prune(
         rounds: Weights go, and the rest is fitted again, in so many steps.
         damping: How strongly the fit holds on to the weights there were.
         windows: Windows of each sample that a convolution is fitted on, at most.
-        sequential: Layers also make up for the errors of those before them. The samples run anew for each layer, and more of
-            them are needed.
+        sequential: Layers also make up for the errors of those before them, which needs ``data`` and a ``repair``. The samples run
+            anew for each layer, and more of them are needed.
         report_samples: How many samples the report is measured on.
         threads: For running the model.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.

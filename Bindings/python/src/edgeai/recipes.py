@@ -36,7 +36,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 #: Options with which a method cannot do without data.
-_OF_DATA = (("prune_channels", "criterion", "activation"), ("quantize_weights", "goal", "noise"))
+_OF_DATA = (("prune", "sequential", True), ("prune_channels", "criterion", "activation"), ("quantize_weights", "goal", "noise"))
 
 Step = str | tuple[str, Mapping[str, Any]]
 
