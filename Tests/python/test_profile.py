@@ -9,7 +9,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from conftest import CLASSIFIER
+from conftest import CLASSIFIER, small_model
+from onnx import helper
 
 import edgeai
 
@@ -45,6 +46,17 @@ def test_rates(session: edgeai.Session, x: np.ndarray) -> None:
         if (dtype, 1) in peaks and (dtype, 2) in peaks:
             assert math.isclose(peaks[dtype, 2], 2 * peaks[dtype, 1])
     assert math.isclose(sum(profile.by_op().values()), profile.mean_us)
+    # The share of the whole weighs those of the steps by their times.
+    shares = sum(e.peak_share * e.least_us for e in profile.events if e.peak_share is not None)
+    assert profile.peak_share is not None
+    assert math.isclose(profile.peak_share, shares / sum(e.least_us for e in profile.events))
+    assert f"{100 * profile.peak_share:.0f} % of the peak" in repr(profile)
+
+
+def test_nothing_multiplied_has_no_peak() -> None:
+    model = edgeai.load(small_model([helper.make_node("Relu", ["x"], ["y"])], {"x": (1, 4)}, ["y"]))
+    profile = edgeai.Session(model).profile(np.zeros((1, 4), np.float32), runs=2)
+    assert profile.peak_share is None and "peak" not in repr(profile).splitlines()[0]
 
 
 def test_texts_and_json(session: edgeai.Session, x: np.ndarray) -> None:

@@ -105,6 +105,13 @@ class Profile:
         """Mean microseconds of a run: the sum of the steps."""
         return sum(event.mean_us for event in self.events)
 
+    @property
+    def peak_share(self) -> float | None:
+        """What the multiply-adds of all steps would take at their peaks, as a part of the least times of all steps; None where
+        nothing is multiplied. As for a step, Winograd's form may bring it above 1."""
+        ideal = sum(2 * e.step.macs / e.peak_gops / 1e3 for e in self.events if e.peak_gops > 0)
+        return ideal / sum(e.least_us for e in self.events) if ideal > 0 else None
+
     def to_trace(self, path: str | os.PathLike[str]) -> None:
         """Writes the traced runs for chrome://tracing or https://ui.perfetto.dev: each step, and each thread's share of it.
 
@@ -121,6 +128,7 @@ class Profile:
         return {
             "runs": self.runs,
             "mean_us": self.mean_us,
+            "peak_share": self.peak_share,
             "steps": [
                 {
                     **vars(e.step),
@@ -138,7 +146,7 @@ class Profile:
         }
 
     def to_json(self) -> str:
-        """The profile as one JSON object: ``runs``, ``mean_us``, and ``steps`` with the fields of step and event."""
+        """The profile as one JSON object: ``runs``, ``mean_us``, ``peak_share``, and ``steps`` with the fields of step and event."""
         return json.dumps(self.to_dict())
 
     def plot(self) -> Any:
@@ -178,7 +186,8 @@ class Profile:
         ]
 
     def _title(self) -> str:
-        return f"{self.mean_us:.1f} us in {len(self.events)} steps, mean of {self.runs} runs"
+        share = "" if self.peak_share is None else f", {100 * self.peak_share:.0f} % of the peak"
+        return f"{self.mean_us:.1f} us in {len(self.events)} steps, mean of {self.runs} runs{share}"
 
     def __str__(self) -> str:
         return text_table(self._HEADER, self._rows())
