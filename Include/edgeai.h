@@ -31,7 +31,8 @@
  * - Strings are UTF-8 and end with a zero byte. A string handed out lives as long as its handle.
  * - Structures that may grow begin with `struct_size`, set to the size the caller's header gives them: by the
  *   `init` function for options and errors, by hand (info.struct_size = sizeof info) for results. A size smaller
- *   than that of version 0.1, or an option this library is too old to know, gives EDGEAI_ERROR_ABI_MISMATCH.
+ *   than that of version 0.1, or an option this library is too old to know, `reserved` included, gives
+ *   EDGEAI_ERROR_ABI_MISMATCH. A number whose comment says "1:" is a flag: 0 is off, anything else on.
  */
 #ifndef EDGEAI_H
 #define EDGEAI_H
@@ -431,21 +432,24 @@ typedef struct edgeai_session edgeai_session;
 enum {
   EDGEAI_PRECISION_FLOAT32 = 0,
   /* Operands are rounded to bfloat16, half to even, subnormal numbers to 0; sums are float32. Such a layer has the same
-   * results on every processor, apart from sums below 2^-126, which may be 0: one without bfloat16 instructions
-   * emulates it, which takes longer than float32, says so in the plan and is refused with `strict` (UNSUPPORTED_FEATURE).
-   * 3x3 and 5x5 convolutions stay in float32 where the processor has Winograd's form and that takes less time. */
+   * results on every processor, apart from products and sums on the way below 2^-126, which may be 0, or beyond the greatest
+   * number, which may be infinity or NaN: one without bfloat16 instructions emulates it, which takes longer than
+   * float32, says so in the plan and is refused with `strict` (UNSUPPORTED_FEATURE). 3x3
+   * and 5x5 convolutions stay in float32 where the processor has Winograd's form and that takes less time. */
   EDGEAI_PRECISION_BFLOAT16 = 1
 };
 
 typedef struct edgeai_session_options {
   uint32_t struct_size;
   int32_t batch;              /* samples in one run, for models with a symbolic batch; default 1 */
-  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256. Those beyond the processors
-                               * that the process may use sleep */
-  int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps; 0 sleeps at once. Below 10 it is
-                               * woken for steps only that take longer than waking it: small networks run on the caller alone */
-  int32_t strict;             /* 1: refuse a model of which some operator would run on a reference kernel or, when
-                               * it is quantized, in float */
+  int32_t threads;            /* working threads, the caller's included; 1 (default) to 256. A session is planned for no more
+                               * than the processors that the process may use when it is created */
+  int32_t spin_microseconds;  /* how long an idle worker looks for work before it sleeps, up to 10000000; default 100. 0 sleeps at
+                               * once. Below 10 it is woken for steps only that take longer than waking it: small networks run on
+                               * the caller alone */
+  int32_t strict;             /* 1: refuse a model of which some operator would compute on a reference kernel or, when
+                               * it is quantized, in float. Steps that only move elements (as Gather, Pad, or Resize to the nearest
+                               * do) are exempt, and so is all of a session whose `isa` is "reference" */
   int32_t profile;            /* 1: take the time of every step (one reading of the clock a step) */
   const char *isa;            /* optional: an edgeai_isa_name. NULL: the environment variable EDGEAI_ISA, else the best */
   int64_t max_extent;         /* most entries of a dimension whose size depends on data, at least 2; default 65536. Memory

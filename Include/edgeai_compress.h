@@ -151,8 +151,8 @@ typedef struct edgeai_sensitivity_row {
 
 #define EDGEAI_REPAIR_NONE 0
 #define EDGEAI_REPAIR_BIAS 1          /* the bias takes the mean of the error */
-#define EDGEAI_REPAIR_LEAST_SQUARES 2 /* weights are chosen by w^2 times the variance of their input, those that stay are
-                                       * fitted again so that the layer computes what it computed before
+#define EDGEAI_REPAIR_LEAST_SQUARES 2 /* weights are chosen by w^2 times the variance of their input, to which `damping`
+                                       * adds; those that stay are fitted again so that the layer computes what it computed before
                                        * (layer-wise least squares, as in Hassibi and Stork 1993), and the bias */
 
 typedef struct edgeai_prune_options {
@@ -174,8 +174,8 @@ typedef struct edgeai_prune_options {
   int32_t threads;             /* default 1 */
   int32_t report_samples;      /* the report measures the first so many samples; default 8 */
   int32_t reserved;
-  double damping;              /* hold on the weights there were: so many times the mean variance of a layer's inputs, above
-                                * 0; default 0.1 */
+  double damping;              /* hold on the weights there were: so many times the mean variance of a layer's inputs is added
+                                * to each variance, above 0; default 0.1 */
   const char *const *names;    /* the layers to prune, also with '*'; default all but the two kinds above. A layer named in
                                 * full here or in `layers` is pruned whatever its kind */
   size_t name_count;

@@ -64,6 +64,7 @@ private func create(
   return call(error, allocator: allocator) { () throws(EdgeError) in
     let model = try required(model, "model")
     let chosen = try options(try required(caller, "options"), defaultArchitectureOptions(), "edgeai_architecture_options")
+    try requireUnused(chosen.reserved, "edgeai_architecture_options")
     let log = LogSink(function: chosen.log, context: chosen.log_context)
     let graph = try architecture(chosen).graph()
     model.pointee = handle(try ModelHandle.make(graph, source: EDGEAI_SOURCE_MEMORY, allocator: allocator, log: log))

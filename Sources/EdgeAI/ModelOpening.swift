@@ -134,6 +134,7 @@ private func open(
   return call(error, allocator: platformAllocator(hook)) { () throws(EdgeError) in
     let model = try required(model, "model")
     let chosen = try options(caller, defaultModelOptions(), "edgeai_model_options")
+    try requireUnused(chosen.reserved, "edgeai_model_options")
     let opened = try body(Limits(chosen), try inputBindings(chosen), chosen.decode_on_demand != 0)
     if chosen.allow_unsupported == 0, !opened.unsupported.isEmpty { throw unsupportedError(opened.unsupported) }
     let log = LogSink(function: chosen.log, context: chosen.log_context)

@@ -26,6 +26,7 @@ private func defaultPruneOptions() -> edgeai_prune_options {
 
 /// `PruneOptions` checks the numbers.
 private func pruneOptions(_ chosen: edgeai_prune_options) throws(EdgeError) -> PruneOptions {
+  try requireUnused(chosen.reserved, "edgeai_prune_options")
   guard let method = UInt8(exactly: chosen.method).flatMap({ PruneOptions.Method(rawValue: $0) }) else {
     throw EdgeError(.invalidArgument, "there is no way of pruning \(chosen.method)")
   }

@@ -132,6 +132,7 @@ private func prune(
     let source = try object(model, ModelHandle.self, "model")
     let pruned = try required(pruned, "pruned")
     let chosen = try options(caller, defaultPruneChannelsOptions(), "edgeai_prune_channels_options")
+    try requireUnused(chosen.reserved, "edgeai_prune_channels_options")
     try source.requireRunnable()
     let settings = try channelOptions(chosen)
     let original = try source.graph

@@ -24,6 +24,7 @@ public func edgeai_session_options_init(_ options: UnsafeMutablePointer<edgeai_s
 /// The runtime's options from the caller's.
 private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) throws(EdgeError) -> SessionOptions {
   let chosen = try options(caller, defaultSessionOptions(), "edgeai_session_options")
+  try requireUnused(chosen.reserved, "edgeai_session_options")
   var result = SessionOptions()
   guard chosen.batch >= 1 else { throw EdgeError(.invalidArgument, "batch is \(chosen.batch); it must be at least 1") }
   guard chosen.threads >= 1 else { throw EdgeError(.invalidArgument, "threads is \(chosen.threads); it must be at least 1") }
@@ -40,7 +41,8 @@ private func sessionOptions(_ caller: UnsafePointer<edgeai_session_options>?) th
   result.precision = precision
   result.compact = chosen.compact != 0
   result.batch = Int(chosen.batch)
-  result.threads = Int(chosen.threads)
+  // More would take no part, and their memory and the parts cut for them would only cost.
+  result.threads = chosen.threads > 256 ? Int(chosen.threads) : min(Int(chosen.threads), Int(ep_processors()))
   result.spinMicroseconds = Int(chosen.spin_microseconds)
   result.strict = chosen.strict != 0
   result.profile = chosen.profile != 0

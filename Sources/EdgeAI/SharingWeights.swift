@@ -31,6 +31,7 @@ public func edgeai_share(
     let model = try object(model, ModelHandle.self, "model")
     let shared = try required(shared, "shared")
     let chosen = try options(caller, defaultShareOptions(), "edgeai_share_options")
+    try requireUnused(chosen.reserved, "edgeai_share_options")
     guard let start = UInt8(exactly: chosen.start).flatMap({ ShareOptions.Start(rawValue: $0) }) else {
       throw EdgeError(.invalidArgument, "there is no start of clusters \(chosen.start)")
     }

@@ -43,6 +43,11 @@ func options<T: BitwiseCopyable>(_ pointer: UnsafePointer<T>?, _ defaults: T, _ 
   return pointer.pointee
 }
 
+/// Throws where an option structure's padding is used: a later version's option may live there.
+func requireUnused(_ reserved: Int32, _ name: StaticString) throws(EdgeError) {
+  if reserved != 0 { throw EdgeError(.abiMismatch, "\(name).reserved is \(reserved), an option that this library does not know") }
+}
+
 /// Gives a result structure to the caller, as much of it as both know.
 func fill<T: BitwiseCopyable>(_ pointer: UnsafeMutablePointer<T>?, _ name: StaticString, _ value: T) throws(EdgeError) {
   guard let pointer else { throw EdgeError(.invalidArgument, "\(name) is NULL") }

@@ -195,6 +195,7 @@ public func edgeai_trainer_create(
     let model = try object(model, ModelHandle.self, "model")
     let trainer = try required(trainer, "trainer")
     let chosen = try options(caller, defaultTrainerOptions(), "edgeai_trainer_options")
+    try requireUnused(chosen.reserved, "edgeai_trainer_options")
     trainer.pointee = handle(try TrainerHandle.make(model, chosen))
   }
 }

@@ -71,7 +71,7 @@ public struct Plan {
       throw EdgeError(.invalidArgument, "threads must be 1...256, not \(options.threads)")
     }
     guard options.spinMicroseconds >= 0, options.spinMicroseconds <= 10_000_000 else {
-      throw EdgeError(.invalidArgument, "spinMicroseconds must be 0...10000000, not \(options.spinMicroseconds)")
+      throw EdgeError(.invalidArgument, "spin_us must be 0...10000000 microseconds, not \(options.spinMicroseconds)")
     }
     guard options.maximumExtent >= 2 else {
       throw EdgeError(.invalidArgument, "maximumExtent must be at least 2, not \(options.maximumExtent)")

@@ -14,7 +14,7 @@ import Testing
       for i in 0..<count { for j in 0..<count { a[i * count + j] = (0..<inner).reduce(0) { $0 + b[i * inner + $1] * b[j * inner + $1] } } }
       let storage = try Storage.doubles(count * count)
       storage.doubles.update(from: a, count: count * count)
-      let eigen = try SymmetricEigen(storage, count: count)
+      let eigen = try SymmetricEigen(storage, count: count) {}
       let vectors = try eigen.vectors(count)
       let scale = max(eigen.values[0], 1e-30)
       for k in 0..<count {

@@ -337,6 +337,12 @@ def test_scale_follows_the_factors_of_normalization():
         assert caught.value.tensor == y
 
 
+def test_a_model_without_layers_is_refused():
+    net = Net()
+    with pytest.raises(edgeai.UnsupportedOpError, match="the model has no layers with float32 weights"):
+        edgeai.prune_channels(net.model(net.relu(net.input(3))))
+
+
 def test_activations_are_measured():
     net = Net()
     y = net.relu(net.conv(net.input(3), 8))

@@ -121,6 +121,7 @@ def test_samples_of_several_inputs(command: tuple[str, ...], two: Path, tmp_path
     first = out.read_bytes()
     run(name, two / "two.onnx", "-d", two / "a.npy", two / "b.npy", "-o", out, *rest)
     assert out.read_bytes() == first
+    assert "SQNR" in run("compare", two / "two.onnx", out, f"b={two / 'b.npy'}", f"a={two / 'a.npy'}")
     if name == "quantize":
         assert first == edgeai.quantize(edgeai.load(two / "two.onnx"), [data]).model.to_bytes()
     text = run(name, two / "two.onnx", "-d", two / "short.npy", two / "b.npy", "-o", out, *rest, status=2)
@@ -215,6 +216,10 @@ def test_failures_are_one_line(files: Path, tmp_path: Path) -> None:
         *(((*quantize, files / "x.npy", "-n", count), f"--samples is {count}; it must be at least 1") for count in (-1, 0)),
         ((*quantize, files / "x.npy", "-n", "x"), "-n/--samples: takes a whole number, not 'x'"),
         (("bench", CLASSIFIER, "--seconds", "x"), "--seconds: takes a number, not 'x'"),
+        *((("bench", CLASSIFIER, "--seconds", value), f"--seconds is {value}") for value in (-1.0, "nan", "inf")),
+        (("bench", CLASSIFIER, "--spin-us", -1), "spin_us is -1"),
+        *((("info", CLASSIFIER, *option), f"{option[0]} is of a plan: it needs --plan") for option in (("--isa", "x"), ("--threads", 2), ("--tune",))),
+        (("profile", CLASSIFIER, "--trace-runs", 3), "--trace-runs needs --trace"),
         (("quantize", CLASSIFIER, "-o", output), "edgeai quantize --help"),
         *((("prune", CLASSIFIER, "-o", output, "-d", files / "x.npy", "--scan", shares),
            f"--scan takes shares from 0 to 1 such as 0.3,0.6,0.9, not '{shares}'") for shares in ("x", "0.3,", "", "2", "nan")),

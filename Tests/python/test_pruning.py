@@ -127,6 +127,9 @@ def test_sensitivity_and_balance(classifier: edgeai.Model, samples: np.ndarray) 
 def test_schedule() -> None:
     assert edgeai.prune_schedule(0.8, 4) == pytest.approx([0.8 * (1 - (1 - k / 4) ** 3) for k in (1, 2, 3, 4)])
     assert edgeai.prune_schedule(0.8, 1, initial=0.3) == (0.8,)
+    for wrong in ((0.5, 0), (1.5, 3), (math.nan, 3), (0.5, 3, -0.1)):
+        with pytest.raises(edgeai.ArgumentError, match="must be"):
+            edgeai.prune_schedule(*wrong)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +214,22 @@ def test_progress_cancels(classifier: edgeai.Model, samples: np.ndarray) -> None
     ):
         with pytest.raises(Enough):
             work()
+
+
+def test_a_decomposition_can_be_cancelled_on_its_way() -> None:
+    model = edgeai.architectures.mlp([200, 160])
+    calls: list[str] = []
+    edgeai.factorize(model, 8, rank="count", progress=lambda stage, done, total: calls.append(f"{stage} {done} of {total}"))
+    assert set(calls) == {"factorizing 0 of 1"} and len(calls) > 10
+
+    def stop(stage: str, done: int, total: int) -> None:
+        calls.pop()
+        if len(calls) < 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        edgeai.factorize(model, 8, rank="count", progress=stop)
+    assert len(calls) == 3
 
 
 def test_factors(classifier: edgeai.Model, subset: dict[str, np.ndarray], samples: np.ndarray) -> None:

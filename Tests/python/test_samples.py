@@ -60,6 +60,22 @@ def test_labels_of_a_fixed_batch_are_those_of_its_samples() -> None:
         edgeai.train.Trainer(dense(5)).evaluate(X, right[1:])
 
 
+def test_all_samples_of_several_inputs_at_once() -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["z"], name="fc1", transB=1), helper.make_node("Add", ["z", "b"], ["y"])]
+    model = edgeai.load(small_model(nodes, {"x": ("n", 6), "b": ("n", 4)}, ["y"], {"w": WEIGHTS}))
+    beside = X[:, :4] * 2
+    listed = edgeai.quantize(model, [(X[i : i + 1], beside[i : i + 1]) for i in range(len(X))]).model.to_bytes()
+    forms: list[Any] = [(X, beside), {"b": beside, "x": X}, [(X, beside)], [{"b": beside, "x": X}]]
+    for data in forms:
+        assert edgeai.quantize(model, data).model.to_bytes() == listed
+    for wrong, message in (
+        ({"x": X}, "no array for input 'b'"), ({"x": X, "b": beside, "c": X}, "an array for 'c'; the model has no such input"),
+        ((X, beside[:5]), "20 for 'x', 5 for 'b'"), (X, "the model has 2 inputs"),
+    ):
+        with pytest.raises(edgeai.EdgeAIError, match=message):
+            edgeai.quantize(model, wrong)
+
+
 def test_a_string_is_one_name() -> None:
     model = dense("n")
     for one, many in (

@@ -89,11 +89,14 @@ struct Factorization {
         next += 1
       }
       if let samples, !targets.isEmpty {
-        try pass.run(targets, nil, samples) { () throws(EdgeError) in try report(start, entries.count) }
+        try pass.run(targets, nil, samples) { () throws(EdgeError) in try Factorization.report(options, start, entries.count) }
       }
       for place in start..<next {
-        try report(place, entries.count)
-        try factorize(entries[place].matrix, entries[place].amount, statistics[place - start])
+        let (options, count) = (options, entries.count)
+        try Factorization.report(options, place, count)
+        try factorize(entries[place].matrix, entries[place].amount, statistics[place - start]) { () throws(EdgeError) in
+          try Factorization.report(options, place, count)
+        }
       }
     }
     var nodes: [Node] = []
@@ -107,13 +110,15 @@ struct Factorization {
     return result
   }
 
-  private func report(_ done: Int, _ total: Int) throws(EdgeError) {
+  private static func report(_ options: FactorizeOptions, _ done: Int, _ total: Int) throws(EdgeError) {
     if let progress = options.progress, !progress("factorizing", done, total) {
       throw EdgeError(.cancelled, "factorizing was cancelled")
     }
   }
 
-  private mutating func factorize(_ matrix: Matrix, _ amount: Double, _ found: InputStatistics?) throws(EdgeError) {
+  private mutating func factorize(
+    _ matrix: Matrix, _ amount: Double, _ found: InputStatistics?, pause: @escaping LeftFactor.Pause
+  ) throws(EdgeError) {
     let layer = matrix.layer
     let statistics = found?.isFinite == true ? found : nil
     let weights = try Storage.floats(layer.count)
@@ -121,7 +126,8 @@ struct Factorization {
     source.withUnsafeBufferPointer { if let base = $0.baseAddress { weights.floats.update(from: base, count: layer.count) } }
     let arranged = matrix.isSpatial ? try rearranged(weights, matrix, isBack: false) : weights
     let factor = try LeftFactor(
-      arranged.floats, rows: matrix.rows, columns: matrix.columns, moments: matrix.isSpatial ? nil : statistics?.gram.floats)
+      arranged.floats, rows: matrix.rows, columns: matrix.columns, moments: matrix.isSpatial ? nil : statistics?.gram.floats,
+      pause: pause)
     let energies = factor.energies
     guard (energies.first ?? 0) > 0 else { return }
     var rank = min(options.leastRank(energies, amount), energies.count)

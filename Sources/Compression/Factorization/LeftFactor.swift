@@ -6,6 +6,9 @@ import Graph
 /// is U U^T W, where the columns of U are the first c left singular vectors. With second moments H of what W is multiplied with
 /// it is the best for the products instead: then U is of W L, with H = L L^T.
 struct LeftFactor {
+  /// Called now and then during long work; what it throws ends it.
+  typealias Pause = () throws(EdgeError) -> Void
+
   private let rows: Int
   private let columns: Int
   /// W or W L.
@@ -14,8 +17,8 @@ struct LeftFactor {
   /// The decomposition is that of the columns' products, because there are fewer.
   private let isOfColumns: Bool
 
-  /// `moments`: [columns][columns], or nil. Throws `outOfMemory`, `internalError`.
-  init(_ weights: UnsafePointer<Float>, rows: Int, columns: Int, moments: UnsafePointer<Float>?) throws(EdgeError) {
+  /// `moments`: [columns][columns], or nil. Throws `outOfMemory`, `internalError`, what `pause` throws.
+  init(_ weights: UnsafePointer<Float>, rows: Int, columns: Int, moments: UnsafePointer<Float>?, pause: @escaping Pause) throws(EdgeError) {
     self.rows = rows
     self.columns = columns
     let scaled = try Storage.doubles(try checkedProduct(rows, columns))
@@ -24,7 +27,7 @@ struct LeftFactor {
       scaled.doubles[index] = Double(weights[index])
       index &+= 1
     }
-    if let moments { try LeftFactor.multiply(scaled.doubles, rows, columns, moments) }
+    if let moments { try LeftFactor.multiply(scaled.doubles, rows, columns, moments, pause) }
     self.scaled = scaled
     isOfColumns = columns < rows
     let side = min(rows, columns)
@@ -34,16 +37,17 @@ struct LeftFactor {
     let products = try Storage.doubles(try checkedProduct(side, side))
     var i = 0
     while i < side {
+      if i % 32 == 31 { try pause() }
       var j = 0
       while j <= i {
-        let product = dotProduct(vectors.doubles + i &* length, vectors.doubles + j &* length, length)
+        let product = doubleDotProduct(vectors.doubles + i &* length, vectors.doubles + j &* length, length)
         products.doubles[i &* side &+ j] = product
         products.doubles[j &* side &+ i] = product
         j &+= 1
       }
       i &+= 1
     }
-    eigen = try SymmetricEigen(products, count: side)
+    eigen = try SymmetricEigen(products, count: side, pause: pause)
   }
 
   /// Squares of the singular values, largest first; none is negative.
@@ -59,10 +63,10 @@ struct LeftFactor {
       let (v, u) = (found.doubles + place &* columns, result.doubles + place &* rows)
       var row = 0
       while row < rows {
-        u[row] = dotProduct(scaled.doubles + row &* columns, v, columns)
+        u[row] = doubleDotProduct(scaled.doubles + row &* columns, v, columns)
         row &+= 1
       }
-      let norm = dotProduct(u, u, rows).squareRoot()
+      let norm = doubleDotProduct(u, u, rows).squareRoot()
       addScaled(u, norm > 0 ? 1 / norm - 1 : 0, u, 0, u, rows)
     }
     return result
@@ -83,9 +87,9 @@ struct LeftFactor {
   }
 
   /// W := W L with H = L L^T, a little of the mean diagonal added so that there is an L (Cholesky's decomposition, by rows).
-  private static func multiply(_ weights: UnsafeMutablePointer<Double>, _ rows: Int, _ columns: Int, _ moments: UnsafePointer<Float>)
-    throws(EdgeError)
-  {
+  private static func multiply(
+    _ weights: UnsafeMutablePointer<Double>, _ rows: Int, _ columns: Int, _ moments: UnsafePointer<Float>, _ pause: Pause
+  ) throws(EdgeError) {
     let factor = try Storage.doubles(try checkedProduct(columns, columns))
     let l = factor.doubles
     var trace = 0.0
@@ -93,13 +97,14 @@ struct LeftFactor {
     let damping = max(1e-4 * trace / Double(columns), 1e-20)
     var i = 0
     while i < columns {
+      if i % 32 == 31 { try pause() }
       let row = l + i &* columns
       var j = 0
       while j < i {
-        row[j] = (Double(moments[i &* columns &+ j]) - dotProduct(row, l + j &* columns, j)) / l[j &* columns &+ j]
+        row[j] = (Double(moments[i &* columns &+ j]) - doubleDotProduct(row, l + j &* columns, j)) / l[j &* columns &+ j]
         j &+= 1
       }
-      let rest = Double(moments[i &* columns &+ i]) + damping - dotProduct(row, row, i)
+      let rest = Double(moments[i &* columns &+ i]) + damping - doubleDotProduct(row, row, i)
       row[i] = max(rest, damping * 1e-6).squareRoot()
       i &+= 1
     }
@@ -107,10 +112,11 @@ struct LeftFactor {
     let across = try transposed(factor, columns, columns)
     i = 0
     while i < rows {
+      if i % 32 == 31 { try pause() }
       let row = weights + i &* columns
       var j = 0
       while j < columns {
-        row[j] = dotProduct(row + j, across.doubles + (j &* columns &+ j), columns &- j)
+        row[j] = doubleDotProduct(row + j, across.doubles + (j &* columns &+ j), columns &- j)
         j &+= 1
       }
       i &+= 1

@@ -14,14 +14,17 @@ struct SymmetricEigen {
   private var factors: [Double] = []
   private var diagonal: [Double] = []
   private var besides: [Double] = []
+  /// Asked now and then: to throw ends the work.
+  private let pause: LeftFactor.Pause
 
-  /// Takes the matrix [count][count] over. Throws `outOfMemory`, `internalError` for numbers that are not finite.
-  init(_ matrix: Storage, count: Int) throws(EdgeError) {
+  /// Takes the matrix [count][count] over. Throws `outOfMemory`, `internalError` for numbers that are not finite, what `pause` throws.
+  init(_ matrix: Storage, count: Int, pause: @escaping LeftFactor.Pause) throws(EdgeError) {
     self.matrix = matrix
     self.count = count
+    self.pause = pause
     try tridiagonalize()
     var (d, e) = (diagonal, besides)
-    try SymmetricEigen.diagonalize(&d, &e, vectors: nil)
+    try diagonalize(&d, &e, vectors: nil)
     values = sortedIndices(count) { d[$0] > d[$1] }.map { d[$0] }
   }
 
@@ -33,11 +36,12 @@ struct SymmetricEigen {
     diagonal = [Double](repeating: 0, count: count)
     besides = [Double](repeating: 0, count: count)
     for k in 0..<count {
+      if k % 32 == 31 { try pause() }
       diagonal[k] = a[k &* count &+ k]
       let size = count &- k &- 1
       guard size > 0 else { break }
       let v = a + (k &* count &+ k &+ 1)
-      let norm = dotProduct(v, v, size).squareRoot()
+      let norm = doubleDotProduct(v, v, size).squareRoot()
       let head = v[0]
       if size == 1 || norm == 0 {
         besides[k] = head
@@ -46,14 +50,14 @@ struct SymmetricEigen {
       // v becomes x + sign(x0) |x| e0, whose reflection takes x to -sign(x0) |x| e0.
       besides[k] = head > 0 ? -norm : norm
       v[0] = head - besides[k]
-      let factor = 2 / dotProduct(v, v, size)
+      let factor = 2 / doubleDotProduct(v, v, size)
       factors[k] = factor
       var row = 0
       while row < size {
-        p[row] = factor * dotProduct(a + ((k &+ 1 &+ row) &* count &+ k &+ 1), v, size)
+        p[row] = factor * doubleDotProduct(a + ((k &+ 1 &+ row) &* count &+ k &+ 1), v, size)
         row &+= 1
       }
-      let half = factor / 2 * dotProduct(p, v, size)
+      let half = factor / 2 * doubleDotProduct(p, v, size)
       addScaled(p, -half, v, 0, v, size)
       row = 0
       while row < size {
@@ -64,7 +68,7 @@ struct SymmetricEigen {
   }
 
   /// `vectors`: rows [count][count] that turn with the matrix.
-  private static func diagonalize(_ d: inout [Double], _ e: inout [Double], vectors: UnsafeMutablePointer<Double>?) throws(EdgeError) {
+  private func diagonalize(_ d: inout [Double], _ e: inout [Double], vectors: UnsafeMutablePointer<Double>?) throws(EdgeError) {
     let count = d.count
     var end = count - 1
     var steps = 0
@@ -77,6 +81,7 @@ struct SymmetricEigen {
       var start = end - 1
       while start > 0, e[start - 1].magnitude > Double.ulpOfOne * (d[start - 1].magnitude + d[start].magnitude) { start -= 1 }
       steps += 1
+      if vectors != nil, steps % 32 == 0 { try pause() }
       guard steps <= 60 * count else { throw EdgeError(.internalError, "a decomposition does not converge") }
       // The eigenvalue of the last two rows that is nearer to the last number.
       let half = (d[end - 1] - d[end]) / 2
@@ -109,10 +114,11 @@ struct SymmetricEigen {
     let all = try Storage.doubles(try checkedProduct(count, count))
     for index in 0..<count { all.doubles[index &* count &+ index] = 1 }
     var (d, e) = (diagonal, besides)
-    try SymmetricEigen.diagonalize(&d, &e, vectors: all.doubles)
+    try diagonalize(&d, &e, vectors: all.doubles)
     let order = sortedIndices(count) { d[$0] > d[$1] }
     let result = try Storage.doubles(try checkedProduct(most, count))
     for place in 0..<most {
+      if place % 32 == 31 { try pause() }
       let vector = result.doubles + place &* count
       vector.update(from: all.doubles + order[place] &* count, count: count)
       // Back through the reflections, the last one first.
@@ -122,7 +128,7 @@ struct SymmetricEigen {
           let size = count &- k &- 1
           let reflection = matrix.doubles + (k &* count &+ k &+ 1)
           let target = vector + (k &+ 1)
-          addScaled(target, -factors[k] * dotProduct(reflection, target, size), reflection, 0, reflection, size)
+          addScaled(target, -factors[k] * doubleDotProduct(reflection, target, size), reflection, 0, reflection, size)
         }
         k &-= 1
       }

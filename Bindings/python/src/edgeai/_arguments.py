@@ -95,6 +95,7 @@ def parser() -> Parser:
     running.add_argument("--isa", help="instruction set, such as avx2 (default: the best this CPU has)")
     running.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="what float layers multiply in")
     running.add_argument("--compact", action="store_true", help="less memory, more time: no convolution in Winograd's form")
+    running.add_argument("--spin-us", type=_whole, metavar="N", help="how long idle threads look for work before they sleep; 0: not at all (default 100)")
     running.add_argument("--max-extent", type=_whole, metavar="N", help="room for so many entries of a size that depends on data (default 65536)")
     running.add_argument("--max-iterations", type=_whole, metavar="N", help="iterations of all loops together in one run (default 1000000)")
     running.add_argument("--tune", action="store_true", help="measure which kernels are fastest here")
@@ -175,7 +176,7 @@ def parser() -> Parser:
 
     sub = command("compare", "Measure how far one model is from another, layer by layer.")
     sub.add_argument("other", help="the model to judge")
-    sub.add_argument("data", metavar="FILE", help="samples: .npy, or .npz:KEY")
+    sub.add_argument("data", nargs="+", metavar="FILE", help="samples: .npy, or .npz:KEY; NAME=FILE for each input of several")
 
     sub = command("bench", "Time a model.", (running, batch))
     sub.add_argument("inputs", nargs="*", metavar="FILE", help="arrays (default: random)")
@@ -188,7 +189,7 @@ def parser() -> Parser:
     sub.add_argument("--runs", type=_whole, default=50, help="how many runs to measure (default 50)")
     sub.add_argument("--json", metavar="FILE", help="write the figures as JSON")
     sub.add_argument("--trace", metavar="FILE", help="write a trace for chrome://tracing or Perfetto")
-    sub.add_argument("--trace-runs", type=_whole, default=1, metavar="N", help="the last so many runs are in the trace (default 1)")
+    sub.add_argument("--trace-runs", type=_whole, metavar="N", help="the last so many runs are in the trace (default 1)")
 
     sub = command("convert", "Write a model as .edgeai, as .onnx, or as a C array (.c, .h).")
     sub.add_argument("-o", "--output", required=True)

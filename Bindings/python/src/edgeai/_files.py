@@ -64,7 +64,7 @@ def read_samples(model: Model, files: Sequence[str] | None, count: int | None) -
     feed = read_inputs(model, files)
     missing = [t.name for t in model.inputs if t.name not in feed]
     if missing:
-        raise ValueError(f"--data has no file for the input {missing[0]}")
+        raise ValueError(f"there is no file for the input {missing[0]}")
     arrays = [feed[t.name] for t in model.inputs]
     # Whole first: files with different numbers of samples are a mistake, whichever of them are used.
     runs = pieces(model.inputs, arrays)

@@ -59,9 +59,15 @@ def pieces(inputs: Sequence[Tensor], arrays: Sequence[np.ndarray[Any, Any]]) -> 
 
 
 def batches(model: Model, data: Any) -> Iterator[Arrays]:
-    """Batches of contiguous arrays in the order of the model's inputs, from one array or any iterable of batches. What a model with
-    a fixed number of samples is given is cut into batches of as many."""
+    """Batches of contiguous arrays in the order of the model's inputs, from all samples at once (one array, a mapping by name, or a
+    tuple of an array for each of several inputs) or any iterable of batches. What a model with a fixed number of samples is given is
+    cut into batches of as many."""
     names = [t.name for t in model.inputs]
+    is_tuple = isinstance(data, tuple) and len(data) == len(names) > 1
+    if isinstance(data, Mapping) or is_tuple and not any(isinstance(array, (tuple, list, Mapping)) for array in data):
+        for batch in batches(model, [data]):
+            yield from pieces(model.inputs, batch)
+        return
     data = as_array(data)
     if isinstance(data, np.ndarray):
         if len(names) != 1:
@@ -76,6 +82,9 @@ def batches(model: Model, data: Any) -> Iterator[Arrays]:
             missing = [name for name in names if name not in item]
             if missing:
                 raise refusal(f"a batch has no array for input {missing[0]!r}", tensor=missing[0])
+            unknown = [name for name in item if name not in names]
+            if unknown:
+                raise refusal(f"a batch has an array for {unknown[0]!r}; the model has no such input")
             item = tuple(item[name] for name in names)
         arrays = tuple(np.asarray(as_array(a), order="C") for a in (item if isinstance(item, (tuple, list)) else (item,)))
         if is_open:

@@ -64,6 +64,7 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
         tuning=tuning,
         batch=getattr(options, "batch", None),
         threads=options.threads,
+        spin_us=options.spin_us,
         strict=options.strict,
         isa=options.isa,
         max_extent=options.max_extent,
@@ -77,6 +78,10 @@ def _session(model: Model, options: argparse.Namespace) -> Session:
 
 
 def _info(options: argparse.Namespace) -> int:
+    usual = vars(parser().parse_args(["info", options.model, "--plan"]))
+    for name, value in vars(options).items():
+        if name not in ("plan", "shape") and value != usual[name] and not options.plan:
+            raise ValueError(f"--{name.replace('_', '-')} is of a plan: it needs --plan")
     model = _load(options)
     print(model.summary())
     for kind, tensors in (("input", model.inputs), ("output", model.outputs)):
@@ -232,11 +237,13 @@ def _compress(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     # The shape is for those of the two that leave theirs open; other formats have none to give.
     model, other = (load(path, shapes=shapes(options) if path.endswith(".onnx") else None) for path in (options.model, options.other))
-    print(compare(model, other, read_array(options.data)))
+    print(compare(model, other, read_samples(model, options.data, None)))
     return 0
 
 
 def _bench(options: argparse.Namespace) -> int:
+    if not 0 <= options.seconds < float("inf"):
+        raise ValueError(f"--seconds is {options.seconds}; it must be at least 0")
     model = _load(options)
     x = tuple(read_array(text) for text in options.inputs) or _random_input(model, options)
     with _session(model, options) as session:
@@ -260,12 +267,15 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _profile(options: argparse.Namespace) -> int:
+    if options.trace_runs is not None and not options.trace:
+        raise ValueError("--trace-runs needs --trace")
     for path in filter(None, (options.json, options.trace)):
         check_folder(path)
     model = _load(options)
     x = tuple(read_array(text) for text in options.inputs) or _random_input(model, options)
     with _session(model, options) as session:
-        profile = session.profile(x, runs=options.runs, trace_runs=options.trace_runs if options.trace else 0)
+        traced = (1 if options.trace_runs is None else options.trace_runs) if options.trace else 0
+        profile = session.profile(x, runs=options.runs, trace_runs=traced)
     print(profile)
     total = sum(profile.by_op().values()) or 1.0
     share = "" if profile.peak_share is None else f", {100 * profile.peak_share:.0f} % of the peak"

@@ -167,7 +167,8 @@ def prune(
         repair: ``"least-squares"`` chooses weights by what they contribute to the layer's result and fits those that stay
             again, and the bias; ``"bias"`` corrects the bias; ``"none"``.
         rounds: Weights go, and the rest is fitted again, in so many steps.
-        damping: How strongly the fit holds on to the weights there were.
+        damping: How strongly the fit holds on to the weights there were: so many times the mean variance of a layer's inputs
+            is added to each variance, in the fit and in the choice.
         windows: Windows of each sample that a convolution is fitted on, at most.
         sequential: Layers also make up for the errors of those before them, which needs ``data`` and a ``repair``. The samples run
             anew for each layer, and more of them are needed.
@@ -239,7 +240,11 @@ def sensitivity(
 
 def prune_schedule(target: float, steps: int, initial: float = 0.0) -> tuple[float, ...]:
     """The shares of weights to remove at each step of gradual pruning, quickly at first (Zhu and Gupta 2017):
-    ``target + (initial - target) * (1 - step / steps) ** 3`` for the steps 1 to ``steps``."""
+    ``target + (initial - target) * (1 - step / steps) ** 3`` for the steps 1 to ``steps``. Shares are 0 to 1."""
+    int32("steps", steps, least=1)
+    for name, share in (("target", target), ("initial", initial)):
+        if not 0 <= share <= 1:
+            raise refusal(f"{name} is {share}; it must be 0 to 1")
     return tuple(_core.prune_schedule(initial, target, step, steps) for step in range(1, steps + 1))
 
 

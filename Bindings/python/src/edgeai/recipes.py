@@ -147,8 +147,8 @@ def needs_data(name: str, options: Mapping[str, Any]) -> bool:
 
 
 def step_text(name: str, options: Mapping[str, Any]) -> str:
-    """A step for people."""
-    return name + (":" + ",".join(f"{key}={value}" for key, value in options.items()) if options else "")
+    """A step for people; a table of sensitivities is only mentioned."""
+    return name + (":" + ",".join(key if key == "sensitivity" else f"{key}={value}" for key, value in options.items()) if options else "")
 
 
 def _add(digest: Any, value: Any, place: str) -> None:

@@ -60,7 +60,8 @@ class Session:
         model: What to run: a :class:`Model`, or the path or contents of a file, which may then leave shapes open.
         batch: Samples in one run. None: whatever the arrays have; the session is planned anew for a size it has not
             seen, and remembers the last plans.
-        threads: Working threads, the caller's included. Those beyond the processors that the process may use sleep.
+        threads: Working threads, the caller's included. The session is planned for no more than the processors that
+            the process may use.
         spin_us: How long idle workers look for work before they sleep; None is the library's default. Below 10 they are
             woken for steps only that take longer than waking them: small networks run on the caller alone.
         strict: Refuse a model of which some operator would run on a reference kernel or, when it is quantized, in float.
