@@ -52,8 +52,8 @@ extension Graph {
     // Weights that were fitted to samples look better on these than they are.
     let (fitting, judging) = try samples.halves(self)
     let meter = try OutputNoise.make(self, judging, atMost: options.scanSamples, threads: options.threads)
-    var state = try SearchState.make(self, options, samples, try searchStateBytes(options))
-    try options.method.makeLevels(&state, options, fitting)
+    let state = try SearchState.make(self, options, samples, try searchStateBytes(options))
+    try options.method.makeLevels(state, options, fitting)
     let ladder = try LayerLadder(state.levels)
     let noise = try state.measured(ladder, meter, options.progress)
     let cost = options.isTimed(target) ? try ladder.times(options.threads) : try state.measured(ladder, nil, options.progress)

@@ -13,7 +13,7 @@ extension SearchMethod {
   var levelCount: Int { 1 + (self == .grid ? SearchMethod.prices.count : SearchMethod.shares.count) }
 
   /// Makes the levels that the state lacks, harder and harder: each from the original.
-  func makeLevels(_ state: inout SearchState, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) {
+  func makeLevels(_ state: SearchState, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) {
     switch self {
     case .grid:
       var grid = WeightQuantizationOptions()
@@ -21,11 +21,10 @@ extension SearchMethod {
       grid.sensitivitySamples = 0
       grid.threads = options.threads
       grid.progress = options.progress
-      try state.levels[0].quantizeWeights(grid, prices: SearchMethod.prices, samples: samples, &state)
+      try state.levels[0].quantizeWeights(grid, prices: SearchMethod.prices, samples: samples, state)
     case .blocks:
       for (index, share) in SearchMethod.shares.enumerated() {
-        let rows = state.layers.indices
-        if !rows.contains(where: { !state.has($0, index + 1) }) { continue }
+        if state.has(state.layers.count - 1, index + 1) { continue }
         if let progress = options.progress, !progress("preparing levels", index, levelCount - 1) {
           throw EdgeError(.cancelled, "the search was cancelled")
         }
@@ -33,7 +32,7 @@ extension SearchMethod {
         blocks.amount = share
         blocks.rounds = 1
         state.levels[index + 1] = try state.levels[0].pruned(blocks, samples: samples)
-        for row in rows { try state.keep(row, index + 1) }
+        for row in state.layers.indices { try state.keep(row, index + 1) }
       }
     }
   }

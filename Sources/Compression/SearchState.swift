@@ -11,8 +11,8 @@ import Graph
 /// that and the numbers behind; where the levels end, 64 bits; and a checksum of the levels, 64 bits. A double for each layer and level
 /// follows, row by row, noises before bytes; -1 where nothing was measured yet. Then the levels, one layer after the other: which layer and
 /// level it is, how many bytes its weights take and how many its bias, 32 bits each, and these bytes, none where the original's stay:
-/// coded weights (`encodeConstant`) and float32. Levels for which there is no room are left out.
-struct SearchState {
+/// coded weights (`encodeConstant`) and float32. After one for which there is no room none is kept.
+final class SearchState {
   private static let notMeasured = -1.0
   private static let head = 24
 
@@ -22,7 +22,7 @@ struct SearchState {
   private var isMade: [Bool]
   private let index: GraphIndex
   private let memory: UnsafeMutableRawPointer
-  private let byteCount: Int
+  private var byteCount: Int
   /// The memory, where the caller gives none.
   private let own: Storage
   private let identity: UInt32
@@ -30,25 +30,32 @@ struct SearchState {
   private var cells: Int { isMade.count }
   private var numbersEnd: Int { SearchState.head + 16 * cells }
 
+  private init(
+    _ graph: Graph, _ layers: [WeightLayer], _ levels: Int, _ memory: UnsafeMutableRawPointer, _ byteCount: Int, _ own: Storage,
+    _ identity: UInt32
+  ) {
+    self.levels = [Graph](repeating: graph, count: levels)
+    self.layers = layers
+    isMade = [Bool](repeating: false, count: layers.count * levels)
+    index = GraphIndex(graph)
+    (self.memory, self.byteCount, self.own, self.identity) = (memory, byteCount, own, identity)
+  }
+
   /// Goes on from the memory of the options, `byteCount` bytes. Throws `invalidArgument` when that belongs to another search, or was
   /// changed.
   static func make(
     _ graph: Graph, _ options: SearchOptions, _ samples: CalibrationSamples, _ byteCount: Int
   ) throws(EdgeError) -> SearchState {
-    let layers = graph.weightLayers
-    let levels = [Graph](repeating: graph, count: options.method.levelCount)
-    let isMade = [Bool](repeating: false, count: layers.count * levels.count)
-    let numbers = head + 16 * isMade.count
-    let own = try Storage.allocate(options.state == nil ? numbers : 0)
-    var state = SearchState(
-      levels: levels, layers: layers, isMade: isMade, index: GraphIndex(graph), memory: options.state ?? own.base,
-      byteCount: options.state == nil ? numbers : byteCount, own: own,
-      identity: try options.identity(graph, layers, samples))
+    let (layers, levels) = (graph.weightLayers, options.method.levelCount)
+    let own = try Storage.allocate(options.state == nil ? head + 16 * layers.count * levels : 0)
+    let state = SearchState(
+      graph, layers, levels, options.state ?? own.base, options.state == nil ? own.count : byteCount, own,
+      try options.identity(graph, samples))
     try state.open()
     return state
   }
 
-  private mutating func open() throws(EdgeError) {
+  private func open() throws(EdgeError) {
     if memory.loadUnaligned(as: UInt64.self) == 0 {
       for cell in 0..<(2 * cells) { store(cell, SearchState.notMeasured) }
       seal(levelsEnd: numbersEnd)
@@ -78,15 +85,16 @@ struct SearchState {
     memory.storeBytes(of: number, toByteOffset: SearchState.head + 8 * cell, as: Double.self)
   }
 
-  func has(_ row: Int, _ level: Int) -> Bool { isMade[row * levels.count + level] }
+  /// Whether a layer is made at a level. Of those of a layer, or of a level, the last is made last.
+  func has(_ row: Int, _ level: Int) -> Bool { row >= 0 && isMade[row * levels.count + level] }
 
   /// False where they make no sense.
-  private mutating func readLevels(_ end: Int) throws(EdgeError) -> Bool {
+  private func readLevels(_ end: Int) throws(EdgeError) -> Bool {
     var place = numbersEnd
     while end - place >= 12 {
-      let (cell, weights, bias) = (Int(word(place)), Int(word(place + 4)), Int(word(place + 8)))
+      let (cell, weights, bias) = (Int(clamping: word(place)), Int(clamping: word(place + 4)), Int(clamping: word(place + 8)))
       place += 12
-      guard cell < cells, weights <= end - place, bias <= end - place - weights else { return false }
+      guard cell < cells, cell % levels.count > 0, weights <= end - place, bias <= end - place - weights else { return false }
       let (layer, level) = (layers[cell / levels.count], cell % levels.count)
       if weights > 0 {
         levels[level].values[layer.weights].constant = try decodeConstant(
@@ -108,29 +116,35 @@ struct SearchState {
   }
 
   /// Keeps what was made of a layer at a level, and its bytes, which are known then.
-  mutating func keep(_ row: Int, _ level: Int) throws(EdgeError) {
+  func keep(_ row: Int, _ level: Int) throws(EdgeError) {
     let cell = row * levels.count + level
-    let place = levelsEnd
+    guard !isMade[cell] else { return }
     isMade[cell] = true
     guard byteCount > numbersEnd else { return }
     let (layer, graph) = (layers[row], levels[level])
     let coded = try encodeConstant(graph.values[layer.weights])
     store(cells + cell, Double(coded.bytes.count - coded.form))
+    let isNew = graph.values[layer.weights].constant?.storage !== levels[0].values[layer.weights].constant?.storage
+    let weights = isNew ? coded.bytes : []
     // A bias that others read too is not the layer's.
     var bias: [Float] = []
     if let id = graph.nodes[layer.node].input(2), id >= levels[0].values.count || index.isUsedOnce(id) { bias = graph.bias(layer) ?? [] }
-    var end = place + 12 + coded.bytes.count + 4 * bias.count
+    let place = levelsEnd
+    var end = place + 12 + weights.count + 4 * bias.count
     if end <= byteCount {
-      memory.storeBytes(of: UInt32(truncatingIfNeeded: cell), toByteOffset: place, as: UInt32.self)
-      memory.storeBytes(of: UInt32(truncatingIfNeeded: coded.bytes.count), toByteOffset: place + 4, as: UInt32.self)
-      memory.storeBytes(of: UInt32(truncatingIfNeeded: 4 * bias.count), toByteOffset: place + 8, as: UInt32.self)
-      (memory + place + 12).copy(coded.bytes)
-      (memory + place + 12 + coded.bytes.count).copy(bias)
+      copy([cell, weights.count, 4 * bias.count].map { UInt32(truncatingIfNeeded: $0) }, place)
+      copy(weights, place + 12)
+      copy(bias, end - 4 * bias.count)
       memory.storeBytes(of: ep_crc32c(word(16), memory + place, end - place), toByteOffset: 16, as: UInt32.self)
     } else {
       end = place
+      byteCount = place
     }
     seal(levelsEnd: end)
+  }
+
+  private func copy<T: BitwiseCopyable>(_ elements: [T], _ place: Int) {
+    elements.withUnsafeBytes { if let base = $0.baseAddress { (memory + place).copyMemory(from: base, byteCount: $0.count) } }
   }
 
   /// Measures what is missing; then the noise of each layer at each level, or without `meter` its coded bytes. A level whose weights
@@ -163,12 +177,6 @@ struct SearchState {
   }
 }
 
-extension UnsafeMutableRawPointer {
-  fileprivate func copy<T: BitwiseCopyable>(_ elements: [T]) {
-    elements.withUnsafeBytes { if let base = $0.baseAddress { copyMemory(from: base, byteCount: $0.count) } }
-  }
-}
-
 extension Graph {
   /// Bytes of a search's state: twice the weights as float32, and the numbers. Levels that follow the prices of a grid take some 1.6 times
   /// the weights. Throws `limitExceeded`.
@@ -186,16 +194,11 @@ extension Graph {
 
 extension SearchOptions {
   /// A checksum of what levels and numbers depend on.
-  fileprivate func identity(_ graph: Graph, _ layers: [WeightLayer], _ samples: CalibrationSamples) throws(EdgeError) -> UInt32 {
-    // Metadata changes nothing, and the weights come below: the rest of the model is small.
-    var rest = graph
-    rest.metadata = []
-    for layer in layers { rest.values[layer.weights].constant = nil }
-    let image = try encodeModel(rest)
+  fileprivate func identity(_ graph: Graph, _ samples: CalibrationSamples) throws(EdgeError) -> UInt32 {
+    var graph = graph
+    graph.metadata = []
+    let image = try encodeModel(graph)
     var sum = ep_crc32c(version, image.base, image.count)
-    for layer in layers {
-      if let data = graph.values[layer.weights].constant { sum = ep_crc32c(sum, data.base, data.byteCount) }
-    }
     try samples.forEach { (_, inputs, sample) throws(EdgeError) in
       for (input, id) in zip(inputs, graph.callerInputs) {
         let bytes = graph.values[id].byteCount() ?? 0

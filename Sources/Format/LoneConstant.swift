@@ -13,12 +13,15 @@ public func encodeConstant(_ value: Value) throws(EdgeError) -> (bytes: [UInt8],
   main.finish()
   var writer = FormatByteWriter(isCompact: true)
   writer.constantForm(coded.form)
-  return (writer.bytes + main.output + coded.chunk, writer.bytes.count)
+  let form = writer.bytes.count
+  writer.bytes += main.output
+  writer.bytes += coded.chunk
+  return (writer.bytes, form)
 }
 
 /// The contents that were coded so, of a value of this type and shape. Any bytes are safe to give. Throws `malformedModel`,
 /// `truncatedModel`, `outOfMemory`.
-public func decodeConstant(_ value: Value, _ bytes: UnsafeRawBufferPointer) throws(EdgeError) -> TensorData {
+public func decodeConstant(_ value: Value, _ bytes: UnsafeRawBufferPointer) throws(EdgeError) -> TensorData? {
   var reader = FormatByteReader(bytes, origin: 0, isCompact: true)
   let form = try reader.constantForm(value.dtype, ConstantMatrix(value.shape))
   guard form.chunkBytes <= reader.remaining else { throw reader.malformed("a chunk of \(form.chunkBytes) bytes") }
@@ -27,6 +30,5 @@ public func decodeConstant(_ value: Value, _ bytes: UnsafeRawBufferPointer) thro
   var decoder = try ConstantDecoder(main, streamEnd: end)
   let storage = try Storage.allocate(value.byteCount() ?? 0)
   try decoder.read(value, form, UnsafeRawBufferPointer(rebasing: bytes[end...]), end, to: storage.base)
-  guard let data = TensorData(storage, offset: 0, byteCount: storage.count) else { throw reader.malformed("no contents") }
-  return data
+  return TensorData(storage, offset: 0, byteCount: storage.count)
 }

@@ -115,19 +115,19 @@ func aResumedSearchMakesTheSameModelAndNoLevelAgain(_ method: SearchMethod) thro
   let data = try samples(graph)
   let all = try graph.searchStateBytes(options(.grid))
   let memory = Memory(all)
-  var state = try SearchState.make(graph, options(.grid, memory), data, all)
-  try SearchMethod.grid.makeLevels(&state, options(.grid), data)
+  let state = try SearchState.make(graph, options(.grid, memory), data, all)
+  try SearchMethod.grid.makeLevels(state, options(.grid), data)
   let (start, end) = (24 + 16 * 4 * 14, memory.end)
   #expect(end > start && end < all)
 
   let room = start + (end - start) / 2
   let small = Memory(room)
-  var first = try SearchState.make(graph, options(.grid, small), data, room)
-  try SearchMethod.grid.makeLevels(&first, options(.grid), data)
+  let first = try SearchState.make(graph, options(.grid, small), data, room)
+  try SearchMethod.grid.makeLevels(first, options(.grid), data)
   #expect(small.end <= room && small.end > start)
-  var second = try SearchState.make(graph, options(.grid, small), data, room)
+  let second = try SearchState.make(graph, options(.grid, small), data, room)
   #expect(second.has(0, 1) && !second.has(3, 1))
-  try SearchMethod.grid.makeLevels(&second, options(.grid), data)
+  try SearchMethod.grid.makeLevels(second, options(.grid), data)
   for (level, other) in zip(state.levels, second.levels) { #expect(bytes(of: level) == bytes(of: other)) }
 }
 

@@ -277,18 +277,18 @@ def test_a_search_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, method: L
     assert np.array_equal(kept[kept != -1], after[kept != -1])
     if (method, stage) == ("grid", "measuring layers"):
         assert (kept[0].ravel() != -1).tolist() == [cell < 10 for cell in range(3 * 14)]
-    # Bytes are known when levels are made; those of the original are not asked for where layers cost time.
     noises, sizes = after
-    assert (noises[:, 0] == 0).all() and (noises[:, 1:] > 0).all()
-    assert (sizes[:, 0] > sizes[:, 3]).all() and (sizes > 0).all()
+    assert (noises[:, 0] == 0).all() and (sizes > 0).all()
+    if method == "grid":
+        assert (noises[:, 1:] > 0).all() and (sizes[:, 0] > sizes[:, 3]).all()
 
 
 def test_a_state_belongs_to_its_search_and_is_whole(tmp_path: pathlib.Path) -> None:
     state = tmp_path / "state"
     edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
     whole = state.read_bytes()
-    # The weights have 2,976 numbers.
-    assert 2 * len(whole) < 2 * 2976 * 8
+    # Small layers: half of the bytes are biases and numbers.
+    assert len(whole) < 3 * 4 * MODEL.parameters
     for changed in ({"data": DATA[:5]}, {"scan_samples": 2}, {"method": "blocks"}, {"model": network(bad=0.5)}):
         arguments: dict[str, Any] = {"model": MODEL, "data": DATA, "target_bytes": WHOLE // 3, "checkpoint": state, **changed}
         with pytest.raises(edgeai.ArgumentError, match="another"):

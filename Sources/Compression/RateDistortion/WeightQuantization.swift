@@ -12,7 +12,7 @@ extension Graph {
   /// `cancelled`, `limitExceeded`, `outOfMemory`.
   public func weightsQuantized(_ options: WeightQuantizationOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     try options.validate(self, hasSamples: (samples?.count ?? 0) > 0)
-    var quantizer = try WeightQuantizer.make(self, options, samples)
+    let quantizer = try WeightQuantizer.make(self, options, samples)
     return try quantizer.run()
   }
 
@@ -20,20 +20,21 @@ extension Graph {
   /// layer is done with its samples, which take most of the time, when it has all its levels. Of the options `goal`, `amount` and
   /// `sensitivitySamples` are not read.
   func quantizeWeights(
-    _ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples, _ state: inout SearchState
+    _ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples, _ state: SearchState
   ) throws(EdgeError) {
     try options.validate(self, hasSamples: true)
     let pass = try StatisticsPass(self, windows: options.windows, threads: options.threads)
-    var quantizer = WeightQuantizer(self, options, samples, pass.index)
+    let quantizer = WeightQuantizer(self, options, samples, pass.index)
     for layer in state.layers { quantizer.kept += nonZeroCount(try finiteWeights(layer)) }
-    let rows = state.layers.indices.filter { row in prices.indices.contains { !state.has(row, $0 + 1) } }
+    let rows = state.layers.indices.filter { !state.has($0, prices.count) }
     var next = 0
     try pass.forEach(rows.map { state.layers[$0] }, samples, "statistics", options.progress) { layer, parts throws(EdgeError) in
+      let row = rows[next]
       try quantizer.take(layer, parts)
-      for (index, price) in prices.enumerated() where !state.has(rows[next], index + 1) {
-        try quantizer.report("preparing levels", rows[next] * prices.count + index, state.layers.count * prices.count)
-        _ = try quantizer.quantize(quantizer.layers.count - 1, price, &state.levels[index + 1])
-        try state.keep(rows[next], index + 1)
+      for (index, price) in prices.enumerated() where !state.has(row, index + 1) {
+        try quantizer.report("preparing levels", row * prices.count + index, state.layers.count * prices.count)
+        _ = try quantizer.quantize(0, price, &state.levels[index + 1])
+        try state.keep(row, index + 1)
       }
       quantizer.forget()
       next += 1
@@ -42,7 +43,7 @@ extension Graph {
 }
 
 /// The layers of a network on their way to the grid.
-private struct WeightQuantizer {
+private final class WeightQuantizer {
   private let graph: Graph
   private let options: WeightQuantizationOptions
   private let samples: CalibrationSamples?
@@ -63,7 +64,7 @@ private struct WeightQuantizer {
     _ graph: Graph, _ options: WeightQuantizationOptions, _ samples: CalibrationSamples?
   ) throws(EdgeError) -> WeightQuantizer {
     let pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
-    var quantizer = WeightQuantizer(graph, options, samples, pass.index)
+    let quantizer = WeightQuantizer(graph, options, samples, pass.index)
     let chosen = graph.weightLayers.filter { options.scale($0) > 0 }
     try pass.forEach(chosen, samples, "statistics", options.progress) { layer, parts throws(EdgeError) in
       try quantizer.take(layer, parts)
@@ -73,7 +74,7 @@ private struct WeightQuantizer {
   }
 
   /// Takes the statistics of one more layer, without which biases need less memory.
-  fileprivate mutating func take(_ layer: WeightLayer, _ parts: [InputStatistics]) throws(EdgeError) {
+  fileprivate func take(_ layer: WeightLayer, _ parts: [InputStatistics]) throws(EdgeError) {
     var factors: [MomentFactor] = []
     for part in parts {
       factors.append(try MomentFactor(part, damping: options.damping))
@@ -85,7 +86,7 @@ private struct WeightQuantizer {
   }
 
   /// Of all layers but their number of weights.
-  fileprivate mutating func forget() {
+  fileprivate func forget() {
     layers = []
     parts = []
     sensitivities = []
@@ -95,7 +96,7 @@ private struct WeightQuantizer {
     if let progress = options.progress, !progress(stage, done, total) { throw EdgeError(.cancelled, "the work was cancelled") }
   }
 
-  mutating func run() throws(EdgeError) -> Graph {
+  func run() throws(EdgeError) -> Graph {
     guard kept > 0 else { return graph }
     var record: OutputRecord?
     if let samples, options.sensitivitySamples > 0, layers.count > 1 { try measureSensitivities(samples) }
@@ -179,7 +180,7 @@ private struct WeightQuantizer {
   }
 
   /// Rounds each layer alone and measures what that does to the outputs.
-  private mutating func measureSensitivities(_ samples: CalibrationSamples) throws(EdgeError) {
+  private func measureSensitivities(_ samples: CalibrationSamples) throws(EdgeError) {
     let some = try samples.first(options.sensitivitySamples, of: graph)
     let record = try OutputRecord.make(graph, some, threads: options.threads)
     var (sum, measured) = (0.0, 0)
