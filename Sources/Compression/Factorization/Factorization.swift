@@ -10,7 +10,7 @@ import Graph
 ///
 /// The second layer keeps the node's name, result, bias, activation and residual. The names of the first one, of its weights and of
 /// its result have a number where they are taken, as they are when the layer has been factorized before.
-struct Factorization {
+final class Factorization {
   private let pass: StatisticsPass
   private let original: Graph
   private let options: FactorizeOptions
@@ -19,14 +19,18 @@ struct Factorization {
   private var parts: [Node?]
   private var names: GraphNames
 
-  init(_ graph: Graph, _ options: FactorizeOptions) throws(EdgeError) {
-    try options.validate(graph)
+  private init(_ graph: Graph, _ options: FactorizeOptions, _ pass: StatisticsPass) {
     original = graph
     self.graph = graph
     self.options = options
-    pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
+    self.pass = pass
     parts = [Node?](repeating: nil, count: graph.nodes.count)
     names = GraphNames(graph)
+  }
+
+  static func make(_ graph: Graph, _ options: FactorizeOptions) throws(EdgeError) -> Factorization {
+    try options.validate(graph)
+    return Factorization(graph, options, try StatisticsPass.make(graph, windows: options.windows, threads: options.threads))
   }
 
   /// A layer as a matrix.
@@ -60,7 +64,7 @@ struct Factorization {
     }
   }
 
-  mutating func run(_ samples: CalibrationSamples?) throws(EdgeError) -> Graph {
+  func run(_ samples: CalibrationSamples?) throws(EdgeError) -> Graph {
     var entries: [(matrix: Matrix, amount: Double)] = []
     for layer in original.weightLayers {
       if let amount = options.amount(layer), let matrix = matrix(layer), matrix.saves(1) { entries.append((matrix, amount)) }
@@ -113,7 +117,7 @@ struct Factorization {
     }
   }
 
-  private mutating func factorize(_ matrix: Matrix, _ amount: Double, _ found: InputStatistics?) throws(EdgeError) {
+  private func factorize(_ matrix: Matrix, _ amount: Double, _ found: InputStatistics?) throws(EdgeError) {
     let layer = matrix.layer
     let statistics = found?.isFinite == true ? found : nil
     let weights = try Storage.floats(layer.count)
@@ -225,7 +229,7 @@ struct Factorization {
     return result
   }
 
-  private mutating func replace(_ matrix: Matrix, _ rank: Int, _ first: Storage, _ vectors: Storage) throws(EdgeError) {
+  private func replace(_ matrix: Matrix, _ rank: Int, _ first: Storage, _ vectors: Storage) throws(EdgeError) {
     let layer = matrix.layer
     var node = graph.nodes[layer.node]
     let weights = graph.values[layer.weights].name
@@ -321,7 +325,7 @@ extension Graph {
   /// Throws `invalidArgument` (an option, a name that no layer has, an input that is not finite), `invalidGraph` (weights that
   /// are not finite), `cancelled`, `unsupportedFeature` (no layers), `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
   public func factorized(_ options: FactorizeOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
-    var factorization = try Factorization(self, options)
+    let factorization = try Factorization.make(self, options)
     return try factorization.run(samples)
   }
 }

@@ -148,7 +148,7 @@ extension Graph {
   /// `limitExceeded`, `outOfMemory`.
   public func pruned(_ options: PruneOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     let plan = try options.plan(self)
-    if let samples, samples.count > 0, options.repair != .none { return try PruneRepair(self, plan, options).run(samples) }
+    if let samples, samples.count > 0, options.repair != .none { return try PruneRepair.make(self, plan, options).run(samples) }
     var graph = self
     for (index, entry) in plan.enumerated() {
       if let progress = options.progress, !progress("pruning", index, plan.count) { throw EdgeError(.cancelled, "pruning was cancelled") }

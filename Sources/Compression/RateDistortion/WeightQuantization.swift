@@ -23,7 +23,7 @@ extension Graph {
     _ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples, _ state: SearchState
   ) throws(EdgeError) {
     try options.validate(self, hasSamples: true)
-    let pass = try StatisticsPass(self, windows: options.windows, threads: options.threads)
+    let pass = try StatisticsPass.make(self, windows: options.windows, threads: options.threads)
     let quantizer = WeightQuantizer(self, options, samples, pass.index)
     for layer in state.layers { quantizer.kept += nonZeroCount(try finiteWeights(layer)) }
     let rows = state.layers.indices.filter { !state.has($0, prices.count) }
@@ -63,7 +63,7 @@ private final class WeightQuantizer {
   static func make(
     _ graph: Graph, _ options: WeightQuantizationOptions, _ samples: CalibrationSamples?
   ) throws(EdgeError) -> WeightQuantizer {
-    let pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
+    let pass = try StatisticsPass.make(graph, windows: options.windows, threads: options.threads)
     let quantizer = WeightQuantizer(graph, options, samples, pass.index)
     let chosen = graph.weightLayers.filter { options.scale($0) > 0 }
     try pass.forEach(chosen, samples, "statistics", options.progress) { layer, parts throws(EdgeError) in
