@@ -94,7 +94,7 @@ let testedTargets: [Target] = [
   tests("ImportTests", ["Graph", "Import"]),
   tests("FormatTests", ["Graph", "Format", "CPlatform"]),
   tests("RuntimeTests", ["Graph", "Runtime"]),
-  tests("CompressionTests", ["Graph", "Runtime", "Compression"]),
+  tests("CompressionTests", ["Graph", "Format", "Runtime", "Compression", "CPlatform"]),
   tests("TrainingTests", ["Compression", "Graph", "Runtime", "Training"]),
 ]
 

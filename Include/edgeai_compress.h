@@ -385,8 +385,9 @@ typedef struct edgeai_compress_options {
   int32_t block_columns;         /* BLOCKS: input channels of a block; default 1 */
   int32_t scan_samples;          /* so many of the judging samples measure the noise of single layers; default 8 */
   int32_t threads;               /* for running models; default 1 */
-  void *state;                   /* optional: state_bytes of memory, zeroed before the first call. Holds what was measured, also
-                                  * after an error: the same call with it goes on from there, with another target too */
+  void *state;                   /* optional: state_bytes of memory, zeroed before the first call. Holds what was made and measured,
+                                  * whenever progress is told and also after an error: the same call with it goes on from there,
+                                  * with another target too. What is behind is zeros, which a file need not hold */
   size_t state_bytes;            /* as edgeai_compress_state_bytes says */
   edgeai_progress_fn progress;   /* optional */
   void *progress_context;
@@ -396,7 +397,8 @@ typedef struct edgeai_compress_options {
  * Since 0.1. */
 EDGEAI_API void edgeai_compress_options_init(edgeai_compress_options *options, size_t struct_size);
 
-/* How much memory the state of a search takes. Errors: INVALID_ARGUMENT (an option). Since 0.1. */
+/* How much memory the state of a search takes: twice the weights as float32, and a little for each layer. Levels that do not fit are
+ * made again by a call that goes on; those of GRID fill some four fifths. Errors: INVALID_ARGUMENT (an option). Since 0.1. */
 EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, const edgeai_compress_options *options, size_t *bytes,
                                                      edgeai_error *error);
 
@@ -410,9 +412,10 @@ EDGEAI_API edgeai_status edgeai_compress_state_bytes(const edgeai_model *model, 
  * where it keeps to the target and its outputs are nearer.
  * The result does not depend on the old model. report: optional; its stages are the original and the result.
  * With target_nanoseconds, or BLOCKS, results depend on measured times; else the same call gives the same bytes.
- * Memory: a model for each level (14 with GRID, 7 with BLOCKS), the samples, a session of both; while levels are made, the
- * statistics of edgeai_quantize_weights or edgeai_prune.
- * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), LIMIT_EXCEEDED (the target cannot be
+ * Memory: a model for each level (14 with GRID, 7 with BLOCKS), the samples, a session of both; while levels are made, statistics
+ * up to 512 MB and, with GRID, of one layer at a time its moments, with BLOCKS what edgeai_prune takes.
+ * Errors: INVALID_ARGUMENT (an option, no data, a state of another search or a damaged one), MALFORMED_MODEL or TRUNCATED_MODEL (a
+ * damaged state whose checksums are right), LIMIT_EXCEEDED (the target cannot be
  * reached; the message says what can), and those of edgeai_prune. Since 0.1. */
 EDGEAI_API edgeai_status edgeai_compress(const edgeai_model *model, const edgeai_compress_options *options, edgeai_data_fn data,
                                          void *context, edgeai_model **compressed, edgeai_report **report, edgeai_error *error);

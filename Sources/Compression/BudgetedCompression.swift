@@ -23,8 +23,10 @@ public struct SearchOptions {
   public var threads = 1
   /// How good a model is; nil: see `OutputNoise.Measurement.agreement`.
   public var quality: ((Graph) throws(EdgeError) -> Double)?
-  /// Memory for what was measured, `Graph.searchStateBytes` long: zeros, or what an earlier search left.
+  /// Memory for what was made and measured, `Graph.searchStateBytes` long: zeros, or what an earlier search left.
   public var state: UnsafeMutableRawPointer?
+  /// Of the library: what another one left may not be what this one would make.
+  public var version: UInt32 = 0
   public var progress: CompressionProgress?
 
   public init() {}
@@ -40,11 +42,6 @@ public struct SearchOptions {
 }
 
 extension Graph {
-  /// Bytes of a search's state. Throws `limitExceeded`.
-  public func searchStateBytes(_ options: SearchOptions) throws(EdgeError) -> Int {
-    8 + (try checkedProduct(weightLayers.count, 16 * options.method.levelCount))
-  }
-
   /// The model with every layer compressed as hard as the target asks and the layer's part in the result allows.
   ///
   /// Throws `invalidArgument` (an option, no samples, a state of another search, no layer that blocks are removed from),
@@ -55,13 +52,11 @@ extension Graph {
     // Weights that were fitted to samples look better on these than they are.
     let (fitting, judging) = try samples.halves(self)
     let meter = try OutputNoise.make(self, judging, atMost: options.scanSamples, threads: options.threads)
-    let ladder = try LayerLadder(try options.method.levels(self, options, fitting))
-    let stateBytes = try searchStateBytes(options)
-    let ownState = try Storage.allocate(stateBytes)
-    let table = try LayerTable(options.state ?? ownState.base, stateBytes, ladder, samples, scanSamples: options.scanSamples)
-    let noise = try table.measured(meter, options.progress)
-    let cost = options.isTimed(target) ? try ladder.times(options.threads) : try table.measured(nil, options.progress)
-    withExtendedLifetime(ownState) {}
+    let state = try SearchState.make(self, options, samples, try searchStateBytes(options))
+    try options.method.makeLevels(state, options, fitting)
+    let ladder = try LayerLadder(state.levels)
+    let noise = try state.measured(ladder, meter, options.progress)
+    let cost = options.isTimed(target) ? try ladder.times(options.threads) : try state.measured(ladder, nil, options.progress)
     let search = CompressionSearch(ladder: ladder, noise: noise, cost: cost, progress: options.progress)
     // A caller who judges has no use for the outputs of the original.
     var judge: OutputNoise?

@@ -27,12 +27,6 @@ struct LayerLadder {
     return graph.values[graph.nodes[layer.node].input(1) ?? layer.weights]
   }
 
-  /// The bias of a layer at a level, if it has one.
-  func bias(_ layer: WeightLayer, _ level: Int) -> Value? {
-    let graph = levels[level]
-    return graph.nodes[layer.node].input(2).map { graph.values[$0] }
-  }
-
   /// The model with each layer from the level of its choice.
   func graph(_ choice: [Int]) -> Graph {
     var result = levels[0]

@@ -12,8 +12,8 @@ extension SearchMethod {
   /// Levels of the ladder, the original included.
   var levelCount: Int { 1 + (self == .grid ? SearchMethod.prices.count : SearchMethod.shares.count) }
 
-  /// The original, and what becomes of it harder and harder: each level is made from the original.
-  func levels(_ graph: Graph, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) -> [Graph] {
+  /// Makes the levels that the state lacks, harder and harder: each from the original.
+  func makeLevels(_ state: SearchState, _ options: SearchOptions, _ samples: CalibrationSamples) throws(EdgeError) {
     switch self {
     case .grid:
       var grid = WeightQuantizationOptions()
@@ -21,19 +21,19 @@ extension SearchMethod {
       grid.sensitivitySamples = 0
       grid.threads = options.threads
       grid.progress = options.progress
-      return try graph.weightsQuantized(grid, prices: SearchMethod.prices, samples: samples)
+      try state.levels[0].quantizeWeights(grid, prices: SearchMethod.prices, samples: samples, state)
     case .blocks:
-      var levels = [graph]
-      for share in SearchMethod.shares {
-        if let progress = options.progress, !progress("preparing levels", levels.count - 1, levelCount - 1) {
+      for (index, share) in SearchMethod.shares.enumerated() {
+        if state.has(state.layers.count - 1, index + 1) { continue }
+        if let progress = options.progress, !progress("preparing levels", index, levelCount - 1) {
           throw EdgeError(.cancelled, "the search was cancelled")
         }
         var blocks = options.blocks
         blocks.amount = share
         blocks.rounds = 1
-        levels.append(try graph.pruned(blocks, samples: samples))
+        state.levels[index + 1] = try state.levels[0].pruned(blocks, samples: samples)
+        for row in state.layers.indices { try state.keep(row, index + 1) }
       }
-      return levels
     }
   }
 

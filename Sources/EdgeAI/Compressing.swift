@@ -34,6 +34,7 @@ private func searchOptions(_ caller: UnsafePointer<edgeai_compress_options>?) th
   result.blockColumns = Int(chosen.block_columns)
   result.scanSamples = Int(chosen.scan_samples)
   result.threads = Int(chosen.threads)
+  result.version = edgeai_version_number()
   result.progress = progressHook(chosen.progress, chosen.progress_context)
   try result.validate()
   return (result, chosen)

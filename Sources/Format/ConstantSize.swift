@@ -5,13 +5,8 @@ import Graph
 /// Bytes that a constant takes in a file with adaptive coding, its place in the description, what coders learn from other
 /// constants and the time that the file has for all of them apart; 0 for a value that is no constant. Throws `outOfMemory`.
 public func codedByteCount(_ value: Value) throws(EdgeError) -> Int {
-  guard let constant = value.constant else { return 0 }
-  let encoder = try ConstantEncoder(.adaptive)
-  let coded = try encoder.form(value, constant)
-  let main = try MixingCoder(decoding: nil)
-  try encoder.writeMain(value, constant, coded.form, main)
-  main.finish()
-  return main.output.count + coded.chunk.count
+  let coded = try encodeConstant(value)
+  return coded.bytes.count - coded.form
 }
 
 /// How many elements a constant has, how many of them are zero (`ElementKeys.isZero`: -0 is not), and how many different values: `Int.max` for more than the coder

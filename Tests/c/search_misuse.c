@@ -37,6 +37,14 @@ static int32_t cancels_in(void *context, const char *stage, uint64_t done, uint6
   return strcmp((const char *)context, stage) == 0;
 }
 
+static int made_levels;
+
+static int32_t counts_levels(void *context, const char *stage, uint64_t done, uint64_t total) {
+  (void)context, (void)done, (void)total;
+  made_levels += strcmp("preparing levels", stage) == 0;
+  return 0;
+}
+
 /* Looks at the model it is asked about as any other; context: the answer. */
 static double quality(void *context, const edgeai_model *model) {
   size_t bytes = 0;
@@ -138,17 +146,27 @@ int main(int argc, char **argv) {
   CHECK(state_bytes > 8);
   CHECK_STATUS(edgeai_compress_state_bytes(NULL, &defaults, &state_bytes, &error), bad);
   CHECK_STATUS(edgeai_compress_state_bytes(model, &defaults, NULL, &error), bad);
-  char *state = calloc(1, state_bytes);
+  char *state = calloc(1, state_bytes), *kept = calloc(1, state_bytes);
   TRY(model, (options.state = state, options.state_bytes = state_bytes - 1), two_samples, NULL, bad);
+  /* Stopped, and gone on. */
+  TRY(model, (options.state = state, options.state_bytes = state_bytes, options.progress = cancels_in, options.progress_context = layers),
+      two_samples, NULL, EDGEAI_ERROR_CANCELLED);
+  CHECK(memcmp(state, kept, state_bytes) != 0);
+  made_levels = 0;
+  TRY(model, (options.state = state, options.state_bytes = state_bytes, options.progress = counts_levels), two_samples, NULL, EDGEAI_OK);
+  CHECK(made_levels == 0);
   TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, EDGEAI_OK);
-  TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, EDGEAI_OK);
+  TRY(model, (options.progress = counts_levels), two_samples, NULL, EDGEAI_OK);
+  CHECK(made_levels > 0);
+  memcpy(kept, state, state_bytes);
   TRY(model, (options.state = state, options.state_bytes = state_bytes, options.scan_samples = 3), two_samples, NULL, bad);
-  state[state_bytes - 1] ^= 1;
-  TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, bad);
-  state[state_bytes - 1] ^= 1;
-  TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, EDGEAI_OK);
-  state[0] ^= 1;
-  TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, bad);
+  for (size_t place = 1; place < 60; place += 3) {
+    state[place] ^= 1;
+    TRY(model, (options.state = state, options.state_bytes = state_bytes), two_samples, NULL, bad);
+    state[place] ^= 1;
+  }
+  CHECK(memcmp(state, kept, state_bytes) == 0);
+  free(kept);
   free(state);
   edgeai_compress_options_init(NULL, 8);
   try_stages(model);

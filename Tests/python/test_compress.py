@@ -6,8 +6,10 @@ import dataclasses
 import json
 import pathlib
 import re
+import time
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import edgeai
 import numpy as np
@@ -243,40 +245,112 @@ def test_searches_are_reproducible_and_threads_change_nothing() -> None:
     assert first.model.to_bytes() == second.model.to_bytes()
 
 
-def test_a_search_goes_on_where_it_was_stopped(tmp_path: pathlib.Path) -> None:
+def numbers_of(state: pathlib.Path, layers: int = 3, levels: int = 14) -> Any:
+    """Noises and bytes of each layer at each level."""
+    return np.frombuffer(state.read_bytes(), np.float64, 2 * layers * levels, 24).reshape(2, layers, levels)
+
+
+@pytest.mark.parametrize("method", ["grid", "blocks"])
+@pytest.mark.parametrize("stage,at", [("preparing levels", 2), ("preparing levels", 5), ("measuring layers", 10), ("searching", 0)])
+def test_a_search_goes_on_where_it_was_stopped(tmp_path: pathlib.Path, method: Literal["grid", "blocks"], stage: str, at: int) -> None:
+    """Nothing that was made or measured is so again, and the result has the same bytes."""
     state = tmp_path / "state"
-    steps: list[tuple[str, int]] = []
+    goal: dict[str, Any] = {"target_bytes": WHOLE * 2 // 3, "method": method}
+    whole: list[tuple[str, int]] = []
+    first: list[tuple[str, int]] = []
+    second: list[tuple[str, int]] = []
 
-    def stop(stage: str, done: int, total: int) -> None:
-        if stage == "measuring layers":
-            steps.append((stage, done))
-            if done == 10:
-                raise RuntimeError("enough for today")
+    def stop(current: str, done: int, total: int) -> None:
+        if (current, done) == (stage, at):
+            raise RuntimeError("enough for today")
+        first.append((current, done))
 
+    expected = edgeai.compress(MODEL, DATA, progress=lambda current, done, _: whole.append((current, done)), **goal).model
     with pytest.raises(RuntimeError, match="enough"):
-        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state, progress=stop)
-    assert len(steps) == 11
-    cells = 3 * 14
-    numbers = np.frombuffer(state.read_bytes(), offset=8)
-    assert (numbers[:10] >= 0).all() and (numbers[10:] == -1).all() and numbers.size == 2 * cells
-    resumed = edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
-    assert resumed.model.to_bytes() == edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3).model.to_bytes()
-    noises, sizes = np.frombuffer(state.read_bytes(), offset=8).reshape(2, 3, 14)
-    assert (noises[:, 0] == 0).all() and (noises[:, 1:] > 0).all()
-    assert (sizes[:, 0] > sizes[:, 3]).all() and (sizes > 0).all()
-    with pytest.raises(edgeai.ArgumentError, match="another"):
-        edgeai.compress(MODEL, DATA[:5], target_bytes=WHOLE // 3, checkpoint=state)
-    with pytest.raises(edgeai.ArgumentError, match="another"):
-        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state, scan_samples=2)
+        edgeai.compress(MODEL, DATA, checkpoint=state, progress=stop, **goal)
+    kept = numbers_of(state, levels=14 if method == "grid" else 7)
+    resumed = edgeai.compress(MODEL, DATA, checkpoint=state, progress=lambda current, done, _: second.append((current, done)), **goal)
+    assert resumed.model.to_bytes() == expected.to_bytes()
+    levels = [entry for entry in whole if entry[0] == "preparing levels"]
+    assert levels == [entry for entry in first + second if entry[0] == "preparing levels"]
+    if stage != "preparing levels":
+        assert not [entry for entry in second if entry[0] in ("preparing levels", "statistics")]
+    after = numbers_of(state, levels=kept.shape[2])
+    assert np.array_equal(kept[kept != -1], after[kept != -1])
+    if (method, stage) == ("grid", "measuring layers"):
+        assert (kept[0].ravel() != -1).tolist() == [cell < 10 for cell in range(3 * 14)]
+    noises, sizes = after
+    assert (noises[:, 0] == 0).all() and (sizes > 0).all()
+    if method == "grid":
+        assert (noises[:, 1:] > 0).all() and (sizes[:, 0] > sizes[:, 3]).all()
+
+
+def test_a_state_belongs_to_its_search_and_is_whole(tmp_path: pathlib.Path) -> None:
+    state = tmp_path / "state"
+    edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
     whole = state.read_bytes()
-    for place in (4, 8, 30, 8 + 8 * cells, len(whole) - 1):
+    # Small layers: half of the bytes are biases and numbers.
+    assert len(whole) < 3 * 4 * MODEL.parameters
+    for changed in ({"data": DATA[:5]}, {"scan_samples": 2}, {"method": "blocks"}, {"model": network(bad=0.5)}):
+        arguments: dict[str, Any] = {"model": MODEL, "data": DATA, "target_bytes": WHOLE // 3, "checkpoint": state, **changed}
+        with pytest.raises(edgeai.ArgumentError, match="another"):
+            edgeai.compress(**arguments)
+        assert state.read_bytes() == whole
+    # Both checksums, where the levels end, a number, a length, a level.
+    for place in (4, 8, 11, 16, 24, 30, 24 + 8 * 42, 24 + 16 * 42 + 4, 24 + 16 * 42 + 40, len(whole) - 1):
         state.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(edgeai.ArgumentError, match="damaged"):
             edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
-    # What earlier versions left: eight levels, and the noises alone.
-    state.write_bytes(whole[: 8 + 8 * 3 * 8])
-    with pytest.raises(edgeai.ArgumentError, match="state of another search"):
-        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    for length in (9, 23, 24 + 16 * 42, len(whole) // 2, len(whole) - 1):
+        state.write_bytes(whole[:length])
+        with pytest.raises(edgeai.ArgumentError, match="damaged"):
+            edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+        assert state.read_bytes() == whole[:length]
+    # Some other file, with zeros at its end, stays what it is.
+    for other in (b"mine" + bytes(100), whole + bytes(100_000) + b"x"):
+        state.write_bytes(other)
+        with pytest.raises(edgeai.ArgumentError, match="another"):
+            edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+        assert state.read_bytes() == other
+    # What follows what is kept is zeros, which need not be there.
+    state.write_bytes(whole + bytes(100))
+    edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+
+
+def test_a_resumed_search_takes_about_what_was_left(
+    classifier: edgeai.Model, subset: dict[str, np.ndarray[Any, Any]], tmp_path: pathlib.Path
+) -> None:
+    """Of processor time, which other processes hardly change."""
+    calls: list[tuple[float, str, int]] = []
+
+    def search(progress: Any, checkpoint: pathlib.Path | None = None) -> tuple[float, bytes]:
+        begin = time.process_time()
+        result = edgeai.compress(
+            classifier, subset["calibration"][:128], target_bytes=20_000, progress=progress or False, checkpoint=checkpoint
+        )
+        return time.process_time() - begin, result.model.to_bytes()
+
+    start = time.process_time()
+    whole, expected = search(lambda stage, done, _: calls.append((time.process_time() - start, stage, done)))
+    for share in (0.3, 0.6, 0.9):
+        at = next(number for number, call in enumerate(calls) if call[0] >= share * whole)
+        seen = iter(range(len(calls) + 1))
+
+        def stop(stage: str, done: int, total: int, at: int = at, seen: Iterator[int] = seen) -> None:
+            if next(seen) == at:
+                raise RuntimeError("enough for today")
+
+        state, begin = tmp_path / f"state{share}", time.process_time()
+        with pytest.raises(RuntimeError, match="enough"):
+            search(stop, state)
+        spent = time.process_time() - begin
+        resumed, image = search(None, state)
+        print(f"stopped after {spent:.2f} of {whole:.2f} s in {calls[at][1]!r}: {resumed:.2f} s more, {state.stat().st_size} bytes")
+        assert image == expected
+        # One pass over the samples may come again, a quarter of the time here.
+        assert spent + resumed < 1.6 * whole
+    again, image = search(None, state)
+    assert image == expected and again < whole / 3
 
 
 def test_levels_are_what_quantize_weights_makes_of_half_the_samples_and_these_run_once() -> None:
@@ -334,29 +408,44 @@ def test_a_checkpoint_that_cannot_be_written_any_more_costs_no_result(tmp_path: 
 
     def remove(stage: str, done: int, total: int) -> None:
         if folder.exists():
-            (folder / "state").unlink()
             folder.rmdir()
 
-    with pytest.warns(RuntimeWarning, match="/link': No such file or directory; what the search measured is not kept"):
+    with pytest.warns(RuntimeWarning, match="/link': No such file or directory; what the search made is not kept"):
         result = edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=link, progress=remove)
     assert len(result.model.to_bytes(coding="adaptive")) <= WHOLE // 3
     assert link.is_symlink()
 
 
-def test_a_state_is_written_whole_or_not_at_all(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_state_is_written_whole_or_not_at_all(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, written: int) -> None:
+    """A disk that is full when the work begins is an error, and later a warning beside the result; what there was stays."""
     state = tmp_path / "state"
-    edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
-    whole = state.read_bytes()
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("preparing levels", 20):
+            raise RuntimeError("enough for today")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state, progress=stop)
+    before, write, calls = state.read_bytes(), pathlib.Path.write_bytes, []
 
     def full(file: pathlib.Path, contents: bytes) -> int:
+        calls.append(file)
+        if len(calls) <= written:
+            return write(file, contents)
         with file.open("wb") as stream:
             stream.write(contents[:9])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pathlib.Path, "write_bytes", full)
-    with pytest.raises(edgeai.FileError, match="/state': No space left"):
-        edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
-    assert state.read_bytes() == whole and list(tmp_path.iterdir()) == [state]
+    if written:
+        with pytest.warns(RuntimeWarning, match="/state': No space left on device; what the search made is not kept"):
+            assert edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state).report
+    else:
+        with pytest.raises(edgeai.FileError, match="/state': No space left"):
+            edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
+    assert len(calls) == written + 1
+    assert state.read_bytes() == before and list(tmp_path.iterdir()) == [state]
 
 
 def test_a_damaged_stage_is_named(tmp_path: pathlib.Path) -> None:

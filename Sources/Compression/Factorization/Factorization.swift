@@ -10,7 +10,7 @@ import Graph
 ///
 /// The second layer keeps the node's name, result, bias, activation and residual. The names of the first one, of its weights and of
 /// its result have a number where they are taken, as they are when the layer has been factorized before.
-struct Factorization {
+final class Factorization {
   private let pass: StatisticsPass
   private let original: Graph
   private let options: FactorizeOptions
@@ -19,14 +19,18 @@ struct Factorization {
   private var parts: [Node?]
   private var names: GraphNames
 
-  init(_ graph: Graph, _ options: FactorizeOptions) throws(EdgeError) {
-    try options.validate(graph)
+  private init(_ graph: Graph, _ options: FactorizeOptions, _ pass: StatisticsPass) {
     original = graph
     self.graph = graph
     self.options = options
-    pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
+    self.pass = pass
     parts = [Node?](repeating: nil, count: graph.nodes.count)
     names = GraphNames(graph)
+  }
+
+  static func make(_ graph: Graph, _ options: FactorizeOptions) throws(EdgeError) -> Factorization {
+    try options.validate(graph)
+    return Factorization(graph, options, try StatisticsPass.make(graph, windows: options.windows, threads: options.threads))
   }
 
   /// A layer as a matrix.
@@ -60,7 +64,7 @@ struct Factorization {
     }
   }
 
-  mutating func run(_ samples: CalibrationSamples?) throws(EdgeError) -> Graph {
+  func run(_ samples: CalibrationSamples?) throws(EdgeError) -> Graph {
     var entries: [(matrix: Matrix, amount: Double)] = []
     for layer in original.weightLayers {
       if let amount = options.amount(layer), let matrix = matrix(layer), matrix.saves(1) { entries.append((matrix, amount)) }
@@ -89,13 +93,13 @@ struct Factorization {
         next += 1
       }
       if let samples, !targets.isEmpty {
-        try pass.run(targets, nil, samples) { () throws(EdgeError) in try Factorization.report(options, start, entries.count) }
+        try pass.run(targets, nil, samples) { () throws(EdgeError) in try report(start, entries.count) }
       }
       for place in start..<next {
-        let (options, count) = (options, entries.count)
-        try Factorization.report(options, place, count)
+        try report(place, entries.count)
+        let count = entries.count
         try factorize(entries[place].matrix, entries[place].amount, statistics[place - start]) { () throws(EdgeError) in
-          try Factorization.report(options, place, count)
+          try self.report(place, count)
         }
       }
     }
@@ -110,13 +114,13 @@ struct Factorization {
     return result
   }
 
-  private static func report(_ options: FactorizeOptions, _ done: Int, _ total: Int) throws(EdgeError) {
+  private func report(_ done: Int, _ total: Int) throws(EdgeError) {
     if let progress = options.progress, !progress("factorizing", done, total) {
       throw EdgeError(.cancelled, "factorizing was cancelled")
     }
   }
 
-  private mutating func factorize(
+  private func factorize(
     _ matrix: Matrix, _ amount: Double, _ found: InputStatistics?, pause: @escaping LeftFactor.Pause
   ) throws(EdgeError) {
     let layer = matrix.layer
@@ -231,7 +235,7 @@ struct Factorization {
     return result
   }
 
-  private mutating func replace(_ matrix: Matrix, _ rank: Int, _ first: Storage, _ vectors: Storage) throws(EdgeError) {
+  private func replace(_ matrix: Matrix, _ rank: Int, _ first: Storage, _ vectors: Storage) throws(EdgeError) {
     let layer = matrix.layer
     var node = graph.nodes[layer.node]
     let weights = graph.values[layer.weights].name
@@ -327,7 +331,7 @@ extension Graph {
   /// Throws `invalidArgument` (an option, a name that no layer has, an input that is not finite), `invalidGraph` (weights that
   /// are not finite), `cancelled`, `unsupportedFeature` (no layers), `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
   public func factorized(_ options: FactorizeOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
-    var factorization = try Factorization(self, options)
+    let factorization = try Factorization.make(self, options)
     return try factorization.run(samples)
   }
 }

@@ -148,7 +148,7 @@ extension Graph {
   /// `limitExceeded`, `outOfMemory`.
   public func pruned(_ options: PruneOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     let plan = try options.plan(self)
-    if let samples, samples.count > 0, options.repair != .none { return try PruneRepair(self, plan, options).run(samples) }
+    if let samples, samples.count > 0, options.repair != .none { return try PruneRepair.make(self, plan, options).run(samples) }
     if options.isSequential { throw EdgeError(.invalidArgument, "layers that make up for those before them need samples and a repair") }
     var graph = self
     for (index, entry) in plan.enumerated() {

@@ -9,15 +9,17 @@ import Graph
 /// That is layer-wise reconstruction as in Optimal Brain Surgeon's descendants (Hassibi and Stork 1993; Frantar and Alistarh
 /// 2022), with conjugate gradients instead of inverse matrices; the choice of weights takes their diagonal, w^2 h (LeCun, Denker
 /// and Solla 1990), again after every fit.
-struct PruneRepair {
+final class PruneRepair {
   private let plan: [PrunedLayer]
   private let options: PruneOptions
   private let pass: StatisticsPass
 
-  init(_ graph: Graph, _ plan: [PrunedLayer], _ options: PruneOptions) throws(EdgeError) {
-    self.plan = plan
-    self.options = options
-    pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
+  private init(_ pass: StatisticsPass, _ plan: [PrunedLayer], _ options: PruneOptions) {
+    (self.pass, self.plan, self.options) = (pass, plan, options)
+  }
+
+  static func make(_ graph: Graph, _ plan: [PrunedLayer], _ options: PruneOptions) throws(EdgeError) -> PruneRepair {
+    PruneRepair(try StatisticsPass.make(graph, windows: options.windows, threads: options.threads), plan, options)
   }
 
   /// A layer that is being repaired, with its statistics.

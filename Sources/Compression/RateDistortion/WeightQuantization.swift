@@ -12,67 +12,95 @@ extension Graph {
   /// `cancelled`, `limitExceeded`, `outOfMemory`.
   public func weightsQuantized(_ options: WeightQuantizationOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     try options.validate(self, hasSamples: (samples?.count ?? 0) > 0)
-    var quantizer = try WeightQuantizer.make(self, options, samples)
+    let quantizer = try WeightQuantizer.make(self, options, samples)
     return try quantizer.run()
   }
 
-  /// The graph, and the same at each of several prices, as one call for each would give it; the samples, which take most of the time,
-  /// run once. Of the options `goal`, `amount` and `sensitivitySamples` are not read.
-  func weightsQuantized(_ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples) throws(EdgeError) -> [Graph] {
+  /// The levels that a search lacks: the graph at each of several prices, as one call for each would give it. Layer by layer, because a
+  /// layer is done with its samples, which take most of the time, when it has all its levels. Of the options `goal`, `amount` and
+  /// `sensitivitySamples` are not read.
+  func quantizeWeights(
+    _ options: WeightQuantizationOptions, prices: [Double], samples: CalibrationSamples, _ state: SearchState
+  ) throws(EdgeError) {
     try options.validate(self, hasSamples: true)
-    let quantizer = try WeightQuantizer.make(self, options, samples)
-    var graphs = [self]
-    for price in prices { graphs.append(try quantizer.quantized(price, "preparing levels", part: graphs.count - 1, of: prices.count).graph) }
-    return graphs
+    let pass = try StatisticsPass.make(self, windows: options.windows, threads: options.threads)
+    let quantizer = WeightQuantizer(self, options, samples, pass.index)
+    for layer in state.layers { quantizer.kept += nonZeroCount(try finiteWeights(layer)) }
+    let rows = state.layers.indices.filter { !state.has($0, prices.count) }
+    var next = 0
+    try pass.forEach(rows.map { state.layers[$0] }, samples, "statistics", options.progress) { layer, parts throws(EdgeError) in
+      let row = rows[next]
+      try quantizer.take(layer, parts)
+      for (index, price) in prices.enumerated() where !state.has(row, index + 1) {
+        try quantizer.report("preparing levels", row * prices.count + index, state.layers.count * prices.count)
+        _ = try quantizer.quantize(0, price, &state.levels[index + 1])
+        try state.keep(row, index + 1)
+      }
+      quantizer.forget()
+      next += 1
+    }
   }
 }
 
 /// The layers of a network on their way to the grid.
-private struct WeightQuantizer {
+private final class WeightQuantizer {
   private let graph: Graph
   private let options: WeightQuantizationOptions
   private let samples: CalibrationSamples?
   private let index: GraphIndex
-  private var layers: [GridLayer]
+  fileprivate private(set) var layers: [GridLayer] = []
   /// The statistics without their second moments, for the biases.
-  private let parts: [[InputStatistics]]
+  private var parts: [[InputStatistics]] = []
   /// What a layer's relative error does to the outputs, relative to the mean.
-  private var sensitivities: [Double]
+  private var sensitivities: [Double] = []
   /// Weights that are not zero, of all layers.
-  private let kept: Int
+  fileprivate var kept = 0
+
+  fileprivate init(_ graph: Graph, _ options: WeightQuantizationOptions, _ samples: CalibrationSamples?, _ index: GraphIndex) {
+    (self.graph, self.options, self.samples, self.index) = (graph, options, samples, index)
+  }
 
   static func make(
     _ graph: Graph, _ options: WeightQuantizationOptions, _ samples: CalibrationSamples?
   ) throws(EdgeError) -> WeightQuantizer {
-    let pass = try StatisticsPass(graph, windows: options.windows, threads: options.threads)
-    var layers: [GridLayer] = []
-    var means: [[InputStatistics]] = []
-    var kept = 0
+    let pass = try StatisticsPass.make(graph, windows: options.windows, threads: options.threads)
+    let quantizer = WeightQuantizer(graph, options, samples, pass.index)
     let chosen = graph.weightLayers.filter { options.scale($0) > 0 }
     try pass.forEach(chosen, samples, "statistics", options.progress) { layer, parts throws(EdgeError) in
-      var factors: [MomentFactor] = []
-      for part in parts {
-        factors.append(try MomentFactor(part, damping: options.damping))
-        try part.dropMoments()
-      }
-      layers.append(try GridLayer.make(layer, try graph.finiteWeights(layer), factors))
-      means.append(parts)
-      kept += layers[layers.count - 1].kept
+      try quantizer.take(layer, parts)
+      quantizer.kept += quantizer.layers[quantizer.layers.count - 1].kept
     }
-    return WeightQuantizer(
-      graph: graph, options: options, samples: samples, index: pass.index, layers: layers, parts: means,
-      sensitivities: [Double](repeating: 1, count: layers.count), kept: kept)
+    return quantizer
   }
 
-  private func report(_ stage: StaticString, _ done: Int, _ total: Int) throws(EdgeError) {
+  /// Takes the statistics of one more layer, without which biases need less memory.
+  fileprivate func take(_ layer: WeightLayer, _ parts: [InputStatistics]) throws(EdgeError) {
+    var factors: [MomentFactor] = []
+    for part in parts {
+      factors.append(try MomentFactor(part, damping: options.damping))
+      try part.dropMoments()
+    }
+    layers.append(try GridLayer.make(layer, try graph.finiteWeights(layer), factors))
+    self.parts.append(parts)
+    sensitivities.append(1)
+  }
+
+  /// Of all layers but their number of weights.
+  fileprivate func forget() {
+    layers = []
+    parts = []
+    sensitivities = []
+  }
+
+  fileprivate func report(_ stage: StaticString, _ done: Int, _ total: Int) throws(EdgeError) {
     if let progress = options.progress, !progress(stage, done, total) { throw EdgeError(.cancelled, "the work was cancelled") }
   }
 
-  mutating func run() throws(EdgeError) -> Graph {
+  func run() throws(EdgeError) -> Graph {
     guard kept > 0 else { return graph }
     var record: OutputRecord?
     if let samples, options.sensitivitySamples > 0, layers.count > 1 { try measureSensitivities(samples) }
-    if options.goal == .price { return try quantized(options.amount, "rounding").graph }
+    if options.goal == .price { return try quantized(options.amount).graph }
     if options.goal == .noise, let samples { record = try OutputRecord.make(graph, samples, threads: options.threads) }
     func isMet(_ attempt: Attempt) throws(EdgeError) -> Bool {
       guard let record, let samples else { return attempt.bits <= options.amount * Double(attempt.weights) }
@@ -84,7 +112,7 @@ private struct WeightQuantizer {
     for step in 0..<10 {
       try report("search", step, 10)
       let middle = (low * high).squareRoot()
-      let attempt = try quantized(middle, "rounding")
+      let attempt = try quantized(middle)
       let met = try isMet(attempt)
       if met { best = attempt.graph }
       if met == (options.goal == .noise) { low = middle } else { high = middle }
@@ -95,11 +123,11 @@ private struct WeightQuantizer {
 
   typealias Attempt = (graph: Graph, bits: Double, weights: Int)
 
-  /// All layers at a price: a part of so many parts of the work.
-  func quantized(_ price: Double, _ stage: StaticString, part: Int = 0, of parts: Int = 1) throws(EdgeError) -> Attempt {
+  /// All layers at a price.
+  func quantized(_ price: Double) throws(EdgeError) -> Attempt {
     var result: Attempt = (graph, 0, 0)
     for place in layers.indices {
-      try report(stage, part * layers.count + place, parts * layers.count)
+      try report("rounding", place, layers.count)
       let outcome = try quantize(place, price * options.scale(layers[place].layer) / sensitivities[place], &result.graph)
       result.bits += outcome.bits
       result.weights += layers[place].layer.count
@@ -108,7 +136,7 @@ private struct WeightQuantizer {
   }
 
   /// One layer at a price: its error, relative to the power of its result, and the bits of weights and bias.
-  private func quantize(_ place: Int, _ price: Double, steps: Int = 4, _ graph: inout Graph) throws(EdgeError) -> (error: Double, bits: Double) {
+  fileprivate func quantize(_ place: Int, _ price: Double, steps: Int = 4, _ graph: inout Graph) throws(EdgeError) -> (error: Double, bits: Double) {
     let layer = layers[place]
     guard layer.kept > 0, layer.power > 0, layer.meanGain > 0 else { return (0, 0) }
     let absolute = price / Double(kept) * layer.power
@@ -152,7 +180,7 @@ private struct WeightQuantizer {
   }
 
   /// Rounds each layer alone and measures what that does to the outputs.
-  private mutating func measureSensitivities(_ samples: CalibrationSamples) throws(EdgeError) {
+  private func measureSensitivities(_ samples: CalibrationSamples) throws(EdgeError) {
     let some = try samples.first(options.sensitivitySamples, of: graph)
     let record = try OutputRecord.make(graph, some, threads: options.threads)
     var (sum, measured) = (0.0, 0)

@@ -62,7 +62,7 @@ extension Graph {
   /// ordinary float32 numbers -a, 0, a. With samples the biases take the mean of the error. Throws as `shared`.
   public func binarized(_ options: BinarizeOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     let chosen = try options.chosen(self)
-    let pass = try StatisticsPass(self, windows: options.windows, threads: options.threads)
+    let pass = try StatisticsPass.make(self, windows: options.windows, threads: options.threads)
     var graph = self
     try pass.forEach(chosen, samples, "binarizing", options.progress) { layer, parts throws(EdgeError) in
       let weights = try finiteWeights(layer)

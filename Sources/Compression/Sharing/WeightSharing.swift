@@ -58,7 +58,7 @@ extension Graph {
   /// that are not finite, `unsupportedFeature` for a model without layers, `cancelled`, `outOfMemory`.
   public func shared(_ options: ShareOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     try options.validate(self)
-    let pass = try StatisticsPass(self, windows: options.windows, threads: options.threads)
+    let pass = try StatisticsPass.make(self, windows: options.windows, threads: options.threads)
     var graph = self
     let chosen = weightLayers.filter { options.bits($0) > 0 }
     try pass.forEach(chosen, samples, "sharing", options.progress) { layer, parts throws(EdgeError) in

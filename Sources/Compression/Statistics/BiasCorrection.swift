@@ -9,12 +9,7 @@ extension Graph {
   mutating func correctBias(
     _ layer: WeightLayer, _ parts: [InputStatistics], before: [Float], after: [Float], index: GraphIndex
   ) throws(EdgeError) {
-    let node = nodes[layer.node]
-    var bias = [Float](repeating: 0, count: layer.rows)
-    if let id = node.input(2) {
-      guard let data = values[id].constant, values[id].dtype == .float32, data.byteCount == layer.rows * 4 else { return }
-      bias = data.array(of: Float.self)
-    }
+    guard var bias = bias(layer) else { return }
     let rowsOfGroup = layer.rows / layer.groups
     for row in 0..<layer.rows {
       var error = 0.0
@@ -34,6 +29,20 @@ extension Graph {
       }
       bias[row] += Float(error)
     }
+    try setBias(layer, bias, index: index)
+  }
+
+  /// The bias of a layer, zeros where it has none; nil for one that is no constant of so many float32 numbers.
+  func bias(_ layer: WeightLayer) -> [Float]? {
+    guard let id = nodes[layer.node].input(2) else { return [Float](repeating: 0, count: layer.rows) }
+    guard let data = values[id].constant, values[id].dtype == .float32, data.byteCount == layer.rows * 4 else { return nil }
+    return data.array(of: Float.self)
+  }
+
+  /// Gives a layer another bias, in place of its own; a new one where it has none, or where others read it too. `index`: of a graph with
+  /// the same values.
+  mutating func setBias(_ layer: WeightLayer, _ bias: [Float], index: GraphIndex) throws(EdgeError) {
+    let node = nodes[layer.node]
     if let id = node.input(2), index.isUsedOnce(id) {
       values[id].constant = try TensorData(bias)
       return

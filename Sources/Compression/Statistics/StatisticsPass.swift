@@ -45,7 +45,7 @@ struct ObservedLayer {
 }
 
 /// Runs samples through a network, and through what has become of it, and takes the statistics of layers' inputs.
-struct StatisticsPass {
+final class StatisticsPass {
   /// Of the statistics that are taken together.
   static let memoryLimit = 1 << 29
 
@@ -58,12 +58,16 @@ struct StatisticsPass {
   let windows: Int
   let threads: Int
 
-  init(_ graph: Graph, windows: Int, threads: Int) throws(EdgeError) {
+  private init(_ graph: Graph, _ flow: ControlFlow, _ windows: Int, _ threads: Int) {
     original = graph
     index = GraphIndex(graph)
-    flow = try ControlFlow(graph)
+    self.flow = flow
     self.windows = windows
     self.threads = threads
+  }
+
+  static func make(_ graph: Graph, windows: Int, threads: Int) throws(EdgeError) -> StatisticsPass {
+    StatisticsPass(graph, try ControlFlow(graph), windows, threads)
   }
 
   func observed(_ layer: WeightLayer) -> ObservedLayer? { ObservedLayer(original, layer, index, flow) }

@@ -67,7 +67,7 @@ static double judge(void *context, const edgeai_model *model) {
   return quality;
 }
 
-/* compress(model, options, data, state, quality, progress) -> (Model, Report); state: a writable buffer */
+/* compress(model, options, data, state, quality, progress) -> (Model, Report); state: a writable buffer, empty for none */
 static PyObject *compress(PyObject *module, PyObject *arguments) {
   (void)module;
   PyObject *model, *dict, *data;
@@ -82,7 +82,7 @@ static PyObject *compress(PyObject *module, PyObject *arguments) {
     PyBuffer_Release(&state);
     return NULL;
   }
-  options.state = state.buf;
+  options.state = state.len ? state.buf : NULL;
   options.state_bytes = (size_t)state.len;
   options.progress = callbacks_progress;
   options.progress_context = &search.callbacks;

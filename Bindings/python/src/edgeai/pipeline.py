@@ -117,12 +117,12 @@ def _top1(labels: Any, model: Model, batches: Sequence[Arrays], threads: int) ->
     return quality
 
 
-def _write(file: pathlib.Path, contents: bytearray) -> None:
-    """Writes a file whole or not at all, so that the work of earlier calls outlives a full disk."""
+@contextlib.contextmanager
+def _partial(file: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Where a file is written before it takes the place of the old one: whole or not at all."""
     partial = file.with_name(f"{file.name}.partial")
     try:
-        partial.write_bytes(contents)
-        partial.replace(file)
+        yield partial
     finally:
         partial.unlink(missing_ok=True)
 
@@ -130,10 +130,11 @@ def _write(file: pathlib.Path, contents: bytearray) -> None:
 @contextlib.contextmanager
 def _state(path: str | os.PathLike[str] | None, size: int) -> Iterator[bytearray]:
     """Memory of a search, read from a file and written back to it, also when the search ends early."""
-    state = bytearray(size)
     if path is None:
-        yield state
+        yield bytearray()
         return
+    state = bytearray(size)
+    found = b""
     try:
         # A link stays one: what it leads to is replaced.
         file = pathlib.Path(os.fsdecode(path_bytes(path))).resolve()
@@ -141,21 +142,28 @@ def _state(path: str | os.PathLike[str] | None, size: int) -> Iterator[bytearray
             if not file.is_file():
                 raise _error(f"the checkpoint of a search is a file; {path} is none")
             found = file.read_bytes()
-            if len(found) != size:
+            if len(found) > size:
                 raise _error(f"{path} is the state of another search")
-            state[:] = found
+            state[: len(found)] = found
         # Before the work: it shows whether there is a place for what the work gives.
-        _write(file, state)
+        with _partial(file) as partial:
+            partial.write_bytes(state)
     except OSError as error:
         raise no_file(path, error) from error
     try:
         yield state
     finally:
+        # Without the room that nothing has taken: it is zeros.
+        made = state.rstrip(b"\0")
         try:
-            _write(file, state)
+            # A file that was refused stays as it is.
+            if made != found.rstrip(b"\0"):
+                with _partial(file) as partial:
+                    partial.write_bytes(made)
+                    partial.replace(file)
         except OSError as error:
             # A result must not be lost for want of what would only make it again sooner.
-            warnings.warn(f"{no_file(path, error)}; what the search measured is not kept", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"{no_file(path, error)}; what the search made is not kept", RuntimeWarning, stacklevel=4)
 
 
 def compress(
@@ -198,8 +206,8 @@ def compress(
             whose top-1 stays the same.
         scan_samples: So many of the judging samples measure the noise that each layer brings at each level.
         threads: For running models; a recipe's steps may have their own.
-        checkpoint: A search keeps what it measured in this file, a recipe the models of its stages in this folder: the same call
-            goes on from there after Ctrl-C, a search with another target too.
+        checkpoint: A search keeps what it made and measured in this file, up to twice the weights as float32; a recipe the models
+            of its stages in this folder. The same call goes on from there after Ctrl-C, a search with another target too.
         progress: True shows a tqdm bar; a callable is called as ``progress(stage, done, total)``. Ctrl-C cancels.
 
     Returns:
