@@ -9,6 +9,10 @@ extension Lowering {
     let x = try required(node, 0)
     let y = node.outputs[0]
     if absorbed[y] { return }
+    if function.kind == .isNaN, isReplaced(x, y) {
+      absorbed[y] = true
+      return
+    }
     if function.kind == .binarize, try lowerBinarize(node) { return }
     let hasFloatKernel = function.kind.rawValue < UInt8(EK_UNARY_COUNT) || function.kind == .binarize
     if graph.values[x].quantization == nil, dtype(x) != .float32 || !hasFloatKernel {
@@ -25,6 +29,23 @@ extension Lowering {
     arguments.alpha = function.alpha
     arguments.beta = function.beta
     try emit(Int(EK_UNARY_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))], inPlace: [0])
+  }
+
+  /// Whether all that is asked of a test for NaN is to choose something else for what it tests, as safe softmax does.
+  private func isReplaced(_ x: ValueID, _ y: ValueID) -> Bool {
+    guard dtype(x) == .float32, !isPinned[y], index.consumers[y].count == 1, flow.blocks[index.consumers[y][0]] == flow.blocks[current]
+    else { return false }
+    let reader = graph.nodes[index.consumers[y][0]]
+    if case .select = reader.op { return reader.inputs[0] == y && reader.inputs[2] == x }
+    return false
+  }
+
+  func lowerSelect(_ node: Node) throws(EdgeError) {
+    let operands = [try required(node, 0), try required(node, 1), try required(node, 2)]
+    if absorbed[operands[0]] {
+      return try emitTyped([operands[2], operands[1], operands[2]], node.outputs[0], function: Int32(EK_BINARY_NOT_EQUAL))
+    }
+    try emitTyped(operands, node.outputs[0], function: 0)
   }
 
   func lowerBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
@@ -57,6 +78,7 @@ extension Lowering {
     fillField(&arguments.dims, loops.dims)
     fillField(&arguments.a_stride, loops.strides[0])
     fillField(&arguments.b_stride, loops.strides[1])
+    arguments.end = Int64(Lowering.product(loops.dims[...]))
     arguments.clamp_min = clamp.min
     arguments.clamp_max = clamp.max
     arguments.q_max = 255
@@ -77,7 +99,7 @@ extension Lowering {
       [.read(0, try operand(a)), .read(1, try operand(b)), .write(2, try result(y))], inPlace: inPlace)
   }
 
-  /// A function of one to three broadcast tensors of any element types, on the reference kernel.
+  /// A function of one to three broadcast tensors of any element types.
   func emitTyped(
     _ operands: [ValueID], _ y: ValueID, function: Int32, alpha: Float = 0, beta: Float = 0
   ) throws(EdgeError) {
@@ -96,6 +118,8 @@ extension Lowering {
       slots.append(.read(index, try operand(x)))
     }
     slots.append(.write(3, try result(y)))
+    // A choice takes the place of what it chooses from.
+    let inPlace = operands.count == 3 ? [1, 2].filter { shape(operands[$0]) == dims } : []
     let loops = StridedLoops(dims: dims, strides: strides).collapsed()
     var arguments = ek_typed()
     arguments.inputs = Int32(operands.count)
@@ -114,7 +138,74 @@ extension Lowering {
       arguments.c_type = Int32(dtype(operands[2]).rawValue)
       fillField(&arguments.c_stride, loops.strides[2])
     }
-    try emit(Int(EK_TYPED_ELEMENTWISE), arguments, slots)
+    try emitTyped(arguments, slots, inPlace: inPlace)
+  }
+
+  /// On the kernel of masks where that knows the function and the types, else on the reference kernel.
+  func emitTyped(_ arguments: ek_typed, _ slots: [SlotUse], inPlace: [Int] = []) throws(EdgeError) {
+    var (arguments, slots) = (arguments, slots)
+    arguments.end = 1
+    withUnsafeBytes(of: arguments.dims) { dims in
+      for axis in 0..<Int(arguments.rank) { arguments.end &*= dims.load(fromByteOffset: axis &* 8, as: Int64.self) }
+    }
+    let isMask = try asMask(&arguments, &slots)
+    try emit(Int(isMask ? EK_MASK : EK_TYPED_ELEMENTWISE), arguments, slots, inPlace: inPlace)
+  }
+
+  /// Rewrites a function as a comparison or a choice, maybe with a constant; whether that is possible.
+  private func asMask(_ m: inout ek_typed, _ slots: inout [SlotUse]) throws(EdgeError) -> Bool {
+    let isBool = m.a_type == Int32(EK_TYPE_BOOL)
+    func isCompared(_ type: Int32) -> Bool {
+      switch Int(type) {
+      case EK_TYPE_FLOAT32, EK_TYPE_INT32, EK_TYPE_INT64, EK_TYPE_UINT8, EK_TYPE_BOOL: return true
+      default: return false
+      }
+    }
+    /// Adds a number as an operand that broadcasts.
+    func add(_ slot: Int, _ number: UInt64) throws(EdgeError) { slots.append(.read(slot, try derived([number]))) }
+    /// Of a condition and a third operand, which are there.
+    func choose(_ type: Int32) {
+      (m.inputs, m.b_type, m.c_type) = (3, type, type)
+    }
+    let function = Int(m.function)
+    switch m.inputs {
+    case 3:
+      if function == EK_BINARY_NOT_EQUAL { slots.remove(at: 0) }
+      return isBool || function == EK_BINARY_NOT_EQUAL
+    case 2:
+      if isBool, function == EK_BINARY_AND {
+        choose(m.a_type)
+        try add(2, 0)
+      } else if isBool, function == EK_BINARY_OR {
+        choose(m.a_type)
+        m.c_stride = m.b_stride
+        m.b_stride = (0, 0, 0, 0, 0, 0, 0, 0)
+        if let index = slots.firstIndex(where: { $0.slot == 1 }) { slots[index].slot = 2 }
+        try add(1, 1)
+      } else if isBool, function == EK_BINARY_XOR {
+        m.function = Int32(EK_BINARY_NOT_EQUAL)
+      } else {
+        return function >= EK_BINARY_EQUAL && function <= EK_BINARY_LESS_OR_EQUAL && m.a_type == m.b_type && isCompared(m.a_type)
+      }
+      return true
+    default:
+      if function == EK_UNARY_CAST, isBool, isCompared(m.y_type) {
+        choose(m.y_type)
+        try add(1, m.y_type == Int32(EK_TYPE_FLOAT32) ? 0x3F80_0000 : 1)
+        try add(2, 0)
+      } else if function == EK_UNARY_NOT && isBool || function == EK_UNARY_CAST && m.y_type == Int32(EK_TYPE_BOOL) && isCompared(m.a_type) {
+        (m.inputs, m.b_type) = (2, m.a_type)
+        m.function = Int32(function == EK_UNARY_NOT ? EK_BINARY_EQUAL : EK_BINARY_NOT_EQUAL)
+        try add(1, 0)
+      } else if function == EK_UNARY_IS_NAN, m.a_type == Int32(EK_TYPE_FLOAT32) {
+        (m.inputs, m.b_type, m.b_stride) = (2, m.a_type, m.a_stride)
+        m.function = Int32(EK_BINARY_NOT_EQUAL)
+        slots.append(.read(1, slots[0].place))
+      } else {
+        return false
+      }
+      return true
+    }
   }
 
   /// One that no convolution could take in: a depthwise convolution with a 1x1 window where its parameters are known.
