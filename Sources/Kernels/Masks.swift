@@ -193,7 +193,14 @@ private func choose(
       VI.load(a + i).replacing(with: VI.load(b + i), where: widenBytes(mask + i) .== VI(repeating: 0)).store(y + i)
       i &+= lanes
     }
-  case 1: pick(mask, a, b, y, count, UInt8.self)
+  case 1:
+    let a = a.assumingMemoryBound(to: UInt8.self), b = b.assumingMemoryBound(to: UInt8.self), y = y.assumingMemoryBound(to: UInt8.self)
+    var i = 0
+    while i < count {
+      let isOff = SIMD16<UInt8>.load(mask + i) .== SIMD16<UInt8>(repeating: 0)
+      SIMD16<UInt8>.load(a + i).replacing(with: SIMD16<UInt8>.load(b + i), where: isOff).store(y + i)
+      i &+= 16
+    }
   case 2: pick(mask, a, b, y, count, UInt16.self)
   default: pick(mask, a, b, y, count, UInt64.self)
   }

@@ -76,22 +76,19 @@ extension BandKind {
       c.pointee.x = source.map { UnsafeRawPointer($0 + offset) }
       c.pointee.y = target.map { $0 + offset }
       c.pointee.outer = Int64(count)
-    case .binary:
+    case .binary, .kept, .keptOutside:
       // The kernel computes a part of the whole, which would begin so far before the item.
-      let c = arguments.assumingMemoryBound(to: ek_binary.self)
-      let before = band.item &* lines &* lineBytes, row = lineBytes / elementBytes
-      c.pointee.a = source.map { UnsafeRawPointer($0 - before) }
-      c.pointee.y = target.map { $0 - before }
-      c.pointee.first = Int64((band.item &* lines &+ band.first) &* row)
-      c.pointee.end = c.pointee.first &+ Int64(count &* row)
-    case .kept, .keptOutside:
-      let c = arguments.assumingMemoryBound(to: ek_typed.self)
-      let before = band.item &* lines &* lineBytes, row = lineBytes / elementBytes
-      let rows = source.map { UnsafeRawPointer($0 - before) }
-      if self == .kept { c.pointee.b = rows } else { c.pointee.c = rows }
-      c.pointee.y = target.map { $0 - before }
-      c.pointee.first = Int64((band.item &* lines &+ band.first) &* row)
-      c.pointee.end = c.pointee.first &+ Int64(count &* row)
+      let whole = band.item &* lines
+      let first = Int64((whole &+ band.first) &* (lineBytes / elementBytes)), end = first &+ Int64(count &* (lineBytes / elementBytes))
+      let rows = source.map { UnsafeRawPointer($0 - whole &* lineBytes) }, y = target.map { $0 - whole &* lineBytes }
+      arguments.storeBytes(of: rows, toByteOffset: slot &* MemoryLayout<UnsafeRawPointer?>.size, as: UnsafeRawPointer?.self)
+      if self == .binary {
+        let c = arguments.assumingMemoryBound(to: ek_binary.self)
+        (c.pointee.y, c.pointee.first, c.pointee.end) = (y, first, end)
+      } else {
+        let c = arguments.assumingMemoryBound(to: ek_typed.self)
+        (c.pointee.y, c.pointee.first, c.pointee.end) = (y, first, end)
+      }
     }
   }
 

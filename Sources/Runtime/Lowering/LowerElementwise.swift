@@ -106,6 +106,8 @@ extension Lowering {
     let dims = shape(y)
     var strides: [[Int]] = []
     var slots: [SlotUse] = []
+    // A choice takes the place of what it chooses from.
+    var inPlace: [Int] = []
     for (index, x) in operands.enumerated() {
       // Selection moves quantized elements as they are.
       guard graph.values[x].quantization == nil || operands.count == 3 else {
@@ -116,10 +118,9 @@ extension Lowering {
       }
       strides.append(own)
       slots.append(.read(index, try operand(x)))
+      if index > 0, operands.count == 3, shape(x) == dims { inPlace.append(index) }
     }
     slots.append(.write(3, try result(y)))
-    // A choice takes the place of what it chooses from.
-    let inPlace = operands.count == 3 ? [1, 2].filter { shape(operands[$0]) == dims } : []
     let loops = StridedLoops(dims: dims, strides: strides).collapsed()
     var arguments = ek_typed()
     arguments.inputs = Int32(operands.count)
@@ -128,6 +129,7 @@ extension Lowering {
     arguments.y_type = Int32(dtype(y).rawValue)
     arguments.rank = try int32(loops.dims.count)
     (arguments.alpha, arguments.beta) = (alpha, beta)
+    arguments.end = Int64(Lowering.product(loops.dims[...]))
     fillField(&arguments.dims, loops.dims)
     fillField(&arguments.a_stride, loops.strides[0])
     if operands.count > 1 {
@@ -144,67 +146,59 @@ extension Lowering {
   /// On the kernel of masks where that knows the function and the types, else on the reference kernel.
   func emitTyped(_ arguments: ek_typed, _ slots: [SlotUse], inPlace: [Int] = []) throws(EdgeError) {
     var (arguments, slots) = (arguments, slots)
-    arguments.end = 1
-    withUnsafeBytes(of: arguments.dims) { dims in
-      for axis in 0..<Int(arguments.rank) { arguments.end &*= dims.load(fromByteOffset: axis &* 8, as: Int64.self) }
-    }
     let isMask = try asMask(&arguments, &slots)
     try emit(Int(isMask ? EK_MASK : EK_TYPED_ELEMENTWISE), arguments, slots, inPlace: inPlace)
   }
 
   /// Rewrites a function as a comparison or a choice, maybe with a constant; whether that is possible.
   private func asMask(_ m: inout ek_typed, _ slots: inout [SlotUse]) throws(EdgeError) -> Bool {
-    let isBool = m.a_type == Int32(EK_TYPE_BOOL)
-    func isCompared(_ type: Int32) -> Bool {
-      switch Int(type) {
-      case EK_TYPE_FLOAT32, EK_TYPE_INT32, EK_TYPE_INT64, EK_TYPE_UINT8, EK_TYPE_BOOL: return true
-      default: return false
-      }
-    }
-    /// Adds a number as an operand that broadcasts.
-    func add(_ slot: Int, _ number: UInt64) throws(EdgeError) { slots.append(.read(slot, try derived([number]))) }
-    /// Of a condition and a third operand, which are there.
-    func choose(_ type: Int32) {
-      (m.inputs, m.b_type, m.c_type) = (3, type, type)
-    }
-    let function = Int(m.function)
+    let function = Int(m.function), isBool = m.a_type == Int32(EK_TYPE_BOOL)
     switch m.inputs {
     case 3:
+      // A test of the third operand has no first one.
       if function == EK_BINARY_NOT_EQUAL { slots.remove(at: 0) }
       return isBool || function == EK_BINARY_NOT_EQUAL
     case 2:
-      if isBool, function == EK_BINARY_AND {
-        choose(m.a_type)
-        try add(2, 0)
-      } else if isBool, function == EK_BINARY_OR {
-        choose(m.a_type)
-        m.c_stride = m.b_stride
-        m.b_stride = (0, 0, 0, 0, 0, 0, 0, 0)
-        if let index = slots.firstIndex(where: { $0.slot == 1 }) { slots[index].slot = 2 }
-        try add(1, 1)
-      } else if isBool, function == EK_BINARY_XOR {
-        m.function = Int32(EK_BINARY_NOT_EQUAL)
-      } else {
-        return function >= EK_BINARY_EQUAL && function <= EK_BINARY_LESS_OR_EQUAL && m.a_type == m.b_type && isCompared(m.a_type)
+      if isBool, function == EK_BINARY_AND || function == EK_BINARY_OR {
+        // a ? b : a, or a ? a : b.
+        (m.inputs, m.b_type, m.c_type) = (3, m.a_type, m.a_type)
+        m.c_stride = m.a_stride
+        if function == EK_BINARY_OR {
+          (m.b_stride, m.c_stride) = (m.a_stride, m.b_stride)
+          slots[1].slot = 2
+        }
+        slots.append(.read(function == EK_BINARY_OR ? 1 : 2, slots[0].place))
+        return true
       }
-      return true
+      if isBool, function == EK_BINARY_XOR { m.function = Int32(EK_BINARY_NOT_EQUAL) }
+      return Int(m.function) == EK_BINARY_NOT_EQUAL
+        || function >= EK_BINARY_EQUAL && function <= EK_BINARY_LESS_OR_EQUAL && m.a_type == m.b_type && Lowering.isCompared(m.a_type)
     default:
-      if function == EK_UNARY_CAST, isBool, isCompared(m.y_type) {
-        choose(m.y_type)
-        try add(1, m.y_type == Int32(EK_TYPE_FLOAT32) ? 0x3F80_0000 : 1)
-        try add(2, 0)
-      } else if function == EK_UNARY_NOT && isBool || function == EK_UNARY_CAST && m.y_type == Int32(EK_TYPE_BOOL) && isCompared(m.a_type) {
-        (m.inputs, m.b_type) = (2, m.a_type)
-        m.function = Int32(function == EK_UNARY_NOT ? EK_BINARY_EQUAL : EK_BINARY_NOT_EQUAL)
-        try add(1, 0)
-      } else if function == EK_UNARY_IS_NAN, m.a_type == Int32(EK_TYPE_FLOAT32) {
-        (m.inputs, m.b_type, m.b_stride) = (2, m.a_type, m.a_stride)
-        m.function = Int32(EK_BINARY_NOT_EQUAL)
+      if function == EK_UNARY_CAST, isBool, m.y_type != Int32(EK_TYPE_FLOAT32), Lowering.isCompared(m.y_type) {
+        (m.inputs, m.b_type, m.c_type) = (3, m.y_type, m.y_type)
+        slots += [.read(1, try derived([1 as UInt64])), .read(2, try derived([0 as UInt64]))]
+        return true
+      }
+      (m.inputs, m.b_type) = (2, m.a_type)
+      if function == EK_UNARY_IS_NAN, m.a_type == Int32(EK_TYPE_FLOAT32) {
+        m.b_stride = m.a_stride
         slots.append(.read(1, slots[0].place))
+      } else if function == EK_UNARY_NOT && isBool || function == EK_UNARY_CAST && m.y_type == Int32(EK_TYPE_BOOL) && Lowering.isCompared(m.a_type) {
+        slots.append(.read(1, try derived([0 as UInt64])))
       } else {
+        m.inputs = 1
         return false
       }
+      m.function = Int32(function == EK_UNARY_NOT ? EK_BINARY_EQUAL : EK_BINARY_NOT_EQUAL)
       return true
+    }
+  }
+
+  /// Types that the kernel of masks compares.
+  private static func isCompared(_ type: Int32) -> Bool {
+    switch Int(type) {
+    case EK_TYPE_FLOAT32, EK_TYPE_INT32, EK_TYPE_INT64, EK_TYPE_UINT8, EK_TYPE_BOOL: return true
+    default: return false
     }
   }
 

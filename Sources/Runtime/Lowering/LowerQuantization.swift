@@ -87,6 +87,7 @@ extension Lowering {
     arguments.rank = 1
     fillField(&arguments.dims, [try count(y)])
     fillField(&arguments.a_stride, [1])
+    arguments.end = Int64(try count(y))
     try emitTyped(arguments, [.read(0, from), .write(3, to)])
   }
 
