@@ -5,7 +5,8 @@ import CPlatform
 
 private var stretch: Int { 4096 }
 
-private func axes(_ b: ek_binary) -> Axes {
+@_optimize(size)
+func axes(_ b: ek_binary) -> Axes {
   var axes = Axes()
   var i = 0
   while i < Int(b.rank) {
@@ -18,15 +19,9 @@ private func axes(_ b: ek_binary) -> Axes {
 
 func binaryUnits(_ args: UnsafeRawPointer?) -> Int64 {
   guard let args else { return 0 }
-  let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_F32).units(args) }
-  var count = 1
-  var i = 0
-  while i < Int(b.rank) {
-    count = count &* field(b.dims, i)
-    i &+= 1
-  }
-  return Int64(divideUp(count, stretch))
+  let b = args.assumingMemoryBound(to: ek_binary.self)
+  // The reference cuts powers in the same stretches.
+  return Int64(divideUp(Int(b.pointee.end &- b.pointee.first), stretch))
 }
 
 func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
@@ -35,11 +30,13 @@ func binaryRun(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratc
   // Powers need more than single precision inside.
   if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_F32).run(args, begin, end, scratch) }
   let begin = Int(begin), end = Int(end)
-  // The usual functions have loops of their own; the others share one, which is a sixth of the code.
+  // The usual functions have loops of their own, but for old processors; the others share one, which is a sixth of the code.
   let function = Int(b.function)
   switch function {
+  #if !ISA_SSE2
   case EK_BINARY_ADD: combine(b, begin, end, Sum())
   case EK_BINARY_MULTIPLY: combine(b, begin, end, Product())
+  #endif
   case EK_BINARY_GATE:
     var open = b
     (open.clamp_min, open.clamp_max) = (-.infinity, .infinity)
@@ -53,6 +50,7 @@ private protocol Combination {
   func value(_ a: VF, _ b: VF) -> VF
 }
 
+#if !ISA_SSE2
 private struct Sum: Combination {
   @inline(__always) func value(_ a: VF, _ b: VF) -> VF { a + b }
 }
@@ -60,6 +58,7 @@ private struct Sum: Combination {
 private struct Product: Combination {
   @inline(__always) func value(_ a: VF, _ b: VF) -> VF { a * b }
 }
+#endif
 
 private struct Gate: Combination {
   let low: VF, high: VF
@@ -72,6 +71,10 @@ private struct RareFunction: Combination {
   let function: Int
   @inline(__always) func value(_ a: VF, _ b: VF) -> VF {
     switch function {
+    #if ISA_SSE2
+    case EK_BINARY_ADD: return a + b
+    case EK_BINARY_MULTIPLY: return a * b
+    #endif
     case EK_BINARY_SUBTRACT: return a - b
     case EK_BINARY_DIVIDE: return a / b
     case EK_BINARY_MINIMUM: return minimumOrNaN(a, b)
@@ -89,7 +92,8 @@ private func combine<F: Combination>(_ b: ek_binary, _ begin: Int, _ end: Int, _
   let low = all(b.clamp_min), high = all(b.clamp_max)
   let axes = axes(b)
   let inner = axes.last
-  axes.forEachRun(begin &* stretch, smaller(end &* stretch, axes.elements)) { index, p, q, count in
+  let first = Int(b.first)
+  axes.forEachRun(first &+ begin &* stretch, smaller(first &+ end &* stretch, Int(b.end))) { index, p, q, count in
     var i = 0
     // Most tensors: nothing to ask at each register.
     while inner.p == 1 && inner.q == 1 && i &+ lanes <= count {

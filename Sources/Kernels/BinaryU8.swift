@@ -3,32 +3,16 @@ import CPlatform
 // Elementwise functions of two broadcast uint8 tensors: to float, the function, back. A unit of work is a stretch
 // of the result.
 
-private func axes(_ b: ek_binary) -> Axes {
-  var axes = Axes()
-  var i = 0
-  while i < Int(b.rank) {
-    axes.append(Axis(size: field(b.dims, i), p: field(b.a_stride, i), q: field(b.b_stride, i)))
-    i &+= 1
-  }
-  axes.merge()
-  return axes
-}
-
-func binaryUnitsU8(_ args: UnsafeRawPointer?) -> Int64 {
-  guard let args else { return 0 }
-  let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  if Int(b.function) == EK_BINARY_POWER { return referenceKernel(EK_BINARY_U8).units(args) }
-  return stretchesU8(Int64(axes(b).elements))
-}
-
 func binaryRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   guard let args else { return }
   let b = args.assumingMemoryBound(to: ek_binary.self).pointee
-  // The two usual functions have loops of their own; the others share one, which is a sixth of the code.
+  // The two usual functions have loops of their own, but for old processors; the others share one, which is a sixth of the code.
   let function = Int(b.function)
   switch function {
+  #if !ISA_SSE2
   case EK_BINARY_ADD: combine(b, begin, end) { $0 + $1 }
   case EK_BINARY_MULTIPLY: combine(b, begin, end) { $0 * $1 }
+  #endif
   case EK_BINARY_POWER: referenceKernel(EK_BINARY_U8).run(args, begin, end, scratch)
   default: combine(b, begin, end) { rareFunction(function, $0, $1) }
   }
@@ -37,6 +21,10 @@ func binaryRunU8(_ args: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scra
 @inline(__always)
 private func rareFunction(_ function: Int, _ a: VF, _ b: VF) -> VF {
   switch function {
+  #if ISA_SSE2
+  case EK_BINARY_ADD: return a + b
+  case EK_BINARY_MULTIPLY: return a * b
+  #endif
   case EK_BINARY_SUBTRACT: return a - b
   case EK_BINARY_DIVIDE: return a / b
   case EK_BINARY_MINIMUM: return minimum(a, b)
@@ -96,8 +84,8 @@ private func combine(_ b: ek_binary, _ begin: Int64, _ end: Int64, _ function: (
   let left = OperandU8(p, inner.p, b.a_quant), right = OperandU8(q, inner.q, b.b_quant)
   let inverse = VF(repeating: 1 / b.y_quant.scale)
   let quantizer = QuantizerU8(zeroPoint: b.y_quant.zero_point, low: b.q_min, high: b.q_max)
-  let last = stretchEndU8(end, Int64(axes.elements))
-  axes.forEachRun(Int(begin) &* stretchU8, last) { index, pOffset, qOffset, count in
+  let first = Int(b.first)
+  axes.forEachRun(first &+ Int(begin) &* stretchU8, first &+ stretchEndU8(end, b.end &- b.first)) { index, pOffset, qOffset, count in
     var i = 0
     while i < count {
       let n = smaller(lanes, count &- i)

@@ -36,6 +36,7 @@ private struct TransposePlan {
   /// Lines of a phase that a unit computes; blocks of them.
   let blockLines: Int, blocks: Int
 
+  @_optimize(size)
   init(_ args: UnsafeRawPointer) {
     c = args.assumingMemoryBound(to: ek_conv.self).pointee
     isDepthwise = c.groups == c.c_in && c.c_out == c.c_in && c.groups > 1
@@ -155,6 +156,7 @@ func transposePackedBytes(_ args: UnsafeRawPointer?) -> Int64 {
   }
 }
 
+@_optimize(size)
 func transposePack(_ args: UnsafeRawPointer?, _ packed: UnsafeMutableRawPointer?) {
   guard let args, let packed else { return }
   let plan = TransposePlan(args)

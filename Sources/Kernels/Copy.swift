@@ -12,6 +12,7 @@ private struct CopyPlan {
   var across = Axis(size: 1, p: 0, q: 0)
   var isTranspose = false
 
+  @_optimize(size)
   init(_ args: UnsafeRawPointer) {
     let c = args.assumingMemoryBound(to: ek_copy.self).pointee
     bytes = Int(c.element_bytes)

@@ -47,6 +47,7 @@ func fillFloatKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_AVERAGE_POOL_F32, FloatKernelName.averagePool, averagePoolRun, poolUnits, noScratch)
   enter(table, EK_REDUCE_F32, FloatKernelName.reduce, reduceRun, reduceUnits, noScratch)
   enter(table, EK_BINARY_F32, FloatKernelName.binary, binaryRun, binaryUnits, noScratch)
+  enter(table, EK_MASK, FloatKernelName.mask, maskRun, maskUnits, maskScratch)
   enter(table, EK_LAYER_NORM_F32, FloatKernelName.layerNorm, layerNormRun, layerNormUnits, noScratch)
   enter(table, EK_COPY, FloatKernelName.copy, copyRun, copyUnits, noScratch)
   enter(
@@ -92,6 +93,7 @@ private enum FloatKernelName {
   static var optimizer: StaticString { "optimizer_step_f32_sse2" }
   static var unary: StaticString { "unary_f32_sse2" }
   static var softmax: StaticString { "softmax_f32_sse2" }
+  static var mask: StaticString { "mask_sse2" }
   static var layerNorm: StaticString { "layer_norm_f32_sse2" }
   static var copy: StaticString { "copy_sse2" }
   static var recurrent: StaticString { "recurrent_f32_sse2_4x8" }
@@ -117,6 +119,7 @@ private enum FloatKernelName {
   static var random: StaticString { "random_f32_avx2" }
   static var unary: StaticString { "unary_f32_avx2" }
   static var softmax: StaticString { "softmax_f32_avx2" }
+  static var mask: StaticString { "mask_avx2" }
   static var layerNorm: StaticString { "layer_norm_f32_avx2" }
   static var copy: StaticString { "copy_avx2" }
   static var recurrent: StaticString { "recurrent_f32_avx2_6x16" }
@@ -159,6 +162,7 @@ private enum FloatKernelName {
   static var optimizer: StaticString { "optimizer_step_f32_neon" }
   static var unary: StaticString { "unary_f32_neon" }
   static var softmax: StaticString { "softmax_f32_neon" }
+  static var mask: StaticString { "mask_neon" }
   static var layerNorm: StaticString { "layer_norm_f32_neon" }
   static var copy: StaticString { "copy_neon" }
   static var recurrent: StaticString { "recurrent_f32_neon_12x8" }

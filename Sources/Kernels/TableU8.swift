@@ -38,7 +38,7 @@ func fillIntegerKernels(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_MAX_POOL_U8, Name.maxPool, maxPoolRunU8, poolUnitsU8)
   enter(table, EK_AVERAGE_POOL_U8, Name.averagePool, averagePoolRunU8, poolUnitsU8)
   enter(table, EK_REDUCE_U8, Name.reduce, reduceRunU8, reduceUnitsU8)
-  enter(table, EK_BINARY_U8, Name.binary, binaryRunU8, binaryUnitsU8)
+  enter(table, EK_BINARY_U8, Name.binary, binaryRunU8, binaryUnits)
   enter(
     table, EK_SOFTMAX_U8,
     ek_kernel(

@@ -25,6 +25,7 @@ struct WeightGradientPlan {
   /// Output lines of a block: whole images, or a part of one.
   let blockImages: Int, blockLines: Int, blocks: Int
 
+  @_optimize(size)
   init(_ pointer: UnsafeRawPointer) {
     args = pointer.assumingMemoryBound(to: ek_conv.self)
     let c = args.pointee
@@ -149,6 +150,7 @@ private struct WeightGradientBlock {
   /// Of the block that is prepared.
   private var pixels = 0
 
+  @_optimize(size)
   init(_ plan: WeightGradientPlan, _ group: Int, _ scratch: UnsafeMutableRawPointer) {
     self.plan = plan
     c = plan.args.pointee

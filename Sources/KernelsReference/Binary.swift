@@ -5,7 +5,7 @@ import CPlatform
 
 func binaryUnits(_ raw: UnsafeRawPointer?) -> Int64 {
   let a = arguments(raw, ek_binary.self)
-  return withUnsafeBytes(of: a.pointee.dims) { blocks(elementCount(a.pointee.rank, extents($0))) }
+  return blocks(a.pointee.end &- a.pointee.first)
 }
 
 @inline(__always) func extents(_ raw: UnsafeRawBufferPointer) -> Extents {
@@ -22,7 +22,7 @@ private func forEachElement(
   withUnsafeBytes(of: a.pointee.dims) { dims in
     withUnsafeBytes(of: a.pointee.a_stride) { p in
       withUnsafeBytes(of: a.pointee.b_stride) { q in
-        let range = blockRange(begin, end, elementCount(rank, extents(dims)))
+        let range = blockRange(begin, end, a.pointee.end, from: a.pointee.first)
         let pStep = rank > 0 ? int(extents(p)[int(rank) &- 1]) : 0
         let qStep = rank > 0 ? int(extents(q)[int(rank) &- 1]) : 0
         walk(

@@ -26,10 +26,10 @@ let blockElements: Int64 = 4096
 
 @inline(__always) func blocks(_ count: Int64) -> Int64 { (count &+ (blockElements &- 1)) / blockElements }
 
-/// The elements of the units [begin, end) of an elementwise kernel over `count` elements.
-@inline(__always) func blockRange(_ begin: Int64, _ end: Int64, _ count: Int64) -> (begin: Int, end: Int) {
-  let last = end &* blockElements
-  return (int(begin &* blockElements), int(last < count ? last : count))
+/// The elements of the units [begin, end) of an elementwise kernel over the elements from `first` to `count`.
+@inline(__always) func blockRange(_ begin: Int64, _ end: Int64, _ count: Int64, from first: Int64 = 0) -> (begin: Int, end: Int) {
+  let last = first &+ end &* blockElements
+  return (int(first &+ begin &* blockElements), int(last < count ? last : count))
 }
 
 // MARK: Clamping and rounding

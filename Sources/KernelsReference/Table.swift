@@ -36,6 +36,7 @@ public func fillReference(_ table: UnsafeMutablePointer<ek_table>) {
   enter(table, EK_QUANTIZE, "quantize_reference", quantize, quantizeUnits)
   enter(table, EK_DEQUANTIZE, "dequantize_reference", dequantize, quantizeUnits)
   enter(table, EK_TYPED_ELEMENTWISE, "typed_elementwise_reference", typedElementwise, typedUnits, scratch: lanesScratch)
+  enter(table, EK_MASK, "mask_reference", typedElementwise, typedUnits, scratch: lanesScratch)
   enter(table, EK_TYPED_REDUCE, "typed_reduce_reference", typedReduce, typedReduceUnits, scratch: lanesScratch)
   enter(table, EK_TYPED_SCAN, "typed_scan_reference", typedScan, typedReduceUnits, scratch: lanesScratch)
   enter(table, EK_TYPED_MATMUL, "typed_matmul_reference", typedMatmul, typedMatmulUnits, scratch: lanesScratch)

@@ -4,20 +4,19 @@ import CPlatform
 
 func typedUnits(_ raw: UnsafeRawPointer?) -> Int64 {
   let a = arguments(raw, ek_typed.self)
-  return withUnsafeBytes(of: a.pointee.dims) { blocks(elementCount(a.pointee.rank, extents($0))) }
+  return blocks(a.pointee.end &- a.pointee.first)
 }
 
 func typedElementwise(_ raw: UnsafeRawPointer?, _ begin: Int64, _ end: Int64, _ scratch: UnsafeMutableRawPointer?) {
   let args = arguments(raw, ek_typed.self)
-  let count = withUnsafeBytes(of: args.pointee.dims) { elementCount(args.pointee.rank, extents($0)) }
-  let range = blockRange(begin, end, count)
+  let range = blockRange(begin, end, args.pointee.end, from: args.pointee.first)
   let a = elements(scratch, Int64.self)
   let b = a + laneCount
   let c = b + laneCount
   var i = range.begin
   while i < range.end {
     let n = range.end &- i < laneCount ? range.end &- i : laneCount
-    loadStrided(args, args.pointee.a_type, args.pointee.a, args.pointee.a_stride, i, n, a)
+    if args.pointee.a != nil { loadStrided(args, args.pointee.a_type, args.pointee.a, args.pointee.a_stride, i, n, a) }
     if args.pointee.inputs > 1 { loadStrided(args, args.pointee.b_type, args.pointee.b, args.pointee.b_stride, i, n, b) }
     if args.pointee.inputs > 2 { loadStrided(args, args.pointee.c_type, args.pointee.c, args.pointee.c_stride, i, n, c) }
     compute(args, a, b, c, n)
@@ -63,7 +62,7 @@ private func compute(_ args: UnsafePointer<ek_typed>, _ a: Lanes, _ b: Lanes, _ 
     type = args.pointee.b_type
     var i = 0
     while i < n {
-      a[i] = a[i] != 0 ? b[i] : c[i]
+      a[i] = (args.pointee.a == nil ? real(c[i]) != real(c[i]) : a[i] != 0) ? b[i] : c[i]
       i &+= 1
     }
   }
@@ -119,7 +118,7 @@ func combineLanes(_ function: Int32, _ type: Int32, _ a: Lanes, _ b: Lanes, _ n:
     a[i] = floating ? combined(function, real(a[i]), real(b[i])) : combined(function, a[i], b[i], unsigned)
     i &+= 1
   }
-  let isComparison = Int(function) >= EK_BINARY_EQUAL && Int(function) <= EK_BINARY_LESS_OR_EQUAL
+  let isComparison = Int(function) >= EK_BINARY_EQUAL && Int(function) <= EK_BINARY_LESS_OR_EQUAL || Int(function) == EK_BINARY_NOT_EQUAL
   return isComparison ? Int32(EK_TYPE_BOOL) : type
 }
 
@@ -127,6 +126,7 @@ func combineLanes(_ function: Int32, _ type: Int32, _ a: Lanes, _ b: Lanes, _ n:
 private func combined(_ function: Int32, _ a: Double, _ b: Double) -> Int64 {
   switch Int(function) {
   case EK_BINARY_EQUAL: return a == b ? 1 : 0
+  case EK_BINARY_NOT_EQUAL: return a != b ? 1 : 0
   case EK_BINARY_LESS: return a < b ? 1 : 0
   case EK_BINARY_LESS_OR_EQUAL: return a <= b ? 1 : 0
   case EK_BINARY_ADD: return bits(a + b)
@@ -160,6 +160,7 @@ private func combined(_ function: Int32, _ a: Int64, _ b: Int64, _ unsigned: Boo
     let rest = a &- quotient(a, b, unsigned) &* b
     return Int(function) == EK_BINARY_MODULO && !unsigned && rest != 0 && (rest < 0) != (b < 0) ? rest &+ b : rest
   case EK_BINARY_EQUAL: return a == b ? 1 : 0
+  case EK_BINARY_NOT_EQUAL: return a != b ? 1 : 0
   case EK_BINARY_LESS: return a ^ flip < b ^ flip ? 1 : 0
   case EK_BINARY_LESS_OR_EQUAL: return a ^ flip <= b ^ flip ? 1 : 0
   case EK_BINARY_AND: return a & b

@@ -15,9 +15,13 @@ enum BandKind: UInt8 {
   case softmax
   /// `ek_binary` whose left operand and result are rows; the right one broadcasts: a mask, or a bias for each distance.
   case binary
+  /// `EK_MASK` that keeps rows where its mask is set, or where it is not, and takes anything that broadcasts elsewhere.
+  case kept, keptOutside
 
   /// The result takes its operand's place.
-  var isInPlace: Bool { self == .softmax || self == .binary }
+  var isInPlace: Bool { rawValue >= BandKind.softmax.rawValue }
+  /// Of the operand that is rows.
+  var slot: Int { self == .kept ? 1 : self == .keptOutside ? 2 : 0 }
 }
 
 /// Lines of an image, or rows of a matrix: `first ..< end` of item `item`.
@@ -72,36 +76,20 @@ extension BandKind {
       c.pointee.x = source.map { UnsafeRawPointer($0 + offset) }
       c.pointee.y = target.map { $0 + offset }
       c.pointee.outer = Int64(count)
-    case .binary:
-      let c = arguments.assumingMemoryBound(to: ek_binary.self)
-      let row = lineBytes / elementBytes
-      let nested = withUnsafeBytes(of: &c.pointee.b_stride) { $0.load(fromByteOffset: (Int(c.pointee.rank) &- 1) &* 8, as: Int64.self) }
-      let next = lines > 1 ? rightOffset(c, row) : 0
-      c.pointee.a = source.map { UnsafeRawPointer($0 + band.first &* lineBytes) }
-      c.pointee.b = c.pointee.b.map { $0 + rightOffset(c, (band.item &* lines &+ band.first) &* row) &* elementBytes }
-      c.pointee.y = target.map { $0 + band.first &* lineBytes }
-      c.pointee.rank = 2
-      (c.pointee.dims.0, c.pointee.dims.1) = (Int64(count), Int64(row))
-      (c.pointee.a_stride.0, c.pointee.a_stride.1) = (Int64(row), 1)
-      (c.pointee.b_stride.0, c.pointee.b_stride.1) = (Int64(next), nested)
-    }
-  }
-
-  /// Where the right operand's element is that belongs to one of the result's.
-  private func rightOffset(_ c: UnsafeMutablePointer<ek_binary>, _ element: Int) -> Int {
-    var (offset, left) = (0, element)
-    withUnsafeBytes(of: &c.pointee.dims) { dims in
-      withUnsafeBytes(of: &c.pointee.b_stride) { strides in
-        var axis = Int(c.pointee.rank) &- 1
-        while axis >= 0 {
-          let dim = Int(dims.load(fromByteOffset: axis &* 8, as: Int64.self))
-          offset = offset &+ left % dim &* Int(strides.load(fromByteOffset: axis &* 8, as: Int64.self))
-          left = left / dim
-          axis &-= 1
-        }
+    case .binary, .kept, .keptOutside:
+      // The kernel computes a part of the whole, which would begin so far before the item.
+      let whole = band.item &* lines
+      let first = Int64((whole &+ band.first) &* (lineBytes / elementBytes)), end = first &+ Int64(count &* (lineBytes / elementBytes))
+      let rows = source.map { UnsafeRawPointer($0 - whole &* lineBytes) }, y = target.map { $0 - whole &* lineBytes }
+      arguments.storeBytes(of: rows, toByteOffset: slot &* MemoryLayout<UnsafeRawPointer?>.size, as: UnsafeRawPointer?.self)
+      if self == .binary {
+        let c = arguments.assumingMemoryBound(to: ek_binary.self)
+        (c.pointee.y, c.pointee.first, c.pointee.end) = (y, first, end)
+      } else {
+        let c = arguments.assumingMemoryBound(to: ek_typed.self)
+        (c.pointee.y, c.pointee.first, c.pointee.end) = (y, first, end)
       }
     }
-    return offset
   }
 
   /// How many of the units of arguments that were cut are the band's.
@@ -254,6 +242,7 @@ extension LoweredStep {
   var elementBytes: Int {
     switch Int(operation) {
     case Int(EK_DEPTHWISE_U8), Int(EK_CONV_U8), Int(EK_MATMUL_U8), Int(EK_SOFTMAX_U8), Int(EK_BINARY_U8): return 1
+    case Int(EK_MASK): return load(ek_typed.self).b_type == Int32(EK_TYPE_FLOAT32) ? 4 : 1
     default: return 4
     }
   }

@@ -21,6 +21,7 @@ import Testing
         args.a = memory.input(p)
         args.b = memory.input(q)
         args.rank = Int32(dims.count)
+        args.end = Int64(count)
         args.function = Int32(function)
         func put(_ values: [Int], _ field: WritableKeyPath<ek_binary, (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64)>) {
           withUnsafeMutableBytes(of: &args[keyPath: field]) { raw in

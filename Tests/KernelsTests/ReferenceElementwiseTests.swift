@@ -140,7 +140,7 @@ private func binaryFormula(_ function: Int, _ a: Double, _ b: Double) -> Double 
           withTestMemory { memory in
             var args = ek_binary()
             (args.a, args.b) = (memory.input(a), memory.input(b))
-            (args.rank, args.function) = (Int32(shape.dims.count), Int32(function))
+            (args.rank, args.function, args.end) = (Int32(shape.dims.count), Int32(function), Int64(shape.dims.reduce(1, *)))
             (args.dims, args.a_stride, args.b_stride) = (tuple8(shape.dims), tuple8(shape.a), tuple8(shape.b))
             (args.clamp_min, args.clamp_max) = (clamp.lowerBound, clamp.upperBound)
             return memory.outputOfAnyPartition(of: reference(EK_BINARY_F32), bytes: count * 4) { y in
@@ -170,7 +170,7 @@ private func binaryFormula(_ function: Int, _ a: Double, _ b: Double) -> Double 
         let bytes = withTestMemory { memory in
           var args = ek_binary()
           (args.a, args.b) = (memory.input(a), memory.input(b))
-          (args.rank, args.function) = (Int32(shape.dims.count), Int32(function))
+          (args.rank, args.function, args.end) = (Int32(shape.dims.count), Int32(function), Int64(shape.dims.reduce(1, *)))
           (args.dims, args.a_stride, args.b_stride) = (tuple8(shape.dims), tuple8(shape.a), tuple8(shape.b))
           args.a_quant = ek_quant(scale: 0.013, zero_point: 100)
           args.b_quant = ek_quant(scale: 0.021, zero_point: 140)

@@ -307,7 +307,7 @@ import Testing
         withTestMemory { memory in
           var args = ek_binary()
           (args.rank, args.function, args.clamp_min, args.clamp_max) = (1, Int32(EK_BINARY_GATE), 0, 6)
-          (args.dims, args.a_stride, args.b_stride) = (tuple8([8]), tuple8([1]), tuple8([1]))
+          (args.dims, args.a_stride, args.b_stride, args.end) = (tuple8([8]), tuple8([1]), tuple8([1]), 8)
           (args.a, args.b) = (memory.input(a), memory.input(b))
           return memory.output(of: kernel, bytes: 32) { y in
             args.y = y

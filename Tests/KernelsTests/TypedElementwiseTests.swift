@@ -20,6 +20,7 @@ private func typed(
     var a = ek_typed()
     (a.inputs, a.function, a.alpha, a.beta) = (Int32(operands.count), Int32(function), alpha, beta)
     (a.rank, a.dims, a.y_type) = (Int32(dims.count), tuple8(dims), Int32(resultType))
+    a.end = Int64(dims.reduce(1, *))
     (a.a, a.a_type, a.a_stride) = (memory.input(operands[0].bytes), Int32(operands[0].type), tuple8(operands[0].strides))
     if operands.count > 1 {
       (a.b, a.b_type, a.b_stride) = (memory.input(operands[1].bytes), Int32(operands[1].type), tuple8(operands[1].strides))

@@ -14,6 +14,7 @@ import Testing
   private func binary(_ dims: [Int], _ broadcastA: Set<Int>, _ broadcastB: Set<Int>) -> (ek_binary, a: Int, b: Int) {
     var result = ek_binary()
     result.rank = Int32(dims.count)
+    result.end = Int64(dims.reduce(1, *))
     func strides(_ broadcast: Set<Int>, _ put: (Int, Int64) -> Void) -> Int {
       var step = 1
       for axis in dims.indices.reversed() {

@@ -62,8 +62,9 @@ import Testing
       return try convolution(filtered, outputs, residual: residual ? x : nil)
     }
 
-    /// softmax(q k + masks) v with heads side by side.
-    mutating func attention(length: Int, keys: Int, heads: Int, width: Int, masks: [[Int]] = []) throws {
+    /// softmax(q k + masks) v with heads side by side; behind the masks, choices between the scores and a tensor of each of some shapes,
+    /// where one of that shape is negative and where it is not in turn.
+    mutating func attention(length: Int, keys: Int, heads: Int, width: Int, masks: [[Int]] = [], choices: [([Int], [Int])] = []) throws {
       let parts = try [length, keys, keys].map { try input([$0, heads * width]) }
       func split(_ x: ValueID, _ order: [Int]) throws -> ValueID {
         let scale = graph.values[x].quantization?.scales[0], zero = graph.values[x].quantization?.zeroPoints[0] ?? 0
@@ -74,6 +75,17 @@ import Testing
       for mask in masks {
         between.append(scores)
         scores = try add(.binary(.add, .none), [scores, try input(mask)], scale: 0.05)
+      }
+      for (index, (condition, other)) in choices.enumerated() {
+        between.append(scores)
+        let zero = try graph.constant("zero\(index)", [], [0])
+        let number = graph.input("c\(index)", [Shape.batch] + condition)
+        count += 1
+        let negative = try graph.addNode(
+          .binary(.less, .none), name: "less\(count)", inputs: [number, zero], outputNames: ["less\(count)"], results: [])[0]
+        let filler = graph.input("o\(index)", [Shape.batch] + other)
+        let third = quantized ? try add(.quantize, [filler], scale: 0.05) : filler
+        scores = try add(.select, index % 2 == 0 ? [negative, scores, third] : [negative, third, scores], scale: 0.05)
       }
       let seen = try add(.softmax(axis: 3, log: false), [scores], scale: 1 / 256, zero: 0)
       let sums = try add(.matMul, [seen, try split(parts[2], [0, 2, 1, 3])], scale: 0.02)
@@ -190,23 +202,42 @@ import Testing
       for quantized in [false, true] {
         var network = Network(quantized: quantized)
         try network.attention(length: length, keys: keys, heads: heads, width: width, masks: masks)
-        #expect(try lengths(Plan(network.graph)).isEmpty)
-        for isa in InstructionSet.all where isa.isAvailable {
-          for threads in [1, 3] {
-            var results: [[[UInt8]]] = []
-            var random = Random(9)
-            let x = network.graph.inputs.map { random.floats(network.graph.values[$0].shape.elementCount(batch: 2)!) }
-            for cacheBytes in [nil, 64, 24 << 10] {
-              let runner = try Runner(network.graph) {
-                ($0.isa, $0.batch, $0.threads, $0.choices) = (isa, 2, threads, choices(isa, isChained: cacheBytes != nil))
-                if let cacheBytes { $0.cacheBytes = cacheBytes }
-              }
-              #expect(lengths(runner.plan) == (cacheBytes == nil ? [] : [3 + masks.count]), "\(isa)")
-              results.append(try runner.bytes(x))
-            }
-            #expect(results[0] == results[1] && results[0] == results[2], "\(isa), \(threads) threads")
+        try checkAttention(network, members: 3 + masks.count)
+      }
+    }
+  }
+
+  /// Choices between the scores and something else, by masks that broadcast in every way.
+  @Test func chosenScores() throws {
+    for (length, keys, heads, masks, choices) in [
+      (90, 60, 3, [], [([1, 1, 60], [1, 1, 1])]), (85, 40, 2, [], [([1, 85, 40], [2, 85, 40]), ([2, 85, 1], [1, 1, 40])]),
+      (70, 70, 3, [[1, 1, 70]], [([3, 70, 70], [3, 1, 1])]), (1, 300, 2, [], [([2, 1, 300], [1, 1, 300])]),
+      (64, 64, 2, [], [([1, 64, 64], [1, 64, 1])]),
+    ] as [(Int, Int, Int, [[Int]], [([Int], [Int])])] {
+      for quantized in [false, true] {
+        var network = Network(quantized: quantized)
+        try network.attention(length: length, keys: keys, heads: heads, width: 8, masks: masks, choices: choices)
+        try checkAttention(network, members: 3 + masks.count + choices.count)
+      }
+    }
+  }
+
+  private func checkAttention(_ network: Network, members: Int) throws {
+    #expect(try lengths(Plan(network.graph)).isEmpty)
+    for isa in InstructionSet.all where isa.isAvailable {
+      for threads in [1, 3] {
+        var results: [[[UInt8]]] = []
+        var random = Random(9)
+        let x = network.graph.inputs.map { random.floats(network.graph.values[$0].shape.elementCount(batch: 2)!) }
+        for cacheBytes in [nil, 64, 24 << 10] {
+          let runner = try Runner(network.graph) {
+            ($0.isa, $0.batch, $0.threads, $0.choices) = (isa, 2, threads, choices(isa, isChained: cacheBytes != nil))
+            if let cacheBytes { $0.cacheBytes = cacheBytes }
           }
+          #expect(lengths(runner.plan) == (cacheBytes == nil ? [] : [members]), "\(isa)")
+          results.append(try runner.bytes(x))
         }
+        #expect(results[0] == results[1] && results[0] == results[2], "\(isa), \(threads) threads")
       }
     }
   }

@@ -89,6 +89,7 @@ enum {
   EK_OPTIMIZER_STEP_F32,     /* ek_optimizer_step */
   EK_RANDOM_F32,             /* ek_random */
   EK_DEPTHWISE_BF16,         /* ek_conv      EK_DEPTHWISE_F32 of which y is pairs, c_out even. No reference */
+  EK_MASK,                   /* ek_typed     comparisons and choices by a mask, on vectors */
   EK_CONV_WINOGRAD_U8,       /* ek_conv      3x3, stride 1, one group; units() is 0 for others, packed_bytes() for weights that are too large. No reference: EK_CONV_U8 is equal */
   EK_OPERATION_COUNT
 };
@@ -131,7 +132,9 @@ enum { EK_BINARY_ADD = 0, EK_BINARY_SUBTRACT, EK_BINARY_MULTIPLY, EK_BINARY_DIVI
        EK_BINARY_EQUAL, EK_BINARY_LESS, EK_BINARY_LESS_OR_EQUAL, EK_BINARY_AND, EK_BINARY_OR, EK_BINARY_XOR,
        EK_BINARY_SHIFT_LEFT, EK_BINARY_SHIFT_RIGHT, EK_BINARY_TYPED_COUNT,
        /* Of EK_BINARY_F32: clamp_min < b && b < clamp_max ? a : 0, b NaN gives 0. */
-       EK_BINARY_GATE = EK_BINARY_TYPED_COUNT };
+       EK_BINARY_GATE = EK_BINARY_TYPED_COUNT,
+       /* Of the typed kernels, for plans; no function of a graph. */
+       EK_BINARY_NOT_EQUAL };
 /* Reductions (ek_reduce.function). */
 enum { EK_REDUCE_MEAN = 0, EK_REDUCE_SUM, EK_REDUCE_MAX, EK_REDUCE_MIN, EK_REDUCE_PROD, EK_REDUCE_L1, EK_REDUCE_L2, EK_REDUCE_SUM_SQUARE,
        EK_REDUCE_COUNT, /* of EK_REDUCE_F32; from here on EK_TYPED_REDUCE */
@@ -227,6 +230,7 @@ typedef struct {
   int32_t rank, function; int64_t dims[EK_MAX_RANK], a_stride[EK_MAX_RANK], b_stride[EK_MAX_RANK];
   float clamp_min, clamp_max;          /* f32 */
   ek_quant a_quant, b_quant, y_quant; int32_t q_min, q_max;
+  int64_t first, end;                  /* the elements of y that are computed, of which the units are parts: 0 and all, or a band's */
 } ek_binary;
 /* u8: v = f(Float(a - za) * sa, Float(b - zb) * sb); t = v * (1 / sy) with the reciprocal taken once in float. NaN -> 0. */
 
@@ -284,7 +288,16 @@ typedef struct {
   int32_t a_type, b_type, c_type, y_type, rank;
   float alpha, beta;
   int64_t dims[EK_MAX_RANK], a_stride[EK_MAX_RANK], b_stride[EK_MAX_RANK], c_stride[EK_MAX_RANK];
+  int64_t first, end;                  /* the elements of y that are computed, as in ek_binary */
 } ek_typed;
+/* EK_MASK is EK_TYPED_ELEMENTWISE of what attention makes and reads masks with: comparisons of two float32, int32, int64, uint8 or
+ * bool, and a ? b : c with a bool a, which moves the bits of b and c; b or c may be y where its strides are y's. With three inputs and
+ * EK_BINARY_NOT_EQUAL there is no a: c != c ? b : c of float32. */
+/* Operand 0, 1 or 2, and its stride along an axis; -1: the extent. */
+static inline const void *ek_typed_operand(const ek_typed *t, int32_t operand) { return operand == 0 ? t->a : operand == 1 ? t->b : t->c; }
+static inline int64_t ek_typed_stride(const ek_typed *t, int32_t operand, int32_t axis) {
+  return (operand < 0 ? t->dims : operand == 0 ? t->a_stride : operand == 1 ? t->b_stride : t->c_stride)[axis];
+}
 typedef struct {
   const void *x; void *y;              /* slots 0, 1: x [outer][axis][inner] -> y [outer][inner] (scan: [outer][axis][inner]) */
   int64_t outer, axis, inner;

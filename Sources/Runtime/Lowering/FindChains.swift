@@ -70,9 +70,9 @@ struct ChainFinder {
 
   // MARK: What can be a chain
 
-  /// The step whose whole result only slot 0 of step `last` reads.
-  private func maker(of last: Int) -> Int? {
-    guard let use = lowering.steps[last].slots.first(where: { $0.slot == 0 }) else { return nil }
+  /// The step whose whole result only one slot of step `last` reads.
+  private func maker(of last: Int, slot: Int = 0) -> Int? {
+    guard let use = lowering.steps[last].slots.first(where: { $0.slot == slot }) else { return nil }
     let buffer = lowering.buffers[use.place.buffer], maker = writers[use.place.buffer]
     guard buffer.isArena, !buffer.isObserved, use.place.offset == 0, reads[use.place.buffer] == 1, maker >= 0,
       !lowering.steps[maker].isChained
@@ -150,19 +150,22 @@ struct ChainFinder {
     let steps = lowering.steps
     let operation = Int(steps[last].operation)
     let isInteger = operation == Int(EK_MATMUL_U8)
-    guard isInteger || operation == Int(EK_MATMUL_F32), let middle = maker(of: last),
-      steps[middle].operation == Int32(isInteger ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32), mayWait(middle, until: last)
-    else { return nil }
-    // What is added to the scores, from the last such step to the first.
-    var masks: [Int] = []
-    var before = maker(of: middle)
-    while let mask = before, steps[mask].operation == Int32(isInteger ? EK_BINARY_U8 : EK_BINARY_F32), mayWait(mask, until: last),
-      denseElements(steps[mask].load(ek_binary.self)) != nil
-    {
-      masks.append(mask)
-      before = maker(of: mask)
+    guard isInteger || operation == Int(EK_MATMUL_F32) else { return nil }
+    // What is added to the scores or to their softmax or takes their place, from the last such step to the first.
+    var masks: [Chain.Member] = []
+    func maker(behind step: Int) -> Int? {
+      var before = self.maker(of: step)
+      while let mask = before, let kind = masking(mask, isInteger), mayWait(mask, until: last) {
+        masks.append(Chain.Member(step: mask, kind: kind))
+        before = self.maker(of: mask, slot: kind.slot)
+      }
+      return before
     }
-    guard let first = before, steps[first].operation == steps[last].operation, mayWait(first, until: last) else { return nil }
+    guard let middle = maker(behind: last), steps[middle].operation == Int32(isInteger ? EK_SOFTMAX_U8 : EK_SOFTMAX_F32),
+      mayWait(middle, until: last)
+    else { return nil }
+    let later = masks.count
+    guard let first = maker(behind: middle), steps[first].operation == steps[last].operation, mayWait(first, until: last) else { return nil }
     let scores = steps[first].load(ek_matmul.self), rows = steps[middle].load(ek_softmax.self), sums = steps[last].load(ek_matmul.self)
     // Matrices of scores follow each other in all three.
     func isDense(_ c: ek_matmul, _ group: Int64, _ batch: Int64) -> Bool {
@@ -174,30 +177,53 @@ struct ChainFinder {
       isDense(scores, scores.y_group_stride, scores.y_batch_stride), isDense(sums, sums.a_group_stride, sums.a_batch_stride)
     else { return nil }
     let count = Int(scores.batch) &* Int(scores.m) &* Int(scores.n)
-    for mask in masks where count == 0 || denseElements(steps[mask].load(ek_binary.self)) != count { return nil }
     let lineBytes = Int(scores.n) &* steps[first].elementBytes
-    if !isWanted([first, middle] + masks, Int(scores.batch) &* Int(scores.m) &* lineBytes >= cacheBytes / 2) { return nil }
+    for index in masks.indices {
+      if count == 0 || elements(masks[index]) != count { return nil }
+      masks[index].lineBytes = lineBytes
+    }
+    if !isWanted([first, middle] + masks.map { $0.step }, Int(scores.batch) &* Int(scores.m) &* lineBytes >= cacheBytes / 2) { return nil }
     return Chain(
       [Chain.Member(step: first, kind: .product, lineBytes: lineBytes)]
-        + masks.reversed().map { Chain.Member(step: $0, kind: .binary, lineBytes: lineBytes) }
-        + [Chain.Member(step: middle, kind: .softmax, lineBytes: lineBytes), Chain.Member(step: last, kind: .product)],
+        + masks[later...].reversed() + [Chain.Member(step: middle, kind: .softmax, lineBytes: lineBytes)]
+        + masks[..<later].reversed() + [Chain.Member(step: last, kind: .product)],
       items: Int(scores.batch), lines: Int(scores.m))
   }
 
-  /// Elements of the result, where the left operand is read element by element like it; else nil.
-  private func denseElements(_ c: ek_binary) -> Int? {
-    var c = c
-    if c.rank == 0 { return nil }
-    return withUnsafeBytes(of: &c.dims) { dims in
-      withUnsafeBytes(of: &c.a_stride) { strides in
-        var (axis, dense) = (Int(c.rank) &- 1, Int64(1))
+  /// How a step changes scores that are read element by element, like its result; nil where it does not.
+  private func masking(_ step: Int, _ isInteger: Bool) -> BandKind? {
+    let operation = Int(lowering.steps[step].operation)
+    if operation == Int(isInteger ? EK_BINARY_U8 : EK_BINARY_F32) { return .binary }
+    guard operation == Int(EK_MASK) else { return nil }
+    let m = lowering.steps[step].load(ek_typed.self)
+    guard m.inputs == 3, m.b_type == Int32(isInteger ? EK_TYPE_UINT8 : EK_TYPE_FLOAT32) else { return nil }
+    return maker(of: step, slot: 1) != nil && isDense(m.rank, m.dims, m.b_stride) ? .kept : .keptOutside
+  }
+
+  /// Elements of the result of a step that changes scores, where these are read element by element like it; else 0.
+  private func elements(_ member: Chain.Member) -> Int {
+    let step = lowering.steps[member.step]
+    if member.kind == .binary {
+      let c = step.load(ek_binary.self)
+      return isDense(c.rank, c.dims, c.a_stride) ? Int(c.end) : 0
+    }
+    let c = step.load(ek_typed.self)
+    return isDense(c.rank, c.dims, member.kind == .kept ? c.b_stride : c.c_stride) ? Int(c.end) : 0
+  }
+
+  private typealias Eight = (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64)
+
+  private func isDense(_ rank: Int32, _ dims: Eight, _ strides: Eight) -> Bool {
+    withUnsafeBytes(of: dims) { dims in
+      withUnsafeBytes(of: strides) { strides in
+        var (axis, dense) = (Int(rank) &- 1, Int64(1))
         while axis >= 0 {
           let dim = dims.load(fromByteOffset: axis &* 8, as: Int64.self)
-          if dim != 1, strides.load(fromByteOffset: axis &* 8, as: Int64.self) != dense { return nil }
+          if dim != 1, strides.load(fromByteOffset: axis &* 8, as: Int64.self) != dense { return false }
           dense = dense &* dim
           axis &-= 1
         }
-        return Int(truncatingIfNeeded: dense)
+        return true
       }
     }
   }

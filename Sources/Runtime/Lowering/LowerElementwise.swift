@@ -9,6 +9,10 @@ extension Lowering {
     let x = try required(node, 0)
     let y = node.outputs[0]
     if absorbed[y] { return }
+    if function.kind == .isNaN, isReplaced(x, y) {
+      absorbed[y] = true
+      return
+    }
     if function.kind == .binarize, try lowerBinarize(node) { return }
     let hasFloatKernel = function.kind.rawValue < UInt8(EK_UNARY_COUNT) || function.kind == .binarize
     if graph.values[x].quantization == nil, dtype(x) != .float32 || !hasFloatKernel {
@@ -25,6 +29,23 @@ extension Lowering {
     arguments.alpha = function.alpha
     arguments.beta = function.beta
     try emit(Int(EK_UNARY_F32), arguments, [.read(0, try operand(x)), .write(1, try result(y))], inPlace: [0])
+  }
+
+  /// Whether all that is asked of a test for NaN is to choose something else for what it tests, as safe softmax does.
+  private func isReplaced(_ x: ValueID, _ y: ValueID) -> Bool {
+    guard dtype(x) == .float32, !isPinned[y], index.consumers[y].count == 1, flow.blocks[index.consumers[y][0]] == flow.blocks[current]
+    else { return false }
+    let reader = graph.nodes[index.consumers[y][0]]
+    if case .select = reader.op { return reader.inputs[0] == y && reader.inputs[2] == x }
+    return false
+  }
+
+  func lowerSelect(_ node: Node) throws(EdgeError) {
+    let operands = [try required(node, 0), try required(node, 1), try required(node, 2)]
+    if absorbed[operands[0]] {
+      return try emitTyped([operands[2], operands[1], operands[2]], node.outputs[0], function: Int32(EK_BINARY_NOT_EQUAL))
+    }
+    try emitTyped(operands, node.outputs[0], function: 0)
   }
 
   func lowerBinary(_ node: Node, _ function: BinaryFunction, _ clamp: Clamp) throws(EdgeError) {
@@ -57,6 +78,7 @@ extension Lowering {
     fillField(&arguments.dims, loops.dims)
     fillField(&arguments.a_stride, loops.strides[0])
     fillField(&arguments.b_stride, loops.strides[1])
+    arguments.end = Int64(Lowering.product(loops.dims[...]))
     arguments.clamp_min = clamp.min
     arguments.clamp_max = clamp.max
     arguments.q_max = 255
@@ -77,13 +99,15 @@ extension Lowering {
       [.read(0, try operand(a)), .read(1, try operand(b)), .write(2, try result(y))], inPlace: inPlace)
   }
 
-  /// A function of one to three broadcast tensors of any element types, on the reference kernel.
+  /// A function of one to three broadcast tensors of any element types.
   func emitTyped(
     _ operands: [ValueID], _ y: ValueID, function: Int32, alpha: Float = 0, beta: Float = 0
   ) throws(EdgeError) {
     let dims = shape(y)
     var strides: [[Int]] = []
     var slots: [SlotUse] = []
+    // A choice takes the place of what it chooses from.
+    var inPlace: [Int] = []
     for (index, x) in operands.enumerated() {
       // Selection moves quantized elements as they are.
       guard graph.values[x].quantization == nil || operands.count == 3 else {
@@ -94,6 +118,7 @@ extension Lowering {
       }
       strides.append(own)
       slots.append(.read(index, try operand(x)))
+      if index > 0, operands.count == 3, shape(x) == dims { inPlace.append(index) }
     }
     slots.append(.write(3, try result(y)))
     let loops = StridedLoops(dims: dims, strides: strides).collapsed()
@@ -104,6 +129,7 @@ extension Lowering {
     arguments.y_type = Int32(dtype(y).rawValue)
     arguments.rank = try int32(loops.dims.count)
     (arguments.alpha, arguments.beta) = (alpha, beta)
+    arguments.end = Int64(Lowering.product(loops.dims[...]))
     fillField(&arguments.dims, loops.dims)
     fillField(&arguments.a_stride, loops.strides[0])
     if operands.count > 1 {
@@ -114,7 +140,66 @@ extension Lowering {
       arguments.c_type = Int32(dtype(operands[2]).rawValue)
       fillField(&arguments.c_stride, loops.strides[2])
     }
-    try emit(Int(EK_TYPED_ELEMENTWISE), arguments, slots)
+    try emitTyped(arguments, slots, inPlace: inPlace)
+  }
+
+  /// On the kernel of masks where that knows the function and the types, else on the reference kernel.
+  func emitTyped(_ arguments: ek_typed, _ slots: [SlotUse], inPlace: [Int] = []) throws(EdgeError) {
+    var (arguments, slots) = (arguments, slots)
+    let isMask = try asMask(&arguments, &slots)
+    try emit(Int(isMask ? EK_MASK : EK_TYPED_ELEMENTWISE), arguments, slots, inPlace: inPlace)
+  }
+
+  /// Rewrites a function as a comparison or a choice, maybe with a constant; whether that is possible.
+  private func asMask(_ m: inout ek_typed, _ slots: inout [SlotUse]) throws(EdgeError) -> Bool {
+    let function = Int(m.function), isBool = m.a_type == Int32(EK_TYPE_BOOL)
+    switch m.inputs {
+    case 3:
+      // A test of the third operand has no first one.
+      if function == EK_BINARY_NOT_EQUAL { slots.remove(at: 0) }
+      return isBool || function == EK_BINARY_NOT_EQUAL
+    case 2:
+      if isBool, function == EK_BINARY_AND || function == EK_BINARY_OR {
+        // a ? b : a, or a ? a : b.
+        (m.inputs, m.b_type, m.c_type) = (3, m.a_type, m.a_type)
+        m.c_stride = m.a_stride
+        if function == EK_BINARY_OR {
+          (m.b_stride, m.c_stride) = (m.a_stride, m.b_stride)
+          slots[1].slot = 2
+        }
+        slots.append(.read(function == EK_BINARY_OR ? 1 : 2, slots[0].place))
+        return true
+      }
+      if isBool, function == EK_BINARY_XOR { m.function = Int32(EK_BINARY_NOT_EQUAL) }
+      return Int(m.function) == EK_BINARY_NOT_EQUAL
+        || function >= EK_BINARY_EQUAL && function <= EK_BINARY_LESS_OR_EQUAL && m.a_type == m.b_type && Lowering.isCompared(m.a_type)
+    default:
+      if function == EK_UNARY_CAST, isBool, m.y_type != Int32(EK_TYPE_FLOAT32), Lowering.isCompared(m.y_type) {
+        (m.inputs, m.b_type, m.c_type) = (3, m.y_type, m.y_type)
+        slots += [.read(1, try derived([1 as UInt64])), .read(2, try derived([0 as UInt64]))]
+        return true
+      }
+      (m.inputs, m.b_type) = (2, m.a_type)
+      if function == EK_UNARY_IS_NAN, m.a_type == Int32(EK_TYPE_FLOAT32) {
+        m.b_stride = m.a_stride
+        slots.append(.read(1, slots[0].place))
+      } else if function == EK_UNARY_NOT && isBool || function == EK_UNARY_CAST && m.y_type == Int32(EK_TYPE_BOOL) && Lowering.isCompared(m.a_type) {
+        slots.append(.read(1, try derived([0 as UInt64])))
+      } else {
+        m.inputs = 1
+        return false
+      }
+      m.function = Int32(function == EK_UNARY_NOT ? EK_BINARY_EQUAL : EK_BINARY_NOT_EQUAL)
+      return true
+    }
+  }
+
+  /// Types that the kernel of masks compares.
+  private static func isCompared(_ type: Int32) -> Bool {
+    switch Int(type) {
+    case EK_TYPE_FLOAT32, EK_TYPE_INT32, EK_TYPE_INT64, EK_TYPE_UINT8, EK_TYPE_BOOL: return true
+    default: return false
+    }
   }
 
   /// One that no convolution could take in: a depthwise convolution with a 1x1 window where its parameters are known.

@@ -67,7 +67,7 @@ extension Lowering {
     case .nonMaxSuppression(let op): try lowerNonMaxSuppression(node, op)
     case .recurrent(let op): try lowerRecurrent(node, op)
     case .when, .otherwise, .merge, .loop, .next: throw error(.internalError, "is not lowered here")
-    case .select: try emitTyped([try required(node, 0), try required(node, 1), try required(node, 2)], node.outputs[0], function: 0)
+    case .select: try lowerSelect(node)
     }
   }
 

@@ -72,6 +72,7 @@ extension Lowering {
     fillField(&arguments.dims, [count])
     fillField(&arguments.a_stride, [1])
     fillField(&arguments.b_stride, [0])
+    arguments.end = Int64(count)
     (arguments.clamp_min, arguments.clamp_max) = (clamp.min, clamp.max)
     try emit(Int(EK_BINARY_F32), arguments, [.read(0, x), .read(1, try derived([scale])), .write(2, y)], inPlace: [0])
   }
@@ -86,7 +87,8 @@ extension Lowering {
     arguments.rank = 1
     fillField(&arguments.dims, [try count(y)])
     fillField(&arguments.a_stride, [1])
-    try emit(Int(EK_TYPED_ELEMENTWISE), arguments, [.read(0, from), .write(3, to)])
+    arguments.end = Int64(try count(y))
+    try emitTyped(arguments, [.read(0, from), .write(3, to)])
   }
 
   /// Between uint8 types and, at the graph's borders, int8 ones: int8 q is uint8 q + 128, which flips the byte's top bit.
