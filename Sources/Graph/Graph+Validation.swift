@@ -162,8 +162,8 @@ extension Graph {
       throw failure("\(quantization.scales.count) scales without an axis")
     }
     // What is positive and finite has the bits of 1 up to those below infinity.
-    let isFine = quantization.scales.withUnsafeBytes { firstOutside($0, 1, Float.greatestFiniteMagnitude.bitPattern &- 1) == quantization.scales.count }
-    guard isFine else { throw failure("a scale is not finite and positive") }
+    let fine = quantization.scales.withUnsafeBytes { firstOutside($0, 1, Float.greatestFiniteMagnitude.bitPattern &- 1) }
+    guard fine == quantization.scales.count else { throw failure("a scale is not finite and positive") }
     let wrong = quantization.zeroPoints.withUnsafeBytes {
       firstOutside($0, UInt32(bitPattern: range.lowerBound), UInt32(bitPattern: range.upperBound &- range.lowerBound))
     }

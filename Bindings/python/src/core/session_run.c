@@ -120,7 +120,9 @@ PyObject *session_run(PyObject *self, PyObject *arguments) {
   Borrowed borrowed;
   size_t *in = &borrowed.input_count, *out = &borrowed.output_count;
   *in = *out = 0;
-  while (*in < count && array_borrow(PyTuple_GetItem(inputs, (Py_ssize_t)*in), &session->inputs[*in], 0, 0, &borrowed.inputs[*in]) == 0) ++*in;
+  while (*in < count &&
+         array_borrow(PyTuple_GetItem(inputs, (Py_ssize_t)*in), &session->inputs[*in], 0, 0, &borrowed.inputs[*in]) == 0)
+    ++*in;
   while (*in == count && *out < session->output_count &&
          array_borrow(PyTuple_GetItem(arrays, (Py_ssize_t)*out), &session->outputs[*out], 0, 1, &borrowed.outputs[*out]) == 0)
     ++*out;
@@ -153,9 +155,9 @@ static PyObject *in_order(SessionObject *session, PyObject *x) {
 /* 1 when all arrays are as the model has them; `borrowed` counts those that must be given back in any case. */
 static int borrow_plain(PyObject *arrays, const edgeai_tensor_info *infos, size_t count, int writable, Py_buffer *views, size_t *borrowed) {
   if ((size_t)PyTuple_Size(arrays) != count) return 0;
-  while (*borrowed < count && array_borrow_plain(PyTuple_GetItem(arrays, (Py_ssize_t)*borrowed), &infos[*borrowed], 0, writable, &views[*borrowed]))
-    ++*borrowed;
-  return *borrowed == count;
+  for (size_t i = 0; i < count; i++, ++*borrowed)
+    if (!array_borrow_plain(PyTuple_GetItem(arrays, (Py_ssize_t)i), &infos[i], 0, writable, &views[i])) return 0;
+  return 1;
 }
 
 /* run_alike(x, outputs) -> tuple | None. A run of arrays that need no more than a look; None, and nothing has happened, where x is
