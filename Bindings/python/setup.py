@@ -21,8 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIBRARY = "libedgeai.so.0"
 SOURCES = (
-    "module", "errors", "locks", "arrays", "model", "session", "session_info", "calibration", "report", "channels", "pruning", "sharing",
-    "compress", "architectures", "trainer",
+    "module", "errors", "locks", "arrays", "model", "session", "session_run", "session_info", "calibration", "report", "channels",
+    "pruning", "sharing", "compress", "architectures", "trainer",
 )
 
 

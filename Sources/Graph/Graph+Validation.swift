@@ -161,22 +161,24 @@ extension Graph {
     } else if quantization.scales.count != 1 {
       throw failure("\(quantization.scales.count) scales without an axis")
     }
-    // A network has tens of thousands of them.
-    let isFine = quantization.scales.withUnsafeBytes { scales in
-      // Less 1, the bits of what is positive and finite are below those of infinity, and no others.
-      var i = 0
-      while i < scales.count, scales.load(fromByteOffset: i, as: UInt32.self) &- 1 < Float.infinity.bitPattern &- 1 { i &+= 4 }
-      return i >= scales.count
-    }
-    guard isFine else { throw failure("a scale is not finite and positive") }
-    let least = UInt32(bitPattern: range.lowerBound), span = UInt32(bitPattern: range.upperBound &- range.lowerBound)
-    let wrong = quantization.zeroPoints.withUnsafeBufferPointer { zeroPoints in
-      var i = 0
-      while i < zeroPoints.count, UInt32(bitPattern: zeroPoints[i]) &- least <= span { i &+= 1 }
-      return i
+    // What is positive and finite has the bits of 1 up to those below infinity.
+    let fine = quantization.scales.withUnsafeBytes { firstOutside($0, 1, Float.greatestFiniteMagnitude.bitPattern &- 1) }
+    guard fine == quantization.scales.count else { throw failure("a scale is not finite and positive") }
+    let wrong = quantization.zeroPoints.withUnsafeBytes {
+      firstOutside($0, UInt32(bitPattern: range.lowerBound), UInt32(bitPattern: range.upperBound &- range.lowerBound))
     }
     guard wrong == quantization.zeroPoints.count else {
       throw failure("zero point \(quantization.zeroPoints[wrong]) is out of range of \(value.dtype.text)")
     }
   }
+}
+
+/// The first of the words that is neither `least` nor up to `span` above it; their number where there is none. A network has tens of
+/// thousands of them.
+private func firstOutside(_ words: UnsafeRawBufferPointer, _ least: UInt32, _ span: UInt32) -> Int {
+  guard let begin = words.baseAddress else { return 0 }
+  let end = begin + words.count
+  var word = begin
+  while word < end, word.load(as: UInt32.self) &- least <= span { word += 4 }
+  return (word - begin) / 4
 }

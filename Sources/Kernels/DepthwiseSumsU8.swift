@@ -33,14 +33,38 @@ struct DepthwiseSumsU8 {
     _ taps: UnsafePointer<UnsafePointer<UInt8>>, _ offset: Int, _ weights: UnsafeRawPointer, whole: Bool, _ count: Int
   ) {
     let w = weights.assumingMemoryBound(to: VI.self)
-    let a = Self.load(taps[0] + offset, count), b = Self.load(taps[1] + offset, count)
-    let c = Self.load(taps[2] + offset, count), d = Self.load(taps[3] + offset, count)
+    let x = Self.joined(
+      Self.load(taps[0] + offset, count), Self.load(taps[1] + offset, count), Self.load(taps[2] + offset, count),
+      Self.load(taps[3] + offset, count))
+    DotOperation.accumulate(&s0, x.0, w[0])
+    DotOperation.accumulate(&s1, x.1, w[1])
+    DotOperation.accumulate(&s2, x.2, w[2])
+    DotOperation.accumulate(&s3, x.3, w[3])
+  }
+
+  /// Four taps of channels, those of a channel side by side, in lane order.
+  @inline(__always)
+  private static func joined(_ a: __m512i, _ b: __m512i, _ c: __m512i, _ d: __m512i) -> (VI, VI, VI, VI) {
     let abLow = _mm512_unpacklo_epi8(a, b), abHigh = _mm512_unpackhi_epi8(a, b)
     let cdLow = _mm512_unpacklo_epi8(c, d), cdHigh = _mm512_unpackhi_epi8(c, d)
-    DotOperation.accumulate(&s0, lanes32(_mm512_unpacklo_epi16(abLow, cdLow)), w[0])
-    DotOperation.accumulate(&s1, lanes32(_mm512_unpackhi_epi16(abLow, cdLow)), w[1])
-    DotOperation.accumulate(&s2, lanes32(_mm512_unpacklo_epi16(abHigh, cdHigh)), w[2])
-    DotOperation.accumulate(&s3, lanes32(_mm512_unpackhi_epi16(abHigh, cdHigh)), w[3])
+    return (
+      lanes32(_mm512_unpacklo_epi16(abLow, cdLow)), lanes32(_mm512_unpackhi_epi16(abLow, cdLow)),
+      lanes32(_mm512_unpacklo_epi16(abHigh, cdHigh)), lanes32(_mm512_unpackhi_epi16(abHigh, cdHigh))
+    )
+  }
+
+  /// Packs a step's weights, which add to the sums: of each tap those of `count` channels, nil for zeros.
+  @inline(__always)
+  mutating func pack(_ count: Int, _ weights: UnsafeMutableRawPointer, _ tap: (Int) -> UnsafePointer<UInt8>?) {
+    @inline(__always) func row(_ index: Int) -> __m512i {
+      if let weights = tap(index) { Self.load(weights, count) } else { _mm512_setzero_si512() }
+    }
+    let w = weights.assumingMemoryBound(to: VI.self), ones = VI(repeating: 0x0101_0101)
+    (w[0], w[1], w[2], w[3]) = Self.joined(row(0), row(1), row(2), row(3))
+    DotOperation.accumulate(&s0, ones, w[0])
+    DotOperation.accumulate(&s1, ones, w[1])
+    DotOperation.accumulate(&s2, ones, w[2])
+    DotOperation.accumulate(&s3, ones, w[3])
   }
 
   /// `block`: corrections and scales in lane order.

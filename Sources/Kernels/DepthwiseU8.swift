@@ -124,6 +124,20 @@ private func packBlocks(_ a: ek_conv, _ packed: UnsafeMutableRawPointer) {
     }
     // This runs over every weight when a model is loaded: the weights of a tap lie side by side.
     var place = 0
+    #if ISA_AVX512VNNI
+    if shape.together == 1, shape.taps == shape.window {
+      var all = DepthwiseSumsU8(block)
+      while place < shape.steps &* together {
+        all.pack(smaller(shape.channels &- first, width), block + (8 &* width &+ place / together &* shape.stepBytes)) { index in
+          guard let tap = shape.tap(at: place &+ index), tap < shape.window else { return nil }
+          return a.weights.assumingMemoryBound(to: UInt8.self) + (tap &* shape.channels &+ first)
+        }
+        place &+= together
+      }
+      let vectors = block.assumingMemoryBound(to: VI.self)
+      (vectors[0], vectors[1], vectors[2], vectors[3]) = (all.s0, all.s1, all.s2, all.s3)
+    }
+    #endif
     while place < shape.steps &* together {
       guard let tap = shape.tap(at: place) else {
         place &+= 1

@@ -252,7 +252,7 @@ public struct Plan {
 extension LoweredStep {
   /// Decides in how many parts the work is handed out. Handing it out costs about a quarter of a microsecond: smaller
   /// steps run on the caller alone. A few parts for each thread even out threads that are held up.
-  fileprivate mutating func share(threads: Int, _ info: StepInfo) {
+  fileprivate func share(threads: Int, _ info: StepInfo) {
     chunks = 1
     if threads < 2 || units < 2 { return }
     let multiplyAdds = info.multiplyAdds, isInteger = info.dtype == .uint8
@@ -282,20 +282,20 @@ extension LoweredStep {
   }
 
   /// Asks the kernel for its sizes.
-  fileprivate mutating func measure() throws(EdgeError) {
+  fileprivate func measure() throws(EdgeError) {
     if control != .none {
       units = 1
       return
     }
     // Kernels may look at which pointers are there, not at what they point to.
-    for use in slots { setPointer(use.slot, UnsafeRawPointer(bitPattern: 64)) }
+    for use in slots { arguments.setPointer(use.slot, UnsafeRawPointer(bitPattern: 64)) }
     let (count, scratch, packed) = arguments.withUnsafeBytes { bytes in
       (
         kernel.units(bytes.baseAddress), kernel.scratch_bytes == nil ? 0 : kernel.scratch_bytes(bytes.baseAddress),
         packedSlot == nil || kernel.packed_bytes == nil || packedBytes > 0 ? Int64(packedBytes) : kernel.packed_bytes(bytes.baseAddress)
       )
     }
-    for use in slots { setPointer(use.slot, nil) }
+    for use in slots { arguments.setPointer(use.slot, nil) }
     guard count >= 0, let scratchBytes = Int(exactly: scratch), let packedBytes = Int(exactly: packed), scratchBytes >= 0, packedBytes >= 0
     else { throw EdgeError(.limitExceeded, "a kernel's memory overflows") }
     self.packedBytes = packedBytes

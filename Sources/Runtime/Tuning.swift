@@ -79,7 +79,7 @@ extension LoweredStep {
 
   /// What steps have in common that may share choices: operation, element type, sizes and work, as one number.
   /// `byteCount`: of the step's tensors as floats, since whether they are pairs may depend on the choices for other steps.
-  mutating func identify(_ info: StepInfo, byteCount: Int) {
+  func identify(_ info: StepInfo, byteCount: Int) {
     var kind = operation
     switch Int(operation) {
     case Int(EK_CONV_WINOGRAD_F32), Int(EK_CONV_BF16), Int(EK_CONV_SPARSE_F32): kind = Int32(EK_CONV_F32)

@@ -219,6 +219,73 @@ def test_a_run_like_the_one_before_looks_for_no_plan(
     assert np.array_equal(session(subset["images"][1:2]), edgeai.Session(classifier)(subset["images"][1:2]))
 
 
+def test_several_arrays_like_the_ones_before_look_for_no_plan(two_inputs: edgeai.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = edgeai.Session(two_inputs)
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.full((2, 3), 2, np.float32)
+    want = session.run((a, b))
+    out = [np.empty((2, 3), np.float32), np.empty((2, 3), np.float32)]
+    with monkeypatch.context() as patch:
+        patch.delattr(edgeai.Session, "_plan_for")
+        for given in ((a, b), [a, b], {"a": a, "b": b}, {"b": b, "a": a}):
+            for have in (session.run(given), session.run(given, out=tuple(out)), session.run(given, out=out)):
+                assert isinstance(have, tuple)
+                assert all(np.array_equal(h, w) for h, w in zip(have, want, strict=True))
+            assert have[0] is out[0] and have[1] is out[1]
+        a[1, 2] = np.nan
+        for given in ((a, b), [a, b], {"b": b, "a": a}):
+            with pytest.raises(edgeai.ArgumentError, match="the array for tensor 'a' holds NaN"):
+                session.run(given)
+        assert session._running == []
+
+
+class Derived(np.ndarray):
+    """What needs more looking at than an array of numpy's own class."""
+
+
+def test_calls_hold_nothing(two_inputs: edgeai.Model) -> None:
+    """A hundred thousand runs and refusals of every kind keep no reference, no buffer and no memory."""
+    session = edgeai.Session(two_inputs)
+    x, y = np.ones((2, 3), np.float32), [np.empty((2, 3), np.float32) for _ in range(2)]
+    bad = np.full((2, 3), np.nan, np.float32)
+    readonly = x.copy()
+    readonly.setflags(write=False)
+    strided = np.ones((2, 6), np.float32)[:, ::2]
+    raw = np.zeros(25, np.uint8)[1:].view(np.float32).reshape(2, 3)
+    good: list[Callable[[], object]] = [
+        lambda: session.run((x, x)), lambda: session.run([x, x], out=y), lambda: session.run({"b": x, "a": x}, out=tuple(y)),
+        lambda: session([x, x.view(Derived)]),
+    ]  # fmt: skip
+    refused: list[Callable[[], object]] = [
+        lambda: session.run([x, bad]), lambda: session.run([x, x[:1]]), lambda: session.run([x, x.astype(np.float64)]),
+        lambda: session.run([x, strided]), lambda: session.run([x, raw]), lambda: session.run([x, None]), lambda: session.run([x]),
+        lambda: session.run({"a": x, "c": x}), lambda: session.run([x, x], out=[y[0], readonly]), lambda: session.run([x, x], out=y[:1]),
+        lambda: session.run([x, x], out=[y[0], y[0]]), lambda: session.run([x, x], out=[y[0], x]), lambda: session.run(x),
+    ]  # fmt: skip
+
+    def rounds(count: int) -> None:
+        for _ in range(count):
+            for call in good:
+                call()
+            for call in refused:
+                with pytest.raises(edgeai.EdgeAIError):
+                    call()
+
+    arrays = [x, *y, bad, readonly, strided, raw]
+
+    def held() -> tuple[int, int, list[int]]:
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return sys.getallocatedblocks(), pages * os.sysconf("SC_PAGE_SIZE"), [sys.getrefcount(a) for a in arrays]
+
+    rounds(300)
+    before = held()
+    rounds(6000)
+    after = held()
+    assert after[2] == before[2]
+    assert after[0] - before[0] < 200
+    assert after[1] - before[1] < 400_000
+
+
 def test_batch_sizes_do_not_pile_up(classifier: edgeai.Model, subset: dict[str, np.ndarray]) -> None:
     session = edgeai.Session(classifier)
     for size in range(1, 13):

@@ -346,11 +346,11 @@ extension LoweredStep {
   /// What the kernel asks for to compute a band.
   fileprivate func scratchBytes(_ kind: BandKind, _ band: Band, lines: Int, lineBytes: Int) -> Int64 {
     guard let scratchBytes = kernel.scratch_bytes else { return 0 }
-    var asked = self
+    var asked = arguments
     // Kernels may look at which pointers are there, not at what they point to.
     for use in slots { asked.setPointer(use.slot, UnsafeRawPointer(bitPattern: 64)) }
     let elementBytes = elementBytes
-    return asked.arguments.withUnsafeMutableBytes { bytes in
+    return asked.withUnsafeMutableBytes { bytes in
       guard let base = bytes.baseAddress else { return 0 }
       let place = UnsafeMutableRawPointer(bitPattern: 64)
       kind.cut(base, to: band, elementBytes: elementBytes, lines: lines, lineBytes: lineBytes, source: place, target: place)

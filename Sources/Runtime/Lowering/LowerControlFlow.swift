@@ -145,10 +145,10 @@ extension Lowering {
     if let number { slots.append(.write(2, number)) }
     for use in slots { live(use.place.buffer, steps.count, steps.count) }
     let words = (MemoryLayout<ControlArguments>.size &+ 7) / 8
-    steps.append(
-      LoweredStep(
-        operation: -1, node: current, kernel: ek_kernel(), isa: .reference, arguments: [UInt64](repeating: 0, count: words),
-        slots: slots, packedSlot: nil, inPlaceSlots: [], control: control))
+    let step = LoweredStep(
+      operation: -1, node: current, kernel: ek_kernel(), isa: .reference, arguments: [UInt64](repeating: 0, count: words), slots: slots)
+    step.control = control
+    steps.append(step)
     return steps.count - 1
   }
 

@@ -3,8 +3,9 @@ import CPlatform
 import Graph
 #endif
 
-/// Memory a step reads or writes. Its address is known when a session is frozen.
-struct PlannedBuffer {
+/// Memory a step reads or writes. Its address is known when a session is frozen. An object, as a step is: planning looks at single
+/// fields of elements of arrays, and what is not inlined would copy all of them.
+final class PlannedBuffer {
   enum Kind {
     /// The arena, at `offset`, while `firstStep...lastStep` run.
     case arena
@@ -28,6 +29,11 @@ struct PlannedBuffer {
   var isKept = false
   /// In the arena or among the derived constants, set by planning.
   var offset = 0
+
+  init(kind: Kind, byteCount: Int) {
+    self.kind = kind
+    self.byteCount = byteCount
+  }
 
   var isDerived: Bool {
     if case .derived = kind { return true }
@@ -60,7 +66,7 @@ struct SlotUse {
 }
 
 /// One kernel call, or a decision about the next one: arguments without addresses, and what their pointers stand for.
-struct LoweredStep {
+final class LoweredStep {
   var operation: Int32
   /// Index of the graph node it belongs to, or -1 (copies to outputs).
   var node: Int
@@ -112,6 +118,20 @@ struct LoweredStep {
   /// From the beginning of the arena.
   var scratchOffset = 0
 
+  init(
+    operation: Int32, node: Int, kernel: ek_kernel, isa: InstructionSet, arguments: [UInt64], slots: [SlotUse], packedSlot: Int? = nil,
+    inPlaceSlots: [Int] = []
+  ) {
+    self.operation = operation
+    self.node = node
+    self.kernel = kernel
+    self.isa = isa
+    self.arguments = arguments
+    self.slots = slots
+    self.packedSlot = packedSlot
+    self.inPlaceSlots = inPlaceSlots
+  }
+
   /// Whether an operand is read when it is packed, and never again. All kernels that pack do so with their weights, in slot 1.
   func readsOnlyToPack(_ use: SlotUse) -> Bool { packedSlot != nil && packedBytes > 0 && use.slot == 1 }
 
@@ -121,7 +141,7 @@ struct LoweredStep {
   }
 
   /// Changes the argument structure, which is an `Arguments`.
-  mutating func changeArguments<Arguments: BitwiseCopyable>(_ change: (inout Arguments) -> Void) {
+  func changeArguments<Arguments: BitwiseCopyable>(_ change: (inout Arguments) -> Void) {
     arguments.withUnsafeMutableBytes { bytes in
       var value = bytes.load(as: Arguments.self)
       change(&value)
@@ -130,14 +150,16 @@ struct LoweredStep {
   }
 
   /// Adds a remark to those that are there.
-  mutating func remark(_ text: Text) {
+  func remark(_ text: Text) {
     if !note.isEmpty { note += "; " }
     note += text
   }
+}
 
-  /// Writes an address into a pointer slot.
+extension [UInt64] {
+  /// Writes an address into a pointer slot of an argument structure.
   mutating func setPointer(_ slot: Int, _ pointer: UnsafeRawPointer?) {
-    arguments.withUnsafeMutableBytes { bytes in
+    withUnsafeMutableBytes { bytes in
       bytes.storeBytes(of: pointer, toByteOffset: slot &* MemoryLayout<UnsafeRawPointer?>.size, as: UnsafeRawPointer?.self)
     }
   }

@@ -311,10 +311,12 @@ final class Lowering {
       buffers[use.place.buffer].firstStep = min(buffers[use.place.buffer].firstStep, index)
       buffers[use.place.buffer].lastStep = max(buffers[use.place.buffer].lastStep, index)
     }
-    steps.append(
-      LoweredStep(
-        operation: operation, node: current, kernel: kernel, isa: own?.isa ?? .reference, arguments: words, slots: slots,
-        packedSlot: kernel.packed_bytes == nil ? nil : packs, inPlaceSlots: inPlace, multiplyAdds: multiplyAdds, note: remark))
+    let step = LoweredStep(
+      operation: operation, node: current, kernel: kernel, isa: own?.isa ?? .reference, arguments: words, slots: slots,
+      packedSlot: kernel.packed_bytes == nil ? nil : packs, inPlaceSlots: inPlace)
+    step.multiplyAdds = multiplyAdds
+    step.note = remark
+    steps.append(step)
   }
 
   /// Contents are known before the first run.

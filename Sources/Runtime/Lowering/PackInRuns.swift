@@ -36,10 +36,9 @@ extension Lowering {
   func emitPacking(_ kernel: ek_kernel, _ words: [UInt64], _ sources: [SlotUse]) throws(EdgeError) -> BufferPlace {
     guard let pack = kernel.pack, kernel.packed_bytes != nil else { throw error(.internalError, "the kernel does not pack") }
     // Kernels may look at which pointers are there.
-    var asked = LoweredStep(
-      operation: LoweredStep.packing, node: current, kernel: kernel, isa: kernels.isa, arguments: words, slots: [], packedSlot: nil, inPlaceSlots: [])
+    var asked = words
     for use in sources { asked.setPointer(use.slot, UnsafeRawPointer(bitPattern: 64)) }
-    let packedBytes = asked.arguments.withUnsafeBytes { kernel.packed_bytes($0.baseAddress) }
+    let packedBytes = asked.withUnsafeBytes { kernel.packed_bytes($0.baseAddress) }
     guard let byteCount = Int(exactly: packedBytes), byteCount >= 0 else { throw error(.limitExceeded, "the packed weights' size overflows") }
     let target = temporary(byteCount)
 
@@ -51,10 +50,10 @@ extension Lowering {
       buffers[use.place.buffer].firstStep = min(buffers[use.place.buffer].firstStep, steps.count)
       buffers[use.place.buffer].lastStep = max(buffers[use.place.buffer].lastStep, steps.count)
     }
-    steps.append(
-      LoweredStep(
-        operation: LoweredStep.packing, node: current, kernel: PackCall.kernel(kernel.name), isa: kernels.isa, arguments: arguments, slots: slots,
-        packedSlot: nil, inPlaceSlots: [], note: "packs weights in each run"))
+    let step = LoweredStep(
+      operation: LoweredStep.packing, node: current, kernel: PackCall.kernel(kernel.name), isa: kernels.isa, arguments: arguments, slots: slots)
+    step.note = "packs weights in each run"
+    steps.append(step)
     return target
   }
 }

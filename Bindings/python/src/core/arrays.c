@@ -48,14 +48,7 @@ PyObject *array_empty(const edgeai_tensor_info *info, PyObject *shape) {
   return array;
 }
 
-/* An array of numpy's own element type, whose format need not be put into words to know it. */
-static int is_of_type(PyObject *object, int32_t dtype) {
-  if (Py_TYPE(object) != numpy_array || dtype <= 0 || dtype >= 16) return 0;
-  PyObject *own = PyObject_GetAttr(object, dtype_name);
-  if (!own) PyErr_Clear();
-  Py_XDECREF(own);
-  return own && own == dtypes[dtype];
-}
+int array_is_numpy(PyObject *object) { return Py_TYPE(object) == numpy_array; }
 
 /* A buffer over memory that belongs to another object. numpy.frombuffer keeps it, and so the owner, alive. */
 typedef struct {
@@ -139,22 +132,40 @@ static void shape_text(char *text, size_t capacity, const int64_t *dims, int ran
   PyOS_snprintf(text + used, capacity - used, ")");
 }
 
+static int shape_matches(const Py_buffer *view, const edgeai_tensor_info *info, int any_batch) {
+  int matches = view->ndim == info->rank;
+  for (int i = 0; matches && i < info->rank; i++)
+    matches = view->shape[i] == info->dims[i] || (any_batch && info->dims[i] == EDGEAI_DIM_BATCH);
+  return matches;
+}
+
+int array_borrow_plain(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view) {
+  if (!array_is_numpy(object) || info->dtype <= 0 || info->dtype >= 16) return 0;
+  /* Of numpy's own element types there is one object each, so the format need not be put into words to know it. */
+  PyObject *own = PyObject_GetAttr(object, dtype_name);
+  Py_XDECREF(own);
+  if (own && own == dtypes[info->dtype] &&
+      PyObject_GetBuffer(object, view, writable ? PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE : PyBUF_C_CONTIGUOUS) == 0) {
+    if (shape_matches(view, info, any_batch)) return 1;
+    PyBuffer_Release(view);
+  }
+  PyErr_Clear();
+  return 0;
+}
+
 int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view) {
-  int known = is_of_type(object, info->dtype);
-  if (PyObject_GetBuffer(object, view, known ? PyBUF_STRIDES : PyBUF_FORMAT | PyBUF_STRIDES)) {
+  if (array_borrow_plain(object, info, any_batch, writable, view)) return 0;
+  if (PyObject_GetBuffer(object, view, PyBUF_FORMAT | PyBUF_STRIDES)) {
     PyErr_Clear();
     raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info->name, "tensor '%s' needs an array; this object has no buffer", info->name);
     return -1;
   }
-  if (!known && !format_matches(info->dtype, view->format, view->itemsize)) {
+  if (!format_matches(info->dtype, view->format, view->itemsize)) {
     raise_status(EDGEAI_ERROR_DTYPE_MISMATCH, info->name, "tensor '%s' is %s; the array's element type is %s", info->name,
                  edgeai_dtype_name(info->dtype), format_name(view->format, view->itemsize));
     goto refuse;
   }
-  int matches = view->ndim == info->rank;
-  for (int i = 0; matches && i < info->rank; i++)
-    matches = view->shape[i] == info->dims[i] || (any_batch && info->dims[i] == EDGEAI_DIM_BATCH);
-  if (!matches) {
+  if (!shape_matches(view, info, any_batch)) {
     char wanted[256], given[256];
     int64_t dims[EDGEAI_MAX_RANK];
     int rank = view->ndim < EDGEAI_MAX_RANK ? view->ndim : EDGEAI_MAX_RANK;

@@ -94,6 +94,9 @@ PyObject *tensor_dict(const edgeai_tensor_info *info);
 /* Borrows the bytes of an array that must be C-contiguous and have exactly this dtype and shape (a symbolic batch
  * takes any size when `any_batch`). 0, or -1 with an exception naming the tensor. Release with PyBuffer_Release. */
 int array_borrow(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view);
+/* The same for a numpy array that is exactly so: 1, or 0 without an exception, where array_borrow may still take it. */
+int array_borrow_plain(PyObject *object, const edgeai_tensor_info *info, int any_batch, int writable, Py_buffer *view);
+int array_is_numpy(PyObject *object);                                               /* and of no class derived from it */
 /* A view of the first entries along an axis. */
 PyObject *array_first(PyObject *array, int axis, int64_t count);
 /* The same values, when floats of any width: 1 if any is NaN or infinite. */

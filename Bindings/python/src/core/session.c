@@ -14,6 +14,7 @@ static void session_dealloc(PyObject *self) {
   SessionObject *session = (SessionObject *)self;
   session_release(session);
   Py_XDECREF(session->model);
+  for (size_t i = 0; i < session->input_count; i++) Py_XDECREF(session->input_names[i]);
   for (size_t i = 0; i < session->output_count; i++) Py_XDECREF(session->output_shapes[i]);
   if (session->lock) PyThread_free_lock(session->lock);
   free_object(self);
@@ -94,6 +95,12 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
   for (size_t i = 0; i < session->input_count && status == EDGEAI_OK; i++) {
     session->inputs[i].struct_size = sizeof session->inputs[i];
     status = edgeai_session_input_info(session->handle, i, &session->inputs[i], &error);
+    if (status != EDGEAI_OK) break;
+    if (!(session->input_names[i] = text_or_none(session->inputs[i].name))) {
+      Py_DECREF(session);
+      return NULL;
+    }
+    if (session->inputs[i].dtype == EDGEAI_DTYPE_BFLOAT16) session->has_bfloat16 = 1;
   }
   for (size_t i = 0; i < session->output_count && status == EDGEAI_OK; i++) {
     session->outputs[i].struct_size = sizeof session->outputs[i];
@@ -102,6 +109,9 @@ static PyObject *open_with(PyObject *model, const edgeai_session_options *option
       Py_DECREF(session);
       return NULL;
     }
+    if (status != EDGEAI_OK) break;
+    if (session->outputs[i].dtype == EDGEAI_DTYPE_BFLOAT16) session->has_bfloat16 = 1;
+    if (session->outputs[i].bounded_axis >= 0) session->has_bounded_output = 1;
   }
   if (status != EDGEAI_OK) {
     Py_DECREF(session);
@@ -151,153 +161,6 @@ static PyObject *memory_required(PyObject *module, PyObject *arguments) {
   PyBuffer_Release(&tuning);
   if (status != EDGEAI_OK) return raise_error(&error);
   return Py_BuildValue("nn", (Py_ssize_t)bytes, (Py_ssize_t)alignment);
-}
-
-/* Binds arrays for one run; `bound` counts what must be unbound and released. */
-static int bind_inputs(SessionObject *session, PyObject *const *arrays, Py_buffer *views, size_t *bound) {
-  for (size_t i = 0; i < session->input_count; i++) {
-    const edgeai_tensor_info *info = &session->inputs[i];
-    if (array_borrow(arrays[i], info, 0, 0, &views[i])) return -1;
-    *bound = i + 1;
-    if (session->check_finite && array_has_nonfinite(&views[i], info->dtype)) {
-      raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, info->name,
-                   "the array for tensor '%s' holds NaN or infinity; check_finite=False lets it through", info->name);
-      return -1;
-    }
-    ERROR_INIT(error);
-    if (edgeai_session_bind_input(session->handle, i, views[i].buf, (size_t)views[i].len, &error) != EDGEAI_OK) {
-      raise_error(&error);
-      return -1;
-    }
-  }
-  return 0;
-}
-
-static int overlap(const Py_buffer *a, const Py_buffer *b) {
-  uintptr_t x = (uintptr_t)a->buf, y = (uintptr_t)b->buf;
-  return a->len > 0 && b->len > 0 && x < y + (uintptr_t)b->len && y < x + (uintptr_t)a->len;
-}
-
-/* inputs: what bind_inputs borrowed; an output must not lie over one of them, nor over another output. */
-static int bind_outputs(SessionObject *session, PyObject *arrays, const Py_buffer *inputs, Py_buffer *views, size_t *bound) {
-  for (size_t i = 0; i < session->output_count; i++) {
-    PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
-    if (!array || array_borrow(array, &session->outputs[i], 0, 1, &views[i])) return -1;
-    *bound = i + 1;
-    for (size_t j = 0; j < session->input_count + i; j++) {
-      int is_input = j < session->input_count;
-      if (!overlap(&views[i], is_input ? &inputs[j] : &views[j - session->input_count])) continue;
-      raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, session->outputs[i].name, "the array for tensor '%s' overlaps the one for '%s'",
-                   session->outputs[i].name, is_input ? session->inputs[j].name : session->outputs[j - session->input_count].name);
-      return -1;
-    }
-    ERROR_INIT(error);
-    if (edgeai_session_bind_output(session->handle, i, views[i].buf, (size_t)views[i].len, &error) != EDGEAI_OK) {
-      raise_error(&error);
-      return -1;
-    }
-  }
-  return 0;
-}
-
-static PyObject *fresh_outputs(SessionObject *session) {
-  PyObject *arrays = PyTuple_New((Py_ssize_t)session->output_count);
-  for (size_t i = 0; arrays && i < session->output_count; i++) {
-    PyObject *array = array_empty(&session->outputs[i], session->output_shapes[i]);
-    if (!array || PyTuple_SetItem(arrays, (Py_ssize_t)i, array)) Py_CLEAR(arrays);
-  }
-  return arrays;
-}
-
-static int has_bounded_output(const SessionObject *session) {
-  size_t fixed = 0;
-  while (fixed < session->output_count && session->outputs[fixed].bounded_axis < 0) fixed++;
-  return fixed < session->output_count;
-}
-
-/* The arrays, or views of the entries that the run found. */
-static PyObject *found_outputs(SessionObject *session, PyObject *arrays) {
-  if (!has_bounded_output(session)) return Py_NewRef(arrays);
-  PyObject *found = PyTuple_New((Py_ssize_t)session->output_count);
-  for (size_t i = 0; found && i < session->output_count; i++) {
-    int axis = session->outputs[i].bounded_axis;
-    int64_t dims[EDGEAI_MAX_RANK] = {0};
-    PyObject *array = PyTuple_GetItem(arrays, (Py_ssize_t)i);
-    if (axis >= 0) edgeai_session_output_shape(session->handle, i, dims, NULL, NULL);
-    array = !array ? NULL : axis < 0 ? Py_NewRef(array) : array_first(array, axis, dims[axis]);
-    if (!array || PyTuple_SetItem(found, (Py_ssize_t)i, array)) Py_CLEAR(found);
-  }
-  return found;
-}
-
-static PyObject *run_locked(SessionObject *session, PyObject *const *inputs, PyObject *outputs) {
-  Py_buffer in[MAX_TENSORS], out[MAX_TENSORS];
-  size_t inputs_bound = 0, outputs_bound = 0;
-  ERROR_INIT(error);
-  PyObject *found = NULL;
-  session->bound = 1;
-  if (bind_inputs(session, inputs, in, &inputs_bound) == 0 && bind_outputs(session, outputs, in, out, &outputs_bound) == 0) {
-    edgeai_session *handle = session->handle;
-    edgeai_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = edgeai_session_run(handle, &error);
-    Py_END_ALLOW_THREADS
-    if (status == EDGEAI_OK) found = found_outputs(session, outputs);
-    else raise_error(&error);
-  }
-  /* The number of entries of a bounded output may stand in an output, and is asked for when the arrays are gone. */
-  if (has_bounded_output(session)) session_unbind(session);
-  for (size_t i = 0; i < inputs_bound; i++) PyBuffer_Release(&in[i]);
-  for (size_t i = 0; i < outputs_bound; i++) PyBuffer_Release(&out[i]);
-  return found;
-}
-
-static PyObject *run_arrays(SessionObject *session, PyObject *const *inputs, size_t count, PyObject *outputs) {
-  if (count != session->input_count)
-    return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the model has %d inputs; %d arrays were given",
-                        (int)session->input_count, (int)count);
-  if (outputs != Py_None && (!PyTuple_Check(outputs) || (size_t)PyTuple_Size(outputs) != session->output_count))
-    return raise_status(EDGEAI_ERROR_INVALID_ARGUMENT, NULL, "the model has %d outputs; give a tuple of as many arrays",
-                        (int)session->output_count);
-  PyObject *arrays = outputs == Py_None ? fresh_outputs(session) : Py_NewRef(outputs);
-  if (!arrays) return NULL;
-  session_lock(session);
-  PyObject *result = session_open(session) ? run_locked(session, inputs, arrays) : NULL;
-  session_unlock(session);
-  Py_DECREF(arrays);
-  return result;
-}
-
-/* run(inputs: tuple, outputs: tuple | None) -> tuple. Arrays are used in place, without a copy. */
-static PyObject *session_run(PyObject *self, PyObject *arguments) {
-  PyObject *inputs, *outputs = Py_None, *arrays[MAX_TENSORS];
-  if (!PyArg_ParseTuple(arguments, "O!|O", &PyTuple_Type, &inputs, &outputs)) return NULL;
-  size_t count = (size_t)PyTuple_Size(inputs);
-  for (size_t i = 0; i < count && i < MAX_TENSORS; i++) arrays[i] = PyTuple_GetItem(inputs, (Py_ssize_t)i);
-  return run_arrays((SessionObject *)self, arrays, count, outputs);
-}
-
-/* run_one(array) -> tuple. The same of a model with one input. */
-static PyObject *session_run_one(PyObject *self, PyObject *array) { return run_arrays((SessionObject *)self, &array, 1, Py_None); }
-
-/* run_bound(): reads and writes the arrays of input_array and output_array. */
-static PyObject *session_run_bound(PyObject *self, PyObject *unused) {
-  (void)unused;
-  SessionObject *session = (SessionObject *)self;
-  session_lock(session);
-  edgeai_status status = EDGEAI_OK;
-  ERROR_INIT(error);
-  int open = session_open(session);
-  if (open) {
-    session_unbind(session);
-    Py_BEGIN_ALLOW_THREADS
-    status = edgeai_session_run(session->handle, &error);
-    Py_END_ALLOW_THREADS
-  }
-  session_unlock(session);
-  if (!open) return NULL;
-  if (status != EDGEAI_OK) return raise_error(&error);
-  Py_RETURN_NONE;
 }
 
 static PyObject *session_array(PyObject *self, PyObject *argument, int input) {
@@ -366,7 +229,7 @@ static PyObject *session_close(PyObject *self, PyObject *unused) {
 
 static PyMethodDef methods[] = {
   {"run", session_run, METH_VARARGS, NULL},         {"run_bound", session_run_bound, METH_NOARGS, NULL},
-  {"run_one", session_run_one, METH_O, NULL},
+  {"run_alike", (PyCFunction)(void (*)(void))session_run_alike, METH_FASTCALL, NULL},
   {"input_array", session_input_array, METH_O, NULL}, {"output_array", session_output_array, METH_O, NULL},
   {"output_shape", session_output_shape, METH_O, NULL},
   {"inputs", session_inputs, METH_NOARGS, NULL},    {"outputs", session_outputs, METH_NOARGS, NULL},

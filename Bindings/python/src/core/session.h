@@ -1,4 +1,4 @@
-/* What session.c and session_info.c share. */
+/* What session.c, session_run.c and session_info.c share. */
 #ifndef EDGEAI_PYTHON_SESSION_H
 #define EDGEAI_PYTHON_SESSION_H
 #include "core.h"
@@ -15,7 +15,10 @@ typedef struct {
   int closed;
   int lent;              /* arrays over the session's memory were given out: it lives until they are gone */
   int bound;             /* inputs and outputs are bound to the arrays of the last run, which may be gone */
+  int has_bfloat16;      /* among inputs or outputs: numpy has no such type, and the package looks at those arrays */
+  int has_bounded_output;
   size_t input_count, output_count;
+  PyObject *input_names[MAX_TENSORS];
   PyObject *output_shapes[MAX_TENSORS];
   edgeai_tensor_info inputs[MAX_TENSORS], outputs[MAX_TENSORS];
 } SessionObject;
@@ -27,6 +30,11 @@ void session_lock(SessionObject *session);
 void session_unlock(SessionObject *session);
 /* Makes inputs and outputs the session's own buffers again. With the lock. */
 void session_unbind(SessionObject *session);
+
+/* session_run.c: methods that run. */
+PyObject *session_run(PyObject *self, PyObject *arguments);
+PyObject *session_run_alike(PyObject *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *session_run_bound(PyObject *self, PyObject *unused);
 
 /* session_info.c: methods that tell about a session; METH_NOARGS. */
 PyObject *session_inputs(PyObject *self, PyObject *unused);

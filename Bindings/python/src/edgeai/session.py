@@ -45,12 +45,6 @@ class _Plan:
         self.output_types = [t.dtype for t in model.outputs]
         self.input_names = [t.name for t in model.inputs]
         self.input_shapes = [tuple(t["shape"]) for t in core.inputs()]
-        #: Element type and shape of the only input, when arrays need no more looking at than the extension does: else None.
-        self.plain_type: np.dtype[Any] | None = None
-        self.plain_shape: tuple[int, ...] | None = None
-        if len(self.input_types) == 1 and "bfloat16" not in [*self.input_types, *self.output_types]:
-            self.plain_type = np.dtype(self.input_types[0])
-            self.plain_shape = self.input_shapes[0]
 
 
 class Session:
@@ -134,7 +128,6 @@ class Session:
         self._bound: _Plan | None = None  # the plan whose arrays bind() gave out last
         self._running: list[_core.Session] = []  # one entry for each thread in a run
         self._last: _Plan | None = None
-        self._only: _Plan | None = None  # the one plan there can be, for arrays of its plain type
         self._open_shape: FreeShapeError | None = None
         if isinstance(model, Model):
             if values is not None or limits is not None:
@@ -165,8 +158,6 @@ class Session:
         self._last = self._planned(fixed, 1 if batch is None else batch, memory)
         if batch is None:
             self._plans[1] = self._last
-        if self._last.plain_type is not None and (batch is not None or not self._symbolic):
-            self._only = self._last
 
     @staticmethod
     def memory_required(
@@ -281,26 +272,29 @@ class Session:
             an array for the most there can be; so have the views of ``out``. bfloat16 is of ``ml_dtypes.bfloat16`` where
             that package is installed (``onnx`` brings it), else of ``uint16`` with the bits.
         """
-        only = self._only
-        if only is not None and out is None and type(x) is np.ndarray and x.dtype is only.plain_type:
-            return only.core.run_one(x)
-        plan, arrays = self._last, (x,)
-        # Most runs are like the one before, which shows sooner than what a run needs in general.
-        if plan is None or type(x) is not np.ndarray or x.dtype is not plan.plain_type or x.shape != plan.plain_shape:
-            plan, arrays = self._plan_for(x)
+        running = self._running
+        if self._last is not None:
+            # Most runs are like the one before, which shows sooner than what a run needs in general.
+            session = self._last.core
+            running.append(session)
+            try:
+                alike = session.run_alike(x, out)
+            finally:
+                running.remove(session)
+            if alike is not None:
+                return alike
+        plan, arrays = self._plan_for(x)
         session = plan.core
-        self._running.append(session)
+        running.append(session)
         try:
             outputs = session.run(arrays, None if out is None else tuple([as_array(a) for a in out]))
             return declared(outputs, plan.output_types)
         finally:
-            self._running.remove(session)
+            running.remove(session)
 
     def __call__(self, x: Any) -> np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], ...]:
         """Like :meth:`run`, but gives a single output without its tuple."""
-        only = self._only
-        plain = only is not None and type(x) is np.ndarray and x.dtype is only.plain_type
-        outputs = only.core.run_one(x) if only is not None and plain else self.run(x)
+        outputs = self.run(x)
         return outputs[0] if len(outputs) == 1 else outputs
 
     def bind(self) -> tuple[tuple[np.ndarray[Any, Any], ...], tuple[np.ndarray[Any, Any], ...]]:
@@ -399,7 +393,6 @@ class Session:
     def close(self) -> None:
         """Stops the session and gives its memory back, at once or, when :meth:`bind` gave arrays out, with the last of them."""
         self._closed = True
-        self._only = None
         for plan in {id(p): p for p in (*self._plans.values(), self._last, self._bound) if p is not None}.values():
             plan.core.close()
         self._plans.clear()
