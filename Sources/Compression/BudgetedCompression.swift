@@ -57,7 +57,7 @@ extension Graph {
     let ladder = try LayerLadder(state.levels)
     let noise = try state.measured(ladder, meter, options.progress)
     let cost = options.isTimed(target) ? try ladder.times(options.threads) : try state.measured(ladder, nil, options.progress)
-    let search = CompressionSearch(ladder: ladder, noise: noise, cost: cost, progress: options.progress)
+    let search = CompressionSearch(noise: noise, cost: cost, progress: options.progress)
     // A caller who judges has no use for the outputs of the original.
     var judge: OutputNoise?
     if case .drop = target, options.quality == nil {

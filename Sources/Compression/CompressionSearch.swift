@@ -17,9 +17,9 @@ public enum CompressionTarget: Equatable, Sendable {
 /// The noise that a layer's level brings into the outputs is measured alone, and noises are taken to add up. Then one number,
 /// the price of noise, decides for all layers at once: each takes the level with the least cost + price x noise, which is the
 /// least noise there is for that total cost (Lagrange; Shoham and Gersho 1988). The search is for the price, and judges models as
-/// they are: real files, measured times, quality of the whole model.
+/// they are: real files, measured times, quality of the whole model. Prices reach some totals only; what a limit then leaves goes to
+/// single layers, as far as it does.
 struct CompressionSearch {
-  let ladder: LayerLadder
   let noise: [[Double]]
   /// Of each layer at each level: bytes, or nanoseconds.
   let cost: [[Double]]
@@ -77,8 +77,36 @@ struct CompressionSearch {
       if cost <= target, correction >= beside { break }
       beside = correction
     }
+    return try filled(best, target, real)
+  }
+
+  /// Spends what is left of the target on one layer after another: the step to another level that saves the most noise for its cost.
+  private func filled(_ outcome: Outcome, _ target: Double, _ real: ([Int]) throws(EdgeError) -> Double) throws(EdgeError) -> Outcome {
+    var best = outcome
+    // Of each layer what a step may cost: less than one that in truth was too much.
+    var most = [Double](repeating: .infinity, count: noise.count)
+    for round in 0..<CompressionSearch.mostSteps {
+      try report(round, CompressionSearch.mostSteps)
+      var found: (layer: Int, level: Int, cost: Double, worth: Double)?
+      for (layer, now) in best.choice.enumerated() {
+        for level in noise[layer].indices {
+          let (saved, step) = (noise[layer][now] - noise[layer][level], cost[layer][level] - cost[layer][now])
+          if saved <= 0 || step > target - best.cost || step >= most[layer] { continue }
+          let worth = saved / max(step, 1)
+          if worth > found?.worth ?? 0 { found = (layer, level, step, worth) }
+        }
+      }
+      guard let found else { break }
+      var candidate = best.choice
+      candidate[found.layer] = found.level
+      let cost = try real(candidate)
+      if cost <= target { best = Outcome(choice: candidate, cost: cost, quality: nil) } else { most[found.layer] = found.cost }
+    }
     return best
   }
+
+  /// Models that are judged for what is left.
+  private static let mostSteps = 24
 
   /// The cheapest choice whose quality is at least so much, or the original. `quality` is asked about ten times. Qualities of a few
   /// samples do not simply rise with the price, so the search climbs from the cheapest choice to the first that is good enough, and
