@@ -27,6 +27,9 @@ final class OnnxExporter {
   /// Four names for each value, "" for none.
   private var forms: [Text]
   private var scales: [(scale: Text, zeroPoint: Text)]
+  /// Weights of layers in the order of the file's operator, for each value, and in how many groups; those written last.
+  private var movedWeights: [Text]
+  private var movedGroups: [Int]
   /// Names that graph outputs keep, by value; and for a value whose channels-first form is one.
   private var borderNames: [Text]
   private var firstNames: [Text]
@@ -41,8 +44,10 @@ final class OnnxExporter {
     opset = OnnxExporter.opset(for: graph)
     forms = [Text](repeating: Text(), count: graph.values.count * 4)
     scales = [(scale: Text, zeroPoint: Text)](repeating: (Text(), Text()), count: graph.values.count)
+    movedGroups = [Int](repeating: 0, count: graph.values.count)
     borderNames = [Text](repeating: Text(), count: graph.values.count)
     firstNames = borderNames
+    movedWeights = borderNames
     for value in graph.inputs {
       let name = graph.values[value].name
       forms[value * 4] = file.uniqueTensor(name)
@@ -226,6 +231,16 @@ final class OnnxExporter {
     var attributes: [(name: StaticString, value: OnnxValue)] = []
     if let axis = value.quantization?.axis { attributes.append(("axis", .integer(self.axis(axis, of: id, first: first)))) }
     file.addNode("DequantizeLinear", result, [integers] + (try scaleNames(id)), [result], attributes)
+  }
+
+  /// The current layer's weights with their axes moved, once for all layers that read them so.
+  func weights(groups: Int, _ moved: () throws(EdgeError) -> Value) throws(EdgeError) -> Text {
+    let id = node.inputs[1]
+    if movedGroups[id] != groups {
+      movedWeights[id] = try dequantizedConstant(try moved(), graph.values[id].name)
+      movedGroups[id] = groups
+    }
+    return movedWeights[id]
   }
 
   /// A constant whose form in the file is not one of the four, as float numbers.

@@ -107,6 +107,8 @@ struct LoweredStep {
   /// Known before where it depends on what is packed.
   var packedBytes = 0
   var packedOffset = 0
+  /// An earlier step has packed the same.
+  var isPackedBefore = false
   /// For each thread.
   var scratchBytes = 0
   /// From the beginning of the arena.

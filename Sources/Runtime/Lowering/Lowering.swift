@@ -324,6 +324,17 @@ final class Lowering {
     default: return false
     }
   }
+
+  /// Whether two steps pack the same: one kernel with the same numbers and the same constants.
+  func packsAlike(_ first: Int, _ second: Int) -> Bool {
+    let (a, b) = (steps[first], steps[second])
+    guard a.kernel.name == b.kernel.name, a.isa == b.isa, a.arguments == b.arguments, a.slots.count == b.slots.count else { return false }
+    for (index, use) in a.slots.enumerated() {
+      let other = b.slots[index]
+      if use.slot != other.slot || use.place != other.place && (isConstant(use.place) || isConstant(other.place)) { return false }
+    }
+    return true
+  }
 }
 
 extension SlotUse {
