@@ -40,19 +40,22 @@ extension OnnxExporter {
 
   /// Weights [G*O/G, KH, KW, C/G] become [C, O/G, KH, KW].
   func writeTransposedConvolution(_ convolution: TransposedConvolution) throws(EdgeError) {
-    let groups = convolution.groups
-    let inputs = [try name(node.inputs[0], first: true, float: true), try weights(groups: groups) { () throws(EdgeError) in try transposed(groups) }]
+    let (id, groups) = (node.inputs[1], convolution.groups)
+    let x = try name(node.inputs[0], first: true, float: true)
+    if movedGroups[id] != groups {
+      movedWeights[id] = try dequantizedConstant(try transposed(graph.values[id], groups), graph.values[id].name)
+      movedGroups[id] = groups
+    }
     try add(
-      "ConvTranspose", inputs + (try bias()), first: true, clamp: convolution.clamp,
+      "ConvTranspose", [x, movedWeights[id]] + (try bias()), first: true, clamp: convolution.clamp,
       attributes(convolution.window) + [
         dilations(convolution.window), ("group", .integer(groups)),
         ("output_padding", .integers([convolution.outputPadHeight, convolution.outputPadWidth])),
       ])
   }
 
-  /// The weights of a transposed convolution in the file's order.
-  private func transposed(_ groups: Int) throws(EdgeError) -> Value {
-    var weights = graph.values[node.inputs[1]]
+  private func transposed(_ source: Value, _ groups: Int) throws(EdgeError) -> Value {
+    var weights = source
     guard weights.constant != nil else { throw unsupported("the weights are not constant") }
     let dims = weights.shape.dims
     // Scales of several groups do not lie along an axis of the file's weights.
@@ -78,12 +81,14 @@ extension OnnxExporter {
       let inputs = [x, try name(node.inputs[1], first: false, float: true)] + bias
       return try add("Gemm", inputs, first: false, residual: residual, clamp: clamp, [("transB", .integer(1))])
     }
-    let weights = graph.values[node.inputs[1]]
-    let second = try self.weights(groups: 1) { () throws(EdgeError) in
+    let id = node.inputs[1]
+    if movedGroups[id] == 0 {
+      let weights = graph.values[id]
       guard let moved = try weights.permuted([1, 0], name: weights.name) else { throw unsupported("the weights are not constant") }
-      return moved
+      movedWeights[id] = try dequantizedConstant(moved, weights.name)
+      movedGroups[id] = 1
     }
-    var inputs = [x, second]
+    var inputs = [x, movedWeights[id]]
     guard let bias = bias.first else { return try add("MatMul", inputs, first: false, residual: residual, clamp: clamp) }
     let product = partName("product")
     file.addNode("MatMul", product, inputs, [product], [])

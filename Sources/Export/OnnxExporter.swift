@@ -28,8 +28,8 @@ final class OnnxExporter {
   private var forms: [Text]
   private var scales: [(scale: Text, zeroPoint: Text)]
   /// Weights of layers in the order of the file's operator, for each value, and in how many groups; those written last.
-  private var movedWeights: [Text]
-  private var movedGroups: [Int]
+  var movedWeights: [Text]
+  var movedGroups: [Int]
   /// Names that graph outputs keep, by value; and for a value whose channels-first form is one.
   private var borderNames: [Text]
   private var firstNames: [Text]
@@ -231,16 +231,6 @@ final class OnnxExporter {
     var attributes: [(name: StaticString, value: OnnxValue)] = []
     if let axis = value.quantization?.axis { attributes.append(("axis", .integer(self.axis(axis, of: id, first: first)))) }
     file.addNode("DequantizeLinear", result, [integers] + (try scaleNames(id)), [result], attributes)
-  }
-
-  /// The current layer's weights with their axes moved, once for all layers that read them so.
-  func weights(groups: Int, _ moved: () throws(EdgeError) -> Value) throws(EdgeError) -> Text {
-    let id = node.inputs[1]
-    if movedGroups[id] != groups {
-      movedWeights[id] = try dequantizedConstant(try moved(), graph.values[id].name)
-      movedGroups[id] = groups
-    }
-    return movedWeights[id]
   }
 
   /// A constant whose form in the file is not one of the four, as float numbers.

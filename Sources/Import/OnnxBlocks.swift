@@ -80,7 +80,7 @@ extension OnnxImporter {
     unsupported.removeLast(unsupported.count - old.unsupported)
     for (operand, isImage) in forms[old.forms...] { forget(operand, isImage: isImage) }
     forms.removeLast(forms.count - old.forms)
-    extents.removeLast(max(extents.count - old.values, 0))
+    while extents.count > old.values { extents.removeLast() }
     (sharedNodes, made) = ([], TextMap())
     blockDepth = old.depth
     failedNode = -1

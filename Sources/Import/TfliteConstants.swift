@@ -54,17 +54,15 @@ extension TfliteImporter {
     if places[tensor] != Node.noValue { return places[tensor] }
     if let numbers = known[tensor] { return try numberValue(tensor, numbers) }
     if model.tensors[tensor].isVariable { return try stateValue(tensor, try innerType(tensor)) }
-    places[tensor] = try once(tensor, "activation") { () throws(EdgeError) -> Value in
-      let type = try innerType(tensor)
-      var data = try constantBytes(tensor)
-      switch try fileType(tensor) {
-      case .float16: data = try floats(ofHalfs: data)
-      case .int8 where type.dtype == .uint8: data = try relabeled(data)
-      case .bool: data = try truths(data)
-      default: break
-      }
-      return constant(tensor, data, type.dtype, type.quantization)
+    let type = try innerType(tensor)
+    var data = try constantBytes(tensor)
+    switch try fileType(tensor) {
+    case .float16: data = try floats(ofHalfs: data)
+    case .int8 where type.dtype == .uint8: data = try relabeled(data)
+    case .bool: data = try truths(data)
+    default: break
     }
+    places[tensor] = graph.addValue(constant(tensor, data, type.dtype, type.quantization))
     return places[tensor]
   }
 

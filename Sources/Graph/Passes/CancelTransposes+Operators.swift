@@ -113,25 +113,16 @@ extension TransposeSinking {
       for input in node.inputs.dropFirst() { inputs.append(try plain(input)) }
       return try emit(node.op, node, inputs: inputs, order: x.order)
     }
-    guard let weights = try permutedWeights(node.inputs[1], columns.dims, columns.permutation) else { return try keep(node) }
-    var inputs = [x.base, weights]
+    let weights = source.values[node.inputs[1]]
+    let logical = columns.permutation.map { columns.dims[$0] }
+    var wide = weights
+    wide.shape = Shape([weights.shape[0]] + logical)
+    let order = [0] + columns.permutation.inverse.map { $0 + 1 }
+    guard var permuted = try wide.permuted(order, name: weights.name.extended(by: "_permuted")) else { return try keep(node) }
+    permuted.shape = weights.shape
+    var inputs = [x.base, rewriter.add(permuted)]
     for input in node.inputs.dropFirst(2) { inputs.append(try plain(input)) }
     try emit(node.op, node, inputs: inputs, order: Array(0..<x.order.count))
-  }
-
-  /// A dense layer's weights with their columns in the order in which its input is stored; made once for all layers that have it so.
-  private func permutedWeights(_ id: ValueID, _ dims: [Int], _ permutation: [Int]) throws(EdgeError) -> ValueID? {
-    let key = Shape([id] + dims + permutation).text
-    if let known = permuted[key] { return known }
-    let weights = source.values[id]
-    var wide = weights
-    wide.shape = Shape([weights.shape[0]] + permutation.map { dims[$0] })
-    let order = [0] + permutation.inverse.map { $0 + 1 }
-    guard var moved = try wide.permuted(order, name: weights.name.extended(by: "_permuted")) else { return nil }
-    moved.shape = weights.shape
-    let result = rewriter.add(moved)
-    permuted.set(key, result)
-    return result
   }
 }
 

@@ -58,8 +58,6 @@ final class TransposeSinking {
   /// Bases of those made inside branches and loops that are open, and how many there were when each of these began.
   private var madeInside: [ValueID] = []
   private var openings: [Int] = []
-  /// Weights of dense layers with their columns moved.
-  var permuted = TextMap()
   private let flow: ControlFlow
 
   init(_ graph: Graph) throws(EdgeError) {

@@ -6,16 +6,16 @@ extension Graph {
   ///
   /// Covered: transpose, reshape, expand, slice, split, concat, gather and cast of every element type, unary and
   /// binary functions of float32 (those that need no mathematical library). A result larger than its inputs and
-  /// than `maximumGrowth` bytes is left to run time. What several nodes compute alike of the same constants is one constant.
+  /// than `maximumGrowth` bytes is left to run time. What nodes one after another compute alike of the same constants is one constant.
   public func foldingConstants(maximumGrowth: Int = 1 << 20) throws(EdgeError) -> Graph {
     try validate()
     var graph = self
     var removed = [Bool](repeating: false, count: nodes.count)
     var isOutput = [Bool](repeating: false, count: values.count)
     for output in outputs { isOutput[output] = true }
-    // What readers of a value read in its place, and the nodes that were folded, by their first operand.
+    // What readers of a value read in its place, and the last node that was folded, by its first operand.
     var places = Array(values.indices)
-    var folded = [[Int]](repeating: [], count: values.count)
+    var folded = [Int](repeating: -1, count: values.count)
     for number in nodes.indices {
       for (position, input) in nodes[number].inputs.enumerated() where input != Node.noValue && places[input] != input {
         graph.nodes[number].inputs[position] = places[input]
@@ -30,21 +30,21 @@ extension Graph {
       var resultBytes = 0
       for output in node.outputs { resultBytes = addChecked(resultBytes, values[output].byteCount() ?? Int.max) ?? Int.max }
       guard resultBytes <= max(inputBytes, maximumGrowth) else { continue }
-      for known in folded[node.inputs[0]].suffix(64) where graph.nodes[known].inputs == node.inputs && graph.nodes[known].op == node.op {
-        removed[number] = true
-        for (position, output) in node.outputs.enumerated() {
-          places[output] = nodes[known].outputs[position]
-          graph.values[output].constant = graph.values[places[output]].constant
+      let known = folded[node.inputs[0]]
+      if known >= 0, graph.nodes[known].inputs == node.inputs, graph.nodes[known].op == node.op {
+        for (output, other) in zip(node.outputs, nodes[known].outputs) {
+          places[output] = other
+          graph.values[output].constant = graph.values[other].constant
         }
-        break
+        removed[number] = true
+        continue
       }
-      if removed[number] { continue }
       let evaluator = ConstantEvaluator(
         inputs: node.inputs.map { graph.values[$0] }, results: node.outputs.map { values[$0] })
       guard let constants = try evaluator.evaluate(node.op) else { continue }
       for (output, constant) in zip(node.outputs, constants) { graph.values[output].constant = constant }
       removed[number] = true
-      folded[node.inputs[0]].append(number)
+      folded[node.inputs[0]] = number
     }
     graph.removeNodes(removed)
     return graph.compacted()
