@@ -315,7 +315,7 @@ typedef struct edgeai_model_info {
   uint32_t struct_size;
   int32_t source;             /* EDGEAI_SOURCE_* */
   const char *name;
-  uint64_t parameters;        /* elements of constant tensors that operators read as weights */
+  uint64_t parameters;        /* elements of the constant tensors that operators read, each once */
   uint64_t constant_bytes;    /* bytes of all constant tensors */
   uint64_t multiply_adds;     /* for one sample */
   uint64_t input_count, output_count, op_count, tensor_count, metadata_count;

@@ -178,8 +178,11 @@ private final class GraphQuantizer {
   }
 
   /// An earlier copy of a value with other parameters than its own.
-  private func converted(_ value: ValueID, _ wanted: Quantization) -> ValueID? {
-    for entry in requantized where entry.source == value && result.values[entry.id].quantization == wanted { return entry.id }
+  private func converted(_ value: ValueID, _ wanted: Quantization, _ dtype: DType = .uint8) -> ValueID? {
+    for entry in requantized where entry.source == value {
+      let made = result.values[entry.id]
+      if made.dtype == dtype, made.quantization == wanted { return entry.id }
+    }
     return nil
   }
 
@@ -260,14 +263,18 @@ private final class GraphQuantizer {
   }
 
   private func addWeights(_ weights: QuantizedWeights, _ node: Node, _ inputs: inout [ValueID]) throws(EdgeError) {
-    let original = source.values[node.inputs[1]]
-    let name = apart(original.name, "_quantized")
+    let id = node.inputs[1]
     let zeros = [Int32](repeating: 0, count: weights.scales.count)
-    inputs[1] = result.addValue(
-      Value(
-        name: name, dtype: .int8, shape: original.shape,
-        quantization: Quantization(scales: weights.scales, zeroPoints: zeros, axis: options.perChannel ? 0 : nil),
-        constant: weights.weights))
+    let wanted = Quantization(scales: weights.scales, zeroPoints: zeros, axis: options.perChannel ? 0 : nil)
+    // Scales follow from the weights, but where a bias needs other ones: layers that share weights share these.
+    if let known = converted(id, wanted, .int8) {
+      inputs[1] = known
+    } else {
+      let original = source.values[id]
+      inputs[1] = result.addValue(
+        Value(name: apart(original.name, "_quantized"), dtype: .int8, shape: original.shape, quantization: wanted, constant: weights.weights))
+      requantized.append((id, inputs[1]))
+    }
     guard let bias = weights.bias, let biasID = node.input(2) else { return }
     let inputScale = result.values[inputs[0]].quantization?.scales[0] ?? 1
     let biasName = apart(source.values[biasID].name, "_quantized")

@@ -3,10 +3,10 @@ import Graph
 #endif
 
 extension Graph {
-  /// Elements of the constants a node reads.
-  func parameters(of node: Node) -> UInt64 {
+  /// Elements of those values that are constants.
+  func parameters(in ids: [ValueID]) -> UInt64 {
     var total: UInt64 = 0
-    for id in node.inputs where id >= 0 && id < values.count && values[id].constant != nil {
+    for id in ids where id >= 0 && id < values.count && values[id].constant != nil {
       total &+= UInt64(clamping: values[id].shape.elementCount() ?? 0)
     }
     return total

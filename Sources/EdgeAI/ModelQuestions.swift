@@ -50,10 +50,12 @@ public func edgeai_model_describe(
     for value in graph.values {
       if let constant = value.constant { answer.constant_bytes &+= UInt64(constant.byteCount) }
     }
+    var isRead = [Bool](repeating: false, count: graph.values.count)
     for node in graph.nodes {
-      answer.parameters &+= graph.parameters(of: node)
+      for id in node.inputs where id >= 0 && id < isRead.count { isRead[id] = true }
       answer.multiply_adds &+= graph.multiplyAdds(of: node)
     }
+    answer.parameters = graph.parameters(in: isRead.indices.filter { isRead[$0] })
     answer.input_count = UInt64(graph.callerInputs.count)
     answer.output_count = UInt64(graph.callerOutputs.count)
     answer.op_count = UInt64(graph.nodes.count)
@@ -171,7 +173,7 @@ public func edgeai_model_op_info(
     answer.index = Int32(clamping: index)
     answer.name = model.nodeName(index)
     answer.type = model.nodeType(index)
-    answer.parameters = model.outline.parameters(of: node)
+    answer.parameters = model.outline.parameters(in: node.inputs)
     answer.multiply_adds = model.outline.multiplyAdds(of: node)
     answer.input_count = Int32(clamping: node.inputs.count)
     answer.output_count = Int32(clamping: node.outputs.count)

@@ -40,9 +40,24 @@ extension OnnxExporter {
 
   /// Weights [G*O/G, KH, KW, C/G] become [C, O/G, KH, KW].
   func writeTransposedConvolution(_ convolution: TransposedConvolution) throws(EdgeError) {
-    var weights = graph.values[node.inputs[1]]
+    let (id, groups) = (node.inputs[1], convolution.groups)
+    let x = try name(node.inputs[0], first: true, float: true)
+    if movedGroups[id] != groups {
+      movedWeights[id] = try dequantizedConstant(try transposed(graph.values[id], groups), graph.values[id].name)
+      movedGroups[id] = groups
+    }
+    try add(
+      "ConvTranspose", [x, movedWeights[id]] + (try bias()), first: true, clamp: convolution.clamp,
+      attributes(convolution.window) + [
+        dilations(convolution.window), ("group", .integer(groups)),
+        ("output_padding", .integers([convolution.outputPadHeight, convolution.outputPadWidth])),
+      ])
+  }
+
+  private func transposed(_ source: Value, _ groups: Int) throws(EdgeError) -> Value {
+    var weights = source
     guard weights.constant != nil else { throw unsupported("the weights are not constant") }
-    let (dims, groups) = (weights.shape.dims, convolution.groups)
+    let dims = weights.shape.dims
     // Scales of several groups do not lie along an axis of the file's weights.
     if groups > 1, weights.quantization?.axis != nil, let floats = try weights.dequantized(name: weights.name) { weights = floats }
     let type = weights.quantization
@@ -54,13 +69,7 @@ extension OnnxExporter {
     moved.shape = Shape([groups * dims[3], dims[0] / groups, dims[1], dims[2]])
     moved.quantization = type
     if type?.axis != nil { moved.quantization?.axis = 1 }
-    let inputs = [try name(node.inputs[0], first: true, float: true), try dequantizedConstant(moved, weights.name)]
-    try add(
-      "ConvTranspose", inputs + (try bias()), first: true, clamp: convolution.clamp,
-      attributes(convolution.window) + [
-        dilations(convolution.window), ("group", .integer(groups)),
-        ("output_padding", .integers([convolution.outputPadHeight, convolution.outputPadWidth])),
-      ])
+    return moved
   }
 
   /// Gemm, or MatMul and Add where the rows are not one matrix.
@@ -72,9 +81,14 @@ extension OnnxExporter {
       let inputs = [x, try name(node.inputs[1], first: false, float: true)] + bias
       return try add("Gemm", inputs, first: false, residual: residual, clamp: clamp, [("transB", .integer(1))])
     }
-    let weights = graph.values[node.inputs[1]]
-    guard let moved = try weights.permuted([1, 0], name: weights.name) else { throw unsupported("the weights are not constant") }
-    var inputs = [x, try dequantizedConstant(moved, weights.name)]
+    let id = node.inputs[1]
+    if movedGroups[id] == 0 {
+      let weights = graph.values[id]
+      guard let moved = try weights.permuted([1, 0], name: weights.name) else { throw unsupported("the weights are not constant") }
+      movedWeights[id] = try dequantizedConstant(moved, weights.name)
+      movedGroups[id] = 1
+    }
+    var inputs = [x, movedWeights[id]]
     guard let bias = bias.first else { return try add("MatMul", inputs, first: false, residual: residual, clamp: clamp) }
     let product = partName("product")
     file.addNode("MatMul", product, inputs, [product], [])

@@ -27,6 +27,9 @@ final class OnnxExporter {
   /// Four names for each value, "" for none.
   private var forms: [Text]
   private var scales: [(scale: Text, zeroPoint: Text)]
+  /// Weights of layers in the order of the file's operator, for each value, and in how many groups; those written last.
+  var movedWeights: [Text]
+  var movedGroups: [Int]
   /// Names that graph outputs keep, by value; and for a value whose channels-first form is one.
   private var borderNames: [Text]
   private var firstNames: [Text]
@@ -41,8 +44,10 @@ final class OnnxExporter {
     opset = OnnxExporter.opset(for: graph)
     forms = [Text](repeating: Text(), count: graph.values.count * 4)
     scales = [(scale: Text, zeroPoint: Text)](repeating: (Text(), Text()), count: graph.values.count)
+    movedGroups = [Int](repeating: 0, count: graph.values.count)
     borderNames = [Text](repeating: Text(), count: graph.values.count)
     firstNames = borderNames
+    movedWeights = borderNames
     for value in graph.inputs {
       let name = graph.values[value].name
       forms[value * 4] = file.uniqueTensor(name)

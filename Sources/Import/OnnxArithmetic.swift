@@ -62,10 +62,9 @@ extension OnnxImporter {
     if rank == 3 { dims = [dims[0], dims[1], 1, dims[2]] }
     let permutation = [0, 2, 3, 1]
     if let activation = try integerActivation(id, dims, permutation) { return activation }
-    guard let data = try floatConstant(id) else { return nil }
-    let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
-    return graph.addValue(
-      Value(name: helperName(operands[id].name + ".nhwc"), dtype: .float32, shape: Shape(permutation.map { dims[$0] }), constant: moved))
+    return try form(id, dims, Shape(permutation.map { dims[$0] }), suffix: ".nhwc") { (data) throws(EdgeError) in
+      try OnnxConversion.permuted(data, dims: dims, permutation)
+    }
   }
 
   /// Contents of a float constant that is in the file or known; nil when it is computed by nodes of the graph.

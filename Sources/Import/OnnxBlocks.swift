@@ -80,6 +80,8 @@ extension OnnxImporter {
     unsupported.removeLast(unsupported.count - old.unsupported)
     for (operand, isImage) in forms[old.forms...] { forget(operand, isImage: isImage) }
     forms.removeLast(forms.count - old.forms)
+    while extents.count > old.values { extents.removeLast() }
+    (sharedNodes, made) = ([], TextMap())
     blockDepth = old.depth
     failedNode = -1
     for output in outputs where output >= 0 { operands[output].isPoisoned = false }

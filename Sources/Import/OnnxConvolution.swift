@@ -116,13 +116,10 @@ extension OnnxImporter {
     let name = operands[id].name
     if let weights = try integerWeights(id, dims, permutation, result, outputAxis: node.type == "ConvTranspose" ? 1 : 0) { return weights }
     if operands[id].value == Node.noValue, operands[id].channelsLast == Node.noValue, constantTensor(id) != nil || operands[id].integers != nil,
-      let data = try floatConstant(id)
-    {
-      let moved = try OnnxConversion.permuted(data, dims: dims, permutation)
-      // Each layer that shares them has its own.
-      if operands[id].uses > 1 { try countFolded(moved.byteCount) }
-      return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: moved))
-    }
+      let value = try form(id, permutation + result.dims, result, { (data) throws(EdgeError) in
+        try OnnxConversion.permuted(data, dims: dims, permutation)
+      })
+    { return value }
     var value = try tensor(id)
     if graph.values[value].shape.dims != dims { value = try emit(.reshape(Shape(dims)), [value], helperName(name + ".split")) }
     value = try emit(.transpose(permutation), [value], helperName(name + ".ohwi"))

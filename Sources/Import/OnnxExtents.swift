@@ -44,9 +44,10 @@ extension OnnxImporter {
 
   /// An int64 scalar.
   func integer(_ value: Int) throws(EdgeError) -> ValueID {
-    for (known, id) in sharedIntegers.suffix(256) where known == value { return id }
+    let key: Text = "integer \(value)"
+    if let known = made[key] { return known }
     let id = try number(Double(value), .int64)
-    sharedIntegers.append((value, id))
+    made.set(key, id)
     return id
   }
 
@@ -80,7 +81,8 @@ extension OnnxImporter {
   func flags(_ value: ValueID, axis: Int) throws(EdgeError) -> ValueID {
     let size = graph.values[value].shape[axis]
     guard let extent = extent(of: value), extent.axis == axis else { return try shared(.expand(Shape([size])), [try truth()])[0] }
-    for made in sharedFlags.suffix(256) where made.count == extent.count && graph.values[made.flags].shape[0] == size { return made.flags }
+    let key: Text = "flags \(extent.count) \(size)"
+    if let known = made[key] { return known }
     var line = value
     for other in graph.values[value].shape.dims.indices.reversed() where other != axis {
       line = try part(.gather(axis: other, indices: [0], scalarIndex: true), [line])
@@ -88,13 +90,16 @@ extension OnnxImporter {
     // Any integer equals itself.
     line = try part(.cast(.int64), [line])
     let flags = try whole(try binary(.equal, line, line), .zero)
-    sharedFlags.append((extent.count, flags))
+    made.set(key, flags)
     return flags
   }
 
   private func truth() throws(EdgeError) -> ValueID {
-    if sharedTruth == Node.noValue { sharedTruth = try number(1, .bool) }
-    return sharedTruth
+    let key: Text = "truth"
+    if let known = made[key] { return known }
+    let truth = try number(1, .bool)
+    made.set(key, truth)
+    return truth
   }
 
   /// Indices into an axis of so many entries, negative ones counted from its end.

@@ -94,11 +94,11 @@ final class OnnxImporter {
   /// Dimensions that depend on data, by value of the graph; it may be shorter.
   var extents: [Extent?] = []
   var hasExtents = false
-  /// Nodes and constants that are not made twice: see `shared`.
+  /// Nodes that are not made twice: see `shared`.
   var sharedNodes: [Int] = []
-  var sharedIntegers: [(Int, ValueID)] = []
-  var sharedTruth = Node.noValue
-  var sharedFlags: [(count: ValueID, flags: ValueID)] = []
+  /// Constants and values that are not made twice, by how they are made: see `key`. And how many tensors have numbers.
+  var made = TextMap()
+  var numberCount = 0
 
   /// Names taken by helper values, so that each gets one of its own.
   var helperNames = TextMap()

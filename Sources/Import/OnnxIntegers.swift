@@ -121,6 +121,8 @@ extension OnnxImporter {
     let center: Int32 = integers.dtype == .uint8 ? 128 : 0
     guard let zeroPoint = quantization.zeroPoints.first, quantization.zeroPoints.allSatisfy({ $0 == zeroPoint }) else { return nil }
     guard quantization.axis == nil || quantization.axis == outputAxis, result[0] % quantization.scales.count == 0 else { return nil }
+    let key = key(id, [outputAxis, Int(truncatingIfNeeded: factor.bitPattern)] + permutation + result.dims)
+    if let known = made[key] { return known }
     var scales: [Float] = []
     // The channels of each group of a transposed convolution have the same scales.
     for index in 0..<(quantization.axis == nil ? 1 : result[0]) {
@@ -133,8 +135,10 @@ extension OnnxImporter {
     let zeros = [Int32](repeating: zeroPoint &- center, count: scales.count)
     let type = Quantization(scales: scales, zeroPoints: zeros, axis: quantization.axis == nil ? nil : 0)
     let name = operands[id].name
-    let value = graph.addValue(Value(name: helperName(name + ".int8"), dtype: .int8, shape: result, quantization: type, constant: moved))
-    return try emit(.dequantize, [value], constantName(id))
+    let integer = graph.addValue(Value(name: helperName(name + ".int8"), dtype: .int8, shape: result, quantization: type, constant: moved))
+    let value = try emit(.dequantize, [integer], constantName(id))
+    keep(key, value)
+    return value
   }
 
   /// A constant as uint8 with one scale, its axes moved; nil when it is none of integers or has several scales.

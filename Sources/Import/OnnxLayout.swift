@@ -75,13 +75,11 @@ extension OnnxImporter {
     return try image(source)
   }
 
-  /// Input and weights of a dense layer over flattened pixels, in the order of the channels-last image; nil
-  /// when the layer's input is something else. `weights` are [O, K].
-  func denseOverPixels(_ x: Int, _ weights: TensorData, outputs: Int) throws(EdgeError) -> (x: ValueID, weights: TensorData)? {
-    guard case .flattened(let source)? = operands[x].origin, operands[source].channelsLast != Node.noValue else { return nil }
-    let shape = operands[source].shape
-    let moved = try OnnxConversion.permuted(weights, dims: [outputs] + shape.dims[1...], [0, 2, 3, 1])
-    let name = helperName(operands[x].name + ".nhwc")
-    return (x: try emit(.reshape(operands[x].shape), [operands[source].channelsLast], name), weights: moved)
+  /// The image whose pixels in one row are a dense layer's input; -1 when that is something else.
+  func flattenedImage(_ x: Int?, columns: Int) -> Int {
+    guard let x, operands[x].shape.dims.last == columns, case .flattened(let source)? = operands[x].origin,
+      operands[source].channelsLast != Node.noValue
+    else { return -1 }
+    return source
   }
 }

@@ -80,27 +80,27 @@ extension OnnxImporter {
     let result = isTransposed ? shape : Shape([shape[1], shape[0]])
     let order = isTransposed ? [0, 1] : [1, 0]
     if let weights = try integerWeights(id, shape.dims, order, result, outputAxis: order[0], factor: factor) { return [left, weights] }
-    guard operands[id].isConstant, let data = try floatConstant(id) else { return nil }
-    let moved = try OnnxConversion.permuted(data, dims: shape.dims, order)
-    var contents = try OnnxConversion.scaled(moved, by: factor)
-    var input = left
-    if let x, operands[x].shape.dims.last == result[1], let pixels = try denseOverPixels(x, contents, outputs: result[0]) {
-      input = pixels.x
-      contents = pixels.weights
+    guard operands[id].isConstant else { return nil }
+    // Weights over flattened pixels are in the order of the channels-last image.
+    let image = flattenedImage(x, columns: result[1])
+    let pixels = image >= 0 ? Array(operands[image].shape.dims[1...]) : []
+    let weights = try form(id, [order[0], Int(truncatingIfNeeded: factor.bitPattern)] + pixels, result) { (data) throws(EdgeError) -> TensorData in
+      let contents = try OnnxConversion.scaled(try OnnxConversion.permuted(data, dims: shape.dims, order), by: factor)
+      return image < 0 ? contents : try OnnxConversion.permuted(contents, dims: [result[0]] + pixels, [0, 2, 3, 1])
     }
-    let weights = graph.addValue(Value(name: constantName(id), dtype: .float32, shape: result, constant: contents))
-    return [input, weights]
+    guard let weights else { return nil }
+    guard let x, image >= 0 else { return [left, weights] }
+    return [try emit(.reshape(operands[x].shape), [operands[image].channelsLast], helperName(operands[x].name + ".nhwc")), weights]
   }
 
   /// A constant that adds the same number to every element of a column, as a bias [O]; nil when it is not that.
   private func denseBias(_ id: Int, columns: Int, factor: Float) throws(EdgeError) -> ValueID? {
     try requireFloat(id)
     let dims = operands[id].shape.dims
-    guard operands[id].isConstant, dims.last == columns, dims.dropLast().allSatisfy({ $0 == 1 }), let data = try floatConstant(id) else {
-      return nil
+    guard operands[id].isConstant, dims.last == columns, dims.dropLast().allSatisfy({ $0 == 1 }) else { return nil }
+    return try form(id, [Int(truncatingIfNeeded: factor.bitPattern)], Shape([columns])) { (data) throws(EdgeError) -> TensorData in
+      try OnnxConversion.scaled(data, by: factor)
     }
-    let contents = try OnnxConversion.scaled(data, by: factor)
-    return graph.addValue(Value(name: constantName(id), dtype: .float32, shape: Shape([columns]), constant: contents))
   }
 
   /// numpy's matmul.

@@ -47,8 +47,12 @@ final class OnnxOperand {
 
   init(name: Text) { self.name = name }
 
+  /// What tells the tensor from others, whatever names it has; -1 until somebody asks. See `key`.
+  var number = -1
+
   /// Is the other tensor from now on, under its own name.
   func take(_ other: OnnxOperand) {
+    number = other.number
     initializer = other.initializer
     attributeTensor = other.attributeTensor
     known = other.known
@@ -157,6 +161,39 @@ extension OnnxImporter {
   /// The value in the file's own element type where the network has it so, else as it is computed on.
   func exactTensor(_ id: Int) throws(EdgeError) -> ValueID {
     operands[id].border == Node.noValue ? try tensor(id) : operands[id].border
+  }
+
+  /// By what a constant that is made of an operand is found again: `reading` tells how nodes read it. Those that read a tensor
+  /// alike share what is made of it.
+  func key(_ id: Int, _ reading: [Int]) -> Text { Shape([number(id)] + reading).text }
+
+  private func number(_ id: Int) -> Int {
+    if operands[id].number < 0 {
+      operands[id].number = numberCount
+      numberCount += 1
+    }
+    return operands[id].number
+  }
+
+  /// What stands inside a branch or a loop may be imported again, and is not shared.
+  func keep(_ key: Text, _ result: Int) {
+    if blockDepth == 0 { made.set(key, result) }
+  }
+
+  /// A float constant of another form than the file's; nil when it is computed by nodes of the graph.
+  func form(
+    _ id: Int, _ reading: [Int], _ shape: Shape, suffix: StaticString = "", _ change: (TensorData) throws(EdgeError) -> TensorData
+  ) throws(EdgeError) -> ValueID? {
+    let key = key(id, reading)
+    if let known = made[key] { return known }
+    guard let data = try floatConstant(id) else { return nil }
+    let contents = try change(data)
+    // A small file must not ask for one form after another.
+    if operands[id].uses > 1 { try countFolded(contents.byteCount) }
+    let name = suffix.utf8CodeUnitCount == 0 ? constantName(id) : helperName(operands[id].name + Text(suffix))
+    let value = graph.addValue(Value(name: name, dtype: .float32, shape: shape, constant: contents))
+    keep(key, value)
+    return value
   }
 
   func addConstant(_ name: Text, _ data: TensorData, _ dtype: DType, _ shape: Shape) throws(EdgeError) -> ValueID {
@@ -333,6 +370,7 @@ extension OnnxImporter {
   func setAlias(_ source: Int, output: Int = 0) throws(EdgeError) {
     guard output < outputs.count, outputs[output] >= 0 else { return }
     try prepare(source)
+    _ = number(source)
     operands[outputs[output]].take(operands[source])
   }
 

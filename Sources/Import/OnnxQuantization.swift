@@ -123,8 +123,13 @@ extension OnnxImporter {
     let type = elementType(x)
     guard type.range != nil || type == .int32 else { throw reject("'\(operands[x].name)' has element type \(type.name)") }
     guard let parameters = try constantParameters(for: shape, type) else { return try importDequantizeSteps(x) }
-    if let integers = operands[x].integers, integers.quantization == nil { return try setIntegers(integers.data, integers.dtype, parameters) }
-    if constantTensor(x) != nil, !operands[x].isQuantized { return try setIntegers(try constantData(x), operands[x].dtype, parameters) }
+    // Exporters write one for each reader of a constant.
+    let key = key(x, Array(inputs[1...]) + [0, try integerAttribute("axis", 1), parameters.blockSize])
+    if let known = made[key] { return try setAlias(known) }
+    if let integers = operands[x].integers, integers.quantization == nil {
+      return try setIntegers(integers.data, integers.dtype, parameters, key)
+    }
+    if constantTensor(x) != nil, !operands[x].isQuantized { return try setIntegers(try constantData(x), operands[x].dtype, parameters, key) }
     let isSigned = type == .int8
     let quantization = shifted(parameters.quantization, isSigned)
     guard isSigned || type == .uint8, quantization.axis == nil else { return try importDequantizeSteps(x) }
@@ -152,8 +157,9 @@ extension OnnxImporter {
   }
 
   /// The current node's result is a constant: kept in 8-bit integers where they have scales along an axis at most.
-  private func setIntegers(_ data: TensorData, _ dtype: DType, _ parameters: OnnxParameters) throws(EdgeError) {
+  private func setIntegers(_ data: TensorData, _ dtype: DType, _ parameters: OnnxParameters, _ key: Text) throws(EdgeError) {
     guard let id = outputs.first, id >= 0 else { return }
+    keep(key, id)
     let shape = operands[inputs[0]].shape
     operands[id].dtype = .float32
     operands[id].shape = shape

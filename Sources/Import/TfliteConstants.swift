@@ -62,19 +62,31 @@ extension TfliteImporter {
     case .bool: data = try truths(data)
     default: break
     }
-    places[tensor] = addConstant(tensor, data, type.dtype, Shape(model.tensors[tensor].dims), type.quantization)
+    places[tensor] = graph.addValue(constant(tensor, data, type.dtype, type.quantization))
     return places[tensor]
   }
 
-  func addConstant(_ tensor: Int, _ data: TensorData, _ dtype: DType, _ shape: Shape, _ quantization: Quantization? = nil) -> ValueID {
-    graph.addValue(Value(name: model.tensors[tensor].name, dtype: dtype, shape: shape, quantization: quantization, constant: data))
+  /// A constant in one of its forms, which all readers share.
+  private func once(_ tensor: Int, _ form: StaticString, _ make: () throws(EdgeError) -> Value) throws(EdgeError) -> ValueID {
+    // What a graph is called with is another tensor each time.
+    let isFixed = !isMade[tensor] && !model.tensors[tensor].contents.isEmpty
+    let key: Text = "\(tensor) \(form)"
+    if isFixed, let known = made[key] { return known }
+    let value = graph.addValue(try make())
+    if isFixed { made.set(key, value) }
+    return value
+  }
+
+  func constant(_ tensor: Int, _ data: TensorData, _ dtype: DType, _ quantization: Quantization? = nil) -> Value {
+    let source = model.tensors[tensor]
+    return Value(name: source.name, dtype: dtype, shape: Shape(source.dims), quantization: quantization, constant: data)
   }
 
   /// A value of float32 elements, as float operators need; quantized constants (of hybrid models) are turned into it.
   func floatValue(_ tensor: Int) throws(EdgeError) -> ValueID {
     let type = try fileType(tensor)
     guard isConstant(tensor), type == .int8 || type == .uint8 || type == .int16, try fileQuantization(tensor) != nil else { return try value(tensor) }
-    return addConstant(tensor, try dequantized(tensor), .float32, Shape(model.tensors[tensor].dims))
+    return try once(tensor, "float") { () throws(EdgeError) -> Value in constant(tensor, try dequantized(tensor), .float32) }
   }
 
   /// All activations of the current node are quantized: decided by its first input.
@@ -82,15 +94,14 @@ extension TfliteImporter {
 
   /// Weights of a layer whose input is quantized or float. Scales run along `channelAxis` of the file's tensor, if along
   /// any. Integer weights are int8 in the graph.
-  func weights(_ tensor: Int, channelAxis: Int, quantized: Bool) throws(EdgeError) -> Value {
+  func weights(_ tensor: Int, channelAxis: Int, quantized: Bool) throws(EdgeError) -> ValueID {
     let name = model.tensors[tensor].name
-    let shape = Shape(model.tensors[tensor].dims)
     guard quantized else {
       if isWide, isConstant(tensor), try fileType(tensor) == .int8 {
-        return Value(name: name, dtype: .float32, shape: shape, constant: try dequantized(tensor, asWideWeights: true))
+        return graph.addValue(constant(tensor, try dequantized(tensor, asWideWeights: true), .float32))
       }
-      let value = graph.values[try floatValue(tensor)]
-      guard value.constant != nil else { throw reject("weights '\(name)' are not constant") }
+      let value = try floatValue(tensor)
+      guard graph.values[value].constant != nil else { throw reject("weights '\(name)' are not constant") }
       return value
     }
     let type = try fileType(tensor)
@@ -100,15 +111,29 @@ extension TfliteImporter {
     if let axis = quantization.axis, axis != channelAxis {
       throw reject("weights '\(name)' have scales along axis \(axis)")
     }
-    var data = try constantBytes(tensor)
-    if type == .uint8 {
-      data = try relabeled(data)
-      quantization.zeroPoints = quantization.zeroPoints.map { $0 &- 128 }
+    return try once(tensor, "weights") { () throws(EdgeError) -> Value in
+      var data = try constantBytes(tensor)
+      if type == .uint8 {
+        data = try relabeled(data)
+        quantization.zeroPoints = quantization.zeroPoints.map { $0 &- 128 }
+      }
+      for zeroPoint in quantization.zeroPoints where zeroPoint < -128 || zeroPoint > 127 {
+        throw EdgeError(.malformedModel, "a zero point is out of range", tensor: name, byteOffset: model.tensors[tensor].byteOffset)
+      }
+      return constant(tensor, data, .int8, quantization)
     }
-    for zeroPoint in quantization.zeroPoints where zeroPoint < -128 || zeroPoint > 127 {
-      throw EdgeError(.malformedModel, "a zero point is out of range", tensor: name, byteOffset: model.tensors[tensor].byteOffset)
-    }
-    return Value(name: name, dtype: .int8, shape: shape, quantization: quantization, constant: data)
+  }
+
+  /// The weights [1, KH, KW, O] of a depthwise layer as [O, KH, KW, 1].
+  func turned(_ weights: ValueID) throws(EdgeError) -> ValueID {
+    let key: Text = "\(weights) turned"
+    if let known = made[key] { return known }
+    let value = graph.values[weights]
+    try noteConverted(value.byteCount() ?? 0)
+    guard let moved = try value.permuted([3, 1, 2, 0], name: value.name) else { throw reject("weights are not constant") }
+    let result = graph.addValue(moved)
+    made.set(key, result)
+    return result
   }
 
   /// The bias of a layer, a number for each of `channels`.
@@ -118,7 +143,7 @@ extension TfliteImporter {
     if isWide { return try wideBias(tensor) }
     guard quantized else { return try floatValue(tensor) }
     guard try fileType(tensor) == .int32 else { throw reject("bias '\(source.name)' is not int32") }
-    return addConstant(tensor, try constantBytes(tensor), .int32, Shape(source.dims))
+    return try once(tensor, "bias") { () throws(EdgeError) -> Value in constant(tensor, try constantBytes(tensor), .int32) }
   }
 
   // Conversions.

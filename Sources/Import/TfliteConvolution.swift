@@ -61,25 +61,25 @@ extension TfliteImporter {
     let x = try inputValue(0)
     let image = shapeOf(x)
     let quantized = hasScale(x)
-    var weights = try weights(try input(1), channelAxis: isDepthwise ? 3 : 0, quantized: quantized)
-    guard weights.shape.rank == 4 else { throw malformed("weights have shape \(weights.shape.text)", tensor: inputs[1]) }
-    guard image.rank == 4, image[3] > 0, weights.shape[3] > 0 else { throw malformed("an image has four dimensions", tensor: inputs[0]) }
+    var kernel = try weights(try input(1), channelAxis: isDepthwise ? 3 : 0, quantized: quantized)
+    var weights = shapeOf(kernel)
+    guard weights.rank == 4 else { throw malformed("weights have shape \(weights.text)", tensor: inputs[1]) }
+    guard image.rank == 4, image[3] > 0, weights[3] > 0 else { throw malformed("an image has four dimensions", tensor: inputs[0]) }
     var groups = image[3]
     if isDepthwise {
       // [1, KH, KW, O] with the channels last.
-      guard weights.shape[0] == 1 else { throw malformed("weights have shape \(weights.shape.text)", tensor: inputs[1]) }
-      try noteConverted(weights.byteCount() ?? 0)
-      guard let moved = try weights.permuted([3, 1, 2, 0], name: weights.name) else { throw reject("weights are not constant") }
-      weights = moved
+      guard weights[0] == 1 else { throw malformed("weights have shape \(weights.text)", tensor: inputs[1]) }
+      kernel = try turned(kernel)
+      weights = shapeOf(kernel)
     } else {
-      guard image[3] % weights.shape[3] == 0 else { throw malformed("\(weights.shape.text) does not fit \(image.text)", tensor: inputs[1]) }
-      groups = image[3] / weights.shape[3]
+      guard image[3] % weights[3] == 0 else { throw malformed("\(weights.text) does not fit \(image.text)", tensor: inputs[1]) }
+      groups = image[3] / weights[3]
     }
-    let window = try window(options, over: image, kernel: (weights.shape[1], weights.shape[2]), dilation: dilation)
+    let window = try window(options, over: image, kernel: (weights[1], weights[2]), dilation: dilation)
     var convolution = Convolution(window: window, groups: groups)
     convolution.clamp = try clamp(try options.byte(activation))
-    var operands = [x, graph.addValue(weights)]
-    if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
+    var operands = [x, kernel]
+    if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights[0], quantized: quantized)) }
     try compute(.convolution(convolution), operands)
   }
 
@@ -89,10 +89,11 @@ extension TfliteImporter {
     let x = try inputValue(2)
     let image = shapeOf(x)
     let quantized = hasScale(x)
-    let weights = try weights(try input(1), channelAxis: 0, quantized: quantized)
+    let kernel = try weights(try input(1), channelAxis: 0, quantized: quantized)
+    let weights = shapeOf(kernel)
     let options = try options(49)
-    guard weights.shape.rank == 4, image.rank == 4, target.count == 4 else { throw malformed("an image has four dimensions", tensor: inputs[2]) }
-    let window = try window(options, over: image, kernel: (weights.shape[1], weights.shape[2]))
+    guard weights.rank == 4, image.rank == 4, target.count == 4 else { throw malformed("an image has four dimensions", tensor: inputs[2]) }
+    let window = try window(options, over: image, kernel: (weights[1], weights[2]))
     let isSame = try isSame(options)
     var convolution = TransposedConvolution(window: window)
     (convolution.window.padTop, convolution.window.padBottom, convolution.outputPadHeight) = try transposedPadding(
@@ -100,8 +101,8 @@ extension TfliteImporter {
     (convolution.window.padLeft, convolution.window.padRight, convolution.outputPadWidth) = try transposedPadding(
       image[2], window.kernelWidth, window.strideWidth, target[2], isSame)
     convolution.clamp = try clamp(try options.byte(3))
-    var operands = [x, graph.addValue(weights)]
-    if let bias = optionalInput(3) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
+    var operands = [x, kernel]
+    if let bias = optionalInput(3) { operands.append(try self.bias(bias, channels: weights[0], quantized: quantized)) }
     try compute(.transposedConvolution(convolution), operands)
   }
 

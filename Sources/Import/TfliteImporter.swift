@@ -56,6 +56,8 @@ final class TfliteImporter {
   var isMade: [Bool]
   /// Constants of the file in another form: what was sparse.
   var dense: [TensorData?]
+  /// Values made of the file's constants: see `once`.
+  var made = TextMap()
   /// For each tensor: the variable it is a handle of, or -1.
   var handles: [Int]
   /// Results of operators that are not supported.

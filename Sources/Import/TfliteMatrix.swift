@@ -17,15 +17,16 @@ extension TfliteImporter {
     // float16 weights are what a DEQUANTIZE made: a constant nevertheless.
     let computed = isConstant(matrix) ? Node.noValue : try inputValue(1)
     let isComputed = computed != Node.noValue && graph.values[computed].constant == nil
-    let weights = isComputed ? graph.values[computed] : try weights(matrix, channelAxis: 0, quantized: quantized)
-    guard weights.shape.rank == 2, weights.shape[1] > 0 else { throw malformed("weights have shape \(weights.shape.text)", tensor: matrix) }
-    if !keepsDims || shapeOf(x).dims.last != weights.shape[1] {
-      let rows = try rows(shapeOf(x), of: weights.shape[1])
+    let factor = isComputed ? computed : try weights(matrix, channelAxis: 0, quantized: quantized)
+    let weights = shapeOf(factor)
+    guard weights.rank == 2, weights[1] > 0 else { throw malformed("weights have shape \(weights.text)", tensor: matrix) }
+    if !keepsDims || shapeOf(x).dims.last != weights[1] {
+      let rows = try rows(shapeOf(x), of: weights[1])
       if shapeOf(x) != rows { x = try helper(.reshape(rows), [x]) }
     }
     if isComputed { return try importProduct(x, computed, clamp) }
-    var operands = [x, graph.addValue(weights)]
-    if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights.shape[0], quantized: quantized)) }
+    var operands = [x, factor]
+    if let bias = optionalInput(2) { operands.append(try self.bias(bias, channels: weights[0], quantized: quantized)) }
     try compute(.dense(clamp), operands)
   }
 

@@ -58,7 +58,8 @@ extension TfliteImporter {
     case .int64: data = try TensorData(numbers.elements.map { Int64($0) })
     default: throw reject("'\(name)' has element type \(model.tensors[tensor].type), which is not supported")
     }
-    places[tensor] = addConstant(tensor, data, type.imported, Shape(numbers.dims))
+    places[tensor] = graph.addValue(
+      Value(name: model.tensors[tensor].name, dtype: type.imported, shape: Shape(numbers.dims), constant: data))
     return places[tensor]
   }
 

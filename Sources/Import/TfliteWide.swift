@@ -41,7 +41,7 @@ extension TfliteImporter {
       let scale = try wideScale(weights.scales[weights.scales.count == 1 ? 0 : index])
       reals.append(Float(number * Double(x) * Double(scale)))
     }
-    return addConstant(tensor, try TensorData(reals), .float32, Shape(source.dims))
+    return graph.addValue(constant(tensor, try TensorData(reals), .float32))
   }
 
   /// The mean of a window, of two equally near integers the one farther from zero.

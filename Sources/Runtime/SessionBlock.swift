@@ -151,7 +151,17 @@ struct BlockLayout {
     pool = try cursor.take(1, ThreadPool.byteCount(threads: options.threads))
 
     packed = cursor.end
+    // The last step that packs a buffer.
+    var packers = [Int](repeating: -1, count: lowering.buffers.count)
     for index in lowering.steps.indices where lowering.steps[index].packedBytes > 0 {
+      for use in lowering.steps[index].slots where lowering.steps[index].readsOnlyToPack(use) {
+        let earlier = packers[use.place.buffer]
+        packers[use.place.buffer] = index
+        guard earlier >= 0, lowering.packsAlike(earlier, index) else { continue }
+        lowering.steps[index].isPackedBefore = true
+        lowering.steps[index].packedOffset = lowering.steps[earlier].packedOffset
+      }
+      if lowering.steps[index].isPackedBefore { continue }
       lowering.steps[index].packedOffset = try cursor.take(1, lowering.steps[index].packedBytes) &- packed
     }
     for index in lowering.buffers.indices {

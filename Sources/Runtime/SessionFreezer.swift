@@ -110,6 +110,8 @@ struct SessionFreezer {
       for use in step.slots {
         let slot = arguments + use.slot &* pointerSize
         let buffer = plan.buffers[use.place.buffer]
+        // Need not be made again.
+        if step.isPackedBefore, step.readsOnlyToPack(use), buffer.isOnDemand { continue }
         if isMissing[use.place.buffer] {
           isMissing[use.place.buffer] = false
           write(buffer)
@@ -123,7 +125,7 @@ struct SessionFreezer {
       }
       if let packedSlot = step.packedSlot, step.packedBytes > 0, let pack = step.kernel.pack {
         let packed = block + plan.layout.packed + step.packedOffset
-        pack(arguments, packed)
+        if !step.isPackedBefore { pack(arguments, packed) }
         (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
         // What was made on demand for packing goes; some kernels look at whether there is a pointer.
         for use in step.slots where step.readsOnlyToPack(use) && plan.buffers[use.place.buffer].isOnDemand {

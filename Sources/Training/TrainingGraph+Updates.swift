@@ -34,8 +34,10 @@ extension TrainingGraph {
       }
       inputs += moments
       parameters[index].moments = moments
-      var names = [Text("\(parameter.name)/update")]
-      for moment in moments.indices { names.append(Text("\(parameter.name)/update \(moment)")) }
+      // The model may have several constants of a name, the step has one state.
+      let name = graph.values[parameter.master].name
+      var names = [Text("\(name)/update")]
+      for moment in moments.indices { names.append(Text("\(name)/update \(moment)")) }
       let results = try graph.addNode(.optimizerStep(op), name: names[0], inputs: inputs, outputNames: names)
       parameters[index].update = results[0]
       size = try binary(.add, size, try sumOfSquares(results[0]))

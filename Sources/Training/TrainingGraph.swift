@@ -63,6 +63,8 @@ public final class TrainingGraph {
   public let options: TrainerOptions
   public var parameters: [Parameter] = []
   public private(set) var layers: [Layer] = []
+  /// The layers whose weights no earlier one has: the first readers of each.
+  public private(set) var weightLayers: [Layer] = []
   private(set) var states: [State] = []
   private(set) var kept: [KeptInput] = []
   /// Names that a checkpoint has.
@@ -328,10 +330,11 @@ public final class TrainingGraph {
       let bias = try parameter(&places, index, 2, decays: false)
       let dims = shape(parameters[weights].master).dims
       let rows = max(dims[0], 1)
-      layers.append(
-        Layer(
-          name: names[index], node: node.name, weights: weights, bias: bias, rows: rows,
-          columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows, isDepthwise: graph.isDepthwise(index)))
+      let layer = Layer(
+        name: names[index], node: node.name, weights: weights, bias: bias, rows: rows,
+        columns: (shape(parameters[weights].master).elementCount() ?? 0) / rows, isDepthwise: graph.isDepthwise(index))
+      if !layers.contains(where: { $0.weights == weights }) { weightLayers.append(layer) }
+      layers.append(layer)
     }
     for index in graph.nodes.indices where isFrozen[index] {
       for value in graph.nodes[index].inputs where value != Node.noValue {

@@ -166,6 +166,41 @@ private func checkEqual(_ before: Graph, _ after: Graph, _ location: SourceLocat
     try checkEqual(b.graph, after)
   }
 
+  /// Layers into which the same is folded go on sharing, also where it comes in two steps; others have copies.
+  @Test func whatIsFoldedAlikeIsShared() throws {
+    var b = NchwBuilder(seed: 5)
+    var x = b.input([Shape.batch, 5])
+    let (w, bias, scale, offset) = (try b.constant([5, 5]), try b.constant([5]), try b.constant([5]), try b.constant([5]))
+    for other in [scale, scale, try b.constant([5])] {
+      x = try b.binary(.add, try b.binary(.multiply, try b.add(.dense(.none), x, w, bias), other), offset)
+    }
+    x = try b.binary(.add, try b.binary(.multiply, try b.add(.dense(.none), x, w, bias), scale), try b.constant([5]))
+    b.output(x)
+    let after = try b.graph.foldingBatchNormalization()
+    #expect(names(after) == ["Dense", "Dense", "Dense", "Dense"])
+    let (weights, biases) = (after.nodes.map { $0.inputs[1] }, after.nodes.map { $0.inputs[2] })
+    #expect(weights[0] == weights[1] && weights[0] == weights[3] && weights[0] != weights[2])
+    #expect(biases[0] == biases[1] && Set(biases).count == 3)
+    #expect(after.values.filter { $0.constant != nil }.count == 5)
+    try checkEqual(b.graph, after)
+  }
+
+  /// What is computed twice of the same constants is there once.
+  @Test func equalConstantsOfEqualNodesAreOne() throws {
+    var b = NchwBuilder(seed: 8)
+    var x = b.input([Shape.batch, 4])
+    let w = try b.constant([4, 4])
+    for order in [[1, 0], [1, 0], [0, 1]] {
+      let turned = try b.add(.reshape(Shape([4, 4])), try b.add(.transpose(order), w))
+      x = try b.add(.dense(.none), x, turned)
+    }
+    b.output(x)
+    let after = try b.graph.foldingConstants()
+    #expect(names(after) == ["Dense", "Dense", "Dense"])
+    #expect(after.nodes[0].inputs[1] == after.nodes[1].inputs[1] && after.nodes[0].inputs[1] != after.nodes[2].inputs[1])
+    try checkEqual(b.graph, after)
+  }
+
   @Test func constantsAreEvaluated() throws {
     var b = NchwBuilder(seed: 6)
     let x = b.input([1, 6])

@@ -246,6 +246,37 @@ def test_joins_of_different_extents_are_refused() -> None:
     assert "depends on data" in found.unsupported[0].reason
 
 
+def test_a_loop_imported_again_leaves_nothing_behind(random: np.random.Generator) -> None:
+    """A state that grows makes the importer take the loop back and write its iterations out: nodes that it shared are gone then."""
+    info = helper.make_tensor_value_info
+
+    def sum_of_others(x: str, y: str) -> list[Any]:
+        return [
+            helper.make_node("NonZero", [x], [y + "n"]), helper.make_node("Transpose", [y + "n"], [y + "t"], perm=[1, 0]),
+            helper.make_node("GatherND", [x, y + "t"], [y + "g"]), helper.make_node("ReduceSum", [y + "g"], [y], keepdims=0),
+        ]  # fmt: skip
+
+    body = helper.make_graph(
+        [
+            *sum_of_others("s", "sum"), helper.make_node("Add", ["s", "sum"], ["a"]), helper.make_node("Concat", ["a", "a"], ["s2"], axis=0),
+            helper.make_node("Identity", ["c"], ["c2"]),
+        ],
+        "body",
+        [info("i", TensorProto.INT64, []), info("c", TensorProto.BOOL, []), info("s", TensorProto.FLOAT, None)],
+        [info("c2", TensorProto.BOOL, []), info("s2", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["n", "", "x"], ["y"], body=body), *sum_of_others("y", "z")], "loop", [info("x", TensorProto.FLOAT, [4])],
+        [info("z", TensorProto.FLOAT, [])], [numpy_helper.from_array(np.int64(2), "n")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    x = random.normal(size=4).astype(np.float32)
+    x[1] = 0
+    expected = onnxruntime.InferenceSession(model).run(None, {"x": x})[0]
+    np.testing.assert_allclose(edgeai.Session(edgeai.load(model)).run(x)[0], expected, rtol=1e-5)
+
+
+
 @pytest.mark.parametrize("op", ["ScatterElements", "EyeLike", "Resize", "Attention"])
 def test_what_a_size_stands_against_is_refused_by_name(op: str) -> None:
     b = Builder(x=(FLOAT, [6, 6]), keep=(BOOL, [6]))

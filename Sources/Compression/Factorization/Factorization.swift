@@ -49,7 +49,14 @@ final class Factorization {
   }
 
   private func matrix(_ layer: WeightLayer) -> Matrix? {
-    guard layer.groups == 1, pass.index.isUsedOnce(layer.weights), layer.rows > 1, layer.columns > 1 else { return nil }
+    guard layer.groups == 1, layer.rows > 1, layer.columns > 1, !pass.index.isOutput[layer.weights] else { return nil }
+    // Of the same shape, so dense layers or convolutions like the first one.
+    for reader in pass.index.consumers[layer.weights] {
+      let node = original.nodes[reader]
+      guard node.op.isLayer, node.inputs.filter({ $0 == layer.weights }).count == 1, node.inputs[1] == layer.weights else { return nil }
+      if case .transposedConvolution = node.op { return nil }
+      if case .convolution(let convolution) = node.op, convolution.groups > 1 { return nil }
+    }
     switch original.nodes[layer.node].op {
     case .dense:
       return Matrix(
@@ -235,9 +242,17 @@ final class Factorization {
     return result
   }
 
+  /// In all layers that read the weights.
   private func replace(_ matrix: Matrix, _ rank: Int, _ first: Storage, _ vectors: Storage) throws(EdgeError) {
+    var factors: (ValueID, ValueID)?
+    for reader in pass.index.consumers[matrix.layer.weights] { try replace(matrix, reader, rank, first, vectors, &factors) }
+  }
+
+  private func replace(
+    _ matrix: Matrix, _ reader: Int, _ rank: Int, _ first: Storage, _ vectors: Storage, _ factors: inout (ValueID, ValueID)?
+  ) throws(EdgeError) {
     let layer = matrix.layer
-    var node = graph.nodes[layer.node]
+    var node = graph.nodes[reader]
     let weights = graph.values[layer.weights].name
     let result = graph.values[node.outputs[0]].name
     var (firstOp, secondOp) = (node.op, node.op)
@@ -264,17 +279,20 @@ final class Factorization {
     } else {
       firstOp = .dense(.none)
     }
-    let firstName = names.values.insertApart(weights.extended(by: PartName.factor))
-    let a = try graph.addConstant(firstName, .float32, firstShape, first.floatArray(rank * matrix.columns))
-    let b = try graph.addConstant(weights, .float32, secondShape, second(vectors, matrix, rank))
+    if factors == nil {
+      let firstName = names.values.insertApart(weights.extended(by: PartName.factor))
+      let a = try graph.addConstant(firstName, .float32, firstShape, first.floatArray(rank * matrix.columns))
+      factors = (a, try graph.addConstant(weights, .float32, secondShape, second(vectors, matrix, rank)))
+    }
+    guard let (a, b) = factors else { return }
     let name = names.nodes.insertApart(node.name.extended(by: PartName.factor))
     let resultName = names.values.insertApart(result.extended(by: PartName.factor))
     let between = try graph.addNode(firstOp, name: name, inputs: [node.inputs[0], a], outputNames: [resultName])
-    parts[layer.node] = graph.nodes.removeLast()
+    parts[reader] = graph.nodes.removeLast()
     node.op = secondOp
     node.inputs[0] = between[0]
     node.inputs[1] = b
-    graph.nodes[layer.node] = node
+    graph.nodes[reader] = node
   }
 }
 

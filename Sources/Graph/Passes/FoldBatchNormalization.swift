@@ -31,6 +31,8 @@ private final class AffineFolding {
   private var removed: [Bool]
   /// Additions that follow the multiplication of a split batch normalization, by its node's number.
   private var additions: [(after: Int, node: Node)] = []
+  /// Weights and biases with something folded into them, by what and into which: layers that are folded alike go on sharing.
+  private var folded = TextMap()
 
   init(_ graph: Graph) {
     self.graph = graph
@@ -125,28 +127,42 @@ private final class AffineFolding {
       bias = numbers
     }
     func element(_ vector: [Float], _ channel: Int) -> Float { vector[vector.count == 1 ? 0 : channel] }
-    let perChannel = weights.count / max(channels, 1)
-    var scaled = weights
-    for channel in 0..<channels {
-      let scale = element(affine.scale, channel)
-      scaled.withUnsafeMutableBufferPointer { elements in
-        var place = channel &* perChannel
-        let end = place &+ perChannel
-        while place < end {
-          elements[place] *= scale
-          place &+= 1
+    // New constants: other layers may share the old ones, and the new ones where the same is folded into them.
+    let (oldWeights, oldBias) = (layer.inputs[1], layer.input(2) ?? Node.noValue)
+    let weightsKey = Shape([oldWeights]).text + affine.scale.withUnsafeBytes { Text($0) }
+    let biasKey = weightsKey + Shape([oldBias]).text + affine.offset.withUnsafeBytes { Text($0) }
+    var inputs = layer.inputs
+    if let known = folded[weightsKey] {
+      inputs[1] = known
+    } else if affine.scale != [1] {
+      let perChannel = weights.count / max(channels, 1)
+      var scaled = weights
+      for channel in 0..<channels {
+        let scale = element(affine.scale, channel)
+        scaled.withUnsafeMutableBufferPointer { elements in
+          var place = channel &* perChannel
+          let end = place &+ perChannel
+          while place < end {
+            elements[place] *= scale
+            place &+= 1
+          }
         }
       }
-      bias[channel] = Float(Double(bias[channel]) * Double(scale) + Double(element(affine.offset, channel)))
-    }
-    // New constants: other layers may share the old ones.
-    var inputs = layer.inputs
-    if affine.scale != [1] {
-      let old = graph.values[layer.inputs[1]]
+      let old = graph.values[oldWeights]
       inputs[1] = try graph.addConstant(old.name, .float32, old.shape, scaled)
+      folded.set(weightsKey, inputs[1])
     }
-    let biasName = layer.input(2).map { graph.values[$0].name } ?? layer.name + ".bias"
-    let newBias = try graph.addConstant(biasName, .float32, Shape([channels]), bias)
+    let newBias: ValueID
+    if let known = folded[biasKey] {
+      newBias = known
+    } else {
+      for channel in 0..<channels {
+        bias[channel] = Float(Double(bias[channel]) * Double(element(affine.scale, channel)) + Double(element(affine.offset, channel)))
+      }
+      let biasName = layer.input(2).map { graph.values[$0].name } ?? layer.name + ".bias"
+      newBias = try graph.addConstant(biasName, .float32, Shape([channels]), bias)
+      folded.set(biasKey, newBias)
+    }
     if inputs.count > 2 { inputs[2] = newBias } else { inputs.append(newBias) }
     graph.nodes[producer].inputs = inputs
     let result = graph.nodes[number].outputs[0]

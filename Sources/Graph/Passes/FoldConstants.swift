@@ -6,14 +6,21 @@ extension Graph {
   ///
   /// Covered: transpose, reshape, expand, slice, split, concat, gather and cast of every element type, unary and
   /// binary functions of float32 (those that need no mathematical library). A result larger than its inputs and
-  /// than `maximumGrowth` bytes is left to run time.
+  /// than `maximumGrowth` bytes is left to run time. What nodes one after another compute alike of the same constants is one constant.
   public func foldingConstants(maximumGrowth: Int = 1 << 20) throws(EdgeError) -> Graph {
     try validate()
     var graph = self
     var removed = [Bool](repeating: false, count: nodes.count)
     var isOutput = [Bool](repeating: false, count: values.count)
     for output in outputs { isOutput[output] = true }
-    for (number, node) in nodes.enumerated() {
+    // What readers of a value read in its place, and the last node that was folded, by its first operand.
+    var places = Array(values.indices)
+    var folded = [Int](repeating: -1, count: values.count)
+    for number in nodes.indices {
+      for (position, input) in nodes[number].inputs.enumerated() where input != Node.noValue && places[input] != input {
+        graph.nodes[number].inputs[position] = places[input]
+      }
+      let node = graph.nodes[number]
       // An output must be made by a node to be copied out at run time.
       guard !node.inputs.isEmpty, node.inputs.allSatisfy({ $0 != Node.noValue && graph.values[$0].constant != nil }),
         !node.outputs.isEmpty, !node.outputs.contains(where: { isOutput[$0] })
@@ -23,11 +30,21 @@ extension Graph {
       var resultBytes = 0
       for output in node.outputs { resultBytes = addChecked(resultBytes, values[output].byteCount() ?? Int.max) ?? Int.max }
       guard resultBytes <= max(inputBytes, maximumGrowth) else { continue }
+      let known = folded[node.inputs[0]]
+      if known >= 0, graph.nodes[known].inputs == node.inputs, graph.nodes[known].op == node.op {
+        for (output, other) in zip(node.outputs, nodes[known].outputs) {
+          places[output] = other
+          graph.values[output].constant = graph.values[other].constant
+        }
+        removed[number] = true
+        continue
+      }
       let evaluator = ConstantEvaluator(
         inputs: node.inputs.map { graph.values[$0] }, results: node.outputs.map { values[$0] })
       guard let constants = try evaluator.evaluate(node.op) else { continue }
       for (output, constant) in zip(node.outputs, constants) { graph.values[output].constant = constant }
       removed[number] = true
+      folded[node.inputs[0]] = number
     }
     graph.removeNodes(removed)
     return graph.compacted()

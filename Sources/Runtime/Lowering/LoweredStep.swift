@@ -113,6 +113,8 @@ final class LoweredStep {
   /// Known before where it depends on what is packed.
   var packedBytes = 0
   var packedOffset = 0
+  /// An earlier step has packed the same.
+  var isPackedBefore = false
   /// For each thread.
   var scratchBytes = 0
   /// From the beginning of the arena.

@@ -326,6 +326,18 @@ final class Lowering {
     default: return false
     }
   }
+
+  /// Whether two steps pack the same: one kernel with the same numbers and the same constants.
+  func packsAlike(_ first: Int, _ second: Int) -> Bool {
+    guard steps[first].kernel.name == steps[second].kernel.name, steps[first].isa == steps[second].isa,
+      steps[first].arguments == steps[second].arguments, steps[first].slots.count == steps[second].slots.count
+    else { return false }
+    for index in steps[first].slots.indices {
+      let (use, other) = (steps[first].slots[index], steps[second].slots[index])
+      if use.slot != other.slot || use.place != other.place && (isConstant(use.place) || isConstant(other.place)) { return false }
+    }
+    return true
+  }
 }
 
 extension SlotUse {

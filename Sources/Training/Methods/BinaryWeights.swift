@@ -48,9 +48,9 @@ public final class BinaryWeights: TrainingMethod {
     for (position, layer) in step.layers.enumerated() where !applies(position, step.layers.count, isDepthwise: layer.isDepthwise) {
       floats.append(layer.weights)
     }
-    for layer in step.layers {
-      // Weights that layers share are made binary once, and not where one of the layers stays float.
-      if floats.contains(layer.weights) || binary.contains(where: { $0.parameter == layer.weights }) { continue }
+    for layer in step.weightLayers {
+      // Weights that layers share are not made binary where one of the layers stays float.
+      if floats.contains(layer.weights) { continue }
       let w = step.parameters[layer.weights].effective
       guard kind == .ternary || w == step.parameters[layer.weights].master else {
         throw EdgeError(.invalidArgument, "weights that another method changes have no signs of their own", node: layer.name)

@@ -18,7 +18,7 @@ public final class EightBit: TrainingMethod {
 
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
     if usesRange { try normalizeByRange(step) }
-    for layer in step.layers {
+    for layer in step.weightLayers {
       let w = step.parameters[layer.weights].effective
       let axes = Array(step.shape(w).dims.indices)
       let size = try step.binary(.multiply, try step.largestMagnitude(w, axes), try step.scalar(1 / 127))

@@ -17,7 +17,7 @@ public final class EntropyPenalty: TrainingMethod {
   public override func adjustGradients(_ step: TrainingGraph) throws(EdgeError) {
     try lambda.check(0, 1, "lambda", step)
     guard width > 0, width.isFinite else { throw EdgeError(.invalidArgument, "the width must be positive and finite") }
-    for layer in step.layers {
+    for layer in step.weightLayers {
       let price = lambda.value(for: layer.name)
       if price == 0 { continue }
       let index = layer.weights

@@ -38,11 +38,14 @@ public final class QuantizationAware: TrainingMethod {
     }
     // First, so that a folded layer's second product reads them too.
     if activationBits > 0 { try roundActivations(step) }
-    for layer in step.layers {
+    for layer in step.weightLayers {
       let width = bits.value(for: layer.name)
       if width == 0 { continue }
       guard width >= 2, width == width.rounded() else { throw EdgeError(.invalidArgument, "bits must be 2...8", node: layer.name) }
-      if foldsNormalization, !learnsStep, try foldNormalization(step, layer, Int(width)) { continue }
+      // Weights that layers share can have one normalization in them only.
+      var readers = 0
+      for other in step.layers where other.weights == layer.weights { readers += 1 }
+      if foldsNormalization, !learnsStep, readers == 1, try foldNormalization(step, layer, Int(width)) { continue }
       try roundWeights(step, layer, Int(width))
     }
   }

@@ -14,9 +14,7 @@ public final class SharedWeights: TrainingMethod {
 
   public override func rewrite(_ step: TrainingGraph) throws(EdgeError) {
     guard most >= 1, most <= 65536 else { throw EdgeError(.invalidArgument, "the number of shared values must be 1...65536") }
-    var done: [Int] = []
-    for layer in step.layers where !done.contains(layer.weights) {
-      done.append(layer.weights)
+    for layer in step.weightLayers {
       let parameter = step.parameters[layer.weights]
       let weights = step.initialValues(layer.weights)
       var values = SharedWeights.different(weights, most: most)
