@@ -276,6 +276,15 @@ def test_factors_of_factors_have_names_of_their_own() -> None:
     assert again.step(x, labels) == trainer.step(x, labels)
 
 
+def test_a_named_layer_that_has_no_factors_is_refused() -> None:
+    weights = np.random.default_rng(5).standard_normal((8, 1, 3, 3)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], name="depthwise", group=8)
+    model = edgeai.load(small_model([node], {"x": ("n", 8, 9, 9)}, ["y"], {"w": weights}))
+    with pytest.raises(edgeai.UnsupportedOpError, match="without groups can be factorized") as caught:
+        edgeai.factorize(model, names="depthwise")
+    assert caught.value.node == "depthwise"
+
+
 def test_a_layer_counts_with_all_its_factors() -> None:
     model = edgeai.architectures.mlp([64, 64, 10])
     x = np.ones((2, 64), np.float32)

@@ -74,7 +74,14 @@ final class Factorization {
   func run(_ samples: CalibrationSamples?) throws(EdgeError) -> Graph {
     var entries: [(matrix: Matrix, amount: Double)] = []
     for layer in original.weightLayers {
-      if let amount = options.amount(layer), let matrix = matrix(layer), matrix.saves(1) { entries.append((matrix, amount)) }
+      guard let amount = options.amount(layer) else { continue }
+      if let matrix = matrix(layer) {
+        if matrix.saves(1) { entries.append((matrix, amount)) }
+      } else if options.names.contains(layer.name) {
+        throw EdgeError(
+          .unsupportedFeature, "only dense layers and convolutions without groups can be factorized, of two rows and columns or more",
+          node: layer.name)
+      }
     }
     var next = 0
     while next < entries.count {
@@ -347,7 +354,7 @@ extension Graph {
   /// errors are those of the layers' results, and biases take the mean error.
   ///
   /// Throws `invalidArgument` (an option, a name that no layer has, an input that is not finite), `invalidGraph` (weights that
-  /// are not finite), `cancelled`, `unsupportedFeature` (no layers), `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
+  /// are not finite), `cancelled`, `unsupportedFeature` (no layers, a named one that cannot be factorized), `unsupportedOperator`, `limitExceeded`, `outOfMemory`.
   public func factorized(_ options: FactorizeOptions, samples: CalibrationSamples? = nil) throws(EdgeError) -> Graph {
     let factorization = try Factorization.make(self, options)
     return try factorization.run(samples)
