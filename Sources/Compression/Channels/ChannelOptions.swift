@@ -93,14 +93,13 @@ extension Graph {
   ///
   /// - activations: for `Criterion.activation`.
   /// - Throws: `invalidArgument` for an option, a name no layer has, or a chosen channel that cannot go;
-  ///   `unsupportedFeature` for a quantized graph and one without layers; `invalidGraph` for weights that are not finite, which have no order.
+  ///   `unsupportedFeature` for a quantized graph; `invalidGraph` for weights that are not finite, which have no order.
   public func channelsPruned(_ options: ChannelOptions, activations: ChannelActivations? = nil) throws(EdgeError) -> ChannelPruning {
     try options.validate()
     try validate()
     guard !values.contains(where: { $0.quantization != nil }) else {
       throw EdgeError(.unsupportedFeature, "channels are pruned before a model is quantized")
     }
-    try LayerValue.validate([], weightLayers)
     let dependencies = ChannelDependencies(self)
     var selection = ChannelSelection(dependencies, options)
     if options.chosen.isEmpty {
