@@ -20,11 +20,7 @@ extension OnnxImporter {
     // Bytes go by way of float32.
     let dtype = operands[x].dtype
     let isPlain = node.type == "MaxPool" && (dtype == .uint8 || dtype == .int8) && (rank == 5 || !operands[x].isQuantized)
-    if isPlain {
-      let wide = try part(.cast(.float32), [try tensor(x)])
-      x = temporary(x)
-      operands[x].define(value: wide, dtype: .float32, shape: shape)
-    }
+    if isPlain { x = try asFloat(x) }
     if rank == 5 { return try importVolumePool(x, as: isPlain ? dtype : nil) }
     var pool = Pool(node.type == "MaxPool" ? .max : .average, window: try window(over: shape, kernel: nil))
     pool.ceilMode = try integerAttribute("ceil_mode", 0) != 0
@@ -71,9 +67,9 @@ extension OnnxImporter {
     for (axis, size) in sizes.enumerated() {
       let stride = geometry.strides[axis]
       let room = size + geometry.before[axis] + geometry.after[axis] - (geometry.kernel[axis] - 1) * geometry.dilations[axis] - 1
-      guard size > 0, room >= 0 else { throw wrongShape("the window is larger than \(shape.text)", operand: id) }
+      guard size > 0, room >= 0 || isCeil && -room < stride else { throw wrongShape("the window is larger than \(shape.text)", operand: id) }
       var count = room / stride + 1
-      if isCeil, !isSame, room % stride != 0, count * stride < size + geometry.before[axis] { count += 1 }
+      if isCeil, !isSame, room > 0, room % stride != 0, count * stride < size + geometry.before[axis] { count += 1 }
       out.append(count)
     }
     guard let pixels = Shape(sizes).elementCount(), pixels < Int(Int32.max), let taps = Shape(geometry.kernel).elementCount(),

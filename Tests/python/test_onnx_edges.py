@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from conftest import small_model
 from onnx import TensorProto, helper, numpy_helper
-from test_onnx_compositions import compare, f32, i64
+from test_onnx_compositions import build, compare, f32, i64
 
 import edgeai
 
@@ -208,3 +208,144 @@ def test_a_bias_without_a_scale_is_no_scale() -> None:
     content = small_model([helper.make_node("LayerNormalization", ["x", "", "b"], ["y"])], {"x": x.shape}, ["y"], {"b": bias})
     expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) + bias
     np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run([x])[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("includes", [0, 1])
+@pytest.mark.parametrize(("size", "kernel", "stride", "pads"), [(2, 3, 2, (0, 0)), (2, 4, 3, (0, 0)), (1, 3, 3, (0, 0)), (2, 5, 3, (1, 0)), (1, 4, 3, (1, 0))])
+def test_pool_whose_window_is_larger_than_the_image(size: int, kernel: int, stride: int, pads: tuple[int, int], includes: int) -> None:
+    """Rounded up, the size is one: less than a step is missing."""
+    x = f32(2, 17, size, 5)
+    window: dict[str, Any] = {"kernel_shape": [kernel, 2], "strides": [stride, 1], "pads": [pads[0], 0, pads[1], 1], "ceil_mode": 1}
+    for isa in edgeai.instruction_sets():
+        for op, extra in (("MaxPool", {}), ("AveragePool", {"count_include_pad": includes})):
+            content, feeds = build(op, [x], (), 18, "", 1, {**window, **extra})
+            want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
+            have = edgeai.Session(edgeai.load(content), isa=isa).run(feeds)[0]
+            np.testing.assert_allclose(have, want, rtol=1e-6, atol=1e-7, err_msg=f"{op} {isa}")
+            # The same on bytes: half a step for the result's rounding.
+            nodes = [
+                helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+                helper.make_node(op, ["d"], ["p"], **window, **extra), helper.make_node("QuantizeLinear", ["p", "s", "z"], ["r"]),
+                helper.make_node("DequantizeLinear", ["r", "s", "z"], ["y"]),
+            ]  # fmt: skip
+            constants = {"s": np.float32(1 / 128), "z": np.uint8(128)}
+            session = edgeai.Session(edgeai.load(small_model(nodes, {"x": x.shape}, ["y"], constants)), isa=isa)
+            assert next(s for s in session.plan if "Pool" in s.op).dtype == "uint8"
+            steps = np.clip(np.rint(x * 128), -128, 127).astype(np.float32) / 128
+            exact = onnxruntime.InferenceSession(content).run(None, {"x0": steps})[0]
+            np.testing.assert_allclose(session.run({"x": x})[0], exact, rtol=0, atol=0.5001 / 128, err_msg=f"{op} {isa}")
+    content, feeds = build("MaxPool", [x], (), 18, "", 2, window)
+    for have, want in zip(edgeai.Session(edgeai.load(content)).run(feeds), onnxruntime.InferenceSession(content).run(None, feeds), strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
+def test_pool_whose_window_does_not_fit() -> None:
+    for options in ({"strides": [2]}, {"strides": [4]}, {"strides": [2], "ceil_mode": 1}):
+        content, _ = build("MaxPool", [f32(1, 2, 1)], (), 18, "", 1, {"kernel_shape": [3], **options})
+        with pytest.raises(edgeai.ShapeError, match="the window spans 3, the padded image only 1"):
+            edgeai.load(content)
+
+
+@pytest.mark.parametrize("mask", [[[0, 1, 1, 1]], [[0, 0, 1, 1]], [[1, 0, 1, 1]]])
+def test_masked_keys_of_causal_attention(mask: list[list[int]]) -> None:
+    """Where every key that is not later is masked, the masked ones share the weight and later ones get none."""
+    q = f32(1, 4, 8)
+    compare(
+        "MultiHeadAttention", [q, f32(1, 4, 8, seed=4), f32(1, 4, 8, seed=5), None, np.array(mask, np.int32)], (), domain="com.microsoft", num_heads=2,
+        unidirectional=1,
+    )  # fmt: skip
+    compare(
+        "Attention", [q, f32(8, 24), f32(24), np.array(mask, np.int32)], (1, 2), domain="com.microsoft", num_heads=2, unidirectional=1,
+        mask_filter_value=-5000.0, tolerance=2e-5,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "tensor"),
+    [
+        ([(2, 4, 5, 8), (1, 2, 6, 8), (1, 2, 6, 8)], {}, "x1"),
+        ([(2, 4, 5, 8), (2, 2, 6, 8), (1, 2, 6, 8)], {}, "x1"),
+        ([(2, 4, 5, 8), (2, 4, 6, 8), (2, 1, 6, 8)], {}, "x1"),
+        ([(2, 4, 5, 8), (2, 2, 6, 7), (2, 2, 6, 8)], {}, ""),
+        ([(2, 4, 5, 8), (2, 2, 6, 8), (2, 2, 7, 8)], {}, ""),
+        ([(2, 5, 32), (2, 2, 6, 8), (2, 2, 6, 8)], {"q_num_heads": 4, "kv_num_heads": 2}, "x1"),
+        ([(2, 4, 5, 8), (2, 2, 6, 8), (2, 2, 6, 8), (1, 1, 1, 5, 6)], {}, "x3"),
+    ],
+)
+def test_attention_of_shapes_that_do_not_fit(shapes: list[tuple[int, ...]], options: dict[str, int], tensor: str) -> None:
+    content, _ = build("Attention", [f32(*shape) for shape in shapes], (), 23, "", 1, options)
+    with pytest.raises(edgeai.ShapeError) as caught:
+        edgeai.load(content)
+    assert caught.value.node == "node" and caught.value.tensor == tensor
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_attention_window_of_negative_width(side: str) -> None:
+    arrays = [f32(2, 4, 5, 8), f32(2, 2, 6, 8), f32(2, 2, 6, 8)]
+    with pytest.raises(edgeai.ModelError, match="a window of .*-5") as caught:
+        edgeai.load(build("Attention", arrays, (), 25, "", 1, {f"{side}_window_size": -5})[0])
+    assert caught.value.node == "node"
+    edgeai.load(build("Attention", arrays, (), 25, "", 1, {f"{side}_window_size": -1})[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 7, 9), (2, 7, 9), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resize_of_bytes(mode: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    """What lies between is cut. Where it is a whole number but for the rounding of float32, it may be cut to the next one."""
+    info = np.iinfo(dtype)
+    x = np.random.default_rng(1).integers(info.min, info.max + 1, shape).astype(dtype)
+    for transformation, scale in (("asymmetric", 2), ("asymmetric", 1.6), ("half_pixel", 2), ("half_pixel", 0.6), ("align_corners", 2)):
+        scales = np.float32([1] * (len(shape) - 1) + [scale] if len(shape) == 3 else [1] * (len(shape) - 2) + [scale, 2])
+        options = {"mode": mode, "coordinate_transformation_mode": transformation}
+        content, feeds = build("Resize", [x, None, scales], (2,), 18, "", 1, options)
+        want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
+        floats, _ = build("Resize", [x.astype(np.float32), None, scales], (2,), 18, "", 1, options)
+        between = onnxruntime.InferenceSession(floats).run(None, {"x0": x.astype(np.float32)})[0]
+        slack = np.abs(between - np.rint(between)) < 1e-4 if mode == "linear" else np.zeros(want.shape, bool)
+        for isa in (edgeai.instruction_sets()[0], "reference"):
+            have = edgeai.Session(edgeai.load(content), isa=isa).run(feeds)[0]
+            assert have.dtype == want.dtype and have.shape == want.shape
+            assert (np.abs(have.astype(int) - want) <= slack).all(), (transformation, scale, isa)
+
+
+def test_cubic_resize_of_bytes_is_refused() -> None:
+    content, _ = build("Resize", [np.zeros((1, 1, 4, 4), np.uint8), None, np.float32([1, 1, 2, 2])], (2,), 18, "", 1, {"mode": "cubic"})
+    with pytest.raises(edgeai.UnsupportedOpError, match="uint8"):
+        edgeai.load(content)
+
+
+def test_linear_resize_between_quantized_layers() -> None:
+    """As onnxruntime's quantizer writes it in QOperator form: on the integers of a QLinearConv."""
+    w = np.random.default_rng(2).integers(-100, 100, (4, 3, 3, 3)).astype(np.int8)
+    constants = {
+        "xs": np.float32(1 / 128), "xz": np.uint8(128), "w": w, "ws": np.float32(0.002), "wz": np.int8(0), "ys": np.float32(0.02), "yz": np.uint8(110),
+        "scales": np.float32([1, 1, 2, 2]),
+    }  # fmt: skip
+    for mode in ("nearest", "linear"):
+        nodes = [
+            helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q"]),
+            helper.make_node("QLinearConv", ["q", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["c"]),
+            helper.make_node("Resize", ["c", "", "scales"], ["r"], mode=mode),
+            helper.make_node("DequantizeLinear", ["r", "ys", "yz"], ["y"]),
+        ]
+        content = small_model(nodes, {"x": (1, 3, 8, 9)}, ["y"], constants)
+        feeds = {"x": f32(1, 3, 8, 9)}
+        want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
+        np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run(feeds)[0], want, rtol=0, atol=1e-6)
+
+
+def test_errors_name_what_the_file_has() -> None:
+    """Shapes in the file's layout; tensors by the file's names, none where an operator's part has none."""
+    with pytest.raises(edgeai.ShapeError, match=r"weights \[4, 5, 3, 3\] do not fit an input of shape \[1, 6, 9, 9\] in 1 groups") as caught:
+        edgeai.load(build("Conv", [f32(1, 6, 9, 9), f32(4, 5, 3, 3)], (1,), 18, "", 1, {})[0])
+    assert caught.value.tensor == "x1"
+    with pytest.raises(edgeai.LimitError) as limit:
+        edgeai.load(build("Conv", [f32(1, 6, 9, 9), f32(4, 6, 3, 3)], (1,), 18, "", 1, {"pads": [100000] * 4})[0])
+    assert limit.value.tensor == "" and limit.value.node == "node"
+    with pytest.raises(edgeai.ShapeError) as shape:
+        edgeai.load(build("ConvTranspose", [f32(1, 6, 9, 9), f32(6, 4, 3, 3)], (1,), 18, "", 1, {"pads": [9] * 4})[0])
+    assert shape.value.tensor == "x0"
+    with pytest.raises(edgeai.ShapeError) as part:
+        edgeai.load(build("MultiHeadAttention", [f32(1, 3, 8), f32(1, 4, 8), f32(1, 5, 8)], (), 18, "com.microsoft", 1, {"num_heads": 2})[0])
+    assert part.value.tensor == "" and part.value.node == "node"
