@@ -5,8 +5,14 @@ import Graph
 // Attributes of the current node, and parameters that moved from attributes to inputs between operator sets.
 
 extension OnnxImporter {
+  private func attribute(_ name: Text) -> OnnxAttribute? {
+    let found = node.attributes.first { $0.name == name }
+    found?.isAskedFor = true
+    return found
+  }
+
   private func attribute(_ name: Text, _ kind: OnnxAttribute.Kind) throws(EdgeError) -> OnnxAttribute? {
-    for attribute in node.attributes where attribute.name == name {
+    if let attribute = attribute(name) {
       guard attribute.kind == kind.rawValue else {
         throw EdgeError(
           .malformedModel, "\(node.type): attribute '\(name)' has type \(attribute.kind), not \(kind.rawValue)", node: nodeName,
@@ -27,7 +33,28 @@ extension OnnxImporter {
   func textsAttribute(_ name: Text) throws(EdgeError) -> [Text]? { try attribute(name, .texts)?.texts }
   func tensorAttribute(_ name: Text) throws(EdgeError) -> OnnxTensor? { try attribute(name, .tensor)?.tensors.first }
   func graphAttribute(_ name: Text) throws(EdgeError) -> OnnxGraph? { try attribute(name, .graph)?.graphs.first }
-  func hasAttribute(_ name: Text) -> Bool { node.attributes.contains { $0.name == name } }
+  @discardableResult
+  func hasAttribute(_ name: Text) -> Bool { attribute(name) != nil }
+
+  /// Refuses attributes that no import of the node asked for: standard values in their place would give other results.
+  func refuseStrangeAttributes() throws(EdgeError) {
+    for attribute in node.attributes where !attribute.isAskedFor && !OnnxImporter.isHarmless(attribute.name) {
+      var error = malformed("no attribute '\(attribute.name)' in operator set \(opset)")
+      error.byteOffset = attribute.byteOffset
+      throw error
+    }
+  }
+
+  /// Attributes that mean nothing to inference, or to the forms of their operators that do not ask for them.
+  private static func isHarmless(_ name: Text) -> Bool {
+    OnnxName(text: name).isOne(
+      of: """
+        consumed_inputs momentum seed stash_type saturate round_mode precision softmax_precision chunk_size sorted output_sequence \
+        storage_order mask_index_type past_present_share_buffer rotary_embedding_dim mask_filter_value q_num_heads kv_num_heads \
+        block_size output_dtype activation_alpha activation_beta activation_params noop_with_empty_axes extrapolation_value \
+        cubic_coeff_a exclude_outside antialias keep_aspect_ratio_policy num_heads dtype
+        """)
+  }
 
   /// A size-like attribute list: `count` numbers from `minimum` to 2^24, or the standard value.
   func sizesAttribute(_ name: Text, count: Int, standard: Int, minimum: Int) throws(EdgeError) -> [Int] {

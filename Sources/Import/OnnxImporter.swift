@@ -195,7 +195,10 @@ final class OnnxImporter {
     let isPoisoned = inputs.contains { $0 >= 0 && operands[$0].isPoisoned }
     do throws(EdgeError) {
       guard let family = family(of: node) else { throw unknownOperator() }
-      if !isPoisoned { return try importNode(family) }
+      if !isPoisoned {
+        try importNode(family)
+        return try refuseStrangeAttributes()
+      }
       for (_, scope) in nodeBodies[index] { noteUnknownOperators(scopes[scope].allNodes) }
       take(index)
     } catch {

@@ -10,7 +10,8 @@ extension OnnxImporter {
   func modernize() throws(EdgeError) {
     switch node.type {
     case "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less":
-      guard try integerAttribute("broadcast", 0) != 0, let axis = try integerAttribute("axis"), inputs.count == 2 else { return }
+      let (isAligned, axis) = (try integerAttribute("broadcast", 0) != 0, try integerAttribute("axis"))
+      guard isAligned, let axis, inputs.count == 2 else { return }
       let a = operands[try input(0)].shape
       let b = operands[try input(1)].shape
       let place = axis < 0 ? axis + a.rank : axis
@@ -18,6 +19,7 @@ extension OnnxImporter {
         throw malformed("\(b.text) cannot stand at axis \(axis) of \(a.text)")
       }
       try appendOnes(a.rank - b.rank - place, toInput: 1)
+    case "Gemm": hasAttribute("broadcast")
     case "PRelu":
       guard inputs.count == 2 else { return }
       let rank = operands[try input(0)].shape.rank

@@ -64,6 +64,8 @@ final class OnnxAttribute {
   var integers: [Int] = []
   var texts: [Text] = []
   var byteOffset = 0
+  /// Whether an import looked for an attribute of this name.
+  var isAskedFor = false
 }
 
 /// TensorProto: a constant, by its place in the file or in an external one.

@@ -11,6 +11,7 @@ import Graph
 
 extension OnnxImporter {
   func importQuantization() throws(EdgeError) {
+    hasAttribute("axis")  // one scale has none
     if node.type == "QuantizeLinear" { try importQuantize() } else { try importDequantize() }
   }
 

@@ -97,7 +97,7 @@ extension OnnxImporter {
     let length = shape[axis]
     guard length != Shape.batch else { throw mixesBatch(shape) }
     var sizes: [Int] = []
-    var keepsAxis = true
+    let keepsAxis = try integerAttribute("keepdims", 1) != 0 || inputs.count > 1 && inputs[1] >= 0
     if let given = try integersInput(1, "the split"), operands[inputs[1]].shape.rank == 1 {
       sizes = given
     } else {
@@ -109,7 +109,6 @@ extension OnnxImporter {
         sizes.append(min(size, rest))
         rest -= size
       }
-      if inputs.count < 2 || inputs[1] < 0 { keepsAxis = try integerAttribute("keepdims", 1) != 0 }
     }
     guard !sizes.contains(where: { $0 < 0 || $0 > length }), sizes.reduce(0, +) == length else {
       throw malformed("the parts do not make up an axis of \(length)")

@@ -15,6 +15,7 @@ extension OnnxImporter {
     // Whether the input is there is known; all inputs of a graph are.
     case "OptionalHasElement": setKnown(OnnxKnown(.bool, [], [.integer(try optionalInput(0) == nil ? 0 : 1)]))
     case "Dropout":
+      if opset < 12 { hasAttribute("ratio") }
       if let id = try optionalInput(2), operands[id].known?.integers != [0] { throw reject("training mode") }
       let x = try input(0)
       if isUsed(output: 1) {

@@ -67,6 +67,7 @@ extension OnnxImporter {
     var before = [Int](repeating: 0, count: rank)
     var after = before
     let mode = try textAttribute("auto_pad", "NOTSET")
+    hasAttribute("pads")  // other modes ignore it
     switch mode {
     case "NOTSET":
       if let pads = try integersAttribute("pads"), pads.contains(where: { $0 < 0 }) { throw reject("negative padding") }

@@ -117,6 +117,7 @@ CASES = {
     "no-sequence": (model(V + node("SequenceLength", ["x"], ["y"]) + Y), 204, "sequencelength", "x", "not a sequence"),
     "wrong-dtype": (model(V + floats("w", [4], 4, 99) + node("Add", ["x", "w"], ["y"]) + Y), 0, "add", "", "element type 99"),
     "zero-stride": (model(X + node("MaxPool", ["x"], ["y"], ints("kernel_shape", [2, 2]) + ints("strides", [0, 1])) + Y), 204, "maxpool", "", "value 0"),
+    "attribute-unknown": (model(V + node("Softmax", ["x"], ["y"], integer("axes", 1)) + Y), 204, "softmax", "", "no attribute 'axes'"),
     "attribute-type": (model(V + node("Flatten", ["x"], ["y"], ints("axis", [1])) + Y), 200, "flatten", "", "has type 7, not 2"),
     "wrong-axis": (model(V + node("Softmax", ["x"], ["y"], integer("axis", 9)) + Y), 204, "softmax", "", "axis 9"),
     "open-volume": (model(raw(11, info("x", ["N", 2, 4, 4, 4])) + floats("w", [1, 2, 3, 3, 3]) + node("Conv", ["x", "w"], ["y"]) + Y), 105, "conv", "", "open batch"),
