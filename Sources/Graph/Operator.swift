@@ -187,7 +187,7 @@ public struct TransposedConvolution: Equatable, Sendable {
 }
 
 /// With `ceilMode` the last window may start inside the padded image and reach over its end, but never start
-/// in the right or bottom padding.
+/// in the right or bottom padding; a window that lacks less than a step of the padded image has one place.
 public struct Pool: Equatable, Sendable {
   /// The last two differ from `average` in quantized arithmetic alone, between equal types: of two equally near integers
   /// they take the larger, or the one farther from 128, where `average` takes the even one. That is how TFLite rounds

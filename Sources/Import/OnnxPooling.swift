@@ -71,9 +71,9 @@ extension OnnxImporter {
     for (axis, size) in sizes.enumerated() {
       let stride = geometry.strides[axis]
       let room = size + geometry.before[axis] + geometry.after[axis] - (geometry.kernel[axis] - 1) * geometry.dilations[axis] - 1
-      guard size > 0, room >= 0 else { throw wrongShape("the window is larger than \(shape.text)", operand: id) }
+      guard size > 0, room >= 0 || isCeil && -room < stride else { throw wrongShape("the window is larger than \(shape.text)", operand: id) }
       var count = room / stride + 1
-      if isCeil, !isSame, room % stride != 0, count * stride < size + geometry.before[axis] { count += 1 }
+      if isCeil, !isSame, room > 0, room % stride != 0, count * stride < size + geometry.before[axis] { count += 1 }
       out.append(count)
     }
     guard let pixels = Shape(sizes).elementCount(), pixels < Int(Int32.max), let taps = Shape(geometry.kernel).elementCount(),

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from conftest import small_model
 from onnx import TensorProto, helper, numpy_helper
-from test_onnx_compositions import compare, f32, i64
+from test_onnx_compositions import build, compare, f32, i64
 
 import edgeai
 
@@ -208,3 +208,39 @@ def test_a_bias_without_a_scale_is_no_scale() -> None:
     content = small_model([helper.make_node("LayerNormalization", ["x", "", "b"], ["y"])], {"x": x.shape}, ["y"], {"b": bias})
     expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) + bias
     np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run([x])[0], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("includes", [0, 1])
+@pytest.mark.parametrize(("size", "kernel", "stride", "pads"), [(2, 3, 2, (0, 0)), (2, 4, 3, (0, 0)), (1, 3, 3, (0, 0)), (2, 5, 3, (1, 0)), (1, 4, 3, (1, 0))])
+def test_pool_whose_window_is_larger_than_the_image(size: int, kernel: int, stride: int, pads: tuple[int, int], includes: int) -> None:
+    """Rounded up, the size is one: less than a step is missing."""
+    x = f32(2, 17, size, 5)
+    window: dict[str, Any] = {"kernel_shape": [kernel, 2], "strides": [stride, 1], "pads": [pads[0], 0, pads[1], 1], "ceil_mode": 1}
+    for isa in edgeai.instruction_sets():
+        for op, extra in (("MaxPool", {}), ("AveragePool", {"count_include_pad": includes})):
+            content, feeds = build(op, [x], (), 18, "", 1, {**window, **extra})
+            want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
+            have = edgeai.Session(edgeai.load(content), isa=isa).run(feeds)[0]
+            np.testing.assert_allclose(have, want, rtol=1e-6, atol=1e-7, err_msg=f"{op} {isa}")
+            # The same on bytes: half a step for the result's rounding.
+            nodes = [
+                helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+                helper.make_node(op, ["d"], ["p"], **window, **extra), helper.make_node("QuantizeLinear", ["p", "s", "z"], ["r"]),
+                helper.make_node("DequantizeLinear", ["r", "s", "z"], ["y"]),
+            ]  # fmt: skip
+            constants = {"s": np.float32(1 / 128), "z": np.uint8(128)}
+            session = edgeai.Session(edgeai.load(small_model(nodes, {"x": x.shape}, ["y"], constants)), isa=isa)
+            assert next(s for s in session.plan if "Pool" in s.op).dtype == "uint8"
+            steps = np.clip(np.rint(x * 128), -128, 127).astype(np.float32) / 128
+            exact = onnxruntime.InferenceSession(content).run(None, {"x0": steps})[0]
+            np.testing.assert_allclose(session.run({"x": x})[0], exact, rtol=0, atol=0.5001 / 128, err_msg=f"{op} {isa}")
+    content, feeds = build("MaxPool", [x], (), 18, "", 2, window)
+    for have, want in zip(edgeai.Session(edgeai.load(content)).run(feeds), onnxruntime.InferenceSession(content).run(None, feeds), strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
+def test_pool_whose_window_does_not_fit() -> None:
+    for options in ({"strides": [2]}, {"strides": [4]}, {"strides": [2], "ceil_mode": 1}):
+        content, _ = build("MaxPool", [f32(1, 2, 1)], (), 18, "", 1, {"kernel_shape": [3], **options})
+        with pytest.raises(edgeai.ShapeError, match="the window spans 3, the padded image only 1"):
+            edgeai.load(content)

@@ -12,6 +12,8 @@ extension TypeInference {
       let first = addChecked(size, padBefore), let padded = addChecked(first, padAfter)
     else { throw failure(.shapeMismatch, "window geometry overflows") }
     guard span <= padded else {
+      // Rounded up, less than a step is one.
+      if ceilMode, span - padded < stride { return 1 }
       throw failure(.shapeMismatch, "the window spans \(span), the padded image only \(padded)", inputs[0])
     }
     let room = padded - span
