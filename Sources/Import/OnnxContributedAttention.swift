@@ -68,13 +68,17 @@ extension OnnxImporter {
       default: throw reject("a mask of shape \(shape.text)")
       }
     }
-    if try integerAttribute("unidirectional", 0) != 0 {
-      allowed = try joined(allowed, try binary(.lessOrEqual, column, try range(dims[2], axis: 2, rank: 4, first: past)), .and)
-    }
+    // A key that the mask shuts out keeps some of its weight where all are; one that comes later has none.
+    var masks: ValueID?
+    let zero = try number(0, .float32)
     if let allowed {
-      let low = try number(Double(try floatAttribute("mask_filter_value", -10000)), .float32)
-      scores = try binary(.add, scores, try part(.select, [allowed, try number(0, .float32), low]))
+      masks = try part(.select, [allowed, zero, try number(Double(try floatAttribute("mask_filter_value", -10000)), .float32)])
     }
+    if try integerAttribute("unidirectional", 0) != 0 {
+      let isPast = try binary(.lessOrEqual, column, try range(dims[2], axis: 2, rank: 4, first: past))
+      masks = try part(.select, [isPast, masks ?? zero, try number(-Double(Float.greatestFiniteMagnitude), .float32)])
+    }
+    if let masks { scores = try binary(.add, scores, masks) }
     let y = try transposed(try part(.matMul, [try part(.softmax(axis: 3, log: false), [scores]), parts[2]]), [0, 2, 1, 3])
     let out = graph.values[y].shape
     guard let width = multiplyChecked(out[2], out[3]) else { throw malformed("the size overflows") }

@@ -244,3 +244,17 @@ def test_pool_whose_window_does_not_fit() -> None:
         content, _ = build("MaxPool", [f32(1, 2, 1)], (), 18, "", 1, {"kernel_shape": [3], **options})
         with pytest.raises(edgeai.ShapeError, match="the window spans 3, the padded image only 1"):
             edgeai.load(content)
+
+
+@pytest.mark.parametrize("mask", [[[0, 1, 1, 1]], [[0, 0, 1, 1]], [[1, 0, 1, 1]]])
+def test_masked_keys_of_causal_attention(mask: list[list[int]]) -> None:
+    """Where every key that is not later is masked, the masked ones share the weight and later ones get none."""
+    q = f32(1, 4, 8)
+    compare(
+        "MultiHeadAttention", [q, f32(1, 4, 8, seed=4), f32(1, 4, 8, seed=5), None, np.array(mask, np.int32)], (), domain="com.microsoft", num_heads=2,
+        unidirectional=1,
+    )  # fmt: skip
+    compare(
+        "Attention", [q, f32(8, 24), f32(24), np.array(mask, np.int32)], (1, 2), domain="com.microsoft", num_heads=2, unidirectional=1,
+        mask_filter_value=-5000.0, tolerance=2e-5,
+    )  # fmt: skip
