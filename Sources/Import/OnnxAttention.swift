@@ -10,8 +10,8 @@ extension OnnxImporter {
     let id = try input(index)
     let shape = operands[id].shape
     let value = try floatTensor(id)
-    if shape.rank == 4 { return value }
-    guard shape.rank == 3, let heads = try integerAttribute(attribute), heads > 0, shape[2] > 0, shape[2] % heads == 0 else {
+    if shape.rank == 4, operands[inputs[0]].shape.rank == 4 { return value }
+    guard shape.rank == 3, operands[inputs[0]].shape.rank == 3, let heads = try integerAttribute(attribute), heads > 0, shape[2] > 0, shape[2] % heads == 0 else {
       throw wrongShape("\(shape.text) cannot be dealt out to heads", operand: id)
     }
     return try transposed(try reshaped(value, [shape[0], shape[1], heads, shape[2] / heads]), [0, 2, 1, 3])
@@ -44,8 +44,9 @@ extension OnnxImporter {
     try setResult(value, output: 2)
     let dims = graph.values[query].shape.dims
     let keyDims = graph.values[key].shape.dims
-    guard past >= 0, dims.count == 4, keyDims.count == 4, dims[1] > 0, keyDims[1] > 0, dims[2] > 0, dims[3] > 0, keyDims[2] > 0,
-      dims[1] % keyDims[1] == 0
+    let valueShape = graph.values[value].shape
+    guard past >= 0, dims[0] == keyDims[0], dims[0] == valueShape[0], keyDims[1] == valueShape[1], dims[1] > 0, keyDims[1] > 0, dims[2] > 0,
+      dims[3] > 0, keyDims[2] > 0, dims[1] % keyDims[1] == 0
     else { throw wrongShape("\(Shape(dims).text) does not attend to \(Shape(keyDims).text)", operand: inputs[1]) }
     key = try repeatedHeads(key, dims[1] / keyDims[1])
     value = try repeatedHeads(value, dims[1] / keyDims[1])
@@ -99,6 +100,7 @@ extension OnnxImporter {
     if let id = try optionalInput(3) {
       var mask = try tensor(id)
       let shape = operands[id].shape
+      guard shape.rank <= 4 else { throw wrongShape("the mask has shape \(shape.text)", operand: id) }
       if operands[id].dtype == .bool { mask = try part(.select, [mask, try number(0, .float32), lowest]) }
       // A mask for the first keys only shuts out the others. One of a single entry is for every key: it broadcasts.
       if let last = shape.dims.last, last > 1, last < keys {
@@ -119,9 +121,10 @@ extension OnnxImporter {
       conditions.append(try binary(.less, column, count))
     }
     if try integerAttribute("is_causal", 0) != 0 { conditions.append(try binary(.lessOrEqual, column, row)) }
-    let left = try integerAttribute("left_window_size", -1)
+    var (left, right) = (-1, -1)
+    if opset >= 25 { (left, right) = (try integerAttribute("left_window_size", -1), try integerAttribute("right_window_size", -1)) }
+    guard min(left, right) >= -1 else { throw malformed("a window of \(left) keys before and \(right) after a query") }
     if left >= 0 { conditions.append(try binary(.lessOrEqual, try binary(.subtract, row, try number(Double(left), .int64)), column)) }
-    let right = try integerAttribute("right_window_size", -1)
     if right >= 0 { conditions.append(try binary(.lessOrEqual, column, try binary(.add, row, try number(Double(right), .int64)))) }
     guard var allowed = conditions.first else { return bias }
     for condition in conditions.dropFirst() { allowed = try binary(.and, allowed, condition) }

@@ -37,6 +37,7 @@ STRANGE: list[tuple[str, list[Any], int, dict[str, Any], str]] = [
     ("Resize", [IMAGE, np.float32([1, 1, 2, 2])], 10, {"coordinate_transformation_mode": "align_corners"}, "coordinate_transformation_mode"),
     ("Resize", [IMAGE, np.float32([1, 1, 2, 2])], 10, {"nearest_mode": "ceil"}, "nearest_mode"),
     ("Relu", [IMAGE], 18, {"alpha": 0.1}, "alpha"),
+    ("Attention", [IMAGE, IMAGE, IMAGE], 23, {"left_window_size": 1}, "left_window_size"),
     ("Add", [IMAGE, IMAGE], 7, {"broadcast": 1}, "broadcast"),
     ("Identity", [IMAGE], 18, {"to": 1}, "to"),
 ]

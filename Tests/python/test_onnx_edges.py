@@ -258,3 +258,31 @@ def test_masked_keys_of_causal_attention(mask: list[list[int]]) -> None:
         "Attention", [q, f32(8, 24), f32(24), np.array(mask, np.int32)], (1, 2), domain="com.microsoft", num_heads=2, unidirectional=1,
         mask_filter_value=-5000.0, tolerance=2e-5,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "tensor"),
+    [
+        ([(2, 4, 5, 8), (1, 2, 6, 8), (1, 2, 6, 8)], {}, "x1"),
+        ([(2, 4, 5, 8), (2, 2, 6, 8), (1, 2, 6, 8)], {}, "x1"),
+        ([(2, 4, 5, 8), (2, 4, 6, 8), (2, 1, 6, 8)], {}, "x1"),
+        ([(2, 4, 5, 8), (2, 2, 6, 7), (2, 2, 6, 8)], {}, ""),
+        ([(2, 4, 5, 8), (2, 2, 6, 8), (2, 2, 7, 8)], {}, ""),
+        ([(2, 5, 32), (2, 2, 6, 8), (2, 2, 6, 8)], {"q_num_heads": 4, "kv_num_heads": 2}, "x1"),
+        ([(2, 4, 5, 8), (2, 2, 6, 8), (2, 2, 6, 8), (1, 1, 1, 5, 6)], {}, "x3"),
+    ],
+)
+def test_attention_of_shapes_that_do_not_fit(shapes: list[tuple[int, ...]], options: dict[str, int], tensor: str) -> None:
+    content, _ = build("Attention", [f32(*shape) for shape in shapes], (), 23, "", 1, options)
+    with pytest.raises(edgeai.ShapeError) as caught:
+        edgeai.load(content)
+    assert caught.value.node == "node" and caught.value.tensor == tensor
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_attention_window_of_negative_width(side: str) -> None:
+    arrays = [f32(2, 4, 5, 8), f32(2, 2, 6, 8), f32(2, 2, 6, 8)]
+    with pytest.raises(edgeai.ModelError, match="a window of .*-5") as caught:
+        edgeai.load(build("Attention", arrays, (), 25, "", 1, {f"{side}_window_size": -5})[0])
+    assert caught.value.node == "node"
+    edgeai.load(build("Attention", arrays, (), 25, "", 1, {f"{side}_window_size": -1})[0])
