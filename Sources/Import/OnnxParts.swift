@@ -10,6 +10,14 @@ extension OnnxImporter {
     try emit(op, inputs, helperName(nodeName + ".part"))
   }
 
+  /// An operand that is another one converted.
+  func asFloat(_ id: Int) throws(EdgeError) -> Int {
+    let value = try part(.cast(.float32), [try tensor(id)])
+    let result = temporary(id)
+    operands[result].define(value: value, dtype: .float32, shape: operands[id].shape)
+    return result
+  }
+
   func binary(_ function: BinaryFunction, _ a: ValueID, _ b: ValueID) throws(EdgeError) -> ValueID {
     try part(.binary(function, .none), [a, b])
   }

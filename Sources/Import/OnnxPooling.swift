@@ -20,11 +20,7 @@ extension OnnxImporter {
     // Bytes go by way of float32.
     let dtype = operands[x].dtype
     let isPlain = node.type == "MaxPool" && (dtype == .uint8 || dtype == .int8) && (rank == 5 || !operands[x].isQuantized)
-    if isPlain {
-      let wide = try part(.cast(.float32), [try tensor(x)])
-      x = temporary(x)
-      operands[x].define(value: wide, dtype: .float32, shape: shape)
-    }
+    if isPlain { x = try asFloat(x) }
     if rank == 5 { return try importVolumePool(x, as: isPlain ? dtype : nil) }
     var pool = Pool(node.type == "MaxPool" ? .max : .average, window: try window(over: shape, kernel: nil))
     pool.ceilMode = try integerAttribute("ceil_mode", 0) != 0

@@ -6,6 +6,23 @@ import Graph
 
 extension OnnxImporter {
   func importResize() throws(EdgeError) {
+    let dtype = operands[try input(0)].dtype
+    guard dtype == .uint8 || dtype == .int8, !operands[inputs[0]].isQuantized, try textAttribute("mode", "nearest") != "cubic" else {
+      return try resizeFloats()
+    }
+    // What lies between two bytes is cut to a whole number, as in ONNX Runtime.
+    inputs[0] = try asFloat(inputs[0])
+    let floats = temporary(outputs[0])
+    do {
+      let result = outputs
+      outputs = [floats]
+      defer { outputs = result }
+      try resizeFloats()
+    }
+    try setResult(try part(.cast(dtype), [try tensor(floats)]))
+  }
+
+  private func resizeFloats() throws(EdgeError) {
     let x = try input(0)
     let shape = operands[x].shape
     var axes = try targets(x)

@@ -24,7 +24,8 @@ computes in float64; those of the engine are not. **Failed**: anything else.
 
 OTHERS = """
 Beside these there are operators which the suite does not have, held against ONNX Runtime by `Tests/python/test_onnx_compositions.py`: ConvTranspose,
-Resize, LpPool and BatchNormalization of volumes; SimplifiedLayerNormalization; and of the domain com.microsoft Attention (without a past), BiasGelu,
+Resize, LpPool and BatchNormalization of volumes; Resize of uint8 and int8, nearest and linear; SimplifiedLayerNormalization; and of the domain
+com.microsoft Attention (without a past), BiasGelu,
 EmbedLayerNormalization, FastGelu, FusedConv, FusedMatMul, Gelu, MultiHeadAttention, QuickGelu, SkipLayerNormalization and
 SkipSimplifiedLayerNormalization. MaxUnpool follows the suite where an output shape is given: the indices are those of the shape without it.
 Sequences of known length inside a network (SequenceConstruct, SequenceEmpty, SequenceInsert, SequenceErase, SequenceAt, SequenceLength,

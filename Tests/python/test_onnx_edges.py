@@ -286,3 +286,50 @@ def test_attention_window_of_negative_width(side: str) -> None:
         edgeai.load(build("Attention", arrays, (), 25, "", 1, {f"{side}_window_size": -5})[0])
     assert caught.value.node == "node"
     edgeai.load(build("Attention", arrays, (), 25, "", 1, {f"{side}_window_size": -1})[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 7, 9), (2, 7, 9), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resize_of_bytes(mode: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    """What lies between is cut. Where it is a whole number but for the rounding of float32, it may be cut to the next one."""
+    info = np.iinfo(dtype)
+    x = np.random.default_rng(1).integers(info.min, info.max + 1, shape).astype(dtype)
+    for transformation, scale in (("asymmetric", 2), ("asymmetric", 1.6), ("half_pixel", 2), ("half_pixel", 0.6), ("align_corners", 2)):
+        scales = np.float32([1] * (len(shape) - 1) + [scale] if len(shape) == 3 else [1] * (len(shape) - 2) + [scale, 2])
+        options = {"mode": mode, "coordinate_transformation_mode": transformation}
+        content, feeds = build("Resize", [x, None, scales], (2,), 18, "", 1, options)
+        want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
+        floats, _ = build("Resize", [x.astype(np.float32), None, scales], (2,), 18, "", 1, options)
+        between = onnxruntime.InferenceSession(floats).run(None, {"x0": x.astype(np.float32)})[0]
+        slack = np.abs(between - np.rint(between)) < 1e-4 if mode == "linear" else np.zeros(want.shape, bool)
+        for isa in (edgeai.instruction_sets()[0], "reference"):
+            have = edgeai.Session(edgeai.load(content), isa=isa).run(feeds)[0]
+            assert have.dtype == want.dtype and have.shape == want.shape
+            assert (np.abs(have.astype(int) - want) <= slack).all(), (transformation, scale, isa)
+
+
+def test_cubic_resize_of_bytes_is_refused() -> None:
+    content, _ = build("Resize", [np.zeros((1, 1, 4, 4), np.uint8), None, np.float32([1, 1, 2, 2])], (2,), 18, "", 1, {"mode": "cubic"})
+    with pytest.raises(edgeai.UnsupportedOpError, match="uint8"):
+        edgeai.load(content)
+
+
+def test_linear_resize_between_quantized_layers() -> None:
+    """As onnxruntime's quantizer writes it in QOperator form: on the integers of a QLinearConv."""
+    w = np.random.default_rng(2).integers(-100, 100, (4, 3, 3, 3)).astype(np.int8)
+    constants = {
+        "xs": np.float32(1 / 128), "xz": np.uint8(128), "w": w, "ws": np.float32(0.002), "wz": np.int8(0), "ys": np.float32(0.02), "yz": np.uint8(110),
+        "scales": np.float32([1, 1, 2, 2]),
+    }  # fmt: skip
+    for mode in ("nearest", "linear"):
+        nodes = [
+            helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["q"]),
+            helper.make_node("QLinearConv", ["q", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["c"]),
+            helper.make_node("Resize", ["c", "", "scales"], ["r"], mode=mode),
+            helper.make_node("DequantizeLinear", ["r", "ys", "yz"], ["y"]),
+        ]
+        content = small_model(nodes, {"x": (1, 3, 8, 9)}, ["y"], constants)
+        feeds = {"x": f32(1, 3, 8, 9)}
+        want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
+        np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run(feeds)[0], want, rtol=0, atol=1e-6)
