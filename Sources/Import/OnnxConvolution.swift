@@ -33,6 +33,9 @@ extension OnnxImporter {
     guard window.kernelWidth == weights.dims.last, shape.rank == 3 || window.kernelHeight == weights[2] else {
       throw wrongShape("weights \(weights.text) do not fit attribute 'kernel_shape'", operand: w)
     }
+    guard shape[1] < 0 || shape[1] % groups == 0 && shape[1] / groups == weights[1] else {
+      throw wrongShape("weights \(weights.text) do not fit an input of shape \(shape.text) in \(groups) groups", operand: w)
+    }
     // A signal's [O, C, K] is [O, C, 1, K].
     let dims = shape.rank == 4 ? weights.dims : [weights[0], weights[1], 1, weights[2]]
     let kernel = try convolutionWeights(w, dims, [0, 2, 3, 1], Shape([dims[0], dims[2], dims[3], dims[1]]))

@@ -207,7 +207,10 @@ final class OnnxImporter {
       } else if error.status != .unsupportedOperator, error.status != .unsupportedFeature {
         var error = error
         if error.node.isEmpty { error.node = nodeName }
-        if failedNode < 0 { failedNode = index }
+        if failedNode < 0 {
+          failedNode = index
+          error.tensor = fileName(error.tensor)
+        }
         error.nodeIndex = failedNode
         if error.byteOffset < 0 { error.byteOffset = node.byteOffset }
         throw error
@@ -216,6 +219,17 @@ final class OnnxImporter {
       }
     }
     for output in outputs where output >= 0 { operands[output].isPoisoned = true }
+  }
+
+  /// The file's name for a value of the graph: that of the tensor which an image with its channels last stands for, and none for
+  /// parts of an operator. Bodies have names of their own.
+  private func fileName(_ name: Text) -> Text {
+    if operandIDs[name] != nil || scopes.count > 1 { return name }
+    for id in inputs where id >= 0 {
+      let image = operands[id].channelsLast
+      if image != Node.noValue, graph.values[image].name == name { return operands[id].name }
+    }
+    return ""
   }
 
   func importNode(_ family: OnnxFamily) throws(EdgeError) {

@@ -333,3 +333,19 @@ def test_linear_resize_between_quantized_layers() -> None:
         feeds = {"x": f32(1, 3, 8, 9)}
         want = onnxruntime.InferenceSession(content).run(None, feeds)[0]
         np.testing.assert_allclose(edgeai.Session(edgeai.load(content)).run(feeds)[0], want, rtol=0, atol=1e-6)
+
+
+def test_errors_name_what_the_file_has() -> None:
+    """Shapes in the file's layout; tensors by the file's names, none where an operator's part has none."""
+    with pytest.raises(edgeai.ShapeError, match=r"weights \[4, 5, 3, 3\] do not fit an input of shape \[1, 6, 9, 9\] in 1 groups") as caught:
+        edgeai.load(build("Conv", [f32(1, 6, 9, 9), f32(4, 5, 3, 3)], (1,), 18, "", 1, {})[0])
+    assert caught.value.tensor == "x1"
+    with pytest.raises(edgeai.LimitError) as limit:
+        edgeai.load(build("Conv", [f32(1, 6, 9, 9), f32(4, 6, 3, 3)], (1,), 18, "", 1, {"pads": [100000] * 4})[0])
+    assert limit.value.tensor == "" and limit.value.node == "node"
+    with pytest.raises(edgeai.ShapeError) as shape:
+        edgeai.load(build("ConvTranspose", [f32(1, 6, 9, 9), f32(6, 4, 3, 3)], (1,), 18, "", 1, {"pads": [9] * 4})[0])
+    assert shape.value.tensor == "x0"
+    with pytest.raises(edgeai.ShapeError) as part:
+        edgeai.load(build("MultiHeadAttention", [f32(1, 3, 8), f32(1, 4, 8), f32(1, 5, 8)], (), 18, "com.microsoft", 1, {"num_heads": 2})[0])
+    assert part.value.tensor == "" and part.value.node == "node"
