@@ -215,6 +215,7 @@ extension OnnxImporter {
   /// Reduction of a vector to one number.
   private func reduced(_ x: OnnxKnown) throws(EdgeError) -> OnnxKnown? {
     let axes = try axes(inputSince: node.type == "ReduceSum" ? 13 : 18)
+    let keepDims = try integerAttribute("keepdims", 1) != 0
     if axes == nil, try integerAttribute("noop_with_empty_axes", 0) != 0 { return x }
     guard x.dims.count == 1, axes == nil || axes?.count == 1, var result = x.elements.first else { return nil }
     let operation: OnnxNumber.Operation =
@@ -223,6 +224,6 @@ extension OnnxImporter {
       guard let next = try combined(operation, result, element, x.dtype) else { return nil }
       result = next
     }
-    return OnnxKnown(x.dtype, try integerAttribute("keepdims", 1) == 0 ? [] : [1], [result])
+    return OnnxKnown(x.dtype, keepDims ? [1] : [], [result])
   }
 }
