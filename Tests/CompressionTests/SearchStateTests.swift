@@ -177,14 +177,14 @@ func aResumedSearchMakesTheSameModelAndNoLevelAgain(_ method: SearchMethod) thro
   let start = 24 + 16 * cells
   func open() throws(EdgeError) { _ = try SearchState.make(graph, options(.grid, memory), data, count) }
   var random = Randomness(74)
-  for _ in 0..<300 {
+  for _ in 0..<100 {
     memory.contents[Int.random(in: 0..<end, using: &random)] ^= 1 << Int.random(in: 0..<8, using: &random)
     #expect(throws: EdgeError.self) { try open() }
     memory.contents = whole
   }
 
   var (refused, taken) = (0, 0)
-  for round in 0..<600 {
+  for round in 0..<200 {
     for _ in 0...Int.random(in: 0..<3, using: &random) {
       // Lengths, forms and codes: half of the changes are in the first levels, where the lengths are.
       let place = Int.random(in: round % 2 == 0 ? 8..<end : start..<start + 2000, using: &random)
@@ -201,7 +201,7 @@ func aResumedSearchMakesTheSameModelAndNoLevelAgain(_ method: SearchMethod) thro
     }
     memory.contents = whole
   }
-  #expect(refused > 50 && taken > 50)
+  #expect(refused > 10 && taken > 10, "\(refused) refused, \(taken) taken")
 
   for wrong in [-1, 0, start - 1, count + 1, Int.max, Int.min] {
     memory.end = wrong
