@@ -166,7 +166,7 @@ struct BlockLayout {
     }
     for index in lowering.buffers.indices {
       let buffer = lowering.buffers[index]
-      guard buffer.isDerived && (buffer.lastStep >= 0 || buffer.isObserved) || buffer.isKept else { continue }
+      guard buffer.isKept else { continue }
       lowering.buffers[index].offset = try cursor.take(1, lowering.buffers[index].byteCount) &- packed
     }
     packedBytes = cursor.end &- packed

@@ -36,7 +36,6 @@ struct SessionFreezer {
         maximumIterations: plan.options.maximumIterations, exceededStep: -1))
     writeBorders(header)
     writeStates(header)
-    writeDerived()
     var isMissing = plan.buffers.map { $0.isKept }
     writeSteps(header, &isMissing)
     writeKept(isMissing)
@@ -75,15 +74,7 @@ struct SessionFreezer {
     }
   }
 
-  private func writeDerived() {
-    for buffer in plan.buffers {
-      guard case .derived(let storage) = buffer.kind, buffer.lastStep >= 0 || buffer.isObserved else { continue }
-      (block + plan.layout.packed + buffer.offset).copyMemory(from: storage.base, byteCount: storage.count)
-    }
-  }
-
-  /// Constants that are made on demand and that runs read. Those of steps are there already, made when their
-  /// step's weights were.
+  /// What is kept and no step reads. That of steps is there already: constants were made when their step's weights were.
   private func writeKept(_ isMissing: [Bool]) {
     for index in plan.buffers.indices where isMissing[index] {
       write(plan.buffers[index])
@@ -92,8 +83,12 @@ struct SessionFreezer {
   }
 
   private func write(_ buffer: PlannedBuffer) {
-    guard case .constant(let data) = buffer.kind else { return }
-    (block + plan.layout.packed + buffer.offset).copyMemory(from: data.base, byteCount: data.byteCount)
+    let place = block + plan.layout.packed + buffer.offset
+    switch buffer.kind {
+    case .constant(let data): place.copyMemory(from: data.base, byteCount: data.byteCount)
+    case .derived(let storage): place.copyMemory(from: storage.base, byteCount: storage.count)
+    default: break
+    }
   }
 
   private func writeSteps(_ header: UnsafeMutablePointer<SessionBlock.Header>, _ isMissing: inout [Bool]) {
@@ -111,7 +106,7 @@ struct SessionFreezer {
         let slot = arguments + use.slot &* pointerSize
         let buffer = plan.buffers[use.place.buffer]
         // Need not be made again.
-        if step.isPackedBefore, step.readsOnlyToPack(use), buffer.isOnDemand { continue }
+        if step.isPackedBefore, step.readsOnlyToPack(use), buffer.isMade { continue }
         if isMissing[use.place.buffer] {
           isMissing[use.place.buffer] = false
           write(buffer)
@@ -127,8 +122,8 @@ struct SessionFreezer {
         let packed = block + plan.layout.packed + step.packedOffset
         if !step.isPackedBefore { pack(arguments, packed) }
         (arguments + packedSlot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
-        // What was made on demand for packing goes; some kernels look at whether there is a pointer.
-        for use in step.slots where step.readsOnlyToPack(use) && plan.buffers[use.place.buffer].isOnDemand {
+        // What was made for packing alone goes; some kernels look at whether there is a pointer.
+        for use in step.slots where step.readsOnlyToPack(use) && plan.buffers[use.place.buffer].isMade {
           (arguments + use.slot &* pointerSize).storeBytes(of: packed, as: UnsafeMutableRawPointer.self)
         }
       }
@@ -226,7 +221,7 @@ struct SessionFreezer {
     case .output(let index): return block + plan.layout.borderBuffers[plan.graph.inputs.count &+ index]
     case .constant(let data):
       return buffer.isKept ? block + plan.layout.packed + buffer.offset : UnsafeMutableRawPointer(mutating: data.base)
-    case .derived: return block + plan.layout.packed + buffer.offset
+    case .derived(let storage): return buffer.isKept ? block + plan.layout.packed + buffer.offset : storage.base
     }
   }
 }

@@ -46,7 +46,7 @@ extension Lowering {
   /// Slots that convolutions pack: weights, bias, scales.
   static var packedOperands: [Int] { [1, 2, 3] }
 
-  private enum ConvolutionKind { case plain, depthwise, transposed }
+  enum ConvolutionKind { case plain, depthwise, transposed }
 
   private func imageArguments(
     _ x: ValueID, _ weights: ValueID, _ y: ValueID, _ window: Window, groups: Int
@@ -152,31 +152,40 @@ extension Lowering {
     }
     slots.append(.write(6, try result(y)))
 
+    if kind == .transposed, integer, try emitPhases(node, arguments, slots) { return }
+    try emitChosen(node, &arguments, &slots, kind, isInteger: integer)
+    if kind != .transposed { writers[y] = steps.count - 1 }
+  }
+
+  /// Chooses the form and appends the step.
+  func emitChosen(
+    _ node: Node, _ arguments: inout ek_conv, _ slots: inout [SlotUse], _ kind: ConvolutionKind, isInteger: Bool
+  ) throws(EdgeError) {
     var operation: Int
     var sparse: SparseChoice?
     // Where it depends on the weights.
     var packedBytes = 0
+    let taps = Int64(arguments.kh) &* Int64(arguments.kw) &* Int64(arguments.c_in / arguments.groups)
     switch kind {
     case .plain:
       var share: Float = 1
-      operation = integer ? chooseIntegerForm(&arguments, slots, &share, &packedBytes) : try chooseForm(node, &arguments, &slots, &share)
-      sparse = sparseChoice(arguments, slots, isInteger: integer, dense: share)
+      let isMerged = isInteger ? try mergeGroups(&arguments, &slots) : false
+      operation = isInteger ? chooseIntegerForm(&arguments, slots, &share, &packedBytes) : try chooseForm(node, &arguments, &slots, &share)
+      if !isMerged { sparse = sparseChoice(arguments, slots, isInteger: isInteger, dense: share) }
       if let sparse {
         operation = sparse.operation
         (arguments.sparse, arguments.winograd, packedBytes) = (sparse.form, 0, sparse.packedBytes)
         note = sparse.note
       }
-    case .depthwise: operation = Int(integer ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
-    case .transposed: operation = Int(integer ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
+    case .depthwise: operation = Int(isInteger ? EK_DEPTHWISE_U8 : EK_DEPTHWISE_F32)
+    case .transposed: operation = Int(isInteger ? EK_CONV_TRANSPOSE_U8 : EK_CONV_TRANSPOSE_F32)
     }
     let spatial = kind == .transposed ? Int64(arguments.h) &* Int64(arguments.w) : Int64(arguments.oh) &* Int64(arguments.ow)
-    let taps = Int64(arguments.kh) &* Int64(arguments.kw) &* Int64(arguments.c_in / arguments.groups)
     try emit(
       operation, arguments, slots, packs: 5, packSources: Lowering.packedOperands,
       multiplyAdds: Int64(arguments.n) &* spatial &* taps &* Int64(arguments.c_out))
-    if kind != .transposed { writers[y] = steps.count - 1 }
     // Float kernels copy lines of images, which is less.
-    if integer, kind == .plain, taps > Int64(arguments.c_in / arguments.groups) {
+    if isInteger, kind == .plain, arguments.kh > 1 || arguments.kw > 1 {
       steps[steps.count - 1].windowLines = Int64(arguments.n) &* spatial &* Int64(arguments.kh)
     }
     steps[steps.count - 1].form = UInt8(truncatingIfNeeded: arguments.winograd | arguments.sparse << 4)

@@ -13,7 +13,7 @@ final class PlannedBuffer {
     case output(Int)
     /// Contents of a graph constant, used in place.
     case constant(TensorData)
-    /// Contents made by lowering (tables, scales, re-laid weights), copied into the session's block.
+    /// Contents made by lowering (tables, scales, re-laid weights), copied into the session's block where runs read them.
     case derived(Storage)
   }
 
@@ -25,7 +25,7 @@ final class PlannedBuffer {
   var isPairs = false
   /// Keeps its contents until the end of the run.
   var isObserved = false
-  /// A constant that is made on demand and read by runs: it stands among the derived constants. Set by planning.
+  /// Contents that were made, and that runs read: they stand in the session's block. Set by planning.
   var isKept = false
   /// In the arena or among the derived constants, set by planning.
   var offset = 0
@@ -35,15 +35,13 @@ final class PlannedBuffer {
     self.byteCount = byteCount
   }
 
-  var isDerived: Bool {
-    if case .derived = kind { return true }
-    return false
-  }
-
-  /// A constant that is made when it is read.
-  var isOnDemand: Bool {
-    if case .constant(let data) = kind { return data.isOnDemand }
-    return false
+  /// Derived, or a constant that is made when it is read.
+  var isMade: Bool {
+    switch kind {
+    case .constant(let data): return data.isOnDemand
+    case .derived: return true
+    default: return false
+    }
   }
 
   var isArena: Bool {

@@ -222,17 +222,17 @@ final class Lowering {
     return place
   }
 
-  /// Gives constants that are made on demand room in the session's block where runs read them. Steps know what they pack.
+  /// Gives what was made room in the session's block where runs read it. Steps know what they pack.
   func keepConstants() throws(EdgeError) {
     for state in graph.states where state != Node.noValue && graph.values[state].constant?.isOnDemand == true {
       buffers[try operand(state).buffer].isKept = true
     }
     for index in buffers.indices {
-      if buffers[index].isOnDemand, buffers[index].isObserved { buffers[index].isKept = true }
+      if buffers[index].isMade, buffers[index].isObserved { buffers[index].isKept = true }
     }
     for step in steps {
       for use in step.slots where !step.readsOnlyToPack(use) {
-        if buffers[use.place.buffer].isOnDemand { buffers[use.place.buffer].isKept = true }
+        if buffers[use.place.buffer].isMade { buffers[use.place.buffer].isKept = true }
       }
     }
   }
