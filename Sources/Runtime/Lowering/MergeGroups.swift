@@ -45,7 +45,8 @@ extension Lowering {
     if kernels.isa == .reference { return 0 }
     let hasDotProducts = kernels.isa == .avx512vnni || kernels.isa == .avx512bf16
     let register = hasDotProducts || kernels.isa == .avx2 ? 16 : 8
-    let fillsTwo = arguments.c_in == arguments.groups || hasDotProducts && arguments.kh &* arguments.kw > 1
+    let inputs = arguments.c_in / arguments.groups, taps = arguments.kh &* arguments.kw
+    let fillsTwo = inputs == 1 || hasDotProducts && taps > 1 && Int64(taps) &* Int64(inputs) <= 144
     return fillsTwo ? 2 &* register : register
   }
 }
