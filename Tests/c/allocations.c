@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <dirent.h>
 #include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -306,8 +307,16 @@ static int threads_become(int expected) {
   return 0;
 }
 
-/* Of each session, and of the calibration that exists all the time; both count the caller's. */
-enum { THREADS = 4, THREADS_BEFORE = THREADS, THREADS_WITH_SESSION = 2 * THREADS - 1 };
+/* What each session asks for, and what the calibration that exists all the time has; both count the caller's. */
+enum { THREADS = 4, THREADS_BEFORE = THREADS };
+
+/* A session has no more than there are processors. */
+static int threads_with_session(void) {
+  cpu_set_t set;
+  int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return THREADS_BEFORE + (processors < THREADS ? processors : THREADS) - 1;
+}
+
 enum creation { SESSION, SESSION_IN, CALIBRATION, QUANTIZED, TUNED, CREATIONS };
 static const char *const creation_names[CREATIONS] = {"session", "session in given memory", "calibration", "quantize", "tuned session"};
 
@@ -341,7 +350,7 @@ static edgeai_status create(enum creation what, const struct sources *from) {
   } else {
     status = edgeai_quantize(from->calibration, &quantized, &report, &error);
   }
-  if (session) CHECK(threads_become(THREADS_WITH_SESSION));
+  if (session) CHECK(threads_become(threads_with_session()));
   if (session) CHECK_STATUS(edgeai_session_run(session, &error), EDGEAI_OK);
   if (status) CHECK(!session && !calibration && !quantized && !report);
   edgeai_report_destroy(report);
