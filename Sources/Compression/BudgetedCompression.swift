@@ -79,7 +79,8 @@ extension Graph {
     switch target {
     case .bytes(let most), .nanoseconds(let most):
       limit = Double(most)
-      choice = try search.within(limit, judged).choice
+      // Blocks are fitted again, which takes some bytes more.
+      choice = try search.within(limit, isSpent: options.method == .grid, judged).choice
     case .drop(let most):
       limit = try measured(self) - most
       choice = try search.keeping(limit, judged).choice

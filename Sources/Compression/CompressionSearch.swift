@@ -53,8 +53,8 @@ struct CompressionSearch {
 
   /// The choice with the least noise whose real cost is within the target. The sum of the layers' costs leaves out what lies
   /// beside them, so the target for the sum is corrected by what the real cost is more. Throws `limitExceeded` when even the
-  /// cheapest choice costs more.
-  func within(_ target: Double, _ real: ([Int]) throws(EdgeError) -> Double) throws(EdgeError) -> Outcome {
+  /// cheapest choice costs more. `isSpent`: what is left of the target goes to single layers.
+  func within(_ target: Double, isSpent: Bool, _ real: ([Int]) throws(EdgeError) -> Double) throws(EdgeError) -> Outcome {
     let cheapest = choice(CompressionSearch.price(CompressionSearch.lowest))
     var best = Outcome(choice: cheapest, cost: try real(cheapest), quality: nil)
     guard best.cost <= target else {
@@ -77,7 +77,7 @@ struct CompressionSearch {
       if cost <= target, correction >= beside { break }
       beside = correction
     }
-    return try filled(best, target, real)
+    return isSpent ? try filled(best, target, real) : best
   }
 
   /// Spends what is left of the target on one layer after another: the step to another level that saves the most noise for its cost.

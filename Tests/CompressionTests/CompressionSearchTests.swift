@@ -33,7 +33,7 @@ private func ladder(_ random: inout Randomness, layers: Int, levels: Int) -> (no
     }
     let (least, whole) = (try real([Int](repeating: 9, count: 8)), try real([Int](repeating: 0, count: 8)))
     let target = (least + (whole - least) * Double(random.uniform(0.05, 0.7))).rounded()
-    let found = try search.within(target, real)
+    let found = try search.within(target, isSpent: true, real)
     #expect(try found.cost == real(found.choice))
     #expect(found.cost <= target)
     used.append(found.cost / target)
@@ -52,7 +52,7 @@ private func ladder(_ random: inout Randomness, layers: Int, levels: Int) -> (no
 @Test func aLimitBelowTheCheapestChoiceIsAnError() throws {
   let search = CompressionSearch(noise: [[0, 1]], cost: [[10, 5]], progress: nil)
   do {
-    _ = try search.within(4) { (choice) throws(EdgeError) in search.cost[0][choice[0]] }
+    _ = try search.within(4, isSpent: true) { (choice) throws(EdgeError) in search.cost[0][choice[0]] }
     Issue.record("no error")
   } catch {
     #expect(error.status == .limitExceeded)

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import pathlib
 import re
-import time
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -315,42 +313,6 @@ def test_a_state_belongs_to_its_search_and_is_whole(tmp_path: pathlib.Path) -> N
     # What follows what is kept is zeros, which need not be there.
     state.write_bytes(whole + bytes(100))
     edgeai.compress(MODEL, DATA, target_bytes=WHOLE // 3, checkpoint=state)
-
-
-def test_a_resumed_search_takes_about_what_was_left(
-    classifier: edgeai.Model, subset: dict[str, np.ndarray[Any, Any]], tmp_path: pathlib.Path
-) -> None:
-    """Of processor time, which other processes hardly change."""
-    calls: list[tuple[float, str, int]] = []
-
-    def search(progress: Any, checkpoint: pathlib.Path | None = None) -> tuple[float, bytes]:
-        begin = time.process_time()
-        result = edgeai.compress(
-            classifier, subset["calibration"][:128], target_bytes=20_000, progress=progress or False, checkpoint=checkpoint
-        )
-        return time.process_time() - begin, result.model.to_bytes()
-
-    start = time.process_time()
-    whole, expected = search(lambda stage, done, _: calls.append((time.process_time() - start, stage, done)))
-    for share in (0.3, 0.6, 0.9):
-        at = next(number for number, call in enumerate(calls) if call[0] >= share * whole)
-        seen = iter(range(len(calls) + 1))
-
-        def stop(stage: str, done: int, total: int, at: int = at, seen: Iterator[int] = seen) -> None:
-            if next(seen) == at:
-                raise RuntimeError("enough for today")
-
-        state, begin = tmp_path / f"state{share}", time.process_time()
-        with pytest.raises(RuntimeError, match="enough"):
-            search(stop, state)
-        spent = time.process_time() - begin
-        resumed, image = search(None, state)
-        print(f"stopped after {spent:.2f} of {whole:.2f} s in {calls[at][1]!r}: {resumed:.2f} s more, {state.stat().st_size} bytes")
-        assert image == expected
-        # One pass over the samples may come again, a quarter of the time here.
-        assert spent + resumed < 1.6 * whole
-    again, image = search(None, state)
-    assert image == expected and again < whole / 3
 
 
 def test_levels_are_what_quantize_weights_makes_of_half_the_samples_and_these_run_once() -> None:
