@@ -14,7 +14,7 @@ import Graph
 /// coded weights (`encodeConstant`) and float32. After one for which there is no room none is kept.
 final class SearchState {
   private static let notMeasured = -1.0
-  private static let head = 24
+  fileprivate static let head = 24
 
   /// The original, and what becomes of it, as far as it is made.
   var levels: [Graph]
@@ -181,7 +181,7 @@ extension Graph {
   /// Bytes of a search's state: twice the weights as float32, and the numbers. Levels that follow the prices of a grid take some 1.6 times
   /// the weights. Throws `limitExceeded`.
   public func searchStateBytes(_ options: SearchOptions) throws(EdgeError) -> Int {
-    var bytes = 24
+    var bytes = SearchState.head
     for layer in weightLayers {
       let own = try checkedProduct(layer.rows + 12, try checkedProduct(8, layer.columns + options.method.levelCount))
       let (sum, overflow) = bytes.addingReportingOverflow(own)

@@ -278,8 +278,7 @@ def _profile(options: argparse.Namespace) -> int:
         profile = session.profile(x, runs=options.runs, trace_runs=traced)
     print(profile)
     total = sum(profile.by_op().values()) or 1.0
-    share = "" if profile.peak_share is None else f", {100 * profile.peak_share:.0f} % of the peak"
-    print(f"{profile.mean_us:.1f} us, mean of {options.runs} runs, {options.threads} threads{share}: " + ", ".join(
+    print(f"{profile.mean_us:.1f} us, mean of {options.runs} runs, {options.threads} threads{profile._peak_text()}: " + ", ".join(
         f"{op} {100 * us / total:.1f} %" for op, us in list(profile.by_op().items())[:5]
     ))
     if options.json:

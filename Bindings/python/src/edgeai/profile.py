@@ -186,8 +186,10 @@ class Profile:
         ]
 
     def _title(self) -> str:
-        share = "" if self.peak_share is None else f", {100 * self.peak_share:.0f} % of the peak"
-        return f"{self.mean_us:.1f} us in {len(self.events)} steps, mean of {self.runs} runs{share}"
+        return f"{self.mean_us:.1f} us in {len(self.events)} steps, mean of {self.runs} runs{self._peak_text()}"
+
+    def _peak_text(self) -> str:
+        return "" if self.peak_share is None else f", {100 * self.peak_share:.0f} % of the peak"
 
     def __str__(self) -> str:
         return text_table(self._HEADER, self._rows())
